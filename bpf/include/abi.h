@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The whole kernel/user contract: every map key and value, every event, every
+ * constant that both sides read. Declared here once; clang writes it into the
+ * objects' BTF and codegen/ turns that into TypeScript (gen/). Nothing here is
+ * ever repeated by hand on the user side.
+ *
+ * Conventions
+ *  - Addresses are 16 bytes in network order; IPv4 is stored v4-mapped
+ *    (::ffff:a.b.c.d, RFC 4291 2.5.5.2), so one code path serves both families.
+ *    `family` (4 or 6) stands beside it wherever a real v4-mapped IPv6 address
+ *    could be mistaken for IPv4; such addresses on the wire are dropped.
+ *  - `__be*` fields are in network byte order, all others in host order.
+ *  - Times are CLOCK_MONOTONIC nanoseconds unless the name says otherwise.
+ *  - Structs have no implicit padding; new fields go to the end; any other
+ *    change raises WEIR_ABI_VERSION.
+ */
+#ifndef WEIR_ABI_H
+#define WEIR_ABI_H
+
+enum weir_abi {
+	WEIR_ABI_VERSION = 1,
+};
+
+/* Capacities. Reasons beside each; the agent may lower them before load. */
+enum weir_limits {
+	WEIR_MAX_WORKLOADS = 4096, /* per host; four times the densest container hosts seen */
+	WEIR_MAX_IPCACHE = 524288, /* prefixes: 10,000 hosts x ~50 workload addresses */
+	WEIR_MAX_CIDRS = 65536, /* policy CIDR prefixes on one host */
+	WEIR_MAX_CONNTRACK = 524288, /* one entry per workload and connection, LRU */
+	WEIR_MAX_FRAGS = 16384, /* datagrams in flight, both families; LRU */
+	WEIR_MAX_POLICY = 16384, /* entries per workload, as EVAL says; overflow = lockdown */
+	WEIR_EVENTS_BYTES = 8388608, /* ring buffer: ~60k flow events, 0.2 s at 300k/s */
+	WEIR_MAX_IPV6_EXT = 8, /* extension headers walked before giving up */
+};
+
+/* Numbers below 256 are fixed and mean what Cilium's mean. */
+enum weir_identity {
+	IDENTITY_UNKNOWN = 0, /* in a policy key: any identity */
+	IDENTITY_HOST = 1,
+	IDENTITY_WORLD = 2,
+	IDENTITY_UNMANAGED = 3,
+	IDENTITY_HEALTH = 4,
+	IDENTITY_INIT = 5,
+	IDENTITY_REMOTE_NODE = 6,
+	IDENTITY_KUBE_APISERVER = 7,
+	IDENTITY_INGRESS = 8,
+	IDENTITY_WORLD_IPV4 = 9,
+	IDENTITY_WORLD_IPV6 = 10,
+	IDENTITY_FIRST_ALLOCATED = 256,
+	IDENTITY_SCOPE_CIDR = 0x01000000, /* host-local, one per policy CIDR prefix */
+	IDENTITY_SCOPE_REMOTE_NODE = 0x02000000,
+	/* host-local twin of a CIDR identity (same low 24 bits): policy entries of
+	 * rules whose CIDR also matches managed workloads (Kubernetes ipBlock). */
+	IDENTITY_SCOPE_IPBLOCK = 0x04000000,
+	IDENTITY_SCOPE_MASK = 0xff000000,
+};
+
+enum weir_verdict {
+	VERDICT_UNKNOWN = 0,
+	VERDICT_FORWARDED = 1,
+	VERDICT_DROPPED = 2,
+	VERDICT_ERROR = 3,
+	VERDICT_AUDIT = 4,
+	VERDICT_REDIRECTED = 5,
+	VERDICT_TRACED = 6,
+	VERDICT_TRANSLATED = 7,
+};
+
+/*
+ * Drop reasons keep Cilium's numbers where they mean the same. One table: the
+ * enum and the texts users see (section `drop_texts` of abi.bpf.o) come from it.
+ */
+#define WEIR_DROP_REASONS(X) \
+	X(NONE, 0, "Success") \
+	X(INVALID_SOURCE_IP, 132, "Invalid source ip") \
+	X(POLICY_DENIED, 133, "Policy denied") \
+	X(INVALID_PACKET, 134, "Invalid packet") \
+	X(CT_INVALID_HEADER, 135, "CT: Truncated or invalid header") \
+	X(CT_UNKNOWN_PROTO, 137, "CT: Unknown L4 protocol") \
+	X(UNSUPPORTED_L3, 139, "Unsupported L3 protocol") \
+	X(WRITE_ERROR, 141, "Error writing to packet") \
+	X(CT_INSERT_FAILED, 155, "CT: Map insertion failed") \
+	X(INVALID_IPV6_EXTENSION, 156, "Invalid IPv6 extension header") \
+	X(FRAGMENT_UNSUPPORTED, 157, "IP fragmentation not supported") \
+	X(UNSUPPORTED_L2, 166, "Unsupported L2 protocol") \
+	X(FRAGMENT_NOT_FOUND, 175, "First logical datagram fragment not found") \
+	X(FORBIDDEN_ICMPV6, 176, "Forbidden ICMPv6 message") \
+	X(POLICY_DENY, 181, "Policy denied by denylist") \
+	X(VLAN_FILTERED, 182, "VLAN traffic disallowed by VLAN filter") \
+	X(EP_NOT_READY, 203, "Endpoint policy program not available")
+
+#define WEIR_DROP_ENUM(name, number, text) DROP_##name = number,
+enum weir_drop_reason { WEIR_DROP_REASONS(WEIR_DROP_ENUM) };
+
+struct drop_text {
+	__u32 reason;
+	char text[60];
+};
+
+enum weir_direction {
+	DIRECTION_UNKNOWN = 0,
+	DIRECTION_INGRESS = 1, /* connection towards the workload */
+	DIRECTION_EGRESS = 2, /* connection opened by the workload */
+};
+
+/* Where the packet was seen and where it went next. */
+enum weir_trace_point {
+	TRACE_UNKNOWN = 0,
+	TRACE_TO_ENDPOINT = 1,
+	TRACE_TO_STACK = 2,
+	TRACE_TO_HOST = 3,
+	TRACE_TO_NETWORK = 4,
+	TRACE_FROM_ENDPOINT = 5,
+};
+
+enum weir_trace_reason {
+	TRACE_REASON_UNKNOWN = 0,
+	TRACE_REASON_NEW = 1,
+	TRACE_REASON_ESTABLISHED = 2,
+	TRACE_REASON_REPLY = 3,
+	TRACE_REASON_RELATED = 4,
+};
+
+/* Why a flow event was written (OBS-10). */
+enum weir_report {
+	REPORT_FIRST = 1, /* first packet of a direction */
+	REPORT_FLAGS = 2, /* TCP flags not seen before in this direction */
+	REPORT_INTERVAL = 3, /* active and FLOW_INTERVAL_NS since the last report */
+	REPORT_CLOSE = 4, /* both FIN, or RST */
+	REPORT_EXPIRED = 5, /* what was left when conntrack let the entry go */
+	REPORT_DROP = 6, /* a packet was refused */
+};
+
+enum weir_event_kind {
+	EVENT_FLOW = 1,
+	EVENT_KIND_MAX = 8,
+};
+
+/* ---- maps ---- */
+
+/* `workloads`: host-side interface -> what it serves. Hash, key u32 ifindex. */
+enum weir_workload_flags {
+	WORKLOAD_READY = 1 << 0, /* policy is known; without it every packet is dropped (203) */
+	WORKLOAD_ENFORCE_INGRESS = 1 << 1, /* no matching entry = deny */
+	WORKLOAD_ENFORCE_EGRESS = 1 << 2,
+	WORKLOAD_ALLOW_HOST = 1 << 3, /* the local host may always connect in */
+	WORKLOAD_IPBLOCK = 1 << 4, /* has entries with IDENTITY_SCOPE_IPBLOCK */
+	WORKLOAD_LOCKDOWN = 1 << 5, /* policy did not fit: deny everything (133) */
+	WORKLOAD_NO_SOURCE_CHECK = 1 << 6,
+};
+
+struct workload {
+	__u32 id; /* host-local number, stable while the workload lives */
+	__u32 identity;
+	__u32 flags; /* enum weir_workload_flags */
+	__u32 policy_revision; /* of this workload's policy; conntrack entries judged under another are judged again */
+	__u32 default_rule_ingress; /* rule id reported when default deny refuses */
+	__u32 default_rule_egress;
+	__u8 ip4[16]; /* v4-mapped; all zero = none */
+	__u8 ip6[16]; /* all zero = none */
+	__u8 mac[6]; /* of the workload's own interface */
+	__u8 host_mac[6]; /* of the host side */
+	__u32 ifindex; /* host side, same as the key */
+};
+
+/* `addresses`: workload address -> host-side ifindex, for local delivery. Hash. */
+struct address_key {
+	__u8 addr[16];
+};
+struct address_value {
+	__u32 ifindex;
+};
+
+/* `ipcache`: prefix -> identity of managed peers (workloads, hosts). LPM trie.
+ * prefixlen counts from bit 0 of addr: an IPv4 /24 is 96 + 24. */
+struct prefix_key {
+	__u32 prefixlen;
+	__u8 addr[16];
+};
+struct ipcache_value {
+	__u32 identity;
+	__u32 flags; /* reserved, 0 */
+	__be32 host4; /* underlay address of the host that owns it; 0 = this host */
+	__u32 pad;
+};
+
+/* `cidrs`: policy CIDR prefix -> host-local CIDR identity. LPM trie, struct prefix_key. */
+struct cidr_value {
+	__u32 identity; /* IDENTITY_SCOPE_CIDR | n */
+};
+
+/* `policies`: workload -> its own policy map (hash of maps, key u32 ifindex).
+ * A change of policy builds a new inner map and swaps it: atomic per workload.
+ * Inner: LPM trie. identity and egress are always matched whole (POLICY_STATIC_BITS),
+ * then protocol (8) and destination port (16). For ICMP the port is type << 8.
+ *
+ * The compiler guarantees that the longest match may be trusted: an allow entry
+ * overlapped by a deny of the same or any identity has been turned into a deny. */
+enum weir_policy_bits {
+	POLICY_STATIC_BITS = 64,
+	POLICY_FULL_BITS = 88,
+};
+struct policy_key {
+	__u32 prefixlen;
+	__u32 identity; /* 0 = any */
+	__u8 pad[3];
+	__u8 egress; /* 1 = egress, 0 = ingress */
+	__u8 protocol; /* 0 = any, then the prefix ends before it */
+	__u8 port_hi; /* destination port, network order bytes */
+	__u8 port_lo;
+	__u8 pad2;
+};
+struct policy_entry {
+	__u32 rule_id;
+	__u8 deny;
+	__u8 prefix_bits; /* protocol and port bits that matched: 0, 8..24; breaks ties between identity and any */
+	__u16 pad;
+	__u64 packets; /* original direction, added when a flow is reported */
+	__u64 bytes;
+};
+
+/* `conntrack`: LRU hash. The key is seen from the workload, so that one lookup
+ * finds the entry whichever way the packet goes. */
+struct ct_key {
+	__u8 local[16];
+	__u8 remote[16];
+	__be16 local_port; /* ICMP echo: the identifier; else 0 */
+	__be16 remote_port;
+	__u8 protocol;
+	__u8 family; /* 4 or 6 */
+	__u16 pad;
+};
+enum weir_ct_flags {
+	CT_INGRESS = 1 << 0, /* the peer opened it (else the workload did) */
+	CT_REPLIED = 1 << 1, /* a packet came back */
+	CT_FIN_ORIG = 1 << 2,
+	CT_FIN_REPLY = 1 << 3,
+	CT_RST = 1 << 4,
+	CT_CUT = 1 << 5, /* a later policy denies it: every packet is dropped */
+};
+struct ct_direction {
+	__u64 packets; /* since created */
+	__u64 bytes; /* L3 bytes */
+	__u64 new_packets; /* since the last report; taken by atomic exchange */
+	__u64 new_bytes;
+	__u64 reported_ns; /* 0 = never */
+	__u32 tcp_flags; /* all flags reported so far */
+	__u32 pad;
+};
+struct ct_entry {
+	__u64 created_ns;
+	__u64 expires_ns;
+	__u32 flags; /* enum weir_ct_flags, atomic or */
+	__u32 policy_revision;
+	__u32 rule_id;
+	__u32 peer_identity;
+	__u32 workload_identity;
+	__u32 ifindex; /* of the workload */
+	__u8 drop_reason; /* when CT_CUT */
+	__u8 pad[7];
+	struct ct_direction orig;
+	struct ct_direction reply;
+};
+
+/* `fragments`: LRU hash; ports of a datagram whose first fragment was seen. */
+struct frag_key {
+	__u8 saddr[16];
+	__u8 daddr[16];
+	__u32 id; /* IPv4: 16 bits; as on the wire */
+	__u8 protocol;
+	__u8 family;
+	__u16 pad;
+};
+struct frag_value {
+	__be16 sport;
+	__be16 dport;
+	__u32 pad;
+	__u64 seen_ns;
+};
+
+/* `counters`: per-CPU array of u64. Nothing is lost silently. */
+enum weir_counter {
+	COUNTER_PACKETS_IN = 0, /* packets judged towards workloads */
+	COUNTER_PACKETS_OUT = 1, /* packets judged from workloads */
+	COUNTER_EVENTS = 2, /* flow events written */
+	COUNTER_EVENTS_LOST = 3, /* ring buffer was full */
+	COUNTER_CT_CREATED = 4,
+	COUNTER_CT_INSERT_FAILED = 5,
+	COUNTER_CT_EXPIRED = 6,
+	COUNTER_HELPER_FAILED = 7, /* a BPF helper returned an error; never expected */
+	COUNTER_FRAG_INSERT_FAILED = 8,
+	COUNTER_MAX = 16,
+};
+
+/* `drops`: per-CPU hash (reason, direction) -> packets, bytes. */
+struct drop_key {
+	__u8 reason; /* enum weir_drop_reason */
+	__u8 direction;
+	__u16 pad;
+};
+struct drop_value {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* ---- events (ring buffer `events`) ---- */
+
+/* Every event begins with this. */
+struct event_header {
+	__u8 version; /* WEIR_ABI_VERSION */
+	__u8 kind; /* enum weir_event_kind */
+	__u16 cpu;
+	__u32 size; /* whole event, bytes */
+	__u64 time_ns;
+};
+
+/*
+ * One direction of a connection as seen at one workload. Source and destination
+ * are those of the packets counted, so a reply has the server as its source;
+ * `direction` is that of the connection.
+ */
+struct flow_event {
+	struct event_header header;
+	__u8 saddr[16];
+	__u8 daddr[16];
+	__be16 sport; /* ICMP: type << 8 | code in host order is in icmp_type, icmp_code; sport 0 */
+	__be16 dport;
+	__u8 protocol; /* IANA number */
+	__u8 family; /* 4 or 6 */
+	__u8 tcp_flags; /* seen since the last report: FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128 */
+	__u8 verdict; /* enum weir_verdict */
+	__u32 source_identity;
+	__u32 destination_identity;
+	__u32 rule_id; /* 0 = no rule (default allow) */
+	__u32 workload_id; /* where it was seen */
+	__u32 ifindex;
+	__u8 drop_reason; /* enum weir_drop_reason */
+	__u8 direction; /* enum weir_direction */
+	__u8 is_reply;
+	__u8 trace_point; /* enum weir_trace_point */
+	__u8 trace_reason; /* enum weir_trace_reason */
+	__u8 report; /* enum weir_report */
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u64 packets; /* since the last report of this direction */
+	__u64 bytes; /* L3 bytes since the last report */
+	__u64 connection_ns; /* created_ns of the connection: with addresses and ports its id; 0 when none was made */
+};
+
+#endif
