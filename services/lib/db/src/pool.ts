@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A pg pool that fails fast and in our terms: connecting takes a second at most, statements have a limit on both
+ * sides, and every promise it gives rejects with UNAVAILABLE when the database is away. A dying connection never
+ * throws outside a promise. int8 is read as bigint.
+ */
+import pg from 'pg';
+import { translateFailure } from './failures.ts';
+
+export interface PoolOptions {
+  readonly url: string;
+  /** Becomes the search_path: names in SQL need no prefix and cannot reach another service's tables by accident. */
+  readonly schema?: string;
+  /** Connections. Default 10: services are async, and Postgres gains nothing from more than a few per core. */
+  readonly max?: number;
+  /** An API answers 503 within a second when the database is away. */
+  readonly connectTimeoutMs?: number;
+  /** Longest statement; 0 for none (migrations). */
+  readonly statementTimeoutMs?: number;
+  readonly lockTimeoutMs?: number;
+  /** Shown in pg_stat_activity. */
+  readonly name?: string;
+}
+
+const CONNECT_TIMEOUT_MS = 1_000;
+const STATEMENT_TIMEOUT_MS = 5_000;
+const LOCK_TIMEOUT_MS = 3_000;
+/** The client's own limit, for a server that no longer answers at all. */
+const READ_GRACE_MS = 1_000;
+const INT8_OID = 20;
+const SCHEMA_NAME = /^[a-z_][a-z0-9_]{0,62}$/;
+
+const typeParsers: pg.CustomTypesConfig = {
+  // biome-ignore lint/suspicious/noExplicitAny: pg's own signature
+  getTypeParser: (oid: number, format?: any): any =>
+    oid === INT8_OID && format !== 'binary' ? BigInt : pg.types.getTypeParser(oid, format),
+};
+
+const rejectTranslated = (error: unknown): never => {
+  throw translateFailure(error);
+};
+
+/** Wraps a method whose promise may reject with a failure of availability; streams and callbacks pass through. */
+const translating =
+  <Args extends unknown[]>(method: (...args: Args) => unknown) =>
+  (...args: Args): unknown => {
+    const result = method(...args);
+    return result instanceof Promise ? result.catch(rejectTranslated) : result;
+  };
+
+export const schemaName = (schema: string): string => {
+  if (!SCHEMA_NAME.test(schema)) throw new TypeError(`not a schema name: ${JSON.stringify(schema)}`);
+  return schema;
+};
+
+export const createPool = (options: PoolOptions): pg.Pool => {
+  const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.max ?? 10,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    statement_timeout: statementTimeoutMs,
+    ...(statementTimeoutMs === 0 ? {} : { query_timeout: statementTimeoutMs + READ_GRACE_MS }),
+    lock_timeout: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
+    application_name: options.name ?? 'weir',
+    types: typeParsers,
+    ...(options.schema === undefined ? {} : { options: `-c search_path=${schemaName(options.schema)}` }),
+  });
+  // Without a listener a lost connection would end the process; the query in flight rejects anyway.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => {
+    client.on('error', () => {});
+    client.query = translating(client.query.bind(client) as (...args: unknown[]) => unknown) as typeof client.query;
+  });
+  pool.connect = translating(pool.connect.bind(pool) as (...args: unknown[]) => unknown) as typeof pool.connect;
+  pool.query = translating(pool.query.bind(pool) as (...args: unknown[]) => unknown) as typeof pool.query;
+  return pool;
+};
