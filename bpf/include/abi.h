@@ -343,6 +343,7 @@ struct flow_event {
 	__u8 report; /* enum weir_report */
 	__u8 icmp_type;
 	__u8 icmp_code;
+	__u32 pad;
 	__u64 packets; /* since the last report of this direction */
 	__u64 bytes; /* L3 bytes since the last report */
 	__u64 connection_ns; /* created_ns of the connection: with addresses and ports its id; 0 when none was made */
