@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from the BTF of the built BPF objects by `npm run build -w @weir/bpf`. Do not edit.
+/** Drop reasons by number, with the text that users see. */
+
+export interface DropText {
+  readonly name: string;
+  readonly text: string;
+}
+
+export const DROP_TEXT: Readonly<Record<number, DropText>> = {
+  0: { name: 'NONE', text: 'Success' },
+  132: { name: 'INVALID_SOURCE_IP', text: 'Invalid source ip' },
+  133: { name: 'POLICY_DENIED', text: 'Policy denied' },
+  134: { name: 'INVALID_PACKET', text: 'Invalid packet' },
+  135: { name: 'CT_INVALID_HEADER', text: 'CT: Truncated or invalid header' },
+  137: { name: 'CT_UNKNOWN_PROTO', text: 'CT: Unknown L4 protocol' },
+  139: { name: 'UNSUPPORTED_L3', text: 'Unsupported L3 protocol' },
+  141: { name: 'WRITE_ERROR', text: 'Error writing to packet' },
+  155: { name: 'CT_INSERT_FAILED', text: 'CT: Map insertion failed' },
+  156: { name: 'INVALID_IPV6_EXTENSION', text: 'Invalid IPv6 extension header' },
+  157: { name: 'FRAGMENT_UNSUPPORTED', text: 'IP fragmentation not supported' },
+  166: { name: 'UNSUPPORTED_L2', text: 'Unsupported L2 protocol' },
+  175: { name: 'FRAGMENT_NOT_FOUND', text: 'First logical datagram fragment not found' },
+  176: { name: 'FORBIDDEN_ICMPV6', text: 'Forbidden ICMPv6 message' },
+  181: { name: 'POLICY_DENY', text: 'Policy denied by denylist' },
+  182: { name: 'VLAN_FILTERED', text: 'VLAN traffic disallowed by VLAN filter' },
+  203: { name: 'EP_NOT_READY', text: 'Endpoint policy program not available' },
+};

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from the BTF of the built BPF objects by `npm run build -w @weir/bpf`. Do not edit.
+/** The enums of bpf/include/abi.h. */
+
+export const weir_abi = {
+  WEIR_ABI_VERSION: 1,
+} as const;
+export type weir_abi = (typeof weir_abi)[keyof typeof weir_abi];
+
+export const weir_counter = {
+  COUNTER_PACKETS_IN: 0,
+  COUNTER_PACKETS_OUT: 1,
+  COUNTER_EVENTS: 2,
+  COUNTER_EVENTS_LOST: 3,
+  COUNTER_CT_CREATED: 4,
+  COUNTER_CT_INSERT_FAILED: 5,
+  COUNTER_CT_EXPIRED: 6,
+  COUNTER_HELPER_FAILED: 7,
+  COUNTER_FRAG_INSERT_FAILED: 8,
+  COUNTER_MAX: 16,
+} as const;
+export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
+
+export const weir_ct_flags = {
+  CT_INGRESS: 1,
+  CT_REPLIED: 2,
+  CT_FIN_ORIG: 4,
+  CT_FIN_REPLY: 8,
+  CT_RST: 16,
+  CT_CUT: 32,
+} as const;
+export type weir_ct_flags = (typeof weir_ct_flags)[keyof typeof weir_ct_flags];
+
+export const weir_direction = {
+  DIRECTION_UNKNOWN: 0,
+  DIRECTION_INGRESS: 1,
+  DIRECTION_EGRESS: 2,
+} as const;
+export type weir_direction = (typeof weir_direction)[keyof typeof weir_direction];
+
+export const weir_drop_reason = {
+  DROP_NONE: 0,
+  DROP_INVALID_SOURCE_IP: 132,
+  DROP_POLICY_DENIED: 133,
+  DROP_INVALID_PACKET: 134,
+  DROP_CT_INVALID_HEADER: 135,
+  DROP_CT_UNKNOWN_PROTO: 137,
+  DROP_UNSUPPORTED_L3: 139,
+  DROP_WRITE_ERROR: 141,
+  DROP_CT_INSERT_FAILED: 155,
+  DROP_INVALID_IPV6_EXTENSION: 156,
+  DROP_FRAGMENT_UNSUPPORTED: 157,
+  DROP_UNSUPPORTED_L2: 166,
+  DROP_FRAGMENT_NOT_FOUND: 175,
+  DROP_FORBIDDEN_ICMPV6: 176,
+  DROP_POLICY_DENY: 181,
+  DROP_VLAN_FILTERED: 182,
+  DROP_EP_NOT_READY: 203,
+} as const;
+export type weir_drop_reason = (typeof weir_drop_reason)[keyof typeof weir_drop_reason];
+
+export const weir_event_kind = {
+  EVENT_FLOW: 1,
+  EVENT_KIND_MAX: 8,
+} as const;
+export type weir_event_kind = (typeof weir_event_kind)[keyof typeof weir_event_kind];
+
+export const weir_identity = {
+  IDENTITY_UNKNOWN: 0,
+  IDENTITY_HOST: 1,
+  IDENTITY_WORLD: 2,
+  IDENTITY_UNMANAGED: 3,
+  IDENTITY_HEALTH: 4,
+  IDENTITY_INIT: 5,
+  IDENTITY_REMOTE_NODE: 6,
+  IDENTITY_KUBE_APISERVER: 7,
+  IDENTITY_INGRESS: 8,
+  IDENTITY_WORLD_IPV4: 9,
+  IDENTITY_WORLD_IPV6: 10,
+  IDENTITY_FIRST_ALLOCATED: 256,
+  IDENTITY_SCOPE_CIDR: 16777216,
+  IDENTITY_SCOPE_REMOTE_NODE: 33554432,
+  IDENTITY_SCOPE_IPBLOCK: 67108864,
+  IDENTITY_SCOPE_MASK: 4278190080,
+} as const;
+export type weir_identity = (typeof weir_identity)[keyof typeof weir_identity];
+
+export const weir_limits = {
+  WEIR_MAX_WORKLOADS: 4096,
+  WEIR_MAX_IPCACHE: 524288,
+  WEIR_MAX_CIDRS: 65536,
+  WEIR_MAX_CONNTRACK: 524288,
+  WEIR_MAX_FRAGS: 16384,
+  WEIR_MAX_POLICY: 16384,
+  WEIR_EVENTS_BYTES: 8388608,
+  WEIR_MAX_IPV6_EXT: 8,
+} as const;
+export type weir_limits = (typeof weir_limits)[keyof typeof weir_limits];
+
+export const weir_policy_bits = {
+  POLICY_STATIC_BITS: 64,
+  POLICY_FULL_BITS: 88,
+} as const;
+export type weir_policy_bits = (typeof weir_policy_bits)[keyof typeof weir_policy_bits];
+
+export const weir_report = {
+  REPORT_FIRST: 1,
+  REPORT_FLAGS: 2,
+  REPORT_INTERVAL: 3,
+  REPORT_CLOSE: 4,
+  REPORT_EXPIRED: 5,
+  REPORT_DROP: 6,
+} as const;
+export type weir_report = (typeof weir_report)[keyof typeof weir_report];
+
+export const weir_trace_point = {
+  TRACE_UNKNOWN: 0,
+  TRACE_TO_ENDPOINT: 1,
+  TRACE_TO_STACK: 2,
+  TRACE_TO_HOST: 3,
+  TRACE_TO_NETWORK: 4,
+  TRACE_FROM_ENDPOINT: 5,
+} as const;
+export type weir_trace_point = (typeof weir_trace_point)[keyof typeof weir_trace_point];
+
+export const weir_trace_reason = {
+  TRACE_REASON_UNKNOWN: 0,
+  TRACE_REASON_NEW: 1,
+  TRACE_REASON_ESTABLISHED: 2,
+  TRACE_REASON_REPLY: 3,
+  TRACE_REASON_RELATED: 4,
+} as const;
+export type weir_trace_reason = (typeof weir_trace_reason)[keyof typeof weir_trace_reason];
+
+export const weir_verdict = {
+  VERDICT_UNKNOWN: 0,
+  VERDICT_FORWARDED: 1,
+  VERDICT_DROPPED: 2,
+  VERDICT_ERROR: 3,
+  VERDICT_AUDIT: 4,
+  VERDICT_REDIRECTED: 5,
+  VERDICT_TRACED: 6,
+  VERDICT_TRANSLATED: 7,
+} as const;
+export type weir_verdict = (typeof weir_verdict)[keyof typeof weir_verdict];
+
+export const weir_workload_flags = {
+  WORKLOAD_READY: 1,
+  WORKLOAD_ENFORCE_INGRESS: 2,
+  WORKLOAD_ENFORCE_EGRESS: 4,
+  WORKLOAD_ALLOW_HOST: 8,
+  WORKLOAD_IPBLOCK: 16,
+  WORKLOAD_LOCKDOWN: 32,
+  WORKLOAD_NO_SOURCE_CHECK: 64,
+} as const;
+export type weir_workload_flags = (typeof weir_workload_flags)[keyof typeof weir_workload_flags];

@@ -1,0 +1,907 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from the BTF of the built BPF objects by `npm run build -w @weir/bpf`. Do not edit.
+/** Codecs of all structs that the kernel and the user side share, named as in bpf/include/abi.h. */
+import * as codec from '../codec.ts';
+
+export interface address_key {
+  readonly addr: Uint8Array;
+}
+
+export const address_key = {
+  name: 'address_key',
+  size: 16,
+  offsets: {
+    addr: 0,
+  },
+  encode(value: address_key, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('address_key', out, at, 16);
+    codec.writeBytes(out, value.addr, at, 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): address_key {
+    codec.need('address_key', from, at, 16);
+    return {
+      addr: codec.readBytes(from, at, 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+  },
+} as const satisfies codec.Codec<address_key>;
+
+export interface address_value {
+  readonly ifindex: number;
+}
+
+export const address_value = {
+  name: 'address_value',
+  size: 4,
+  offsets: {
+    ifindex: 0,
+  },
+  encode(value: address_value, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('address_value', out, at, 4);
+    out.writeUInt32LE(value.ifindex, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): address_value {
+    codec.need('address_value', from, at, 4);
+    return {
+      ifindex: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.Codec<address_value>;
+
+export interface cidr_value {
+  readonly identity: number;
+}
+
+export const cidr_value = {
+  name: 'cidr_value',
+  size: 4,
+  offsets: {
+    identity: 0,
+  },
+  encode(value: cidr_value, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('cidr_value', out, at, 4);
+    out.writeUInt32LE(value.identity, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): cidr_value {
+    codec.need('cidr_value', from, at, 4);
+    return {
+      identity: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    identity: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.Codec<cidr_value>;
+
+export interface ct_direction {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly new_packets: bigint;
+  readonly new_bytes: bigint;
+  readonly reported_ns: bigint;
+  readonly tcp_flags: number;
+}
+
+export const ct_direction = {
+  name: 'ct_direction',
+  size: 48,
+  offsets: {
+    packets: 0,
+    bytes: 8,
+    new_packets: 16,
+    new_bytes: 24,
+    reported_ns: 32,
+    tcp_flags: 40,
+    pad: 44,
+  },
+  encode(value: ct_direction, out: Buffer = Buffer.allocUnsafe(48), at = 0): Buffer {
+    codec.need('ct_direction', out, at, 48);
+    codec.writeU64(out, value.packets, at);
+    codec.writeU64(out, value.bytes, at + 8);
+    codec.writeU64(out, value.new_packets, at + 16);
+    codec.writeU64(out, value.new_bytes, at + 24);
+    codec.writeU64(out, value.reported_ns, at + 32);
+    out.writeUInt32LE(value.tcp_flags, at + 40);
+    out.writeUInt32LE(0, at + 44);
+    return out;
+  },
+  decode(from: Buffer, at = 0): ct_direction {
+    codec.need('ct_direction', from, at, 48);
+    return {
+      packets: codec.readU64(from, at),
+      bytes: codec.readU64(from, at + 8),
+      new_packets: codec.readU64(from, at + 16),
+      new_bytes: codec.readU64(from, at + 24),
+      reported_ns: codec.readU64(from, at + 32),
+      tcp_flags: from.readUInt32LE(at + 40),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    new_packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    new_bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    reported_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
+    tcp_flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
+  },
+} as const satisfies codec.Codec<ct_direction>;
+
+export interface ct_entry {
+  readonly created_ns: bigint;
+  readonly expires_ns: bigint;
+  readonly flags: number;
+  readonly policy_revision: number;
+  readonly rule_id: number;
+  readonly peer_identity: number;
+  readonly workload_identity: number;
+  readonly ifindex: number;
+  readonly drop_reason: number;
+  readonly orig: ct_direction;
+  readonly reply: ct_direction;
+}
+
+export const ct_entry = {
+  name: 'ct_entry',
+  size: 144,
+  offsets: {
+    created_ns: 0,
+    expires_ns: 8,
+    flags: 16,
+    policy_revision: 20,
+    rule_id: 24,
+    peer_identity: 28,
+    workload_identity: 32,
+    ifindex: 36,
+    drop_reason: 40,
+    pad: 41,
+    orig: 48,
+    reply: 96,
+  },
+  encode(value: ct_entry, out: Buffer = Buffer.allocUnsafe(144), at = 0): Buffer {
+    codec.need('ct_entry', out, at, 144);
+    codec.writeU64(out, value.created_ns, at);
+    codec.writeU64(out, value.expires_ns, at + 8);
+    out.writeUInt32LE(value.flags, at + 16);
+    out.writeUInt32LE(value.policy_revision, at + 20);
+    out.writeUInt32LE(value.rule_id, at + 24);
+    out.writeUInt32LE(value.peer_identity, at + 28);
+    out.writeUInt32LE(value.workload_identity, at + 32);
+    out.writeUInt32LE(value.ifindex, at + 36);
+    out.writeUInt8(value.drop_reason, at + 40);
+    out.fill(0, at + 41, at + 48);
+    ct_direction.encode(value.orig, out, at + 48);
+    ct_direction.encode(value.reply, out, at + 96);
+    return out;
+  },
+  decode(from: Buffer, at = 0): ct_entry {
+    codec.need('ct_entry', from, at, 144);
+    return {
+      created_ns: codec.readU64(from, at),
+      expires_ns: codec.readU64(from, at + 8),
+      flags: from.readUInt32LE(at + 16),
+      policy_revision: from.readUInt32LE(at + 20),
+      rule_id: from.readUInt32LE(at + 24),
+      peer_identity: from.readUInt32LE(at + 28),
+      workload_identity: from.readUInt32LE(at + 32),
+      ifindex: from.readUInt32LE(at + 36),
+      drop_reason: from.readUInt8(at + 40),
+      orig: ct_direction.decode(from, at + 48),
+      reply: ct_direction.decode(from, at + 96),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    created_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    expires_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
+    policy_revision: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
+    rule_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
+    peer_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 28),
+    workload_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 32),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
+    drop_reason: (from: Buffer, at = 0): number => from.readUInt8(at + 40),
+    orig: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 48),
+    reply: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 96),
+  },
+} as const satisfies codec.Codec<ct_entry>;
+
+export interface ct_key {
+  readonly local: Uint8Array;
+  readonly remote: Uint8Array;
+  readonly local_port: number;
+  readonly remote_port: number;
+  readonly protocol: number;
+  readonly family: number;
+}
+
+export const ct_key = {
+  name: 'ct_key',
+  size: 40,
+  offsets: {
+    local: 0,
+    remote: 16,
+    local_port: 32,
+    remote_port: 34,
+    protocol: 36,
+    family: 37,
+    pad: 38,
+  },
+  encode(value: ct_key, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('ct_key', out, at, 40);
+    codec.writeBytes(out, value.local, at, 16);
+    codec.writeBytes(out, value.remote, at + 16, 16);
+    out.writeUInt16BE(value.local_port, at + 32);
+    out.writeUInt16BE(value.remote_port, at + 34);
+    out.writeUInt8(value.protocol, at + 36);
+    out.writeUInt8(value.family, at + 37);
+    out.writeUInt16LE(0, at + 38);
+    return out;
+  },
+  decode(from: Buffer, at = 0): ct_key {
+    codec.need('ct_key', from, at, 40);
+    return {
+      local: codec.readBytes(from, at, 16),
+      remote: codec.readBytes(from, at + 16, 16),
+      local_port: from.readUInt16BE(at + 32),
+      remote_port: from.readUInt16BE(at + 34),
+      protocol: from.readUInt8(at + 36),
+      family: from.readUInt8(at + 37),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    local: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    remote: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 16, 16),
+    local_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 32),
+    remote_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 34),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 36),
+    family: (from: Buffer, at = 0): number => from.readUInt8(at + 37),
+  },
+} as const satisfies codec.Codec<ct_key>;
+
+export interface drop_key {
+  readonly reason: number;
+  readonly direction: number;
+}
+
+export const drop_key = {
+  name: 'drop_key',
+  size: 4,
+  offsets: {
+    reason: 0,
+    direction: 1,
+    pad: 2,
+  },
+  encode(value: drop_key, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('drop_key', out, at, 4);
+    out.writeUInt8(value.reason, at);
+    out.writeUInt8(value.direction, at + 1);
+    out.writeUInt16LE(0, at + 2);
+    return out;
+  },
+  decode(from: Buffer, at = 0): drop_key {
+    codec.need('drop_key', from, at, 4);
+    return {
+      reason: from.readUInt8(at),
+      direction: from.readUInt8(at + 1),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    reason: (from: Buffer, at = 0): number => from.readUInt8(at),
+    direction: (from: Buffer, at = 0): number => from.readUInt8(at + 1),
+  },
+} as const satisfies codec.Codec<drop_key>;
+
+export interface drop_text {
+  readonly reason: number;
+  readonly text: string;
+}
+
+export const drop_text = {
+  name: 'drop_text',
+  size: 64,
+  offsets: {
+    reason: 0,
+    text: 4,
+  },
+  encode(value: drop_text, out: Buffer = Buffer.allocUnsafe(64), at = 0): Buffer {
+    codec.need('drop_text', out, at, 64);
+    out.writeUInt32LE(value.reason, at);
+    codec.writeText(out, value.text, at + 4, 60);
+    return out;
+  },
+  decode(from: Buffer, at = 0): drop_text {
+    codec.need('drop_text', from, at, 64);
+    return {
+      reason: from.readUInt32LE(at),
+      text: codec.readText(from, at + 4, 60),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    reason: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    text: (from: Buffer, at = 0): string => codec.readText(from, at + 4, 60),
+  },
+} as const satisfies codec.Codec<drop_text>;
+
+export interface drop_value {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export const drop_value = {
+  name: 'drop_value',
+  size: 16,
+  offsets: {
+    packets: 0,
+    bytes: 8,
+  },
+  encode(value: drop_value, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('drop_value', out, at, 16);
+    codec.writeU64(out, value.packets, at);
+    codec.writeU64(out, value.bytes, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): drop_value {
+    codec.need('drop_value', from, at, 16);
+    return {
+      packets: codec.readU64(from, at),
+      bytes: codec.readU64(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+  },
+} as const satisfies codec.Codec<drop_value>;
+
+export interface event_header {
+  readonly version: number;
+  readonly kind: number;
+  readonly cpu: number;
+  readonly size: number;
+  readonly time_ns: bigint;
+}
+
+export const event_header = {
+  name: 'event_header',
+  size: 16,
+  offsets: {
+    version: 0,
+    kind: 1,
+    cpu: 2,
+    size: 4,
+    time_ns: 8,
+  },
+  encode(value: event_header, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('event_header', out, at, 16);
+    out.writeUInt8(value.version, at);
+    out.writeUInt8(value.kind, at + 1);
+    out.writeUInt16LE(value.cpu, at + 2);
+    out.writeUInt32LE(value.size, at + 4);
+    codec.writeU64(out, value.time_ns, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): event_header {
+    codec.need('event_header', from, at, 16);
+    return {
+      version: from.readUInt8(at),
+      kind: from.readUInt8(at + 1),
+      cpu: from.readUInt16LE(at + 2),
+      size: from.readUInt32LE(at + 4),
+      time_ns: codec.readU64(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    version: (from: Buffer, at = 0): number => from.readUInt8(at),
+    kind: (from: Buffer, at = 0): number => from.readUInt8(at + 1),
+    cpu: (from: Buffer, at = 0): number => from.readUInt16LE(at + 2),
+    size: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    time_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+  },
+} as const satisfies codec.Codec<event_header>;
+
+export interface flow_event {
+  readonly header: event_header;
+  readonly saddr: Uint8Array;
+  readonly daddr: Uint8Array;
+  readonly sport: number;
+  readonly dport: number;
+  readonly protocol: number;
+  readonly family: number;
+  readonly tcp_flags: number;
+  readonly verdict: number;
+  readonly source_identity: number;
+  readonly destination_identity: number;
+  readonly rule_id: number;
+  readonly workload_id: number;
+  readonly ifindex: number;
+  readonly drop_reason: number;
+  readonly direction: number;
+  readonly is_reply: number;
+  readonly trace_point: number;
+  readonly trace_reason: number;
+  readonly report: number;
+  readonly icmp_type: number;
+  readonly icmp_code: number;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly connection_ns: bigint;
+}
+
+export const flow_event = {
+  name: 'flow_event',
+  size: 112,
+  offsets: {
+    header: 0,
+    saddr: 16,
+    daddr: 32,
+    sport: 48,
+    dport: 50,
+    protocol: 52,
+    family: 53,
+    tcp_flags: 54,
+    verdict: 55,
+    source_identity: 56,
+    destination_identity: 60,
+    rule_id: 64,
+    workload_id: 68,
+    ifindex: 72,
+    drop_reason: 76,
+    direction: 77,
+    is_reply: 78,
+    trace_point: 79,
+    trace_reason: 80,
+    report: 81,
+    icmp_type: 82,
+    icmp_code: 83,
+    pad: 84,
+    packets: 88,
+    bytes: 96,
+    connection_ns: 104,
+  },
+  encode(value: flow_event, out: Buffer = Buffer.allocUnsafe(112), at = 0): Buffer {
+    codec.need('flow_event', out, at, 112);
+    event_header.encode(value.header, out, at);
+    codec.writeBytes(out, value.saddr, at + 16, 16);
+    codec.writeBytes(out, value.daddr, at + 32, 16);
+    out.writeUInt16BE(value.sport, at + 48);
+    out.writeUInt16BE(value.dport, at + 50);
+    out.writeUInt8(value.protocol, at + 52);
+    out.writeUInt8(value.family, at + 53);
+    out.writeUInt8(value.tcp_flags, at + 54);
+    out.writeUInt8(value.verdict, at + 55);
+    out.writeUInt32LE(value.source_identity, at + 56);
+    out.writeUInt32LE(value.destination_identity, at + 60);
+    out.writeUInt32LE(value.rule_id, at + 64);
+    out.writeUInt32LE(value.workload_id, at + 68);
+    out.writeUInt32LE(value.ifindex, at + 72);
+    out.writeUInt8(value.drop_reason, at + 76);
+    out.writeUInt8(value.direction, at + 77);
+    out.writeUInt8(value.is_reply, at + 78);
+    out.writeUInt8(value.trace_point, at + 79);
+    out.writeUInt8(value.trace_reason, at + 80);
+    out.writeUInt8(value.report, at + 81);
+    out.writeUInt8(value.icmp_type, at + 82);
+    out.writeUInt8(value.icmp_code, at + 83);
+    out.writeUInt32LE(0, at + 84);
+    codec.writeU64(out, value.packets, at + 88);
+    codec.writeU64(out, value.bytes, at + 96);
+    codec.writeU64(out, value.connection_ns, at + 104);
+    return out;
+  },
+  decode(from: Buffer, at = 0): flow_event {
+    codec.need('flow_event', from, at, 112);
+    return {
+      header: event_header.decode(from, at),
+      saddr: codec.readBytes(from, at + 16, 16),
+      daddr: codec.readBytes(from, at + 32, 16),
+      sport: from.readUInt16BE(at + 48),
+      dport: from.readUInt16BE(at + 50),
+      protocol: from.readUInt8(at + 52),
+      family: from.readUInt8(at + 53),
+      tcp_flags: from.readUInt8(at + 54),
+      verdict: from.readUInt8(at + 55),
+      source_identity: from.readUInt32LE(at + 56),
+      destination_identity: from.readUInt32LE(at + 60),
+      rule_id: from.readUInt32LE(at + 64),
+      workload_id: from.readUInt32LE(at + 68),
+      ifindex: from.readUInt32LE(at + 72),
+      drop_reason: from.readUInt8(at + 76),
+      direction: from.readUInt8(at + 77),
+      is_reply: from.readUInt8(at + 78),
+      trace_point: from.readUInt8(at + 79),
+      trace_reason: from.readUInt8(at + 80),
+      report: from.readUInt8(at + 81),
+      icmp_type: from.readUInt8(at + 82),
+      icmp_code: from.readUInt8(at + 83),
+      packets: codec.readU64(from, at + 88),
+      bytes: codec.readU64(from, at + 96),
+      connection_ns: codec.readU64(from, at + 104),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    header: (from: Buffer, at = 0): event_header => event_header.decode(from, at),
+    saddr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 16, 16),
+    daddr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 32, 16),
+    sport: (from: Buffer, at = 0): number => from.readUInt16BE(at + 48),
+    dport: (from: Buffer, at = 0): number => from.readUInt16BE(at + 50),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 52),
+    family: (from: Buffer, at = 0): number => from.readUInt8(at + 53),
+    tcp_flags: (from: Buffer, at = 0): number => from.readUInt8(at + 54),
+    verdict: (from: Buffer, at = 0): number => from.readUInt8(at + 55),
+    source_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 56),
+    destination_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 60),
+    rule_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 64),
+    workload_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 68),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 72),
+    drop_reason: (from: Buffer, at = 0): number => from.readUInt8(at + 76),
+    direction: (from: Buffer, at = 0): number => from.readUInt8(at + 77),
+    is_reply: (from: Buffer, at = 0): number => from.readUInt8(at + 78),
+    trace_point: (from: Buffer, at = 0): number => from.readUInt8(at + 79),
+    trace_reason: (from: Buffer, at = 0): number => from.readUInt8(at + 80),
+    report: (from: Buffer, at = 0): number => from.readUInt8(at + 81),
+    icmp_type: (from: Buffer, at = 0): number => from.readUInt8(at + 82),
+    icmp_code: (from: Buffer, at = 0): number => from.readUInt8(at + 83),
+    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 88),
+    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 96),
+    connection_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 104),
+  },
+} as const satisfies codec.Codec<flow_event>;
+
+export interface frag_key {
+  readonly saddr: Uint8Array;
+  readonly daddr: Uint8Array;
+  readonly id: number;
+  readonly protocol: number;
+  readonly family: number;
+}
+
+export const frag_key = {
+  name: 'frag_key',
+  size: 40,
+  offsets: {
+    saddr: 0,
+    daddr: 16,
+    id: 32,
+    protocol: 36,
+    family: 37,
+    pad: 38,
+  },
+  encode(value: frag_key, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('frag_key', out, at, 40);
+    codec.writeBytes(out, value.saddr, at, 16);
+    codec.writeBytes(out, value.daddr, at + 16, 16);
+    out.writeUInt32LE(value.id, at + 32);
+    out.writeUInt8(value.protocol, at + 36);
+    out.writeUInt8(value.family, at + 37);
+    out.writeUInt16LE(0, at + 38);
+    return out;
+  },
+  decode(from: Buffer, at = 0): frag_key {
+    codec.need('frag_key', from, at, 40);
+    return {
+      saddr: codec.readBytes(from, at, 16),
+      daddr: codec.readBytes(from, at + 16, 16),
+      id: from.readUInt32LE(at + 32),
+      protocol: from.readUInt8(at + 36),
+      family: from.readUInt8(at + 37),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    saddr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    daddr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 16, 16),
+    id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 32),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 36),
+    family: (from: Buffer, at = 0): number => from.readUInt8(at + 37),
+  },
+} as const satisfies codec.Codec<frag_key>;
+
+export interface frag_value {
+  readonly sport: number;
+  readonly dport: number;
+  readonly seen_ns: bigint;
+}
+
+export const frag_value = {
+  name: 'frag_value',
+  size: 16,
+  offsets: {
+    sport: 0,
+    dport: 2,
+    pad: 4,
+    seen_ns: 8,
+  },
+  encode(value: frag_value, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('frag_value', out, at, 16);
+    out.writeUInt16BE(value.sport, at);
+    out.writeUInt16BE(value.dport, at + 2);
+    out.writeUInt32LE(0, at + 4);
+    codec.writeU64(out, value.seen_ns, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): frag_value {
+    codec.need('frag_value', from, at, 16);
+    return {
+      sport: from.readUInt16BE(at),
+      dport: from.readUInt16BE(at + 2),
+      seen_ns: codec.readU64(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    sport: (from: Buffer, at = 0): number => from.readUInt16BE(at),
+    dport: (from: Buffer, at = 0): number => from.readUInt16BE(at + 2),
+    seen_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+  },
+} as const satisfies codec.Codec<frag_value>;
+
+export interface ipcache_value {
+  readonly identity: number;
+  readonly flags: number;
+  readonly host4: number;
+}
+
+export const ipcache_value = {
+  name: 'ipcache_value',
+  size: 16,
+  offsets: {
+    identity: 0,
+    flags: 4,
+    host4: 8,
+    pad: 12,
+  },
+  encode(value: ipcache_value, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('ipcache_value', out, at, 16);
+    out.writeUInt32LE(value.identity, at);
+    out.writeUInt32LE(value.flags, at + 4);
+    out.writeUInt32BE(value.host4, at + 8);
+    out.writeUInt32LE(0, at + 12);
+    return out;
+  },
+  decode(from: Buffer, at = 0): ipcache_value {
+    codec.need('ipcache_value', from, at, 16);
+    return {
+      identity: from.readUInt32LE(at),
+      flags: from.readUInt32LE(at + 4),
+      host4: from.readUInt32BE(at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    identity: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    host4: (from: Buffer, at = 0): number => from.readUInt32BE(at + 8),
+  },
+} as const satisfies codec.Codec<ipcache_value>;
+
+export interface policy_entry {
+  readonly rule_id: number;
+  readonly deny: number;
+  readonly prefix_bits: number;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export const policy_entry = {
+  name: 'policy_entry',
+  size: 24,
+  offsets: {
+    rule_id: 0,
+    deny: 4,
+    prefix_bits: 5,
+    pad: 6,
+    packets: 8,
+    bytes: 16,
+  },
+  encode(value: policy_entry, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('policy_entry', out, at, 24);
+    out.writeUInt32LE(value.rule_id, at);
+    out.writeUInt8(value.deny, at + 4);
+    out.writeUInt8(value.prefix_bits, at + 5);
+    out.writeUInt16LE(0, at + 6);
+    codec.writeU64(out, value.packets, at + 8);
+    codec.writeU64(out, value.bytes, at + 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): policy_entry {
+    codec.need('policy_entry', from, at, 24);
+    return {
+      rule_id: from.readUInt32LE(at),
+      deny: from.readUInt8(at + 4),
+      prefix_bits: from.readUInt8(at + 5),
+      packets: codec.readU64(from, at + 8),
+      bytes: codec.readU64(from, at + 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    rule_id: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    deny: (from: Buffer, at = 0): number => from.readUInt8(at + 4),
+    prefix_bits: (from: Buffer, at = 0): number => from.readUInt8(at + 5),
+    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+  },
+} as const satisfies codec.Codec<policy_entry>;
+
+export interface policy_key {
+  readonly prefixlen: number;
+  readonly identity: number;
+  readonly egress: number;
+  readonly protocol: number;
+  readonly port_hi: number;
+  readonly port_lo: number;
+}
+
+export const policy_key = {
+  name: 'policy_key',
+  size: 16,
+  offsets: {
+    prefixlen: 0,
+    identity: 4,
+    pad: 8,
+    egress: 11,
+    protocol: 12,
+    port_hi: 13,
+    port_lo: 14,
+    pad2: 15,
+  },
+  encode(value: policy_key, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('policy_key', out, at, 16);
+    out.writeUInt32LE(value.prefixlen, at);
+    out.writeUInt32LE(value.identity, at + 4);
+    out.fill(0, at + 8, at + 11);
+    out.writeUInt8(value.egress, at + 11);
+    out.writeUInt8(value.protocol, at + 12);
+    out.writeUInt8(value.port_hi, at + 13);
+    out.writeUInt8(value.port_lo, at + 14);
+    out.writeUInt8(0, at + 15);
+    return out;
+  },
+  decode(from: Buffer, at = 0): policy_key {
+    codec.need('policy_key', from, at, 16);
+    return {
+      prefixlen: from.readUInt32LE(at),
+      identity: from.readUInt32LE(at + 4),
+      egress: from.readUInt8(at + 11),
+      protocol: from.readUInt8(at + 12),
+      port_hi: from.readUInt8(at + 13),
+      port_lo: from.readUInt8(at + 14),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    prefixlen: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    egress: (from: Buffer, at = 0): number => from.readUInt8(at + 11),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 12),
+    port_hi: (from: Buffer, at = 0): number => from.readUInt8(at + 13),
+    port_lo: (from: Buffer, at = 0): number => from.readUInt8(at + 14),
+  },
+} as const satisfies codec.Codec<policy_key>;
+
+export interface prefix_key {
+  readonly prefixlen: number;
+  readonly addr: Uint8Array;
+}
+
+export const prefix_key = {
+  name: 'prefix_key',
+  size: 20,
+  offsets: {
+    prefixlen: 0,
+    addr: 4,
+  },
+  encode(value: prefix_key, out: Buffer = Buffer.allocUnsafe(20), at = 0): Buffer {
+    codec.need('prefix_key', out, at, 20);
+    out.writeUInt32LE(value.prefixlen, at);
+    codec.writeBytes(out, value.addr, at + 4, 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): prefix_key {
+    codec.need('prefix_key', from, at, 20);
+    return {
+      prefixlen: from.readUInt32LE(at),
+      addr: codec.readBytes(from, at + 4, 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    prefixlen: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 4, 16),
+  },
+} as const satisfies codec.Codec<prefix_key>;
+
+export interface workload {
+  readonly id: number;
+  readonly identity: number;
+  readonly flags: number;
+  readonly policy_revision: number;
+  readonly default_rule_ingress: number;
+  readonly default_rule_egress: number;
+  readonly ip4: Uint8Array;
+  readonly ip6: Uint8Array;
+  readonly mac: Uint8Array;
+  readonly host_mac: Uint8Array;
+  readonly ifindex: number;
+}
+
+export const workload = {
+  name: 'workload',
+  size: 72,
+  offsets: {
+    id: 0,
+    identity: 4,
+    flags: 8,
+    policy_revision: 12,
+    default_rule_ingress: 16,
+    default_rule_egress: 20,
+    ip4: 24,
+    ip6: 40,
+    mac: 56,
+    host_mac: 62,
+    ifindex: 68,
+  },
+  encode(value: workload, out: Buffer = Buffer.allocUnsafe(72), at = 0): Buffer {
+    codec.need('workload', out, at, 72);
+    out.writeUInt32LE(value.id, at);
+    out.writeUInt32LE(value.identity, at + 4);
+    out.writeUInt32LE(value.flags, at + 8);
+    out.writeUInt32LE(value.policy_revision, at + 12);
+    out.writeUInt32LE(value.default_rule_ingress, at + 16);
+    out.writeUInt32LE(value.default_rule_egress, at + 20);
+    codec.writeBytes(out, value.ip4, at + 24, 16);
+    codec.writeBytes(out, value.ip6, at + 40, 16);
+    codec.writeBytes(out, value.mac, at + 56, 6);
+    codec.writeBytes(out, value.host_mac, at + 62, 6);
+    out.writeUInt32LE(value.ifindex, at + 68);
+    return out;
+  },
+  decode(from: Buffer, at = 0): workload {
+    codec.need('workload', from, at, 72);
+    return {
+      id: from.readUInt32LE(at),
+      identity: from.readUInt32LE(at + 4),
+      flags: from.readUInt32LE(at + 8),
+      policy_revision: from.readUInt32LE(at + 12),
+      default_rule_ingress: from.readUInt32LE(at + 16),
+      default_rule_egress: from.readUInt32LE(at + 20),
+      ip4: codec.readBytes(from, at + 24, 16),
+      ip6: codec.readBytes(from, at + 40, 16),
+      mac: codec.readBytes(from, at + 56, 6),
+      host_mac: codec.readBytes(from, at + 62, 6),
+      ifindex: from.readUInt32LE(at + 68),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    id: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    policy_revision: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    default_rule_ingress: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
+    default_rule_egress: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
+    ip4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 24, 16),
+    ip6: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 40, 16),
+    mac: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 56, 6),
+    host_mac: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 62, 6),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 68),
+  },
+} as const satisfies codec.Codec<workload>;
