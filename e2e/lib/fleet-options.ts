@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Options of a test's own fleet: a name and folder nobody else has, free ports, a log line a step when asked. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FleetOptions } from '@weir/infra/fleet';
+
+/** `short` and the process number make the name; namespaces, pins and folders carry it. */
+export const testFleet = (short: string, hosts: readonly string[], more: Partial<FleetOptions> = {}): FleetOptions => ({
+  name: `${short}${process.pid}`,
+  dir: join(tmpdir(), `weir-e2e-${short}${process.pid}`),
+  hosts,
+  onStep: process.env.WEIR_TEST_VERBOSE ? (text) => process.stderr.write(`# ${short}: ${text}\n`) : undefined,
+  ...more,
+});

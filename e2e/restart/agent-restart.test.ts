@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The agent is killed with -9 under load and started again: connections go on, the policy holds throughout, and the
+ * new agent adopts the maps and links it finds instead of making new ones.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { callApi } from '@weir/infra/api';
+import { createFleet, type Fleet, type Workload } from '@weir/infra/fleet';
+import { needKernel } from '@weir/loader/testing';
+import { testFleet } from '../lib/fleet-options.ts';
+
+const POLICY = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: server, namespace: default }
+spec:
+  podSelector: { matchLabels: { app: server } }
+  ingress:
+    - from: [ { podSelector: { matchLabels: { app: friend } } } ]
+      ports: [ { port: 80 } ]
+`;
+
+/** Pinned maps and links below the host's bpffs folder, by path and kernel id. */
+const pinnedIds = (bpffs: string): string =>
+  execFileSync('bash', [
+    '-c',
+    `for f in $(find ${bpffs} -type f | sort); do
+       case $f in */links/*) bpftool -j link show pinned $f | jq -r --arg f $f '"\\($f) link \\(.id)"';;
+       *) bpftool -j map show pinned $f 2>/dev/null | jq -r --arg f $f '"\\($f) map \\(.id)"';; esac; done`,
+  ]).toString();
+
+describe('agent killed and restarted', { skip: needKernel() }, () => {
+  let fleet: Fleet;
+  let server: Workload;
+  let friend: Workload;
+  let neighbour: Workload;
+  let stranger: Workload;
+
+  before(async () => {
+    fleet = await createFleet(testFleet('re', ['h1', 'h2']));
+    [server, friend, neighbour, stranger] = await Promise.all([
+      fleet.addWorkload({ name: 'server', host: 'h1', labels: { app: 'server' }, tcp: [80], udp: [80] }),
+      fleet.addWorkload({ name: 'friend', host: 'h2', labels: { app: 'friend' } }),
+      fleet.addWorkload({ name: 'neighbour', host: 'h1', labels: { app: 'friend' } }),
+      fleet.addWorkload({ name: 'stranger', host: 'h2', labels: { app: 'stranger' } }),
+    ]);
+    const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.policy}/v1/policies`, {
+      raw: { type: 'application/yaml', text: POLICY },
+    });
+    await fleet.waitRealised(revision);
+  });
+  after(() => fleet?.destroy());
+
+  test('connections of both families survive, forbidden ones never pass, pins are adopted', async () => {
+    const agent = fleet.agents.get('h1');
+    assert.ok(agent);
+    await friend.tickerStart({ host: server.ip4, port: 80, connections: 25, tickMs: 10, stallMs: 1_000 });
+    await neighbour.tickerStart({ host: server.ip6, port: 80, connections: 25, tickMs: 10, stallMs: 1_000 });
+    const pinsBefore = pinnedIds(agent.bpffs);
+    assert.match(pinsBefore, /links\/.* link \d+/);
+    let forbidden = 0;
+    let forbiddenPassed = 0;
+    let allowedFailed = 0;
+    let probing = true;
+    const attacker = (async () => {
+      while (probing) {
+        const results = await stranger.probes(
+          [server.ip4, server.ip6].flatMap((host) => [
+            { protocol: 'tcp', host, port: 80, timeoutMs: 200 },
+            { protocol: 'udp', host, port: 80, timeoutMs: 200 },
+          ]),
+        );
+        forbidden += results.length;
+        forbiddenPassed += results.filter((r) => r.ok).length;
+        if (!(await friend.probe({ protocol: 'tcp', host: server.ip6, port: 80, timeoutMs: 1_000 })).ok)
+          allowedFailed++;
+      }
+    })();
+    for (let round = 0; round < 3; round++) {
+      await sleep(400);
+      await fleet.agents.get('h1')?.kill();
+      await sleep(600);
+      await fleet.startAgent('h1');
+    }
+    await sleep(500);
+    probing = false;
+    await attacker;
+    const reports = [await friend.tickerStop(), await neighbour.tickerStop()];
+    for (const report of reports) {
+      assert.equal(report.resets, 0);
+      assert.equal(report.stalls, 0);
+      assert.ok(report.echoes > 25 * 100, `only ${report.echoes} echoes`);
+    }
+    assert.ok(forbidden >= 20);
+    assert.equal(forbiddenPassed, 0);
+    assert.equal(allowedFailed, 0);
+    assert.equal(pinnedIds(agent.bpffs), pinsBefore);
+  });
+
+  test('a policy changed while the agent was dead is realised when it returns', async () => {
+    await fleet.agents.get('h1')?.kill();
+    const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.policy}/v1/policies`, {
+      raw: { type: 'application/yaml', text: POLICY.replace('app: friend', 'app: stranger') },
+    });
+    assert.equal((await friend.probe({ protocol: 'tcp', host: server.ip4, port: 80 })).ok, true);
+    await fleet.startAgent('h1');
+    await fleet.waitRealised(revision);
+    assert.equal((await friend.probe({ protocol: 'tcp', host: server.ip4, port: 80 })).ok, false);
+    assert.equal((await stranger.probe({ protocol: 'tcp', host: server.ip4, port: 80 })).ok, true);
+  });
+
+  test('a policy that now denies an established connection cuts it within two seconds', async () => {
+    await stranger.tickerStart({ host: server.ip4, port: 80, connections: 5, tickMs: 20, stallMs: 60_000 });
+    await sleep(200);
+    const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.policy}/v1/policies`, {
+      raw: { type: 'application/yaml', text: POLICY },
+    });
+    await fleet.waitRealised(revision);
+    const cut = await stranger.tickerReport();
+    await sleep(1_000);
+    const later = await stranger.tickerStop();
+    assert.ok(later.echoes - cut.echoes <= 5, `${later.echoes - cut.echoes} echoes after the cut`);
+  });
+});

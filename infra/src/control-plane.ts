@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The control plane of a fleet on one machine: Postgres and NATS as real servers, then the three services, each a
+ * process of its own with its own bus credential. The bus listens on the underlay, where the hosts are; everything
+ * else on loopback.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createKeys, natsServerConfig, startNats } from '@weir/bus';
+import { startEmbeddedPostgres, worldReachable } from '@weir/db';
+import { type RunningProcess, startProcess } from './processes.ts';
+import type { Resources } from './resources.ts';
+import type { Underlay } from './underlay.ts';
+
+const SERVICES = ['inventory', 'policy', 'analytics'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+export interface ControlPlane {
+  readonly natsUrl: string;
+  readonly databaseUrl: string;
+  readonly urls: Readonly<Record<ServiceName, string>>;
+  readonly grpc: Readonly<Record<ServiceName, string>>;
+  readonly trustedSigners: string;
+  /** Environment with which the `weir` command finds this fleet. */
+  readonly cliEnv: Readonly<Record<string, string>>;
+  agentSeed(host: string): string;
+  stop(): Promise<void>;
+}
+
+export interface ControlPlanePlace {
+  readonly resources: Resources;
+  readonly dir: string;
+  readonly runDir: string;
+  readonly underlay: Underlay;
+  readonly ports?: Readonly<Record<ServiceName, number>>;
+  readonly step: (text: string) => void;
+}
+
+/** Below the fleet's folder, unless the user that runs Postgres may not enter it (a checkout in /root). */
+const postgresDir = ({ dir, resources }: ControlPlanePlace): string => {
+  if (worldReachable(dir)) return join(dir, 'postgres');
+  const path = `/var/tmp/weir-postgres-${process.pid}`;
+  resources.add({ kind: 'dir', path });
+  return path;
+};
+
+export const startControlPlane = async (place: ControlPlanePlace): Promise<ControlPlane> => {
+  const { resources, dir, underlay, step } = place;
+  const logDir = join(dir, 'logs');
+  mkdirSync(logDir, { recursive: true });
+
+  step('Postgres');
+  const postgres = await startEmbeddedPostgres({ dir: postgresDir(place), volatile: true });
+  resources.addProcess(postgres.pid, 'postgres');
+
+  step('NATS with JetStream');
+  const serviceKeys = new Map(SERVICES.map((name) => [name, createKeys('user')]));
+  const agentKeys = new Map(underlay.hosts.map(({ name }) => [name, createKeys('user')]));
+  const signers = new Map((['inventory', 'policy'] as const).map((name) => [name, createKeys('account')]));
+  const nats = await startNats({
+    dir: join(dir, 'nats'),
+    host: underlay.machineIp4,
+    port: 0,
+    config: natsServerConfig({
+      services: [...serviceKeys].map(([name, keys]) => ({ name, publicKey: keys.publicKey })),
+      agents: [...agentKeys].map(([host, keys]) => ({ host, publicKey: keys.publicKey })),
+    }),
+  });
+  resources.addProcess(nats.pid, 'nats-server');
+
+  step(`services ${SERVICES.join(', ')}`);
+  const databaseUrl = await postgres.ensureDatabase('weir');
+  const trustedSigners = [...signers.values()].map((keys) => keys.publicKey).join(',');
+  const start = async (name: ServiceName): Promise<[RunningProcess, { http: string; grpc: string }]> => {
+    const prefix = `WEIR_${name.toUpperCase()}`;
+    const signer = name === 'analytics' ? undefined : signers.get(name);
+    const running = await startProcess(resources, logDir, {
+      name,
+      command: [process.execPath, new URL(`../../services/${name}/src/main.ts`, import.meta.url).pathname],
+      env: {
+        [`${prefix}_PORT`]: String(place.ports?.[name] ?? 0),
+        [`${prefix}_GRPC_PORT`]: '0',
+        [`${prefix}_DATABASE_URL`]: databaseUrl,
+        [`${prefix}_NATS_URL`]: nats.url,
+        [`${prefix}_NATS_SEED`]: serviceKeys.get(name)?.seed ?? '',
+        ...(signer ? { [`${prefix}_SIGNING_SEED`]: signer.seed } : {}),
+        WEIR_TRUSTED_SIGNERS: trustedSigners,
+      },
+      ready: (line) => line.includes('"msg":"listening"'),
+      readyTimeoutMs: 60_000,
+    });
+    return [running, JSON.parse(running.readyLine) as { http: string; grpc: string }];
+  };
+  const started = await Promise.all(SERVICES.map(start));
+  const addresses = (field: 'http' | 'grpc') =>
+    Object.fromEntries(SERVICES.map((name, i) => [name, (started[i] as (typeof started)[number])[1][field]])) as Record<
+      ServiceName,
+      string
+    >;
+  const urls = addresses('http');
+  return {
+    natsUrl: nats.url,
+    databaseUrl,
+    urls,
+    grpc: addresses('grpc'),
+    trustedSigners,
+    cliEnv: {
+      WEIR_INVENTORY_URL: urls.inventory,
+      WEIR_POLICY_URL: urls.policy,
+      WEIR_ANALYTICS_URL: urls.analytics,
+    },
+    agentSeed: (host) => agentKeys.get(host)?.seed ?? '',
+    stop: async () => {
+      await Promise.all(started.map(([running]) => running.stop()));
+      await nats.stop();
+      await postgres.stop();
+    },
+  };
+};
