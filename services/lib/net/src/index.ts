@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+export {
+  canonicalIp,
+  compareIp,
+  type Family,
+  formatIp,
+  ipFamily,
+  isIp,
+  isV4Mapped,
+  nextAddress,
+  parseIp,
+  V4_PREFIX_BITS,
+} from './address.ts';
+export {
+  type Cidr,
+  type CidrOptions,
+  canonicalCidr,
+  cidrContains,
+  cidrContainsIp,
+  cidrOfAddress,
+  lastAddress,
+  maskAddress,
+  parseCidr,
+} from './cidr.ts';
+export { escapeUntrusted } from './escape.ts';
+export { formatMac, parseMac } from './mac.ts';
+export { PROTOCOLS, type ProtocolName, protocolName, protocolNumber } from './protocol.ts';
