@@ -15,6 +15,13 @@ export interface Codec<T> {
   decode(from: Buffer, at?: number): T;
 }
 
+/** The codec of a struct: also where its fields are, and how to read one without the others. */
+export interface StructCodec<T> extends Codec<T> {
+  readonly name: string;
+  readonly offsets: Readonly<Record<string, number>>;
+  readonly read: { readonly [K in keyof T]: (from: Buffer, at?: number) => T[K] };
+}
+
 const scratch64 = new BigUint64Array(1);
 const scratch32 = new Uint32Array(scratch64.buffer);
 const MAX_U64 = (1n << 64n) - 1n;

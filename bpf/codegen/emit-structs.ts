@@ -91,7 +91,7 @@ ${lines((field) => `      ${field.name}: ${readExpression(field)},`)}
   read: {
 ${lines((field) => `    ${field.name}: (from: Buffer, at = 0): ${tsType(field.type)} => ${readExpression(field)},`)}
   },
-} as const satisfies codec.Codec<${name}>;
+} as const satisfies codec.StructCodec<${name}>;
 `;
 };
 

@@ -28,7 +28,7 @@ export const address_key = {
   read: {
     addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
   },
-} as const satisfies codec.Codec<address_key>;
+} as const satisfies codec.StructCodec<address_key>;
 
 export interface address_value {
   readonly ifindex: number;
@@ -55,7 +55,7 @@ export const address_value = {
   read: {
     ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at),
   },
-} as const satisfies codec.Codec<address_value>;
+} as const satisfies codec.StructCodec<address_value>;
 
 export interface cidr_value {
   readonly identity: number;
@@ -82,7 +82,7 @@ export const cidr_value = {
   read: {
     identity: (from: Buffer, at = 0): number => from.readUInt32LE(at),
   },
-} as const satisfies codec.Codec<cidr_value>;
+} as const satisfies codec.StructCodec<cidr_value>;
 
 export interface ct_direction {
   readonly packets: bigint;
@@ -136,7 +136,7 @@ export const ct_direction = {
     reported_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
     tcp_flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
   },
-} as const satisfies codec.Codec<ct_direction>;
+} as const satisfies codec.StructCodec<ct_direction>;
 
 export interface ct_entry {
   readonly created_ns: bigint;
@@ -215,7 +215,7 @@ export const ct_entry = {
     orig: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 48),
     reply: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 96),
   },
-} as const satisfies codec.Codec<ct_entry>;
+} as const satisfies codec.StructCodec<ct_entry>;
 
 export interface ct_key {
   readonly local: Uint8Array;
@@ -269,7 +269,7 @@ export const ct_key = {
     protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 36),
     family: (from: Buffer, at = 0): number => from.readUInt8(at + 37),
   },
-} as const satisfies codec.Codec<ct_key>;
+} as const satisfies codec.StructCodec<ct_key>;
 
 export interface drop_key {
   readonly reason: number;
@@ -303,7 +303,7 @@ export const drop_key = {
     reason: (from: Buffer, at = 0): number => from.readUInt8(at),
     direction: (from: Buffer, at = 0): number => from.readUInt8(at + 1),
   },
-} as const satisfies codec.Codec<drop_key>;
+} as const satisfies codec.StructCodec<drop_key>;
 
 export interface drop_text {
   readonly reason: number;
@@ -335,7 +335,7 @@ export const drop_text = {
     reason: (from: Buffer, at = 0): number => from.readUInt32LE(at),
     text: (from: Buffer, at = 0): string => codec.readText(from, at + 4, 60),
   },
-} as const satisfies codec.Codec<drop_text>;
+} as const satisfies codec.StructCodec<drop_text>;
 
 export interface drop_value {
   readonly packets: bigint;
@@ -367,7 +367,7 @@ export const drop_value = {
     packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
   },
-} as const satisfies codec.Codec<drop_value>;
+} as const satisfies codec.StructCodec<drop_value>;
 
 export interface event_header {
   readonly version: number;
@@ -414,7 +414,7 @@ export const event_header = {
     size: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
     time_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
   },
-} as const satisfies codec.Codec<event_header>;
+} as const satisfies codec.StructCodec<event_header>;
 
 export interface flow_event {
   readonly header: event_header;
@@ -563,7 +563,7 @@ export const flow_event = {
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 96),
     connection_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 104),
   },
-} as const satisfies codec.Codec<flow_event>;
+} as const satisfies codec.StructCodec<flow_event>;
 
 export interface frag_key {
   readonly saddr: Uint8Array;
@@ -612,7 +612,7 @@ export const frag_key = {
     protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 36),
     family: (from: Buffer, at = 0): number => from.readUInt8(at + 37),
   },
-} as const satisfies codec.Codec<frag_key>;
+} as const satisfies codec.StructCodec<frag_key>;
 
 export interface frag_value {
   readonly sport: number;
@@ -651,7 +651,7 @@ export const frag_value = {
     dport: (from: Buffer, at = 0): number => from.readUInt16BE(at + 2),
     seen_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
   },
-} as const satisfies codec.Codec<frag_value>;
+} as const satisfies codec.StructCodec<frag_value>;
 
 export interface ipcache_value {
   readonly identity: number;
@@ -690,7 +690,7 @@ export const ipcache_value = {
     flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
     host4: (from: Buffer, at = 0): number => from.readUInt32BE(at + 8),
   },
-} as const satisfies codec.Codec<ipcache_value>;
+} as const satisfies codec.StructCodec<ipcache_value>;
 
 export interface policy_entry {
   readonly rule_id: number;
@@ -739,7 +739,7 @@ export const policy_entry = {
     packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
   },
-} as const satisfies codec.Codec<policy_entry>;
+} as const satisfies codec.StructCodec<policy_entry>;
 
 export interface policy_key {
   readonly prefixlen: number;
@@ -795,7 +795,7 @@ export const policy_key = {
     port_hi: (from: Buffer, at = 0): number => from.readUInt8(at + 13),
     port_lo: (from: Buffer, at = 0): number => from.readUInt8(at + 14),
   },
-} as const satisfies codec.Codec<policy_key>;
+} as const satisfies codec.StructCodec<policy_key>;
 
 export interface prefix_key {
   readonly prefixlen: number;
@@ -827,7 +827,7 @@ export const prefix_key = {
     prefixlen: (from: Buffer, at = 0): number => from.readUInt32LE(at),
     addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 4, 16),
   },
-} as const satisfies codec.Codec<prefix_key>;
+} as const satisfies codec.StructCodec<prefix_key>;
 
 export interface workload {
   readonly id: number;
@@ -904,4 +904,4 @@ export const workload = {
     host_mac: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 62, 6),
     ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 68),
   },
-} as const satisfies codec.Codec<workload>;
+} as const satisfies codec.StructCodec<workload>;
