@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The addon's exports. They are the private half of @weir/loader: only src/
+// calls them, and gives them names, types and errors meant for people.
+#include <napi.h>
+
+#include "handle.h"
+#include "map.h"
+#include "netns.h"
+#include "object.h"
+#include "program.h"
+
+namespace
+{
+
+Napi::Object Init(Napi::Env env, Napi::Object exports)
+{
+	weir::InstallLogCapture();
+	weir::InitHandle(env, exports);
+	weir::InitObject(env, exports);
+	weir::InitMap(env, exports);
+	weir::InitMapBatch(env, exports);
+	weir::InitProgram(env, exports);
+	weir::InitNetns(env, exports);
+	return exports;
+}
+
+} // namespace
+
+NODE_API_MODULE(weir_loader, Init)
