@@ -11,6 +11,7 @@ interface NativeError extends Error {
 }
 
 export interface KernelErrorDetails {
+  readonly [fact: string]: unknown;
   /** What was tried, e.g. `map update`. */
   readonly op: string;
   /** Positive errno; 0 when the loader itself refused. */
