@@ -30,19 +30,23 @@ ${emitDefinition(map, '    ')}
   },
 `;
 
-/** Codecs of a map's key and value, where it has them; of the inner map where the value is a map. */
-const emitCodecs = ({ name, key, value, inner }: Abi['maps'][number]): string => {
+/** Codecs of a map's key and value, where it has them and they are shared; of the inner map where the value is one. */
+const emitCodecs = ({ name, key, value, inner }: Abi['maps'][number], shared: ReadonlySet<string>): string => {
   const parts = [
     ['key', key],
     ['value', value],
     ['innerKey', inner?.key],
     ['innerValue', inner?.value],
   ] as const;
-  const codecs = parts.flatMap(([part, type]) => (type === undefined ? [] : [`${part}: ${codecOf(type, 'structs.')}`]));
+  const codecs = parts.flatMap(([part, type]) =>
+    type === undefined || (type.kind === 'struct' && !shared.has(type.name))
+      ? []
+      : [`${part}: ${codecOf(type, 'structs.')}`],
+  );
   return codecs.length === 0 ? '' : `  ${name}: { ${codecs.join(', ')} },\n`;
 };
 
-export const emitMaps = (maps: Abi['maps']): string =>
+export const emitMaps = (maps: Abi['maps'], shared: ReadonlySet<string>): string =>
   `${header('Every map: its definition, what it holds, which objects use it, and the codecs of its keys and values.')}import * as codec from '../codec.ts';
 import * as structs from './structs.ts';
 
@@ -72,5 +76,5 @@ ${maps.map(emitMap).join('')}} as const satisfies Record<string, MapInfo>;
 export type MapName = keyof typeof MAPS;
 
 export const MAP_CODECS = {
-${maps.map(emitCodecs).join('')}} as const;
+${maps.map((map) => emitCodecs(map, shared)).join('')}} as const;
 `;

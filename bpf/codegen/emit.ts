@@ -2,7 +2,7 @@
 /** What all generated files share: the header, and how a field type is written in TypeScript. */
 import { type FieldType, typeName } from './model.ts';
 
-export const COMMAND = 'npm run build -w @weir/bpf';
+export const COMMAND = 'npm run build';
 
 export const header = (what: string): string =>
   `// SPDX-License-Identifier: Apache-2.0

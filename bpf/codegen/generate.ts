@@ -33,7 +33,8 @@ export const readObjects = (objectsDir: string): Abi => {
   const read = (name: string, known?: ReadonlyMap<string, Struct>): ObjectModel =>
     readObject(readFileSync(join(objectsDir, name)), name, known);
   const abi = files.filter((name) => name === `${ABI_OBJECT}${OBJECT_SUFFIX}`).map((name) => read(name));
-  const known = new Map(abi.flatMap(({ structs }) => structs).map((struct) => [struct.name, struct]));
+  const [shared] = abi;
+  const known = shared && new Map(shared.structs.map((struct) => [struct.name, struct]));
   const others = files.filter((name) => name !== `${ABI_OBJECT}${OBJECT_SUFFIX}`).map((name) => read(name, known));
   return mergeObjects([...abi, ...others]);
 };
@@ -45,6 +46,6 @@ export const emitFiles = (abi: Abi): ReadonlyMap<string, string> =>
     ['enums.ts', emitEnums(abi.enums)],
     ['index.ts', INDEX],
     ['maps.md', emitMarkdown(abi)],
-    ['maps.ts', emitMaps(abi.maps)],
+    ['maps.ts', emitMaps(abi.maps, new Set(abi.structs.map(({ name }) => name)))],
     ['structs.ts', emitStructs(abi.structs)],
   ]);

@@ -48,8 +48,12 @@ export interface TypeReader {
   fieldType(id: number, where: string): FieldType;
 }
 
-/** `known`: structs of the `abi` object, for those that clang only declares behind an inner map's pointers. */
-export const createTypeReader = (btf: Btf, known: ReadonlyMap<string, Struct> = new Map()): TypeReader => {
+/**
+ * `known`: the structs of the `abi` object, read before. They serve for those that clang only declares behind an inner
+ * map's pointers; and a struct that is not among them is a program's own (a per-CPU scratch), of which only name and
+ * size are taken.
+ */
+export const createTypeReader = (btf: Btf, known?: ReadonlyMap<string, Struct>): TypeReader => {
   const structs = new Map<string, Struct>();
   const enums = new Map<string, Enum>();
   const { file } = btf;
@@ -97,7 +101,7 @@ export const createTypeReader = (btf: Btf, known: ReadonlyMap<string, Struct> = 
     if (type.kind === 'union') throw refuse(file, `${where} is a union`, 'declare one struct per meaning');
     if (type.name === '') throw refuse(file, `${where} is a struct without a name`, 'give the struct a name');
     const made: FieldType = { kind: 'struct', name: type.name, size: type.size };
-    if (structs.has(type.name)) return made;
+    if (structs.has(type.name) || known?.has(type.name) === false) return made;
     const fields: Field[] = [];
     let end = 0;
     for (const member of type.members) {
@@ -120,7 +124,7 @@ export const createTypeReader = (btf: Btf, known: ReadonlyMap<string, Struct> = 
   const readDeclared = (name: string, where: string): FieldType => {
     const here = btf.types.find((type) => type.kind === 'struct' && type.name === name);
     if (here?.kind === 'struct') return readStruct(here, where);
-    const struct = known.get(name);
+    const struct = known?.get(name);
     if (struct === undefined)
       throw refuse(file, `${where} is ${name}, which is nowhere defined`, 'name it in abi.bpf.c');
     return { kind: 'struct', name, size: struct.size };

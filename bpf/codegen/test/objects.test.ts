@@ -128,3 +128,20 @@ test('a drop reason without text is refused', (t) => {
   const { objects } = compileFixture(t, { abi: DROPS.replace('{ DROP_NONE, "Success" }', '') });
   assert.throws(() => readObjects(objects), /DROP_NONE has no text/);
 });
+
+test("a struct that abi does not name is a program's own: sized, free in its layout, without codec", async (t) => {
+  const { objects, out } = compileFixture(t, {
+    abi: 'struct shared { __u32 x; } *s;',
+    one: `
+struct own { __u8 a; __u32 b : 3; };
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __type(key, __u32); __type(value, struct own); __uint(max_entries, 1);
+} scratch SEC(".maps") DOC("scratch");`,
+  });
+  writeFiles(out, emitFiles(readObjects(objects)));
+  const { MAPS, MAP_CODECS, ...rest } = await import(join(out, 'index.ts'));
+  assert.equal(MAPS.scratch.value, 'own');
+  assert.equal(MAPS.scratch.valueSize, 4);
+  assert.deepEqual(Object.keys(MAP_CODECS.scratch), ['key']);
+  assert.ok('shared' in rest && !('own' in rest));
+});
