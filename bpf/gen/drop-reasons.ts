@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generated from the BTF of the built BPF objects by `npm run build -w @weir/bpf`. Do not edit.
+// Generated from the BTF of the built BPF objects by `npm run build`. Do not edit.
 /** Drop reasons by number, with the text that users see. */
 
 export interface DropText {
@@ -9,6 +9,8 @@ export interface DropText {
 
 export const DROP_TEXT: Readonly<Record<number, DropText>> = {
   0: { name: 'NONE', text: 'Success' },
+  130: { name: 'INVALID_SOURCE_MAC', text: 'Invalid source mac' },
+  131: { name: 'INVALID_DESTINATION_MAC', text: 'Invalid destination mac' },
   132: { name: 'INVALID_SOURCE_IP', text: 'Invalid source ip' },
   133: { name: 'POLICY_DENIED', text: 'Policy denied' },
   134: { name: 'INVALID_PACKET', text: 'Invalid packet' },

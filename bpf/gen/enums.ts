@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generated from the BTF of the built BPF objects by `npm run build -w @weir/bpf`. Do not edit.
+// Generated from the BTF of the built BPF objects by `npm run build`. Do not edit.
 /** The enums of bpf/include/abi.h. */
 
 export const weir_abi = {
@@ -17,6 +17,10 @@ export const weir_counter = {
   COUNTER_CT_EXPIRED: 6,
   COUNTER_HELPER_FAILED: 7,
   COUNTER_FRAG_INSERT_FAILED: 8,
+  COUNTER_EVENTS_DEFERRED: 9,
+  COUNTER_JUDGED: 10,
+  COUNTER_CUT: 11,
+  COUNTER_REDIRECTED: 12,
   COUNTER_MAX: 16,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
@@ -28,8 +32,21 @@ export const weir_ct_flags = {
   CT_FIN_REPLY: 8,
   CT_RST: 16,
   CT_CUT: 32,
+  CT_MATCHED: 64,
+  CT_ESTABLISHED: 128,
 } as const;
 export type weir_ct_flags = (typeof weir_ct_flags)[keyof typeof weir_ct_flags];
+
+export const weir_ct_icmp = {
+  CT_ICMP_NONE: 0,
+  CT_ICMP_ASKED: 1,
+  CT_ICMP_ANSWERS: 2,
+  CT_ICMP_SENT: 3,
+  CT_ICMP_RECEIVED: 4,
+  CT_ICMP_RELATED_SENT: 5,
+  CT_ICMP_RELATED_RECEIVED: 6,
+} as const;
+export type weir_ct_icmp = (typeof weir_ct_icmp)[keyof typeof weir_ct_icmp];
 
 export const weir_direction = {
   DIRECTION_UNKNOWN: 0,
@@ -40,6 +57,8 @@ export type weir_direction = (typeof weir_direction)[keyof typeof weir_direction
 
 export const weir_drop_reason = {
   DROP_NONE: 0,
+  DROP_INVALID_SOURCE_MAC: 130,
+  DROP_INVALID_DESTINATION_MAC: 131,
   DROP_INVALID_SOURCE_IP: 132,
   DROP_POLICY_DENIED: 133,
   DROP_INVALID_PACKET: 134,
@@ -112,6 +131,23 @@ export const weir_report = {
   REPORT_DROP: 6,
 } as const;
 export type weir_report = (typeof weir_report)[keyof typeof weir_report];
+
+export const weir_sweep_flags = {
+  SWEEP_REPORT_ALL: 1,
+} as const;
+export type weir_sweep_flags = (typeof weir_sweep_flags)[keyof typeof weir_sweep_flags];
+
+export const weir_tcp_flags = {
+  TCP_FIN: 1,
+  TCP_SYN: 2,
+  TCP_RST: 4,
+  TCP_PSH: 8,
+  TCP_ACK: 16,
+  TCP_URG: 32,
+  TCP_ECE: 64,
+  TCP_CWR: 128,
+} as const;
+export type weir_tcp_flags = (typeof weir_tcp_flags)[keyof typeof weir_tcp_flags];
 
 export const weir_trace_point = {
   TRACE_UNKNOWN: 0,

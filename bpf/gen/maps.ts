@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generated from the BTF of the built BPF objects by `npm run build -w @weir/bpf`. Do not edit.
+// Generated from the BTF of the built BPF objects by `npm run build`. Do not edit.
 /** Every map: its definition, what it holds, which objects use it, and the codecs of its keys and values. */
 import * as codec from '../codec.ts';
 import * as structs from './structs.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generated from the BTF of the built BPF objects by `npm run build -w @weir/bpf`. Do not edit.
+// Generated from the BTF of the built BPF objects by `npm run build`. Do not edit.
 /** Codecs of all structs that the kernel and the user side share, named as in bpf/include/abi.h. */
 import * as codec from '../codec.ts';
 
@@ -85,56 +85,64 @@ export const cidr_value = {
 } as const satisfies codec.StructCodec<cidr_value>;
 
 export interface ct_direction {
-  readonly packets: bigint;
-  readonly bytes: bigint;
   readonly new_packets: bigint;
   readonly new_bytes: bigint;
+  readonly last_ns: bigint;
   readonly reported_ns: bigint;
+  readonly packets: bigint;
+  readonly bytes: bigint;
   readonly tcp_flags: number;
+  readonly new_flags: number;
 }
 
 export const ct_direction = {
   name: 'ct_direction',
-  size: 48,
+  size: 56,
   offsets: {
-    packets: 0,
-    bytes: 8,
-    new_packets: 16,
-    new_bytes: 24,
-    reported_ns: 32,
-    tcp_flags: 40,
-    pad: 44,
+    new_packets: 0,
+    new_bytes: 8,
+    last_ns: 16,
+    reported_ns: 24,
+    packets: 32,
+    bytes: 40,
+    tcp_flags: 48,
+    new_flags: 52,
   },
-  encode(value: ct_direction, out: Buffer = Buffer.allocUnsafe(48), at = 0): Buffer {
-    codec.need('ct_direction', out, at, 48);
-    codec.writeU64(out, value.packets, at);
-    codec.writeU64(out, value.bytes, at + 8);
-    codec.writeU64(out, value.new_packets, at + 16);
-    codec.writeU64(out, value.new_bytes, at + 24);
-    codec.writeU64(out, value.reported_ns, at + 32);
-    out.writeUInt32LE(value.tcp_flags, at + 40);
-    out.writeUInt32LE(0, at + 44);
+  encode(value: ct_direction, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
+    codec.need('ct_direction', out, at, 56);
+    codec.writeU64(out, value.new_packets, at);
+    codec.writeU64(out, value.new_bytes, at + 8);
+    codec.writeU64(out, value.last_ns, at + 16);
+    codec.writeU64(out, value.reported_ns, at + 24);
+    codec.writeU64(out, value.packets, at + 32);
+    codec.writeU64(out, value.bytes, at + 40);
+    out.writeUInt32LE(value.tcp_flags, at + 48);
+    out.writeUInt32LE(value.new_flags, at + 52);
     return out;
   },
   decode(from: Buffer, at = 0): ct_direction {
-    codec.need('ct_direction', from, at, 48);
+    codec.need('ct_direction', from, at, 56);
     return {
-      packets: codec.readU64(from, at),
-      bytes: codec.readU64(from, at + 8),
-      new_packets: codec.readU64(from, at + 16),
-      new_bytes: codec.readU64(from, at + 24),
-      reported_ns: codec.readU64(from, at + 32),
-      tcp_flags: from.readUInt32LE(at + 40),
+      new_packets: codec.readU64(from, at),
+      new_bytes: codec.readU64(from, at + 8),
+      last_ns: codec.readU64(from, at + 16),
+      reported_ns: codec.readU64(from, at + 24),
+      packets: codec.readU64(from, at + 32),
+      bytes: codec.readU64(from, at + 40),
+      tcp_flags: from.readUInt32LE(at + 48),
+      new_flags: from.readUInt32LE(at + 52),
     };
   },
   /** Single fields, without decoding the rest. */
   read: {
-    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
-    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
-    new_packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
-    new_bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
-    reported_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
-    tcp_flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
+    new_packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    new_bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    last_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    reported_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
+    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 40),
+    tcp_flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 48),
+    new_flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
   },
 } as const satisfies codec.StructCodec<ct_direction>;
 
@@ -143,62 +151,70 @@ export interface ct_entry {
   readonly expires_ns: bigint;
   readonly flags: number;
   readonly policy_revision: number;
-  readonly rule_id: number;
-  readonly peer_identity: number;
-  readonly workload_identity: number;
   readonly ifindex: number;
-  readonly drop_reason: number;
+  readonly workload_id: number;
+  readonly workload_identity: number;
+  readonly peer_identity: number;
+  readonly rule_id: number;
+  readonly matched_identity: number;
+  readonly trace_point: number;
   readonly orig: ct_direction;
   readonly reply: ct_direction;
 }
 
 export const ct_entry = {
   name: 'ct_entry',
-  size: 144,
+  size: 168,
   offsets: {
     created_ns: 0,
     expires_ns: 8,
     flags: 16,
     policy_revision: 20,
-    rule_id: 24,
-    peer_identity: 28,
+    ifindex: 24,
+    workload_id: 28,
     workload_identity: 32,
-    ifindex: 36,
-    drop_reason: 40,
-    pad: 41,
-    orig: 48,
-    reply: 96,
+    peer_identity: 36,
+    rule_id: 40,
+    matched_identity: 44,
+    trace_point: 48,
+    pad: 49,
+    orig: 56,
+    reply: 112,
   },
-  encode(value: ct_entry, out: Buffer = Buffer.allocUnsafe(144), at = 0): Buffer {
-    codec.need('ct_entry', out, at, 144);
+  encode(value: ct_entry, out: Buffer = Buffer.allocUnsafe(168), at = 0): Buffer {
+    codec.need('ct_entry', out, at, 168);
     codec.writeU64(out, value.created_ns, at);
     codec.writeU64(out, value.expires_ns, at + 8);
     out.writeUInt32LE(value.flags, at + 16);
     out.writeUInt32LE(value.policy_revision, at + 20);
-    out.writeUInt32LE(value.rule_id, at + 24);
-    out.writeUInt32LE(value.peer_identity, at + 28);
+    out.writeUInt32LE(value.ifindex, at + 24);
+    out.writeUInt32LE(value.workload_id, at + 28);
     out.writeUInt32LE(value.workload_identity, at + 32);
-    out.writeUInt32LE(value.ifindex, at + 36);
-    out.writeUInt8(value.drop_reason, at + 40);
-    out.fill(0, at + 41, at + 48);
-    ct_direction.encode(value.orig, out, at + 48);
-    ct_direction.encode(value.reply, out, at + 96);
+    out.writeUInt32LE(value.peer_identity, at + 36);
+    out.writeUInt32LE(value.rule_id, at + 40);
+    out.writeUInt32LE(value.matched_identity, at + 44);
+    out.writeUInt8(value.trace_point, at + 48);
+    out.fill(0, at + 49, at + 56);
+    ct_direction.encode(value.orig, out, at + 56);
+    ct_direction.encode(value.reply, out, at + 112);
     return out;
   },
   decode(from: Buffer, at = 0): ct_entry {
-    codec.need('ct_entry', from, at, 144);
+    codec.need('ct_entry', from, at, 168);
     return {
       created_ns: codec.readU64(from, at),
       expires_ns: codec.readU64(from, at + 8),
       flags: from.readUInt32LE(at + 16),
       policy_revision: from.readUInt32LE(at + 20),
-      rule_id: from.readUInt32LE(at + 24),
-      peer_identity: from.readUInt32LE(at + 28),
+      ifindex: from.readUInt32LE(at + 24),
+      workload_id: from.readUInt32LE(at + 28),
       workload_identity: from.readUInt32LE(at + 32),
-      ifindex: from.readUInt32LE(at + 36),
-      drop_reason: from.readUInt8(at + 40),
-      orig: ct_direction.decode(from, at + 48),
-      reply: ct_direction.decode(from, at + 96),
+      peer_identity: from.readUInt32LE(at + 36),
+      rule_id: from.readUInt32LE(at + 40),
+      matched_identity: from.readUInt32LE(at + 44),
+      trace_point: from.readUInt8(at + 48),
+      orig: ct_direction.decode(from, at + 56),
+      reply: ct_direction.decode(from, at + 112),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -207,13 +223,15 @@ export const ct_entry = {
     expires_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
     flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
     policy_revision: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
-    rule_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
-    peer_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 28),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
+    workload_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 28),
     workload_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 32),
-    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
-    drop_reason: (from: Buffer, at = 0): number => from.readUInt8(at + 40),
-    orig: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 48),
-    reply: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 96),
+    peer_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
+    rule_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
+    matched_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 44),
+    trace_point: (from: Buffer, at = 0): number => from.readUInt8(at + 48),
+    orig: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 56),
+    reply: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 112),
   },
 } as const satisfies codec.StructCodec<ct_entry>;
 
@@ -224,6 +242,7 @@ export interface ct_key {
   readonly remote_port: number;
   readonly protocol: number;
   readonly family: number;
+  readonly icmp: number;
 }
 
 export const ct_key = {
@@ -236,7 +255,8 @@ export const ct_key = {
     remote_port: 34,
     protocol: 36,
     family: 37,
-    pad: 38,
+    icmp: 38,
+    pad: 39,
   },
   encode(value: ct_key, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
     codec.need('ct_key', out, at, 40);
@@ -246,7 +266,8 @@ export const ct_key = {
     out.writeUInt16BE(value.remote_port, at + 34);
     out.writeUInt8(value.protocol, at + 36);
     out.writeUInt8(value.family, at + 37);
-    out.writeUInt16LE(0, at + 38);
+    out.writeUInt8(value.icmp, at + 38);
+    out.writeUInt8(0, at + 39);
     return out;
   },
   decode(from: Buffer, at = 0): ct_key {
@@ -258,6 +279,7 @@ export const ct_key = {
       remote_port: from.readUInt16BE(at + 34),
       protocol: from.readUInt8(at + 36),
       family: from.readUInt8(at + 37),
+      icmp: from.readUInt8(at + 38),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -268,6 +290,7 @@ export const ct_key = {
     remote_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 34),
     protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 36),
     family: (from: Buffer, at = 0): number => from.readUInt8(at + 37),
+    icmp: (from: Buffer, at = 0): number => from.readUInt8(at + 38),
   },
 } as const satisfies codec.StructCodec<ct_key>;
 
@@ -617,6 +640,9 @@ export const frag_key = {
 export interface frag_value {
   readonly sport: number;
   readonly dport: number;
+  readonly protocol: number;
+  readonly icmp_type: number;
+  readonly icmp_code: number;
   readonly seen_ns: bigint;
 }
 
@@ -626,14 +652,20 @@ export const frag_value = {
   offsets: {
     sport: 0,
     dport: 2,
-    pad: 4,
+    protocol: 4,
+    icmp_type: 5,
+    icmp_code: 6,
+    pad: 7,
     seen_ns: 8,
   },
   encode(value: frag_value, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
     codec.need('frag_value', out, at, 16);
     out.writeUInt16BE(value.sport, at);
     out.writeUInt16BE(value.dport, at + 2);
-    out.writeUInt32LE(0, at + 4);
+    out.writeUInt8(value.protocol, at + 4);
+    out.writeUInt8(value.icmp_type, at + 5);
+    out.writeUInt8(value.icmp_code, at + 6);
+    out.writeUInt8(0, at + 7);
     codec.writeU64(out, value.seen_ns, at + 8);
     return out;
   },
@@ -642,6 +674,9 @@ export const frag_value = {
     return {
       sport: from.readUInt16BE(at),
       dport: from.readUInt16BE(at + 2),
+      protocol: from.readUInt8(at + 4),
+      icmp_type: from.readUInt8(at + 5),
+      icmp_code: from.readUInt8(at + 6),
       seen_ns: codec.readU64(from, at + 8),
     };
   },
@@ -649,6 +684,9 @@ export const frag_value = {
   read: {
     sport: (from: Buffer, at = 0): number => from.readUInt16BE(at),
     dport: (from: Buffer, at = 0): number => from.readUInt16BE(at + 2),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 4),
+    icmp_type: (from: Buffer, at = 0): number => from.readUInt8(at + 5),
+    icmp_code: (from: Buffer, at = 0): number => from.readUInt8(at + 6),
     seen_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
   },
 } as const satisfies codec.StructCodec<frag_value>;
@@ -828,6 +866,63 @@ export const prefix_key = {
     addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 4, 16),
   },
 } as const satisfies codec.StructCodec<prefix_key>;
+
+export interface sweep_ctx {
+  readonly now_ns: bigint;
+  readonly flags: number;
+  readonly failed: number;
+  readonly entries: bigint;
+  readonly reported: bigint;
+  readonly expired: bigint;
+  readonly deferred: bigint;
+}
+
+export const sweep_ctx = {
+  name: 'sweep_ctx',
+  size: 48,
+  offsets: {
+    now_ns: 0,
+    flags: 8,
+    failed: 12,
+    entries: 16,
+    reported: 24,
+    expired: 32,
+    deferred: 40,
+  },
+  encode(value: sweep_ctx, out: Buffer = Buffer.allocUnsafe(48), at = 0): Buffer {
+    codec.need('sweep_ctx', out, at, 48);
+    codec.writeU64(out, value.now_ns, at);
+    out.writeUInt32LE(value.flags, at + 8);
+    out.writeUInt32LE(value.failed, at + 12);
+    codec.writeU64(out, value.entries, at + 16);
+    codec.writeU64(out, value.reported, at + 24);
+    codec.writeU64(out, value.expired, at + 32);
+    codec.writeU64(out, value.deferred, at + 40);
+    return out;
+  },
+  decode(from: Buffer, at = 0): sweep_ctx {
+    codec.need('sweep_ctx', from, at, 48);
+    return {
+      now_ns: codec.readU64(from, at),
+      flags: from.readUInt32LE(at + 8),
+      failed: from.readUInt32LE(at + 12),
+      entries: codec.readU64(from, at + 16),
+      reported: codec.readU64(from, at + 24),
+      expired: codec.readU64(from, at + 32),
+      deferred: codec.readU64(from, at + 40),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    now_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    failed: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    entries: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    reported: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    expired: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
+    deferred: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 40),
+  },
+} as const satisfies codec.StructCodec<sweep_ctx>;
 
 export interface workload {
   readonly id: number;

@@ -12,11 +12,15 @@
  *    could be mistaken for IPv4; such addresses on the wire are dropped.
  *  - `__be*` fields are in network byte order, all others in host order.
  *  - Times are CLOCK_MONOTONIC nanoseconds unless the name says otherwise.
+ *  - WEIR_ALIGNED only tells clang that the place is aligned, so that 16 bytes
+ *    move in two instructions; it never changes an offset.
  *  - Structs have no implicit padding; new fields go to the end; any other
  *    change raises WEIR_ABI_VERSION.
  */
 #ifndef WEIR_ABI_H
 #define WEIR_ABI_H
+
+#define WEIR_ALIGNED(bytes) __attribute__((aligned(bytes)))
 
 enum weir_abi {
 	WEIR_ABI_VERSION = 1,
@@ -73,6 +77,8 @@ enum weir_verdict {
  */
 #define WEIR_DROP_REASONS(X) \
 	X(NONE, 0, "Success") \
+	X(INVALID_SOURCE_MAC, 130, "Invalid source mac") \
+	X(INVALID_DESTINATION_MAC, 131, "Invalid destination mac") \
 	X(INVALID_SOURCE_IP, 132, "Invalid source ip") \
 	X(POLICY_DENIED, 133, "Policy denied") \
 	X(INVALID_PACKET, 134, "Invalid packet") \
@@ -104,14 +110,14 @@ enum weir_direction {
 	DIRECTION_EGRESS = 2, /* connection opened by the workload */
 };
 
-/* Where the packet was seen and where it went next. */
+/* Where the packets went next. */
 enum weir_trace_point {
 	TRACE_UNKNOWN = 0,
-	TRACE_TO_ENDPOINT = 1,
-	TRACE_TO_STACK = 2,
-	TRACE_TO_HOST = 3,
+	TRACE_TO_ENDPOINT = 1, /* to a workload of this host: all packets towards it, and its peer's on the same host */
+	TRACE_TO_STACK = 2, /* to the host's routing, and so out */
+	TRACE_TO_HOST = 3, /* to the host itself */
 	TRACE_TO_NETWORK = 4,
-	TRACE_FROM_ENDPOINT = 5,
+	TRACE_FROM_ENDPOINT = 5, /* nowhere: dropped where the workload sends */
 };
 
 enum weir_trace_reason {
@@ -130,6 +136,18 @@ enum weir_report {
 	REPORT_CLOSE = 4, /* both FIN, or RST */
 	REPORT_EXPIRED = 5, /* what was left when conntrack let the entry go */
 	REPORT_DROP = 6, /* a packet was refused */
+};
+
+/* Bits of tcp_flags, as in the header (RFC 9293 3.1). */
+enum weir_tcp_flags {
+	TCP_FIN = 1,
+	TCP_SYN = 2,
+	TCP_RST = 4,
+	TCP_PSH = 8,
+	TCP_ACK = 16,
+	TCP_URG = 32,
+	TCP_ECE = 64,
+	TCP_CWR = 128,
 };
 
 enum weir_event_kind {
@@ -157,16 +175,16 @@ struct workload {
 	__u32 policy_revision; /* of this workload's policy; conntrack entries judged under another are judged again */
 	__u32 default_rule_ingress; /* rule id reported when default deny refuses */
 	__u32 default_rule_egress;
-	__u8 ip4[16]; /* v4-mapped; all zero = none */
-	__u8 ip6[16]; /* all zero = none */
-	__u8 mac[6]; /* of the workload's own interface */
-	__u8 host_mac[6]; /* of the host side */
+	__u8 ip4[16] WEIR_ALIGNED(8); /* v4-mapped; all zero = none */
+	__u8 ip6[16] WEIR_ALIGNED(8); /* all zero = none */
+	__u8 mac[6]; /* of the workload's own interface; all zero = not known, then not checked */
+	__u8 host_mac[6]; /* of the host side; all zero = not known, then not checked */
 	__u32 ifindex; /* host side, same as the key */
 };
 
 /* `addresses`: workload address -> host-side ifindex, for local delivery. Hash. */
 struct address_key {
-	__u8 addr[16];
+	__u8 addr[16] WEIR_ALIGNED(8);
 };
 struct address_value {
 	__u32 ifindex;
@@ -176,7 +194,7 @@ struct address_value {
  * prefixlen counts from bit 0 of addr: an IPv4 /24 is 96 + 24. */
 struct prefix_key {
 	__u32 prefixlen;
-	__u8 addr[16];
+	__u8 addr[16] WEIR_ALIGNED(4);
 };
 struct ipcache_value {
 	__u32 identity;
@@ -221,15 +239,30 @@ struct policy_entry {
 };
 
 /* `conntrack`: LRU hash. The key is seen from the workload, so that one lookup
- * finds the entry whichever way the packet goes. */
+ * finds the entry whichever way the packet goes.
+ *
+ * ICMP has no ports. A query and its answer are one connection: `icmp` says who
+ * asked, local_port is the identifier, remote_port 0. Every other message (and an
+ * answer nobody asked for) is a connection of its own that is never answered:
+ * remote_port is type << 8 | code, local_port 0. */
+enum weir_ct_icmp {
+	CT_ICMP_NONE = 0, /* not ICMP */
+	CT_ICMP_ASKED = 1, /* the workload sent the echo request */
+	CT_ICMP_ANSWERS = 2, /* the peer sent it */
+	CT_ICMP_SENT = 3, /* a message from the workload */
+	CT_ICMP_RECEIVED = 4, /* a message to the workload */
+	CT_ICMP_RELATED_SENT = 5, /* an error about a tracked connection */
+	CT_ICMP_RELATED_RECEIVED = 6,
+};
 struct ct_key {
-	__u8 local[16];
-	__u8 remote[16];
-	__be16 local_port; /* ICMP echo: the identifier; else 0 */
+	__u8 local[16] WEIR_ALIGNED(8);
+	__u8 remote[16] WEIR_ALIGNED(8);
+	__be16 local_port;
 	__be16 remote_port;
 	__u8 protocol;
 	__u8 family; /* 4 or 6 */
-	__u16 pad;
+	__u8 icmp; /* enum weir_ct_icmp */
+	__u8 pad;
 };
 enum weir_ct_flags {
 	CT_INGRESS = 1 << 0, /* the peer opened it (else the workload did) */
@@ -237,45 +270,53 @@ enum weir_ct_flags {
 	CT_FIN_ORIG = 1 << 2,
 	CT_FIN_REPLY = 1 << 3,
 	CT_RST = 1 << 4,
-	CT_CUT = 1 << 5, /* a later policy denies it: every packet is dropped */
+	CT_CUT = 1 << 5, /* denied since: dropped, and judged again at every packet */
+	CT_MATCHED = 1 << 6, /* an entry of the policy map decided: matched_identity is its */
+	CT_ESTABLISHED = 1 << 7, /* TCP: answered and past the handshake */
 };
 struct ct_direction {
-	__u64 packets; /* since created */
-	__u64 bytes; /* L3 bytes */
 	__u64 new_packets; /* since the last report; taken by atomic exchange */
-	__u64 new_bytes;
+	__u64 new_bytes; /* L3 bytes */
+	__u64 last_ns; /* of the last packet */
 	__u64 reported_ns; /* 0 = never */
-	__u32 tcp_flags; /* all flags reported so far */
-	__u32 pad;
+	__u64 packets; /* reported since created */
+	__u64 bytes;
+	__u32 tcp_flags; /* all seen since created */
+	__u32 new_flags; /* since the last report */
 };
 struct ct_entry {
 	__u64 created_ns;
-	__u64 expires_ns;
+	__u64 expires_ns; /* 0 = being deleted. Who changes an expired one claims it by compare-and-swap */
 	__u32 flags; /* enum weir_ct_flags, atomic or */
 	__u32 policy_revision;
-	__u32 rule_id;
-	__u32 peer_identity;
-	__u32 workload_identity;
 	__u32 ifindex; /* of the workload */
-	__u8 drop_reason; /* when CT_CUT */
+	__u32 workload_id;
+	__u32 workload_identity;
+	__u32 peer_identity;
+	__u32 rule_id;
+	__u32 matched_identity; /* when CT_MATCHED: peer's, its IPBLOCK twin, or 0 (any) */
+	__u8 trace_point; /* of packets from the workload */
 	__u8 pad[7];
 	struct ct_direction orig;
 	struct ct_direction reply;
 };
 
-/* `fragments`: LRU hash; ports of a datagram whose first fragment was seen. */
+/* `fragments`: LRU hash; what the first fragment of a datagram said. */
 struct frag_key {
-	__u8 saddr[16];
-	__u8 daddr[16];
+	__u8 saddr[16] WEIR_ALIGNED(8);
+	__u8 daddr[16] WEIR_ALIGNED(8);
 	__u32 id; /* IPv4: 16 bits; as on the wire */
-	__u8 protocol;
+	__u8 protocol; /* IPv6: 0, the id alone names the datagram (RFC 8200 4.5) */
 	__u8 family;
 	__u16 pad;
 };
 struct frag_value {
-	__be16 sport;
+	__be16 sport; /* ICMP: the identifier */
 	__be16 dport;
-	__u32 pad;
+	__u8 protocol;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 pad;
 	__u64 seen_ns;
 };
 
@@ -284,12 +325,16 @@ enum weir_counter {
 	COUNTER_PACKETS_IN = 0, /* packets judged towards workloads */
 	COUNTER_PACKETS_OUT = 1, /* packets judged from workloads */
 	COUNTER_EVENTS = 2, /* flow events written */
-	COUNTER_EVENTS_LOST = 3, /* ring buffer was full */
+	COUNTER_EVENTS_LOST = 3, /* ring buffer was full and what the event said is nowhere else */
 	COUNTER_CT_CREATED = 4,
 	COUNTER_CT_INSERT_FAILED = 5,
-	COUNTER_CT_EXPIRED = 6,
+	COUNTER_CT_EXPIRED = 6, /* entries deleted; created - expired - present = evicted by the LRU */
 	COUNTER_HELPER_FAILED = 7, /* a BPF helper returned an error; never expected */
 	COUNTER_FRAG_INSERT_FAILED = 8,
+	COUNTER_EVENTS_DEFERRED = 9, /* ring buffer was full; the counts stayed in conntrack for a later event */
+	COUNTER_JUDGED = 10, /* verdicts taken from policy: new connections, revisions, intervals */
+	COUNTER_CUT = 11, /* established connections that a later policy refused */
+	COUNTER_REDIRECTED = 12, /* packets handed straight to a workload of the same host */
 	COUNTER_MAX = 16,
 };
 
@@ -302,6 +347,20 @@ struct drop_key {
 struct drop_value {
 	__u64 packets;
 	__u64 bytes;
+};
+
+/* Context of ct_sweep (BPF_PROG_RUN): in and out. */
+enum weir_sweep_flags {
+	SWEEP_REPORT_ALL = 1 << 0, /* report every unreported count, however young */
+};
+struct sweep_ctx {
+	__u64 now_ns; /* in: CLOCK_MONOTONIC; 0 = read the clock */
+	__u32 flags; /* in: enum weir_sweep_flags */
+	__u32 failed; /* out: 1 = the walk itself failed */
+	__u64 entries; /* out: walked */
+	__u64 reported; /* out: events written */
+	__u64 expired; /* out: entries deleted */
+	__u64 deferred; /* out: ring buffer full, left for the next sweep */
 };
 
 /* ---- events (ring buffer `events`) ---- */
@@ -321,10 +380,10 @@ struct event_header {
  * `direction` is that of the connection.
  */
 struct flow_event {
-	struct event_header header;
-	__u8 saddr[16];
-	__u8 daddr[16];
-	__be16 sport; /* ICMP: type << 8 | code in host order is in icmp_type, icmp_code; sport 0 */
+	struct event_header header; /* time_ns: of the last packet counted */
+	__u8 saddr[16] WEIR_ALIGNED(8);
+	__u8 daddr[16] WEIR_ALIGNED(8);
+	__be16 sport; /* ICMP: 0, see icmp_type and icmp_code */
 	__be16 dport;
 	__u8 protocol; /* IANA number */
 	__u8 family; /* 4 or 6 */
@@ -345,7 +404,7 @@ struct flow_event {
 	__u8 icmp_code;
 	__u32 pad;
 	__u64 packets; /* since the last report of this direction */
-	__u64 bytes; /* L3 bytes since the last report */
+	__u64 bytes; /* L3 bytes since the last report, as seen here: a GSO packet has its headers once */
 	__u64 connection_ns; /* created_ns of the connection: with addresses and ports its id; 0 when none was made */
 };
 

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * One packet, one pass: everything known about the packet being judged. It lives
+ * in a per-CPU map because the stack (512 bytes for a whole chain of calls) is
+ * too small. Programs of the tc layer run with softirqs off, so nothing else
+ * touches it meanwhile.
+ */
+#ifndef WEIR_PASS_H
+#define WEIR_PASS_H
+
+#include "base.h"
+
+enum packet_kind {
+	PACKET_FLOW, /* has an L4 tuple; judged by conntrack and policy */
+	PACKET_ARP,
+	PACKET_NEIGHBOUR, /* neighbour discovery, RFC 4861 */
+	PACKET_LISTENER, /* multicast listener discovery, RFC 2710 and 3810 */
+};
+
+enum packet_fragment {
+	FRAGMENT_NONE,
+	FRAGMENT_FIRST,
+	FRAGMENT_LATER, /* has no L4 header; the tuple is the first one's */
+};
+
+/* Of the packet itself or of the one quoted in an ICMP error. Network order. */
+struct tuple {
+	__u8 saddr[16] WEIR_ALIGNED(8);
+	__u8 daddr[16] WEIR_ALIGNED(8);
+	__be16 sport; /* ICMP query: the identifier */
+	__be16 dport;
+	__u8 protocol;
+	__u8 family; /* 0 = no address is known yet */
+	__u8 icmp_type;
+	__u8 icmp_code;
+};
+
+/* Where a walk over headers stands: offsets from the start of the frame, lengths of what the IP header covers. */
+struct walk {
+	__u32 offset; /* of the next header */
+	__u32 left; /* bytes from there to the end of the IP packet */
+	__u32 fragment_id;
+	__u16 fragment_offset; /* bytes */
+	__u8 next; /* protocol of the next header */
+	__u8 more_fragments;
+	__u8 fragmented; /* a fragment header was seen */
+	__u8 headers; /* extension headers walked */
+	__u8 pad[2];
+};
+
+struct verdict {
+	__u32 reason; /* enum weir_drop_reason; 0 = allowed */
+	__u32 rule_id;
+	__u32 peer_identity;
+	__u32 matched_identity;
+	__u8 matched; /* a policy entry decided */
+	__u8 ingress; /* direction of the connection */
+	__u8 reply; /* direction of this packet in it */
+	__u8 pad[5];
+	__u64 connection_ns;
+};
+
+struct pass {
+	struct tuple tuple;
+	struct walk walk; /* at the L4 header when parse() is done */
+	__u64 now_ns;
+	__u32 l3; /* offset of the IP header */
+	__u32 bytes; /* L3 length */
+	__u32 packets; /* segments of a GSO packet, else 1 */
+	__u16 destination_mac[3];
+	__u16 source_mac[3];
+	__be16 ethertype;
+	__u16 ip4_checksum;
+	__u8 ttl;
+	__u8 kind; /* enum packet_kind */
+	__u8 fragment; /* enum packet_fragment */
+	__u8 tcp_flags;
+	__u8 towards; /* the workload judged for receives the packet */
+	__u8 from_host; /* the host itself sent it */
+	__u8 trace_point; /* where it goes when allowed */
+	__u8 related; /* an ICMP error about a tracked connection */
+	struct ct_key key;
+	struct verdict verdict;
+	struct ct_entry fresh; /* an entry being made */
+	struct tuple inner; /* quoted in an ICMP error */
+	struct walk inner_walk;
+	struct ct_key inner_key;
+};
+
+#endif
