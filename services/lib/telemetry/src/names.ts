@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Every metric of the platform, once: name, kind, unit and what it tells. Dashboards, alerts and documentation are
+ * made from this list; an instrument can only be made from an entry of it.
+ *
+ * Names follow Prometheus: `weir_<part>_<what>_<unit>`, counters end in `_total`. Labels are few and bounded: never an
+ * address, a workload or anything else that users make up.
+ */
+export type MetricKind = 'counter' | 'updown' | 'gauge' | 'histogram';
+
+export interface MetricSpec {
+  readonly kind: MetricKind;
+  /** Unit after UCUM; 1 for plain numbers. */
+  readonly unit: string;
+  readonly help: string;
+  readonly labels?: readonly string[];
+  /** Upper bounds of a histogram. */
+  readonly buckets?: readonly number[];
+}
+
+/** From a fast map lookup to a request that somebody gave up on. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export const METRICS = {
+  weir_http_request_duration_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'Time from the arrival of an HTTP request to its answer',
+    labels: ['method', 'route', 'status'],
+    buckets: SECONDS,
+  },
+  weir_rpc_request_duration_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'Time from the arrival of a gRPC call to its end',
+    labels: ['method', 'code'],
+    buckets: SECONDS,
+  },
+  weir_process_event_loop_delay_seconds: {
+    kind: 'gauge',
+    unit: 's',
+    help: '99th percentile of the delay of the event loop since the last scrape',
+  },
+  weir_process_resident_memory_bytes: { kind: 'gauge', unit: 'By', help: 'Resident memory of the process' },
+  weir_process_cpu_seconds_total: { kind: 'counter', unit: 's', help: 'CPU time of the process, user and system' },
+
+  weir_bus_published_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Messages acknowledged by the bus',
+    labels: ['stream'],
+  },
+  weir_bus_publish_failures_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Attempts to publish that the bus did not acknowledge',
+    labels: ['stream'],
+  },
+  weir_bus_rejected_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Messages refused on arrival: not signed, for another subject, older, or not decodable',
+    labels: ['reason'],
+  },
+  weir_bus_reconnects_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Times that the connection to the bus was made again',
+  },
+  weir_outbox_pending: { kind: 'gauge', unit: '1', help: 'Messages committed and not yet published' },
+  weir_outbox_published_total: { kind: 'counter', unit: '1', help: 'Messages that left the outbox' },
+  weir_config_resyncs_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Times that a reader took a new snapshot of the configuration',
+    labels: ['reason'],
+  },
+
+  weir_inventory_hosts: { kind: 'gauge', unit: '1', help: 'Hosts by state', labels: ['state'] },
+  weir_inventory_workloads: { kind: 'gauge', unit: '1', help: 'Workloads that exist' },
+  weir_inventory_identities: { kind: 'gauge', unit: '1', help: 'Identities that are allocated' },
+  weir_inventory_heartbeats_total: { kind: 'counter', unit: '1', help: 'Agent heartbeats received' },
+  weir_inventory_acks_total: { kind: 'counter', unit: '1', help: 'Agent acknowledgements received' },
+} as const satisfies Record<string, MetricSpec>;
+
+export type MetricName = keyof typeof METRICS;
+
+/** Names of the metrics of one kind. */
+export type MetricOf<Kind extends MetricKind> = {
+  [Name in MetricName]: (typeof METRICS)[Name]['kind'] extends Kind ? Name : never;
+}[MetricName];
