@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+export { HEARTBEAT_INTERVAL_MS, type PublisherState, publishHeartbeat } from './config-heartbeat.ts';
+export type { ConfigEntry, Position } from './config-state.ts';
+export {
+  type ConfigWatcher,
+  type ConfigWatcherOptions,
+  type ConfigWatcherStats,
+  configWatcher,
+} from './config-watcher.ts';
+export { agentInbox, type Bus, type BusOptions, connectBus, serviceInbox } from './connect.ts';
+export { type Outbox, type OutboxOptions, type OutboxStats, runOutbox } from './dispatcher.ts';
+export { newEpoch } from './epoch.ts';
+export { createKeys, type Keys, keysOf, publicKeyOf } from './keys.ts';
+export { type Enqueued, enqueueConfig, type OutboxDocument, outboxChannel } from './outbox.ts';
+export { OUTBOX_SQL } from './outbox-sql.ts';
+export {
+  agentPermissions,
+  type Permissions,
+  PROBE,
+  probePermissions,
+  type Service,
+  servicePermissions,
+} from './permissions.ts';
+export { type PublishOptions, type PublishResult, publishAck, publishEvents, publishTo } from './publish.ts';
+export { type NatsServerConfig, type NatsUser, natsServerConfig } from './server-config.ts';
+export { type NatsProcess, type NatsProcessOptions, natsServerBinary, startNats } from './server-process.ts';
+export { createSigner, type Signer, signDocument, verifySigned } from './signing.ts';
+export { hostSnapshotConsumer, readSnapshot, type SnapshotMessage, serviceSnapshotConsumer } from './snapshot.ts';
+export {
+  DUPLICATE_WINDOW_MS,
+  ensureStreams,
+  STREAM,
+  type StreamLimits,
+  type StreamName,
+  streamConfigs,
+} from './streams.ts';
+export { type ParamNames, type Params, type Subject, subject } from './subject.ts';
+export {
+  CFG_ALL,
+  CFG_HEARTBEAT_ALL,
+  CONFIG_KINDS,
+  type ConfigKind,
+  configSubject,
+  evtWildcard,
+  PUBLISHER_OF,
+  type Publisher,
+  parseConfigSubject,
+  rpcSubject,
+  subjects,
+} from './subjects.ts';
+export { decodeToken, encodeToken } from './token.ts';
+export { traceContext, traceFields, traceHeaders } from './trace.ts';
