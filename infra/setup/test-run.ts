@@ -32,7 +32,8 @@ export const runTests = async ({ files, env, namePattern }: TestRunOptions): Pro
   const options = ['--test-reporter=spec', `--test-concurrency=${CONCURRENCY}`, `--test-timeout=${TEST_TIMEOUT_MS}`];
   if (namePattern !== undefined) options.push(`--test-name-pattern=${namePattern}`);
   const child = spawn(process.execPath, ['--test', ...options, ...files], {
-    env: { ...env, NO_COLOR: '1', FORCE_COLOR: undefined },
+    // NODE_TEST_CONTEXT: set inside a test, it would turn this run into a part of that one.
+    env: { ...env, NO_COLOR: '1', FORCE_COLOR: undefined, NODE_TEST_CONTEXT: undefined },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const stop = (signal: NodeJS.Signals): void => {
