@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The REST APIs as the command sees them. Addresses come from the environment; a refusal becomes a CliFailure. */
+import type { Problem } from '@weir/errors';
+import { CliFailure, EXIT, Refused } from './failure.ts';
+
+export const SERVICES = {
+  inventory: { variable: 'WEIR_INVENTORY_URL', standard: 'http://127.0.0.1:7101' },
+  policy: { variable: 'WEIR_POLICY_URL', standard: 'http://127.0.0.1:7102' },
+  analytics: { variable: 'WEIR_ANALYTICS_URL', standard: 'http://127.0.0.1:7103' },
+} as const;
+
+export type Service = keyof typeof SERVICES;
+
+export interface Request {
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  readonly query?: URLSearchParams;
+  readonly body?: { readonly type: string; readonly text: string };
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** 0 = none (streams). Default 30 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface Page<T> {
+  readonly items: T[];
+  readonly next_cursor: string | null;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const PAGE_LIMIT = 1_000;
+
+export class Client {
+  readonly #env: Readonly<Record<string, string | undefined>>;
+
+  constructor(env: Readonly<Record<string, string | undefined>>) {
+    this.#env = env;
+  }
+
+  urlOf(service: Service): string {
+    const { variable, standard } = SERVICES[service];
+    const url = this.#env[variable] ?? standard;
+    if (!URL.canParse(url) || !/^https?:/.test(url)) {
+      throw new CliFailure(EXIT.usage, `${variable}=${url} is not an http URL; such as ${standard}`);
+    }
+    return url.replace(/\/$/, '');
+  }
+
+  /** The raw answer of a request that was not refused. */
+  async send(service: Service, path: string, request: Request = {}): Promise<Response> {
+    const base = this.urlOf(service);
+    const query = request.query?.size ? `?${request.query}` : '';
+    const timeoutMs = request.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const signals = [request.signal, timeoutMs ? AbortSignal.timeout(timeoutMs) : undefined].filter(
+      (s) => s !== undefined,
+    );
+    let response: Response;
+    try {
+      response = await fetch(`${base}${path}${query}`, {
+        method: request.method ?? 'GET',
+        headers: { ...(request.body ? { 'content-type': request.body.type } : {}), ...request.headers },
+        ...(request.body ? { body: request.body.text } : {}),
+        ...(signals.length ? { signal: AbortSignal.any(signals) } : {}),
+      });
+    } catch (error) {
+      if (request.signal?.aborted) throw error;
+      const why = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).message;
+      throw new CliFailure(
+        EXIT.unreachable,
+        `error: ${service} is not reachable at ${base} (${why})\n  fix: start it, or set ${SERVICES[service].variable}`,
+      );
+    }
+    if (!response.ok) throw await refusal(service, response);
+    return response;
+  }
+
+  async json<T>(service: Service, path: string, request: Request = {}): Promise<T> {
+    const response = await this.send(service, path, request);
+    return (await response.json()) as T;
+  }
+
+  /** All items of a listing, at most `most`. */
+  async list<T>(service: Service, path: string, query = new URLSearchParams(), most = Infinity): Promise<T[]> {
+    const items: T[] = [];
+    let cursor: string | null = null;
+    do {
+      const page = new URLSearchParams(query);
+      page.set('limit', String(Math.min(PAGE_LIMIT, most - items.length)));
+      if (cursor) page.set('cursor', cursor);
+      const answer: Page<T> = await this.json(service, path, { query: page });
+      items.push(...answer.items);
+      cursor = answer.next_cursor;
+    } while (cursor && items.length < most);
+    return items;
+  }
+}
+
+const refusal = async (service: Service, response: Response): Promise<CliFailure> => {
+  const text = await response.text();
+  try {
+    const problem = JSON.parse(text) as Problem;
+    if (typeof problem.detail === 'string') return new Refused(problem);
+  } catch {
+    // not a problem document; said below
+  }
+  return new CliFailure(EXIT.failed, `error: ${service} answered ${response.status}: ${text.slice(0, 200)}`);
+};

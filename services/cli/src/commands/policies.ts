@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `weir apply`, `diff` and `delete`: policy documents in, what changed out. */
+import type { FieldIssue } from '@weir/errors';
+import { escapeUntrusted } from '@weir/net';
+import type { Context } from '../context.ts';
+import { type Documents, readDocuments } from '../documents.ts';
+import { CliFailure, EXIT, Refused, renderProblem, renderWarning } from '../failure.ts';
+
+interface ApplyResult {
+  readonly key: string;
+  readonly action: 'created' | 'configured' | 'unchanged';
+  readonly revision: number | string;
+  readonly warnings: readonly FieldIssue[];
+}
+
+interface ApplyAnswer {
+  readonly results: readonly ApplyResult[];
+  readonly revision: number | string;
+}
+
+interface RevisionAnswer {
+  readonly hosts: readonly { readonly host: string; readonly state: string; readonly error?: string | null }[];
+}
+
+export interface ApplyOptions {
+  readonly file: readonly string[];
+  readonly dryRun?: boolean;
+  readonly wait?: boolean;
+  readonly timeout: number;
+}
+
+const YAML = 'application/yaml';
+
+/** Sends the documents; a refusal is shown at the file's own lines. */
+const post = async <T>(
+  context: Context,
+  path: string,
+  documents: Documents,
+  query = new URLSearchParams(),
+): Promise<T> => {
+  try {
+    return await context.client.json<T>('policy', path, {
+      method: 'POST',
+      query,
+      body: { type: YAML, text: documents.text },
+    });
+  } catch (error) {
+    if (error instanceof Refused) throw new CliFailure(EXIT.failed, renderProblem(error.problem, documents.locate));
+    throw error;
+  }
+};
+
+export const apply = async (context: Context, options: ApplyOptions): Promise<void> => {
+  const documents = await readDocuments(options.file, context.readStdin);
+  const query = new URLSearchParams(options.dryRun ? { dry_run: 'true' } : {});
+  const answer = await post<ApplyAnswer>(context, '/v1/policies', documents, query);
+  for (const { key, action, warnings } of answer.results) {
+    context.out(`${escapeUntrusted(key)} ${action}${options.dryRun ? ' (dry run)' : ''}`);
+    for (const warning of warnings) context.err(renderWarning(warning, documents.locate));
+  }
+  if (options.wait && !options.dryRun) await waitRealised(context, answer.revision, options.timeout);
+};
+
+/** Waits until every host that is alive holds the revision in its kernel's maps. */
+const waitRealised = async (context: Context, revision: number | string, timeoutS: number): Promise<void> => {
+  const started = Date.now();
+  for (;;) {
+    const leftS = Math.max(1, Math.min(20, Math.ceil(timeoutS - (Date.now() - started) / 1000)));
+    const { hosts } = await context.client.json<RevisionAnswer>('policy', `/v1/revisions/${revision}`, {
+      query: new URLSearchParams({ wait_s: String(leftS) }),
+      timeoutMs: (leftS + 10) * 1000,
+    });
+    const failed = hosts.filter((h) => h.state === 'failed');
+    if (failed.length) {
+      const lines = failed.map(
+        (h) =>
+          `error: ${escapeUntrusted(h.host)} could not realise revision ${revision}: ${escapeUntrusted(h.error ?? '')}`,
+      );
+      throw new CliFailure(EXIT.failed, lines.join('\n'));
+    }
+    const pending = hosts.filter((h) => h.state === 'pending').map((h) => h.host);
+    if (pending.length === 0) {
+      const realised = hosts.filter((h) => h.state === 'realised').map((h) => escapeUntrusted(h.host));
+      context.out(`revision ${revision} is in the kernel of ${realised.length} hosts: ${realised.join(', ')}`);
+      return;
+    }
+    if (Date.now() - started > timeoutS * 1000) {
+      throw new CliFailure(
+        EXIT.failed,
+        `error: after ${timeoutS} s revision ${revision} is still pending on ${pending.join(', ')}`,
+      );
+    }
+  }
+};
+
+export const diff = async (context: Context, files: readonly string[]): Promise<void> => {
+  const documents = await readDocuments(files, context.readStdin);
+  const { results } = await post<{ results: { key: string; action: string; diff: string }[] }>(
+    context,
+    '/v1/policies/diff',
+    documents,
+  );
+  for (const result of results.filter((r) => r.action !== 'unchanged')) {
+    for (const line of result.diff.replace(/\n$/, '').split('\n')) {
+      const colour = line.startsWith('+') ? 'green' : line.startsWith('-') ? 'red' : undefined;
+      context.out(colour ? context.paint(colour, escapeUntrusted(line)) : escapeUntrusted(line));
+    }
+    context.setExitCode(EXIT.failed);
+  }
+};
+
+/** Keys as `kind/namespace/name`; cluster-wide kinds have `-` as namespace, which may be left out. */
+const pathOf = (key: string): string => {
+  const parts = key.split('/');
+  const [kind, namespace, name] = parts.length === 2 ? [parts[0], '-', parts[1]] : parts;
+  if (!kind || !namespace || !name || parts.length > 3) {
+    throw new CliFailure(EXIT.usage, `error: ${key} is not kind/namespace/name, such as NetworkPolicy/default/web`);
+  }
+  return `/v1/policies/${[kind, namespace, name].map(encodeURIComponent).join('/')}`;
+};
+
+export const remove = async (context: Context, keys: readonly string[], files: readonly string[]): Promise<void> => {
+  let all = [...keys];
+  if (files.length) {
+    const documents = await readDocuments(files, context.readStdin);
+    const answer = await post<ApplyAnswer>(
+      context,
+      '/v1/policies',
+      documents,
+      new URLSearchParams({ dry_run: 'true' }),
+    );
+    all = [...all, ...answer.results.map((r) => r.key)];
+  }
+  if (all.length === 0) throw new CliFailure(EXIT.usage, 'error: name a policy (kind/namespace/name) or a file (-f)');
+  for (const key of all) {
+    await context.client.send('policy', pathOf(key), { method: 'DELETE' });
+    context.out(`${escapeUntrusted(key)} deleted`);
+  }
+};

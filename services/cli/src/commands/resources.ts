@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What `weir get` lists: for each noun its service, path and columns. One table; the command is generic. */
+import type { Service } from '../client.ts';
+import { age, type Column } from '../output/table.ts';
+
+interface Host {
+  readonly id: string;
+  readonly state: string;
+  readonly workloads_ready: number | null;
+  readonly workloads_total: number | null;
+  readonly realised: Readonly<Record<string, number | string>> | null;
+  readonly last_seen_at: string | null;
+  readonly underlay_ip4: string | null;
+  readonly underlay_ip6: string | null;
+  readonly kernel: string | null;
+  readonly pools: readonly string[];
+}
+
+interface Workload {
+  readonly id: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly host: string;
+  readonly state: string;
+  readonly state_message: string | null;
+  readonly identity: number;
+  readonly ip4: string | null;
+  readonly ip6: string | null;
+  readonly policy_enabled: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+interface Identity {
+  readonly identity: number;
+  readonly labels: readonly string[];
+  readonly workloads: number;
+}
+
+interface Policy {
+  readonly kind: string;
+  readonly namespace: string | null;
+  readonly name: string;
+  readonly revision: number | string;
+  readonly rules: readonly unknown[];
+  readonly updated_at: string;
+}
+
+export interface ResourceKind {
+  readonly service: Service;
+  readonly path: string;
+  /** Path of one, from the words after the noun. */
+  readonly one: (id: string) => string;
+  // biome-ignore lint/suspicious/noExplicitAny: each noun has its own item type
+  readonly columns: readonly Column<any>[];
+}
+
+const columns = <T>(list: readonly Column<T>[]): readonly Column<T>[] => list;
+const pairs = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+
+export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
+  hosts: {
+    service: 'inventory',
+    path: '/v1/hosts',
+    one: (id) => `/v1/hosts/${encodeURIComponent(id)}`,
+    columns: columns<Host>([
+      { title: 'NAME', cell: (h) => h.id },
+      { title: 'STATE', cell: (h) => h.state },
+      { title: 'WORKLOADS', cell: (h) => `${h.workloads_ready ?? 0}/${h.workloads_total ?? 0}` },
+      { title: 'POLICY-REVISION', cell: (h) => h.realised?.policy },
+      { title: 'SEEN', cell: (h) => age(h.last_seen_at) },
+      { title: 'IPV4', cell: (h) => h.underlay_ip4 },
+      { title: 'IPV6', cell: (h) => h.underlay_ip6, wide: true },
+      { title: 'KERNEL', cell: (h) => h.kernel, wide: true },
+      { title: 'POOLS', cell: (h) => h.pools, wide: true },
+    ]),
+  },
+  workloads: {
+    service: 'inventory',
+    path: '/v1/workloads',
+    one: (id) => `/v1/workloads/${encodeURIComponent(id.replace('/', '.'))}`,
+    columns: columns<Workload>([
+      { title: 'NAMESPACE', cell: (w) => w.namespace },
+      { title: 'NAME', cell: (w) => w.name },
+      { title: 'HOST', cell: (w) => w.host },
+      { title: 'STATE', cell: (w) => w.state },
+      { title: 'IDENTITY', cell: (w) => w.identity },
+      { title: 'IPV4', cell: (w) => w.ip4 },
+      { title: 'IPV6', cell: (w) => w.ip6 },
+      { title: 'POLICY', cell: (w) => w.policy_enabled, wide: true },
+      { title: 'LABELS', cell: (w) => pairs(w.labels), wide: true },
+      { title: 'MESSAGE', cell: (w) => w.state_message, wide: true },
+    ]),
+  },
+  identities: {
+    service: 'inventory',
+    path: '/v1/identities',
+    one: (id) => `/v1/identities/${encodeURIComponent(id)}`,
+    columns: columns<Identity>([
+      { title: 'IDENTITY', cell: (i) => i.identity },
+      { title: 'WORKLOADS', cell: (i) => i.workloads },
+      { title: 'LABELS', cell: (i) => i.labels },
+    ]),
+  },
+  policies: {
+    service: 'policy',
+    path: '/v1/policies',
+    one: (id) => `/v1/policies/${id.split('/').map(encodeURIComponent).join('/')}`,
+    columns: columns<Policy>([
+      { title: 'KIND', cell: (p) => p.kind },
+      { title: 'NAMESPACE', cell: (p) => p.namespace },
+      { title: 'NAME', cell: (p) => p.name },
+      { title: 'RULES', cell: (p) => p.rules.length },
+      { title: 'REVISION', cell: (p) => p.revision },
+      { title: 'AGE', cell: (p) => age(p.updated_at) },
+    ]),
+  },
+};

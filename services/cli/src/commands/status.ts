@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `weir status`: is the fleet well? Services, hosts, workloads, and whether anything observed was lost. */
+import { escapeUntrusted } from '@weir/net';
+import { SERVICES, type Service } from '../client.ts';
+import type { Context } from '../context.ts';
+import { CliFailure, EXIT } from '../failure.ts';
+import { age } from '../output/table.ts';
+
+interface HostStatus {
+  readonly id: string;
+  readonly state: string;
+  readonly last_seen_at: string | null;
+  readonly workloads_ready: number | null;
+  readonly workloads_total: number | null;
+  readonly realised: Readonly<Record<string, number | string>> | null;
+  readonly flows: {
+    readonly produced: number | string;
+    readonly lost_ring: number | string;
+    readonly lost_spool: number | string;
+  } | null;
+}
+
+const reach = async (context: Context, service: Service): Promise<string | undefined> => {
+  try {
+    await context.client.send(service, '/readyz', { timeoutMs: 3_000 });
+    return undefined;
+  } catch (error) {
+    if (error instanceof CliFailure) return error.message.split('\n')[0] as string;
+    throw error;
+  }
+};
+
+export const status = async (context: Context, output: 'table' | 'json'): Promise<void> => {
+  const names = Object.keys(SERVICES) as Service[];
+  const failures = await Promise.all(names.map((name) => reach(context, name)));
+  const hosts = failures[names.indexOf('inventory')]
+    ? []
+    : await context.client.list<HostStatus>('inventory', '/v1/hosts');
+  const well =
+    failures.every((f) => !f) && hosts.every((h) => h.state === 'alive' && h.workloads_ready === h.workloads_total);
+  const lost = (h: HostStatus) => Number(h.flows?.lost_ring ?? 0) + Number(h.flows?.lost_spool ?? 0);
+  if (!well) context.setExitCode(failures.some(Boolean) ? EXIT.unreachable : EXIT.failed);
+  if (output === 'json') {
+    const services = Object.fromEntries(names.map((name, i) => [name, failures[i] ?? 'ready']));
+    context.out(JSON.stringify({ well, services, hosts }, null, 2));
+    return;
+  }
+  const mark = (fine: boolean, text: string) => context.paint(fine ? 'green' : 'red', text);
+  for (const [i, name] of names.entries()) {
+    context.out(
+      `${name.padEnd(10)} ${failures[i] ? mark(false, failures[i]) : mark(true, 'ready')}   ${context.client.urlOf(name)}`,
+    );
+  }
+  for (const host of hosts) {
+    context.out(
+      [
+        `host ${escapeUntrusted(host.id).padEnd(5)}`,
+        mark(host.state === 'alive', host.state),
+        `seen ${age(host.last_seen_at)} ago,`,
+        `workloads ${host.workloads_ready ?? 0}/${host.workloads_total ?? 0} ready,`,
+        `policy revision ${host.realised?.policy ?? '-'},`,
+        `flows ${host.flows?.produced ?? 0} seen, ${lost(host)} lost`,
+      ].join(' '),
+    );
+  }
+};

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Runs one command line; what main.ts and the tests call. Resolves to the exit status. */
+import tab from '@bomb.sh/tab/commander';
+import { type Command, CommanderError } from 'commander';
+import { Client } from './client.ts';
+import type { Context } from './context.ts';
+import { CliFailure, EXIT } from './failure.ts';
+import { createPaint } from './output/table.ts';
+import { createProgram } from './program.ts';
+
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly out: (line: string) => void;
+  readonly err: (line: string) => void;
+  readonly colours: boolean;
+  readonly signal: AbortSignal;
+  readonly readStdin: () => Promise<string>;
+}
+
+export const run = async (words: readonly string[], around: Surroundings): Promise<number> => {
+  let exitCode: number = EXIT.ok;
+  const context: Context = {
+    ...around,
+    client: new Client(around.env),
+    paint: createPaint(around.colours),
+    setExitCode: (code) => {
+      exitCode = code;
+    },
+  };
+  const program = createProgram(context);
+  quiet(program, around);
+  tab(program);
+  try {
+    await program.parseAsync([...words], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (around.signal.aborted) return exitCode;
+    // Help and version are no failures; everything else commander says is about the words given.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof CliFailure) {
+      around.err(error.message);
+      return error.exitCode;
+    }
+    throw error;
+  }
+};
+
+/** Subcommands don't inherit these from their parent once they exist, so each is told. */
+const quiet = (command: Command, around: Surroundings): void => {
+  command.exitOverride();
+  command.configureOutput({
+    writeOut: (text) => around.out(text.replace(/\n$/, '')),
+    writeErr: (text) => around.err(text.replace(/\n$/, '')),
+  });
+  for (const child of command.commands) quiet(child, around);
+};
