@@ -5,7 +5,10 @@
 #include <napi.h>
 
 #include "handle.h"
+#include "link.h"
 #include "map.h"
+#include "mount.h"
+#include "netlink.h"
 #include "netns.h"
 #include "object.h"
 #include "program.h"
@@ -21,6 +24,11 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	weir::InitMap(env, exports);
 	weir::InitMapBatch(env, exports);
 	weir::InitProgram(env, exports);
+	weir::InitLink(env, exports);
+	weir::InitPerf(env, exports);
+	weir::InitTc(env, exports);
+	weir::InitMount(env, exports);
+	weir::InitNetlink(env, exports);
 	weir::InitNetns(env, exports);
 	return exports;
 }

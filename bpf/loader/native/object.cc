@@ -10,6 +10,7 @@
 
 #include "args.h"
 #include "async.h"
+#include "link.h"
 #include "object_load.h"
 
 namespace weir
@@ -130,6 +131,8 @@ int DescriptorOf(const Resource &resource)
 		return map->fd.get();
 	if (const auto *program = dynamic_cast<const Program *>(&resource))
 		return program->fd.get();
+	if (const auto *link = dynamic_cast<const Link *>(&resource))
+		return link->fd.get();
 	errno = EBADF;
 	return -1;
 }

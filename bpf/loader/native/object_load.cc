@@ -250,9 +250,6 @@ LoadedObject Load(const LoadRequest &request)
 				Duplicate(bpf_program__fd(program), bpf_program__name(program)), "object load");
 			entry->name = bpf_program__name(program); // the kernel's is cut at 15 characters
 			entry->section = bpf_program__section_name(program);
-			entry->attachType = bpf_program__expected_attach_type(program);
-			entry->owner = object;
-			entry->program = program;
 			loaded.programs.push_back(std::move(entry));
 		}
 	} catch (...) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A loaded program by its descriptor. `owner` is the libbpf object it came
-// from, if any: attaching to a symbol of a binary or to a tracepoint uses
-// libbpf's view of the program.
+// A loaded program by its descriptor. The libbpf object it came from is gone:
+// whatever attaches it needs no more than this.
 #pragma once
 
 #include <linux/bpf.h>
@@ -12,9 +11,6 @@
 
 #include "handle.h"
 
-struct bpf_object;
-struct bpf_program;
-
 namespace weir
 {
 
@@ -23,9 +19,6 @@ struct Program : Resource {
 	bpf_prog_info info{};
 	std::string name;
 	std::string section;
-	uint32_t attachType = 0; // expected by the section's name
-	std::shared_ptr<bpf_object> owner;
-	bpf_program *program = nullptr;
 };
 
 // Takes ownership of fd.

@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 export {
+  attachCgroup,
+  attachRawTracepoint,
+  attachTcx,
+  attachTpBtf,
+  attachTracepoint,
+  attachUprobe,
+  attachXdp,
+  type DeviceOptions,
+  type UprobeOptions,
+} from './attach.ts';
+export {
   readSkbContext,
   type SkbContext,
   type SkbContextOut,
@@ -9,7 +20,27 @@ export {
 } from './context.ts';
 export { type KernelErrorDetails, kernelError } from './errors.ts';
 export { CGROUP_HOOK, type CgroupHook, MAP_TYPE, PROGRAM_TYPE } from './kinds.ts';
+export { Link, type LinkInfo, openPinnedLink } from './link.ts';
 export { BpfMap, createInner, createMap, type MapDefinition, openMapById, openPinnedMap, UPDATE } from './map.ts';
+export { cgroup2Mount, ensureBpffs, ensureTracefs } from './mounts.ts';
 export type { Elements, TestRunResult } from './native.ts';
+export type { AddressOptions, InterfaceAddress, Neighbour, NeighbourOptions, Scope } from './netlink/addresses.ts';
+export type { NetworkLink, VethOptions } from './netlink/links.ts';
+export type { NetworkChange } from './netlink/monitor.ts';
+export { Netlink, openNetlink } from './netlink/netlink.ts';
+export { ROUTE_TABLE, type Route, type RouteFilter, type RouteOptions, type RouteType } from './netlink/routes.ts';
+export { createNetns, deleteNetns, getSysctl, netnsId, setSysctl } from './netns.ts';
 export { BpfObject, type OpenOptions, openObject } from './object.ts';
 export { BpfProgram, openPinnedProgram, type TestRunOptions } from './program.ts';
+export {
+  attachClsact,
+  attachTc,
+  CLSACT_PLACE,
+  ClsactFilter,
+  type ClsactOptions,
+  clsactFilter,
+  type TcAttachment,
+  type TcDirection,
+  tcxSupported,
+  updateLink,
+} from './tc.ts';

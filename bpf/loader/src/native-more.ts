@@ -2,13 +2,80 @@
 /** The addon's functions for links, the network and ring buffers; see native.ts. */
 import type { Handle } from './native.ts';
 
-// biome-ignore lint/suspicious/noEmptyInterface: filled below as the parts arrive
-export interface NativeLinks {}
+export interface NativeLinkFacts {
+  readonly handle: Handle;
+  readonly fd: number;
+}
+
+export interface NativeLinkInfo {
+  readonly id: number;
+  readonly progId: number;
+  readonly type: number;
+  readonly ifindex: number;
+  readonly deviceAttachType: number;
+  readonly cgroupId: bigint;
+  readonly cgroupAttachType: number;
+}
+
+type Optional<T> = T | undefined;
+
+export interface NativeLinks {
+  linkAttachDevice(
+    program: Handle,
+    ifindex: number,
+    attachType: number,
+    flags: number,
+    pinPath: Optional<string>,
+    netns: Optional<string>,
+  ): Promise<NativeLinkFacts>;
+  linkAttachCgroup(
+    program: Handle,
+    cgroup: string,
+    attachType: number,
+    pinPath: Optional<string>,
+  ): Promise<NativeLinkFacts>;
+  linkAttachTracing(program: Handle, tracepoint: Optional<string>, pinPath: Optional<string>): Promise<NativeLinkFacts>;
+  linkAttachTracepoint(
+    program: Handle,
+    tracefs: string,
+    category: string,
+    name: string,
+    pinPath: Optional<string>,
+  ): Promise<NativeLinkFacts>;
+  linkAttachUprobe(
+    program: Handle,
+    binary: string,
+    at: string | bigint,
+    options: { ret: Optional<boolean>; pid: Optional<number> },
+    pinPath: Optional<string>,
+  ): Promise<NativeLinkFacts>;
+  linkByPath(path: string): NativeLinkFacts;
+  linkUpdate(link: Handle, program: Handle): Promise<void>;
+  linkDetach(link: Handle): boolean;
+  linkInfo(link: Handle): NativeLinkInfo;
+  tcAttach(program: Handle, ...filter: TcFilterArguments): Promise<void>;
+  tcDetach(...filter: TcFilterArguments): Promise<void>;
+  tcQuery(...filter: TcFilterArguments): Promise<number | undefined>;
+  tcxSupported(): Promise<boolean>;
+}
+
+export type TcFilterArguments = [
+  ifindex: number,
+  direction: 'ingress' | 'egress',
+  handle: number,
+  priority: number,
+  netns: Optional<string>,
+];
 
 export interface NativeNet {
+  mountIfMissing(type: string, directory: string, magic: number): Promise<boolean>;
   createNetns(path: string): Promise<void>;
   deleteNetns(path: string): Promise<void>;
-  sysctl(netns: string | undefined, key: string, value: string | undefined): Promise<string>;
+  netlinkOpen(netns: Optional<string>): Handle;
+  netlinkRequest(socket: Handle, message: Uint8Array): Promise<Buffer>;
+  netlinkMonitor(netns: Optional<string>, groups: number, onChanges: (bytes: Buffer) => void): Handle;
+  backgroundStop(background: Handle): Promise<void>;
+  sysctl(netns: Optional<string>, key: string, value: Optional<string>): Promise<string>;
 }
 
 export interface NativeRing {

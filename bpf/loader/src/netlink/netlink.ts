@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * One namespace's interfaces, addresses, routes and neighbours. The socket is made inside that namespace and stays
+ * there; no thread of this process ever remains in another namespace.
+ */
+import { open } from 'node:fs/promises';
+import { isWeirError } from '@weir/errors';
+import { attempt, attemptAsync } from '../errors.ts';
+import { type Handle, native } from '../native.ts';
+import * as addresses from './addresses.ts';
+import * as links from './links.ts';
+import { type Message, messages } from './message.ts';
+import { changes, MONITOR_GROUPS, type NetworkChange } from './monitor.ts';
+import * as routes from './routes.ts';
+
+const hasErrno = (error: unknown, ...names: readonly string[]): boolean =>
+  isWeirError(error) && names.includes(String(error.facts.details?.errnoName));
+
+export class Netlink {
+  readonly #handle: Handle;
+  readonly #netns: string | undefined;
+
+  /** @internal */
+  constructor(netns: string | undefined) {
+    this.#netns = netns;
+    this.#handle = attempt(netns ?? 'netlink', () => native().netlinkOpen(netns));
+  }
+
+  async links(): Promise<links.NetworkLink[]> {
+    return this.#read('links', links.listLinks(), links.readLink);
+  }
+
+  async linkByName(name: string): Promise<links.NetworkLink | undefined> {
+    return this.#readOne(`interface ${name}`, links.getLinkByName(name));
+  }
+
+  async linkByIndex(ifindex: number): Promise<links.NetworkLink | undefined> {
+    return this.#readOne(`interface ${ifindex}`, links.getLink(ifindex));
+  }
+
+  /** Both ends are made at once, the peer in its own namespace; returns this end. */
+  async addVeth(options: links.VethOptions): Promise<links.NetworkLink> {
+    const what = `veth ${options.name}`;
+    await this.#withNetns(options.peerNetns, (fd) => this.#request(what, links.addVeth(options, fd)));
+    return this.#made(options.name);
+  }
+
+  async addBridge(name: string): Promise<links.NetworkLink> {
+    await this.#request(`bridge ${name}`, links.addLink('bridge', name));
+    return this.#made(name);
+  }
+
+  async setUp(ifindex: number): Promise<void> {
+    await this.#request(`interface ${ifindex}`, links.setLinkUp(ifindex, true));
+  }
+
+  async setDown(ifindex: number): Promise<void> {
+    await this.#request(`interface ${ifindex}`, links.setLinkUp(ifindex, false));
+  }
+
+  async setMac(ifindex: number, mac: string): Promise<void> {
+    await this.#request(`interface ${ifindex}`, links.setLinkMac(ifindex, mac));
+  }
+
+  async setMtu(ifindex: number, mtu: number): Promise<void> {
+    await this.#request(`interface ${ifindex}`, links.setLinkMtu(ifindex, mtu));
+  }
+
+  /** The interface must be down on older kernels. */
+  async rename(ifindex: number, name: string): Promise<void> {
+    await this.#request(`interface ${ifindex}`, links.setLinkName(ifindex, name));
+  }
+
+  /** 0 takes it out of its bridge. */
+  async setMaster(ifindex: number, master: number): Promise<void> {
+    await this.#request(`interface ${ifindex}`, links.setLinkMaster(ifindex, master));
+  }
+
+  async moveToNetns(ifindex: number, netns: string): Promise<void> {
+    await this.#withNetns(netns, (fd) =>
+      this.#request(`interface ${ifindex}`, links.setLinkNetns(ifindex, fd as number)),
+    );
+  }
+
+  async deleteLink(ifindex: number): Promise<void> {
+    await this.#request(`interface ${ifindex}`, links.deleteLink(ifindex));
+  }
+
+  async addresses(): Promise<addresses.InterfaceAddress[]> {
+    return this.#read('addresses', addresses.listAddresses(), addresses.readAddress);
+  }
+
+  /** Adding what is there already changes only its options. */
+  async addAddress(ifindex: number, cidr: string, options?: addresses.AddressOptions): Promise<void> {
+    await this.#request(`address ${cidr} on interface ${ifindex}`, addresses.addAddress(ifindex, cidr, options));
+  }
+
+  async delAddress(ifindex: number, cidr: string): Promise<void> {
+    await this.#request(`address ${cidr} on interface ${ifindex}`, addresses.deleteAddress(ifindex, cidr));
+  }
+
+  async routes(filter: routes.RouteFilter = {}): Promise<routes.Route[]> {
+    try {
+      const all = await this.#read('routes', routes.listRoutes(filter), routes.readRoute);
+      return all.filter((route) => filter.table === undefined || route.table === filter.table);
+    } catch (error) {
+      if (filter.table !== undefined && hasErrno(error, 'ENOENT')) return []; // no such table: nothing in it
+      throw error;
+    }
+  }
+
+  async replaceRoute(route: routes.RouteOptions): Promise<void> {
+    await this.#request(`route ${route.dst}`, routes.replaceRoute(route));
+  }
+
+  async delRoute(route: routes.RouteOptions): Promise<void> {
+    await this.#request(`route ${route.dst}`, routes.deleteRoute(route));
+  }
+
+  async neighbours(family?: 4 | 6): Promise<addresses.Neighbour[]> {
+    return this.#read('neighbours', addresses.listNeighbours(family), addresses.readNeighbour);
+  }
+
+  async addNeighbour(neighbour: addresses.NeighbourOptions): Promise<void> {
+    await this.#request(`neighbour ${neighbour.ip}`, addresses.addNeighbour(neighbour));
+  }
+
+  async delNeighbour(ifindex: number, ip: string): Promise<void> {
+    await this.#request(`neighbour ${ip}`, addresses.deleteNeighbour(ifindex, ip));
+  }
+
+  /** Subscribed when this returns. `stop` settles after the last event was given. */
+  monitor(onChange: (change: NetworkChange) => void): { stop(): Promise<void> } {
+    const monitor = attempt('netlink monitor', () =>
+      native().netlinkMonitor(this.#netns, MONITOR_GROUPS, (bytes) => {
+        for (const change of changes(bytes)) onChange(change);
+      }),
+    );
+    return { stop: () => native().backgroundStop(monitor) };
+  }
+
+  close(): void {
+    native().close(this.#handle);
+  }
+
+  async #request(what: string, request: Buffer): Promise<Message[]> {
+    return messages(await attemptAsync(what, () => native().netlinkRequest(this.#handle, request)));
+  }
+
+  async #read<T>(what: string, request: Buffer, read: (body: Buffer) => T | undefined): Promise<T[]> {
+    return (await this.#request(what, request)).map(({ body }) => read(body)).filter((found) => found !== undefined);
+  }
+
+  async #readOne(what: string, request: Buffer): Promise<links.NetworkLink | undefined> {
+    try {
+      return (await this.#read(what, request, links.readLink))[0];
+    } catch (error) {
+      if (hasErrno(error, 'ENODEV')) return undefined;
+      throw error;
+    }
+  }
+
+  async #made(name: string): Promise<links.NetworkLink> {
+    // between the two requests somebody may have renamed or removed it
+    const link = await this.linkByName(name);
+    if (!link) throw new Error(`interface ${name} was removed while it was made`);
+    return link;
+  }
+
+  async #withNetns<T>(netns: string | undefined, work: (fd: number | undefined) => Promise<T>): Promise<T> {
+    if (netns === undefined) return work(undefined);
+    const file = await open(netns, 'r');
+    try {
+      return await work(file.fd);
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+/** Without a path: this process's own namespace. */
+export const openNetlink = (netnsPath?: string): Netlink => new Netlink(netnsPath);
