@@ -4,6 +4,5 @@ export { createDb, type Database } from './database.ts';
 export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from './embedded.ts';
 export { isForeignKeyViolation, isRetryable, isUniqueViolation, translateFailure } from './failures.ts';
 export { type MigrateOptions, migrate } from './migrate.ts';
-export { enqueue, type OutboxMessage, outboxChannel } from './outbox.ts';
 export { createPool, type PoolOptions } from './pool.ts';
 export { type TransactionOptions, withTransaction } from './transaction.ts';

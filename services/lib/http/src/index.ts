@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+export { parseJson, textBodies, YAML_TYPES } from './bodies.ts';
+export { createHttp, type HttpApp, type HttpLimits, type HttpOptions } from './create-http.ts';
+export { type Docs, openapiText } from './documentation.ts';
+export type { ReadyChecks } from './health.ts';
+export { type ListenOptions, listen, type RunningService, runService } from './listen.ts';
+export {
+  decodeCursor,
+  encodeCursor,
+  PAGE_LIMIT_DEFAULT,
+  PAGE_LIMIT_MAX,
+  type Page,
+  PageQuery,
+  page,
+  pageOf,
+  pageQuery,
+} from './pages.ts';
+export { etag, requireMatch } from './preconditions.ts';
+export { PROBLEM_TYPE, sendProblem } from './problems.ts';
+export { FieldIssueSchema, named, nullable, ProblemSchema, ref } from './schemas.ts';
+export { checked, issuesError, suggest } from './validation.ts';
