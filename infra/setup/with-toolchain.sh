@@ -82,6 +82,13 @@ ensure_debian_packages() {
 	step "installing ${#missing[@]} Debian packages (${missing[*]})" apt_install "${missing[@]}"
 }
 
+# Exactly what the lockfile says, checked afterwards. Not `npm ci`: it refuses a lockfile without the optional binaries of
+# machines that are not ours, and not every registry has them in the pinned versions.
+install_node_modules() {
+	npm install --no-save --ignore-scripts --no-audit --no-fund --prefer-offline --loglevel=error
+	node "$setup/tree-matches-lock.mjs" --verbose
+}
+
 # Dependencies' install scripts never run. The one that matters makes the symlinks of the embedded Postgres.
 hydrate_postgres() {
 	local dir
@@ -94,8 +101,7 @@ ensure_node_modules() {
 	local stamp=node_modules/.weir-lock state
 	state="$(sha256sum <package-lock.json | cut -d' ' -f1) $(uname -m)"
 	[ "$(cat "$stamp" 2>/dev/null)" != "$state" ] || return 0
-	node "$setup/tree-matches-lock.mjs" ||
-		step 'installing npm packages' npm ci --ignore-scripts --no-audit --no-fund --prefer-offline
+	node "$setup/tree-matches-lock.mjs" || step 'installing npm packages' install_node_modules
 	step 'linking the embedded Postgres' hydrate_postgres
 	printf '%s\n' "$state" >"$stamp"
 }
