@@ -81,6 +81,48 @@ export const METRICS = {
   weir_inventory_identities: { kind: 'gauge', unit: '1', help: 'Identities that are allocated' },
   weir_inventory_heartbeats_total: { kind: 'counter', unit: '1', help: 'Agent heartbeats received' },
   weir_inventory_acks_total: { kind: 'counter', unit: '1', help: 'Agent acknowledgements received' },
+
+  weir_analytics_flows_stored_total: { kind: 'counter', unit: '1', help: 'Flows committed in Postgres' },
+  weir_analytics_flows_duplicate_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Flows that were delivered again and were stored already',
+  },
+  weir_analytics_flows_retimed_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Flows stored at the bounds of what is kept, because the clock of their host is far off',
+  },
+  weir_analytics_dead_letters_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Messages set aside because they can never be stored',
+  },
+  weir_analytics_store_duration_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'Time of the transaction that stores a batch of flows',
+    buckets: SECONDS,
+  },
+  weir_analytics_messages_pending: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Messages taken from the bus and not yet committed',
+  },
+  weir_analytics_store_bytes: { kind: 'gauge', unit: 'By', help: 'Size of flows and edges with their indexes' },
+  weir_analytics_partitions: { kind: 'gauge', unit: '1', help: 'Partitions of flows that exist' },
+  weir_analytics_partitions_dropped_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Partitions dropped by retention',
+    labels: ['reason'],
+  },
+  weir_analytics_streams: { kind: 'gauge', unit: '1', help: 'Live streams of flows that are open' },
+  weir_analytics_stream_lost_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Flows not sent to a live stream because its reader was too slow; each reader is told',
+  },
 } as const satisfies Record<string, MetricSpec>;
 
 export type MetricName = keyof typeof METRICS;
