@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The way in: messages of the durable consumer `analytics` are gathered into batches of 16,000 flows or 100 ms and
+ * stored, each batch in one transaction, a few at a time. Replicas share the consumer.
+ *
+ * Nothing is lost and memory is bounded: a message is acknowledged after its commit and never before; while Postgres
+ * is away nothing is pulled; what can never be stored is set aside with its reason before the bus may forget it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AckPolicy, type ConsumerMessages, DeliverPolicy, type JsMsg } from '@nats-io/jetstream';
+import { nanos } from '@nats-io/nats-core';
+import { type Bus, STREAM, subjects } from '@weir/bus';
+import { isWeirError } from '@weir/errors';
+import { counter, histogram, logger } from '@weir/telemetry';
+import type pg from 'pg';
+import { FlowReader, readBatchHead } from '../domain/flow-reader.ts';
+import { validate } from '../domain/transcode.ts';
+import { PoisonError, poison } from '../domain/wire.ts';
+import { saveDeadLetter } from '../store/dead-letters.ts';
+import type { FlowMessage, FlowStore, StoredBatch } from '../store/ingest.ts';
+import { publishWatermarks } from './watermarks.ts';
+
+export const FLOW_CONSUMER = 'analytics';
+
+export interface FlowConsumerOptions {
+  readonly bus: Bus;
+  readonly pool: pg.Pool;
+  readonly store: FlowStore;
+  /** Transactions at once: one is transcoded while Postgres works on another. */
+  readonly parallel?: number;
+  readonly maxRows?: number;
+  readonly maxWaitMs?: number;
+}
+
+export interface FlowConsumer {
+  /** Messages taken from the bus and not yet settled. */
+  pending(): number;
+  stop(): Promise<void>;
+}
+
+interface Received extends FlowMessage {
+  readonly msg: JsMsg;
+}
+
+const PARALLEL = 2;
+const MAX_ROWS = 16_000;
+const MAX_WAIT_MS = 100;
+/** Taken from the bus ahead of their turn; messages have at most 1,000 flows, 80 KB. */
+const PREFETCH_MESSAGES = 200;
+/** Longer than a batch waits and its transaction may take; then the bus gives the message to another replica. */
+const ACK_WAIT_MS = 60_000;
+const MAX_ACK_PENDING = 10_000;
+/** Failures that are not Postgres' absence, of one message by itself. */
+const MAX_DELIVERIES = 5;
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 10_000;
+
+const log = logger('analytics.flows');
+
+const consumerConfig = {
+  durable_name: FLOW_CONSUMER,
+  filter_subject: subjects.evtFlow.wildcard,
+  ack_policy: AckPolicy.Explicit,
+  deliver_policy: DeliverPolicy.All,
+  ack_wait: nanos(ACK_WAIT_MS),
+  max_ack_pending: MAX_ACK_PENDING,
+  max_deliver: -1,
+};
+
+export const ensureFlowConsumer = async ({ jsm }: Bus): Promise<void> => {
+  await jsm.consumers.add(STREAM.EVENTS, consumerConfig);
+};
+
+const messageId = (msg: JsMsg): string => msg.headers?.get('Nats-Msg-Id') ?? '';
+
+/** Throws PoisonError. The host is what the broker authenticated; an id that names another one is a lie. */
+const open = (msg: JsMsg): Received => {
+  const host = subjects.evtFlow.parse(msg.subject)?.host ?? poison(`${msg.subject} names no host`);
+  const [claimed] = messageId(msg).split(':');
+  if (claimed !== '' && claimed !== host) poison(`its id is of host ${claimed}, its subject of ${host}`);
+  return { msg, host, data: msg.data, head: readBatchHead(msg.data) };
+};
+
+const isUnavailable = (error: unknown): boolean => isWeirError(error) && error.code === 'UNAVAILABLE';
+
+class Ingest {
+  readonly #options: FlowConsumerOptions;
+  readonly #maxRows: number;
+  readonly #maxWaitMs: number;
+  readonly #stopping = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  #batch: Received[] = [];
+  #rows = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #messages: ConsumerMessages | undefined;
+  #unsettled = 0;
+  /** Set while Postgres is away; resolves when it answers again. */
+  #outage: Promise<void> | undefined;
+
+  constructor(options: FlowConsumerOptions) {
+    this.#options = options;
+    this.#maxRows = options.maxRows ?? MAX_ROWS;
+    this.#maxWaitMs = options.maxWaitMs ?? MAX_WAIT_MS;
+  }
+
+  get pending(): number {
+    return this.#unsettled;
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (let waitMs = RETRY_MIN_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+      try {
+        await ensureFlowConsumer(this.#options.bus);
+        const consumer = await this.#options.bus.js.consumers.get(STREAM.EVENTS, FLOW_CONSUMER);
+        this.#messages = await consumer.consume({ max_messages: PREFETCH_MESSAGES });
+        if (signal.aborted) this.#messages.stop();
+        for await (const msg of this.#messages) {
+          waitMs = RETRY_MIN_MS;
+          await this.#take(msg);
+        }
+      } catch (error) {
+        if (!signal.aborted) log.warn({ error }, 'the consumer of flows was interrupted; it is opened again');
+      }
+      await sleep(waitMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#messages?.stop();
+    clearTimeout(this.#timer);
+    // What was gathered and not begun goes back to the bus at once.
+    for (const { msg } of this.#batch) msg.nak();
+    this.#batch = [];
+    await Promise.all(this.#running);
+  }
+
+  async #take(msg: JsMsg): Promise<void> {
+    this.#unsettled += 1;
+    try {
+      const received = open(msg);
+      this.#batch.push(received);
+      this.#rows += received.head.count;
+    } catch (error) {
+      if (!(error instanceof PoisonError)) throw error;
+      await this.#freeSlot();
+      this.#start(this.#setAside(msg, error.message));
+      return;
+    }
+    this.#timer ??= setTimeout(() => this.#flushIfIdle(), this.#maxWaitMs);
+    if (this.#rows >= this.#maxRows) await this.#flush();
+    else if (this.#outage !== undefined) await this.#freeSlot();
+  }
+
+  /** The time is up: store what there is, unless all hands are busy; then it may as well grow. */
+  #flushIfIdle(): void {
+    this.#timer = undefined;
+    if (this.#running.size < (this.#options.parallel ?? PARALLEL) && this.#outage === undefined) void this.#flush();
+    else if (this.#batch.length > 0) this.#timer = setTimeout(() => this.#flushIfIdle(), this.#maxWaitMs / 10);
+  }
+
+  async #freeSlot(): Promise<void> {
+    while (this.#outage !== undefined) await this.#outage;
+    while (this.#running.size >= (this.#options.parallel ?? PARALLEL)) await Promise.race(this.#running);
+  }
+
+  async #flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#rows = 0;
+    if (batch.length === 0) return;
+    if (this.#running.size >= (this.#options.parallel ?? PARALLEL) || this.#outage !== undefined)
+      await this.#freeSlot();
+    if (this.#stopping.signal.aborted) for (const { msg } of batch) msg.nak();
+    else this.#start(this.#storeAll(batch));
+  }
+
+  #start(work: Promise<void>): void {
+    const running: Promise<void> = work.finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  async #storeAll(batch: readonly Received[]): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      this.#settle(batch, await this.#options.store.store(batch));
+      histogram('weir_analytics_store_duration_seconds').record((performance.now() - startedAt) / 1_000);
+    } catch (error) {
+      if (error instanceof PoisonError) await this.#storeReadable(batch);
+      else if (isUnavailable(error)) this.#giveBack(batch, error);
+      else await this.#divide(batch, error);
+    }
+  }
+
+  #settle(batch: readonly Received[], stored: StoredBatch): void {
+    for (const { msg } of batch) msg.ack();
+    this.#unsettled -= batch.length;
+    counter('weir_analytics_flows_stored_total').add(stored.rows);
+    if (stored.duplicates > 0) counter('weir_analytics_flows_duplicate_total').add(stored.duplicates);
+    if (stored.retimed > 0) counter('weir_analytics_flows_retimed_total').add(stored.retimed);
+    publishWatermarks(this.#options.bus, stored.settled);
+  }
+
+  /** At least one cannot be read: find all of those at once, so that many cost no more than one. */
+  async #storeReadable(batch: readonly Received[]): Promise<void> {
+    const reader = new FlowReader();
+    const readable: Received[] = [];
+    for (const received of batch) {
+      try {
+        validate(reader, received.data);
+        readable.push(received);
+      } catch (error) {
+        await this.#setAside(received.msg, error instanceof Error ? error.message : String(error));
+      }
+    }
+    if (readable.length === batch.length) await this.#divide(batch, new Error('it could not be transcoded'));
+    else if (readable.length > 0) await this.#storeAll(readable);
+  }
+
+  /** Postgres refuses something in it: halve until it is alone. */
+  async #divide(batch: readonly Received[], error: unknown): Promise<void> {
+    const [only] = batch;
+    if (batch.length === 1 && only !== undefined) {
+      const deliveries = only.msg.info.deliveryCount;
+      log.error({ error, host: only.host, deliveries }, 'a message could not be stored');
+      if (deliveries < MAX_DELIVERIES) {
+        this.#unsettled -= 1;
+        only.msg.nak(RETRY_MIN_MS * 2 ** deliveries);
+      } else await this.#setAside(only.msg, error instanceof Error ? error.message : String(error));
+      return;
+    }
+    const half = batch.length >> 1;
+    await this.#storeAll(batch.slice(0, half));
+    await this.#storeAll(batch.slice(half));
+  }
+
+  async #setAside(msg: JsMsg, reason: string): Promise<void> {
+    try {
+      await saveDeadLetter(this.#options.pool, {
+        host: subjects.evtFlow.parse(msg.subject)?.host ?? null,
+        subject: msg.subject,
+        streamSeq: msg.info.streamSequence,
+        messageId: messageId(msg),
+        deliveries: msg.info.deliveryCount,
+        reason,
+        payload: msg.data,
+      });
+    } catch (error) {
+      this.#giveBack([{ msg }], error);
+      return;
+    }
+    msg.term(reason.slice(0, 100));
+    this.#unsettled -= 1;
+    counter('weir_analytics_dead_letters_total').add(1);
+    log.warn({ subject: msg.subject, reason }, 'a message was set aside');
+  }
+
+  #giveBack(batch: readonly { readonly msg: JsMsg }[], error: unknown): void {
+    this.#unsettled -= batch.length;
+    for (const { msg } of batch) msg.nak(RETRY_MIN_MS + Math.random() * RETRY_MIN_MS);
+    if (isUnavailable(error)) this.#outage ??= this.#waitForDatabase(error);
+    else log.error({ error }, 'messages were given back to the bus');
+  }
+
+  async #waitForDatabase(error: unknown): Promise<void> {
+    log.warn({ error }, 'Postgres is away; no flows are taken from the bus until it is back');
+    const { signal } = this.#stopping;
+    for (let waitMs = RETRY_MIN_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS / 5)) {
+      await sleep(waitMs, undefined, { signal }).catch(() => {});
+      try {
+        await this.#options.pool.query('select 1');
+        break;
+      } catch {
+        // Still away.
+      }
+    }
+    this.#outage = undefined;
+    log.info('Postgres is back');
+  }
+}
+
+export const consumeFlows = (options: FlowConsumerOptions): FlowConsumer => {
+  const ingest = new Ingest(options);
+  const running = ingest.run();
+  return {
+    pending: () => ingest.pending,
+    stop: async () => {
+      await ingest.stop();
+      await running;
+    },
+  };
+};

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Tells agents up to where their flows are safe. Sent when that moves and again with each heartbeat: one may be lost. */
+import { type Bus, subjects } from '@weir/bus';
+
+export interface HostWatermark {
+  readonly host: string;
+  readonly boot: number;
+  readonly seq: number;
+}
+
+export const publishWatermarks = ({ nc }: Pick<Bus, 'nc'>, watermarks: readonly HostWatermark[]): void => {
+  if (nc.isClosed()) return;
+  for (const { host, boot, seq } of watermarks) {
+    if (seq === 0) continue;
+    const body = subjects.wm.encode({ boot: BigInt(boot), seq: BigInt(seq), kind: 'flow' });
+    nc.publish(subjects.wm.build({ host }), body);
+  }
+};

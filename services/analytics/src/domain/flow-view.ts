@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A flow as the APIs show it: numbers, and beside them the names that they had at its time. */
+import { createHash } from 'node:crypto';
+import { protocolName } from '@weir/net';
+import { isIcmp, unpackDetail } from './detail.ts';
+import type { Directory } from './directory.ts';
+import {
+  DIRECTIONS,
+  DROP_REASONS,
+  dropReasonText,
+  REPORTS,
+  TRACE_POINTS,
+  TRACE_REASONS,
+  tcpFlagNames,
+  VERDICTS,
+} from './names.ts';
+import { formatTimeUs } from './times.ts';
+
+/** What is stored, and what a live flow gives too. */
+export interface StoredFlow {
+  readonly timeUs: number;
+  readonly host: string;
+  readonly boot: number;
+  readonly seq: number;
+  readonly connectionNs: bigint;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly ruleId: number;
+  readonly workloadId: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly detail: number;
+  readonly protocol: number;
+  readonly verdict: number;
+  readonly dropReason: number;
+  readonly sourceIp: string;
+  readonly destinationIp: string;
+}
+
+export interface EndpointView {
+  readonly ip: string;
+  readonly port: number;
+  readonly identity: number;
+  readonly labels: readonly string[];
+  readonly workload: string | null;
+  readonly namespace: string | null;
+}
+
+export interface FlowView {
+  readonly time: string;
+  readonly host: string;
+  readonly boot: number;
+  readonly seq: number;
+  readonly source: EndpointView;
+  readonly destination: EndpointView;
+  readonly protocol: string;
+  readonly tcp_flags: readonly string[];
+  readonly icmp: { readonly type: number; readonly code: number } | null;
+  readonly verdict: string;
+  readonly drop_reason: { readonly code: number; readonly name: string; readonly text: string } | null;
+  readonly rule: { readonly id: number; readonly policy: string | null; readonly path: string | null } | null;
+  readonly direction: string;
+  readonly is_reply: boolean;
+  readonly trace_point: string;
+  readonly trace_reason: string;
+  readonly report: string;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly connection_id: string | null;
+}
+
+/** Enough that connections of one host do not meet. */
+const CONNECTION_ID_CHARS = 22;
+
+/** The same for both directions of a connection; one connection seen at two hosts has two. */
+const connectionId = (flow: StoredFlow, isReply: boolean): string | null => {
+  if (flow.connectionNs === 0n) return null;
+  const source = `${flow.sourceIp}|${flow.sourcePort}`;
+  const destination = `${flow.destinationIp}|${flow.destinationPort}`;
+  const ends = isReply ? `${destination}|${source}` : `${source}|${destination}`;
+  const key = `${flow.host}|${flow.workloadId}|${flow.connectionNs}|${flow.protocol}|${ends}`;
+  return createHash('sha256').update(key).digest('base64url').slice(0, CONNECTION_ID_CHARS);
+};
+
+const endpoint = (ip: string, port: number, identity: number, directory: Directory, atMs: number): EndpointView => {
+  const owner = directory.owner(ip, atMs);
+  return {
+    ip,
+    port,
+    identity,
+    labels: directory.labels(identity, atMs),
+    workload: owner?.name ?? null,
+    namespace: owner?.namespace ?? null,
+  };
+};
+
+export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
+  const detail = unpackDetail(flow.detail, flow.protocol);
+  const atMs = flow.timeUs / 1000;
+  const rule = directory.rule(flow.ruleId);
+  return {
+    time: formatTimeUs(flow.timeUs),
+    host: flow.host,
+    boot: flow.boot,
+    seq: flow.seq,
+    source: endpoint(flow.sourceIp, flow.sourcePort, flow.sourceIdentity, directory, atMs),
+    destination: endpoint(flow.destinationIp, flow.destinationPort, flow.destinationIdentity, directory, atMs),
+    protocol: protocolName(flow.protocol),
+    tcp_flags: tcpFlagNames(detail.tcpFlags),
+    icmp: isIcmp(flow.protocol) ? { type: detail.icmpType, code: detail.icmpCode } : null,
+    verdict: VERDICTS.name(flow.verdict),
+    drop_reason:
+      flow.dropReason === 0
+        ? null
+        : {
+            code: flow.dropReason,
+            name: DROP_REASONS.name(flow.dropReason),
+            text: dropReasonText(flow.dropReason),
+          },
+    rule: flow.ruleId === 0 ? null : { id: flow.ruleId, policy: rule?.policyKey ?? null, path: rule?.path ?? null },
+    direction: DIRECTIONS.name(detail.direction),
+    is_reply: detail.isReply,
+    trace_point: TRACE_POINTS.name(detail.tracePoint),
+    trace_reason: TRACE_REASONS.name(detail.traceReason),
+    report: REPORTS.name(detail.report),
+    packets: Number(flow.packets),
+    bytes: Number(flow.bytes),
+    connection_id: connectionId(flow, detail.isReply),
+  };
+};

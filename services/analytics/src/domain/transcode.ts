@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/** One message of the bus -> rows of a COPY and sums per edge; the hot path, run once for each flow that is stored. */
+import type { EdgeTable } from './edges.ts';
+import type { FlowReader } from './flow-reader.ts';
+import { type FlowRows, microsOf } from './flow-rows.ts';
+import type { Range } from './ranges.ts';
+
+export interface TranscodeTarget {
+  readonly rows: FlowRows;
+  readonly edges: EdgeTable;
+  readonly hostId: number;
+  /** Earlier and later times are moved to the bounds: a clock that is wrong loses nothing. */
+  readonly minUs: number;
+  readonly maxUs: number;
+  /** Called with each row's time, which is in the bounds. */
+  readonly place: (timeUs: number) => void;
+}
+
+/** Only the flows in `keep` (sorted). Throws PoisonError; then rows and edges are of no use any more. */
+export const transcode = (
+  reader: FlowReader,
+  message: Uint8Array,
+  batch: { readonly boot: number; readonly firstSeq: number },
+  keep: readonly Range[],
+  target: TranscodeTarget,
+): void => {
+  const { rows, edges, hostId, minUs, maxUs, place } = target;
+  reader.open(message);
+  let seq = batch.firstSeq;
+  for (const range of keep) {
+    for (; seq < range.first; seq += 1) reader.skip();
+    for (; seq < range.next; seq += 1) {
+      reader.next();
+      const us = microsOf(reader.timeHigh, reader.timeLow);
+      const timeUs = Math.max(minUs, Math.min(us, maxUs));
+      place(timeUs);
+      rows.append(reader, hostId, batch.boot, seq, timeUs);
+      edges.add(reader, hostId, timeUs);
+    }
+  }
+};
+
+/** Reads every flow of a message; throws PoisonError when one cannot be stored. */
+export const validate = (reader: FlowReader, message: Uint8Array): void => {
+  reader.open(message);
+  while (reader.next());
+};

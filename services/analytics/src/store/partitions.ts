@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Time partitions of a table. Their truth is Postgres' catalogue; what is kept here is only what was last seen of it.
+ * A partition is made as a table of its own and then attached, because that locks nobody out, whereas
+ * CREATE TABLE ... PARTITION OF stops every reader and writer of the parent.
+ */
+import type pg from 'pg';
+
+export interface Partition {
+  readonly name: string;
+  /** Unix milliseconds, half open. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** An interrupted DETACH CONCURRENTLY. */
+  readonly detaching: boolean;
+}
+
+type Queryable = Pick<pg.ClientBase, 'query'>;
+
+/** Class of our advisory locks; the second key tells what is locked. */
+export const LOCK_CLASS = 0x0a7a;
+const LOCK_CREATE = 1;
+
+export const readPartitions = async (client: Queryable, parent: string): Promise<Partition[]> => {
+  const { rows } = await client.query<{ name: string; from: Date; to: Date; detaching: boolean }>(
+    `select c.relname as name, bound[1]::timestamptz as from, bound[2]::timestamptz as to, i.inhdetachpending as detaching
+       from pg_inherits i
+       join pg_class c on c.oid = i.inhrelid
+       cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\(''([^'']+)''\\) TO \\(''([^'']+)''\\)') as bound
+      where i.inhparent = $1::regclass
+      order by 2`,
+    [parent],
+  );
+  return rows.map(({ name, from, to, detaching }) => ({
+    name,
+    fromMs: from.getTime(),
+    toMs: to.getTime(),
+    detaching,
+  }));
+};
+
+export const partitionName = (parent: string, fromMs: number): string =>
+  `${parent}_${new Date(fromMs)
+    .toISOString()
+    .replaceAll(/[-:]|\..*/g, '')
+    .replace('T', '_')}`;
+
+/** The slot of `timeMs`, made smaller where partitions of another length are in its way; undefined: covered. */
+export const freeSlot = (
+  partitions: readonly Partition[],
+  timeMs: number,
+  lengthMs: number,
+): { readonly fromMs: number; readonly toMs: number } | undefined => {
+  let fromMs = Math.floor(timeMs / lengthMs) * lengthMs;
+  let toMs = fromMs + lengthMs;
+  for (const partition of partitions) {
+    if (partition.fromMs <= timeMs && timeMs < partition.toMs) return undefined;
+    if (partition.toMs <= timeMs) fromMs = Math.max(fromMs, partition.toMs);
+    else toMs = Math.min(toMs, partition.fromMs);
+  }
+  return { fromMs, toMs };
+};
+
+export class Partitions {
+  readonly parent: string;
+  readonly lengthMs: number;
+  readonly #pool: pg.Pool;
+  #known: readonly Partition[] = [];
+  /** Hit nearly always: flows come in order. */
+  #last: Partition | undefined;
+
+  constructor(pool: pg.Pool, parent: string, lengthMs: number) {
+    this.#pool = pool;
+    this.parent = parent;
+    this.lengthMs = lengthMs;
+  }
+
+  get known(): readonly Partition[] {
+    return this.#known;
+  }
+
+  covers(timeMs: number): boolean {
+    const last = this.#last;
+    if (last !== undefined && last.fromMs <= timeMs && timeMs < last.toMs) return true;
+    this.#last = this.#known.find(({ fromMs, toMs }) => fromMs <= timeMs && timeMs < toMs);
+    return this.#last !== undefined;
+  }
+
+  async refresh(client: Queryable = this.#pool): Promise<readonly Partition[]> {
+    this.#known = (await readPartitions(client, this.parent)).filter(({ detaching }) => !detaching);
+    this.#last = undefined;
+    return this.#known;
+  }
+
+  /** Makes what is missing so that rows of these times have a place. Several replicas may do it at once. */
+  async ensure(timesMs: readonly number[]): Promise<void> {
+    if (timesMs.every((timeMs) => this.covers(timeMs))) return;
+    const client = await this.#pool.connect();
+    let failed = true;
+    try {
+      await client.query('begin');
+      await client.query('select pg_advisory_xact_lock($1, $2)', [LOCK_CLASS, LOCK_CREATE]);
+      const partitions = [...(await readPartitions(client, this.parent))];
+      for (const timeMs of timesMs) {
+        const slot = freeSlot(partitions, timeMs, this.lengthMs);
+        if (slot === undefined) continue;
+        const name = await this.#create(client, slot.fromMs, slot.toMs);
+        partitions.push({ name, ...slot, detaching: false });
+      }
+      await client.query('commit');
+      await this.refresh(client);
+      failed = false;
+    } finally {
+      client.release(failed);
+    }
+  }
+
+  async #create(client: Queryable, fromMs: number, toMs: number): Promise<string> {
+    const name = partitionName(this.parent, fromMs);
+    const [from, to] = [fromMs, toMs].map((ms) => new Date(ms).toISOString());
+    // A table of that name that is not attached was left by a drop that did not get to its end.
+    const { rowCount } = await client.query(`select 1 from pg_class where oid = to_regclass($1)`, [name]);
+    if (rowCount !== 0) await client.query(`drop table ${name}`);
+    await client.query(`create table ${name} (like ${this.parent} including defaults including storage)`);
+    await client.query(`alter table ${this.parent} attach partition ${name} for values from ('${from}') to ('${to}')`);
+    return name;
+  }
+}
