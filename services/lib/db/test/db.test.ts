@@ -3,22 +3,13 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { isWeirError } from '@weir/errors';
 import type { Generated } from 'kysely';
-import {
-  copyBinaryInto,
-  createDb,
-  type Database,
-  enqueue,
-  isUniqueViolation,
-  migrate,
-  withTransaction,
-} from '../src/index.ts';
+import { copyBinaryInto, createDb, type Database, isUniqueViolation, migrate, withTransaction } from '../src/index.ts';
 import { schemaSnapshot, type TestDatabase, testDatabase } from '../src/testing.ts';
 
 const migrationsDir = new URL('./migrations', import.meta.url).pathname;
 
 interface Tables {
   things: { id: Generated<bigint>; name: string; number: Generated<bigint> };
-  outbox: { revision: Generated<bigint>; subject: string; body: Buffer; headers: unknown };
 }
 
 describe('database', () => {
@@ -47,7 +38,7 @@ describe('database', () => {
       const ran = await Promise.all(
         [1, 2, 3].map(() => migrate({ url: empty.url, schema: 'demo', dir: migrationsDir })),
       );
-      assert.deepEqual(ran.flat().sort(), ['0001-things', '0002-outbox']);
+      assert.deepEqual(ran.flat().sort(), ['0001-things', '0002-more']);
     } finally {
       await empty.drop();
     }
@@ -90,46 +81,6 @@ describe('database', () => {
       .where('name', '=', 'counter')
       .executeTakeFirstOrThrow();
     assert.equal(row.number, 10n);
-  });
-
-  test('outbox revisions become visible in their order', async () => {
-    const seen: bigint[] = [];
-    let running = true;
-    const watch = (async () => {
-      while (running) {
-        const { rows } = await db.pool.query<{ max: bigint | null }>('select max(revision) from outbox');
-        const { rows: all } = await db.pool.query<{ revision: bigint }>(
-          'select revision from outbox where revision <= $1',
-          [rows[0]?.max ?? 0n],
-        );
-        for (const { revision } of all) {
-          if (seen.includes(revision)) continue;
-          assert.ok(revision > (seen.at(-1) ?? 0n), `revision ${revision} appeared after ${seen.at(-1)}`);
-          seen.push(revision);
-        }
-      }
-    })();
-    await Promise.all(
-      Array.from({ length: 20 }, (_, index) =>
-        withTransaction(db, async (trx) => {
-          await trx
-            .insertInto('things')
-            .values({ name: `boxed-${index}` })
-            .execute();
-          const revisions = await enqueue(trx, [
-            { subject: `a.${index}`, body: Buffer.from([1]) },
-            { subject: `b.${index}`, body: new Uint8Array(), headers: { traceparent: 'x' } },
-          ]);
-          assert.equal(revisions[1], (revisions[0] ?? 0n) + 1n);
-        }),
-      ),
-    );
-    running = false;
-    await watch;
-    const { rows } = await db.pool.query<{ subject: string }>('select subject from outbox order by revision');
-    assert.equal(rows.length, 40);
-    const initials = rows.map(({ subject }) => subject[0]).join('');
-    assert.equal(initials, 'ab'.repeat(20));
   });
 
   test('binary copy writes each type as Postgres reads it', async () => {

@@ -28,8 +28,8 @@ export const pageQuery = {
 export const PageQuery = Type.Object(pageQuery, { additionalProperties: false });
 
 export interface Page<T> {
-  readonly items: readonly T[];
-  readonly next_cursor: string | null;
+  items: T[];
+  next_cursor: string | null;
 }
 
 export const pageOf = <S extends TSchema>(item: S) =>

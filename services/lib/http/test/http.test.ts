@@ -101,12 +101,12 @@ describe('http', () => {
     await telemetry.shutdown();
   });
 
-  // biome-ignore lint/suspicious/noExplicitAny: answers are looked at freely
   const send = async (
     method: string,
     path: string,
     body?: unknown,
     headers: Record<string, string> = {},
+    // biome-ignore lint/suspicious/noExplicitAny: answers are looked at freely
   ): Promise<{ status: number; body: any; headers: Headers }> => {
     const response = await fetch(url + path, {
       method,

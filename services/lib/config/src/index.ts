@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+
+export { loadConfig } from './load-config.ts';
+export * as settings from './settings.ts';
