@@ -66,7 +66,8 @@ export const build = (options: { force?: boolean; out?: string } = {}): Built[] 
 if (import.meta.main) {
   const { values } = parseArgs({ options: { force: { type: 'boolean' }, out: { type: 'string' } } });
   try {
-    for (const { object, compiled } of build(values)) console.log(`${compiled ? 'compiled  ' : 'up to date'} ${object}`);
+    for (const { object, compiled } of build(values))
+      console.log(`${compiled ? 'compiled  ' : 'up to date'} ${object}`);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;

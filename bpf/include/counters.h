@@ -27,9 +27,9 @@ INLINE void count_atomic(__u32 counter)
 
 INLINE void count_drop(__u8 reason, __u8 direction, __u64 packets, __u64 bytes)
 {
-	struct drop_key key = { .reason = reason, .direction = direction };
+	struct drop_key key = {.reason = reason, .direction = direction};
 	struct drop_value *value = bpf_map_lookup_elem(&drops, &key);
-	struct drop_value first = { .packets = packets, .bytes = bytes };
+	struct drop_value first = {.packets = packets, .bytes = bytes};
 
 	if (value) {
 		value->packets += packets;

@@ -47,6 +47,9 @@ struct policy_map {
 	__type(value, struct policy_entry);
 };
 
+/* Never called: clang writes the types of an inner map into the BTF only when something else names them. */
+void policy_map_types(struct policy_key *key, struct policy_entry *entry) {}
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
 	__uint(max_entries, WEIR_MAX_WORKLOADS);
@@ -80,7 +83,8 @@ struct {
 	__uint(max_entries, 1024); /* 256 reasons, 3 directions */
 	__type(key, struct drop_key);
 	__type(value, struct drop_value);
-} drops SEC(".maps") DOC("reason and direction -> packets and bytes dropped, per CPU; counted even when no event could be written");
+} drops SEC(".maps")
+	DOC("reason and direction -> packets and bytes dropped, per CPU; counted even when no event could be written");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -90,8 +94,8 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct pass);
+	__uint(key_size, sizeof(__u32)); /* no types: it is shared with nobody and needs no codec */
+	__uint(value_size, sizeof(struct pass));
 } scratch SEC(".maps") DOC("what one CPU knows about the packet it is judging; nothing in it outlives the packet");
 
 #endif

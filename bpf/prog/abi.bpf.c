@@ -47,7 +47,7 @@ SHARED_STRUCT(sweep_ctx)
 SHARED_STRUCT(event_header)
 SHARED_STRUCT(flow_event)
 
-#define DROP_TEXT(name, number, words) { number, words },
-const struct drop_text drop_text_table[] SEC("drop_texts") = { WEIR_DROP_REASONS(DROP_TEXT) };
+#define DROP_TEXT(name, number, words) {number, words},
+const struct drop_text drop_text_table[] SEC("drop_texts") = {WEIR_DROP_REASONS(DROP_TEXT)};
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Flow events. What a connection counted since its last report is taken from its
+ * entry by atomic exchange, so two CPUs never report a packet twice; when the ring
+ * buffer is full it is put back for a later event.
+ */
+#ifndef WEIR_EVENTS_H
+#define WEIR_EVENTS_H
+
+#include "config.h"
+#include "policy.h"
+
+/* One wake-up when a fill level is crossed, none per event: the reader polls every 20 ms. */
+INLINE void submit(struct flow_event *event)
+{
+	__u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	bool crossed = waiting >= events_wakeup_bytes && waiting < events_wakeup_bytes + 64 * sizeof(*event);
+
+	bpf_ringbuf_submit(event, crossed ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	count_atomic(COUNTER_EVENTS);
+}
+
+INLINE struct flow_event *reserve(__u64 time_ns)
+{
+	struct flow_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (event) {
+		event->header.version = WEIR_ABI_VERSION;
+		event->header.kind = EVENT_FLOW;
+		event->header.cpu = bpf_get_smp_processor_id();
+		event->header.size = sizeof(*event);
+		event->header.time_ns = time_ns;
+		event->pad = 0;
+	}
+	return event;
+}
+
+INLINE void fill_tuple(struct flow_event *event, const struct ct_key *key, bool outgoing, bool reply)
+{
+	__u8 type;
+
+	if (outgoing) {
+		address_copy(event->saddr, key->local);
+		address_copy(event->daddr, key->remote);
+		event->sport = key->local_port;
+		event->dport = key->remote_port;
+	} else {
+		address_copy(event->saddr, key->remote);
+		address_copy(event->daddr, key->local);
+		event->sport = key->remote_port;
+		event->dport = key->local_port;
+	}
+	event->protocol = key->protocol;
+	event->family = key->family;
+	event->icmp_type = 0;
+	event->icmp_code = 0;
+	if (key->icmp == CT_ICMP_NONE)
+		return;
+	event->sport = 0;
+	event->dport = 0;
+	if (key->icmp <= CT_ICMP_ANSWERS) {
+		if (key->family == 4)
+			type = reply ? ICMP4_ECHO_REPLY : ICMP4_ECHO;
+		else
+			type = reply ? ICMP6_ECHO_REPLY : ICMP6_ECHO;
+		event->icmp_type = type;
+	} else {
+		event->icmp_type = bpf_ntohs(key->remote_port) >> 8;
+		event->icmp_code = bpf_ntohs(key->remote_port);
+	}
+}
+
+INLINE __u8 trace_reason(const struct ct_key *key, bool reply, __u32 report)
+{
+	if (key->icmp >= CT_ICMP_RELATED_SENT)
+		return TRACE_REASON_RELATED;
+	if (reply)
+		return TRACE_REASON_REPLY;
+	return report == REPORT_FIRST ? TRACE_REASON_NEW : TRACE_REASON_ESTABLISHED;
+}
+
+/*
+ * Reports one direction of a connection. Returns 1 when an event was written, 0
+ * when there was nothing to report, -1 when the ring buffer is full; then all is
+ * as it was.
+ */
+VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 reply, __u32 report)
+{
+	struct ct_direction *direction;
+	struct flow_event *event;
+	__u64 packets, bytes;
+	bool ingress, outgoing;
+	__u32 flags;
+
+	if (!key || !entry)
+		return 0;
+	direction = reply ? &entry->reply : &entry->orig;
+	packets = __atomic_exchange_n(&direction->new_packets, 0, __ATOMIC_RELAXED);
+	if (!packets)
+		return 0;
+	bytes = __atomic_exchange_n(&direction->new_bytes, 0, __ATOMIC_RELAXED);
+	flags = __atomic_exchange_n(&direction->new_flags, 0, __ATOMIC_RELAXED);
+	event = report_flows ? reserve(direction->last_ns) : NULL;
+	if (!event && report_flows) {
+		__sync_fetch_and_add(&direction->new_packets, packets);
+		__sync_fetch_and_add(&direction->new_bytes, bytes);
+		__sync_fetch_and_or(&direction->new_flags, flags);
+		return -1;
+	}
+	__sync_fetch_and_add(&direction->packets, packets);
+	__sync_fetch_and_add(&direction->bytes, bytes);
+	direction->reported_ns = direction->last_ns;
+	if (!reply)
+		account(key, entry, packets, bytes);
+	if (!event)
+		return 0;
+
+	ingress = entry->flags & CT_INGRESS;
+	outgoing = ingress == !!reply;
+	fill_tuple(event, key, outgoing, reply);
+	event->tcp_flags = flags;
+	event->verdict = VERDICT_FORWARDED;
+	event->source_identity = outgoing ? entry->workload_identity : entry->peer_identity;
+	event->destination_identity = outgoing ? entry->peer_identity : entry->workload_identity;
+	event->rule_id = entry->rule_id;
+	event->workload_id = entry->workload_id;
+	event->ifindex = entry->ifindex;
+	event->drop_reason = DROP_NONE;
+	event->direction = ingress ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+	event->is_reply = !!reply;
+	event->trace_point = outgoing ? entry->trace_point : TRACE_TO_ENDPOINT;
+	event->trace_reason = trace_reason(key, reply, report);
+	event->report = report;
+	event->packets = packets;
+	event->bytes = bytes;
+	event->connection_ns = entry->created_ns;
+	submit(event);
+	return 1;
+}
+
+/*
+ * Counts and reports a refused packet: verdict has the reason, the workload may be
+ * unknown, and so may be the tuple. Always returns TC_ACT_SHOT.
+ */
+VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
+{
+	struct flow_event *event;
+	__u32 reason, peer, own;
+
+	if (!pass)
+		return TC_ACT_SHOT;
+	reason = pass->verdict.reason;
+	count_drop(reason, pass->towards ? DIRECTION_INGRESS : DIRECTION_EGRESS, pass->packets, pass->bytes);
+	if (!workload || !pass->tuple.family)
+		return TC_ACT_SHOT;
+	event = reserve(pass->now_ns);
+	if (!event) {
+		count(COUNTER_EVENTS_LOST);
+		return TC_ACT_SHOT;
+	}
+	peer = pass->verdict.peer_identity;
+	own = workload->identity;
+	address_copy(event->saddr, pass->tuple.saddr);
+	address_copy(event->daddr, pass->tuple.daddr);
+	event->sport = is_icmp(&pass->tuple) ? 0 : pass->tuple.sport;
+	event->dport = is_icmp(&pass->tuple) ? 0 : pass->tuple.dport;
+	event->protocol = pass->tuple.protocol;
+	event->family = pass->tuple.family;
+	event->icmp_type = pass->tuple.icmp_type;
+	event->icmp_code = pass->tuple.icmp_code;
+	event->tcp_flags = pass->tcp_flags;
+	event->verdict = VERDICT_DROPPED;
+	event->source_identity = pass->towards ? peer : own;
+	event->destination_identity = pass->towards ? own : peer;
+	event->rule_id = pass->verdict.rule_id;
+	event->workload_id = workload->id;
+	event->ifindex = workload->ifindex;
+	event->drop_reason = reason;
+	event->direction = pass->verdict.ingress ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+	event->is_reply = pass->verdict.reply;
+	event->trace_point = pass->towards ? TRACE_TO_ENDPOINT : TRACE_FROM_ENDPOINT;
+	event->trace_reason = pass->verdict.reply
+	                              ? TRACE_REASON_REPLY
+	                              : (pass->verdict.connection_ns ? TRACE_REASON_ESTABLISHED : TRACE_REASON_NEW);
+	event->report = REPORT_DROP;
+	event->packets = pass->packets;
+	event->bytes = pass->bytes;
+	event->connection_ns = pass->verdict.connection_ns;
+	submit(event);
+	return TC_ACT_SHOT;
+}
+
+/* Refuses for a reason that no policy gave. */
+INLINE int refuse_for(struct pass *pass, struct workload *workload, __u32 reason)
+{
+	pass->verdict.reason = reason;
+	pass->verdict.ingress = pass->towards;
+	return refuse(pass, workload);
+}
+
+#endif

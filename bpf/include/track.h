@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * One packet at one workload: allowed or not. A packet of a connection that this
+ * revision of the policy has allowed costs one lookup; policy is asked for new
+ * connections, after a change of policy, and once per report interval, so that a
+ * peer's address that changed hands is noticed too.
+ */
+#ifndef WEIR_TRACK_H
+#define WEIR_TRACK_H
+
+#include "related.h"
+
+/* Direction of the quoted packet in the entry: see find_related(). */
+INLINE bool is_reply(const struct ct_entry *entry, bool towards)
+{
+	return !!(entry->flags & CT_INGRESS) != towards;
+}
+
+INLINE bool judgement_is_stale(
+	const struct pass *pass, const struct workload *workload, const struct ct_entry *entry, bool reply)
+{
+	const struct ct_direction *direction = reply ? &entry->reply : &entry->orig;
+
+	if (entry->policy_revision != workload->policy_revision || (entry->flags & CT_CUT))
+		return true;
+	return direction->reported_ns && pass->now_ns - direction->reported_ns >= flow_interval_ns;
+}
+
+/*
+ * Judges a tracked connection again, in its own direction whoever sent this packet.
+ * A refusal cuts it: the entry stays, and every packet is judged until one is allowed.
+ */
+INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_entry *entry)
+{
+	bool ingress = entry->flags & CT_INGRESS;
+	bool from_host = pass->towards ? pass->from_host : entry->peer_identity == IDENTITY_HOST;
+	int reason = judge(pass, workload, (ingress ? JUDGE_INGRESS : 0) | (from_host ? JUDGE_FROM_HOST : 0));
+
+	if (reason) {
+		if (!(__sync_fetch_and_or(&entry->flags, CT_CUT) & CT_CUT))
+			count(COUNTER_CUT);
+		return reason;
+	}
+	entry->workload_identity = workload->identity;
+	entry->peer_identity = pass->verdict.peer_identity;
+	entry->rule_id = pass->verdict.rule_id;
+	entry->matched_identity = pass->verdict.matched_identity;
+	if (pass->verdict.matched)
+		__sync_fetch_and_or(&entry->flags, CT_MATCHED);
+	else
+		__sync_fetch_and_and(&entry->flags, ~CT_MATCHED);
+	if (entry->flags & CT_CUT)
+		__sync_fetch_and_and(&entry->flags, ~CT_CUT);
+	entry->policy_revision = workload->policy_revision;
+	return 0;
+}
+
+/* A packet of a live connection. Returns a drop reason or 0. */
+VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload, struct ct_entry *entry)
+{
+	bool reply;
+	int reason;
+
+	if (!pass || !workload || !entry)
+		return DROP_EP_NOT_READY;
+	reply = is_reply(entry, pass->towards);
+	pass->verdict.reply = reply;
+	pass->verdict.ingress = !!(entry->flags & CT_INGRESS);
+	pass->verdict.connection_ns = entry->created_ns;
+	if (!pass->related && judgement_is_stale(pass, workload, entry, reply)) {
+		reason = judge_again(pass, workload, entry);
+		if (reason)
+			return reason;
+	}
+	count_packet(pass, entry, reply);
+	return 0;
+}
+
+/* A packet that opens a connection, or would. Returns a drop reason or 0. */
+VERIFIED_ONCE int open_connection(struct pass *pass, struct workload *workload, struct ct_entry *old)
+{
+	__u32 flags;
+	int reason;
+
+	if (!pass || !workload)
+		return DROP_EP_NOT_READY;
+	pass->verdict.ingress = pass->towards;
+	pass->verdict.reply = 0;
+	pass->verdict.connection_ns = 0;
+	if (pass->related) {
+		struct peer peer;
+
+		find_peer(pass->key.remote, pass->key.family, false, !pass->towards || pass->from_host, &peer);
+		pass->verdict.peer_identity = peer.identity;
+		pass->verdict.matched = 0;
+	} else {
+		flags = (pass->towards ? JUDGE_INGRESS : 0) | (pass->from_host ? JUDGE_FROM_HOST : 0);
+		reason = judge(pass, workload, flags);
+		if (reason)
+			return reason;
+	}
+	return create_connection(pass, workload, old);
+}
+
+/*
+ * Judges the packet for one of its two workloads (pass->towards says which end it
+ * is). Counts and reports what it lets pass and what it does not. Returns a drop
+ * reason or 0.
+ */
+VERIFIED_ONCE int track(struct __sk_buff *skb, struct pass *pass, struct workload *workload)
+{
+	struct ct_entry *entry;
+	int reason;
+
+	if (!pass || !workload)
+		return DROP_EP_NOT_READY;
+	__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
+	pass->related = 0;
+	connection_key(&pass->tuple, pass->towards, &pass->key);
+	if (workload->flags & WORKLOAD_LOCKDOWN) {
+		reason = open_connection(pass, workload, NULL);
+		refuse(pass, workload);
+		return reason;
+	}
+	if (is_icmp_error(&pass->tuple) && find_related(skb, pass, workload)) {
+		pass->related = 1;
+		message_key(&pass->tuple, pass->towards, true, &pass->key);
+	}
+	entry = bpf_map_lookup_elem(&conntrack, &pass->key);
+	if (!is_alive(entry, workload, pass->now_ns) && is_echo_reply(&pass->tuple)) {
+		/* nobody asked: a message like any other */
+		message_key(&pass->tuple, pass->towards, false, &pass->key);
+		entry = bpf_map_lookup_elem(&conntrack, &pass->key);
+	}
+	if (is_alive(entry, workload, pass->now_ns) && !opens_anew(pass, entry, is_reply(entry, pass->towards)))
+		reason = follow_connection(pass, workload, entry);
+	else
+		reason = open_connection(pass, workload, entry);
+	if (reason) {
+		pass->verdict.reason = reason;
+		refuse(pass, workload);
+	}
+	return reason;
+}
+
+#endif

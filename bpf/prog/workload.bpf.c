@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Both directions of a workload's veth, at its end in the host: what a workload
+ * sends enters here (ingress of the interface) and what it receives leaves here
+ * (egress). The host side, because a workload cannot detach what it cannot see, and
+ * tc rather than XDP, because both directions and GSO packets pass tc.
+ */
+#include "base.h"
+
+#include "deliver.h"
+#include "source.h"
+#include "sweep.h"
+#include "track.h"
+
+INLINE struct pass *begin(__u32 counter)
+{
+	__u32 zero = 0;
+
+	count(counter);
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+/* A packet that a workload has sent, at the workload that receives it, if that is one of this host. */
+INLINE int deliver_locally(struct __sk_buff *skb, struct pass *pass, const struct address_value *local)
+{
+	__u32 ifindex = local->ifindex;
+	struct workload *target = bpf_map_lookup_elem(&workloads, &ifindex);
+
+	count(COUNTER_PACKETS_IN);
+	pass->towards = 1;
+	pass->from_host = 0;
+	pass->trace_point = TRACE_TO_ENDPOINT;
+	if (!target || !(target->flags & WORKLOAD_READY)) {
+		__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
+		return refuse_for(pass, target, DROP_EP_NOT_READY);
+	}
+	if (track(skb, pass, target))
+		return TC_ACT_SHOT;
+	return hand_over(skb, pass, target);
+}
+
+SEC("tc")
+int from_workload(struct __sk_buff *skb)
+{
+	struct pass *pass = begin(COUNTER_PACKETS_OUT);
+	__u32 ifindex = skb->ifindex;
+	struct workload *workload = bpf_map_lookup_elem(&workloads, &ifindex);
+	const struct address_value *local;
+	struct address_key destination;
+	int reason;
+
+	if (!pass)
+		return TC_ACT_SHOT;
+	pass->towards = 0;
+	pass->from_host = 0;
+	reason = parse(skb, pass);
+	if (!workload || !(workload->flags & WORKLOAD_READY))
+		return refuse_for(pass, workload, DROP_EP_NOT_READY);
+	if (!reason)
+		reason = check_sent(skb, pass, workload);
+	if (reason)
+		return refuse_for(pass, workload, reason);
+	if (pass->kind != PACKET_FLOW)
+		return TC_ACT_OK;
+	if (pass->fragment == FRAGMENT_FIRST)
+		record_fragment(pass);
+	address_copy(destination.addr, pass->tuple.daddr);
+	local = bpf_map_lookup_elem(&addresses, &destination);
+	pass->trace_point = local ? TRACE_TO_ENDPOINT : TRACE_TO_STACK;
+	if (track(skb, pass, workload))
+		return TC_ACT_SHOT;
+	/* the last hop was this one: the stack answers with time exceeded */
+	if (!local || pass->ttl <= 1)
+		return TC_ACT_OK;
+	return deliver_locally(skb, pass, local);
+}
+
+SEC("tc")
+int to_workload(struct __sk_buff *skb)
+{
+	struct pass *pass = begin(COUNTER_PACKETS_IN);
+	__u32 ifindex = skb->ifindex, came_by = skb->ingress_ifindex;
+	struct workload *workload = bpf_map_lookup_elem(&workloads, &ifindex);
+	int reason;
+
+	if (!pass)
+		return TC_ACT_SHOT;
+	pass->towards = 1;
+	pass->from_host = !came_by;
+	pass->trace_point = TRACE_TO_ENDPOINT;
+	reason = parse(skb, pass);
+	if (!workload || !(workload->flags & WORKLOAD_READY))
+		return refuse_for(pass, workload, DROP_EP_NOT_READY);
+	if (!reason)
+		reason = check_received(pass, came_by);
+	if (reason)
+		return refuse_for(pass, workload, reason);
+	if (pass->kind != PACKET_FLOW)
+		return TC_ACT_OK;
+	if (pass->fragment == FRAGMENT_FIRST)
+		record_fragment(pass);
+	return track(skb, pass, workload) ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+/* Run by the agent every second or so (BPF_PROG_RUN). */
+SEC("syscall")
+int ct_sweep(struct sweep_ctx *ctx)
+{
+	struct sweep sweep = {.now_ns = ctx->now_ns, .flags = ctx->flags};
+
+	if (!sweep.now_ns)
+		sweep.now_ns = bpf_ktime_get_ns();
+	ctx->failed = bpf_for_each_map_elem(&conntrack, sweep_entry, &sweep, 0) < 0;
+	ctx->entries = sweep.entries;
+	ctx->reported = sweep.reported;
+	ctx->expired = sweep.expired;
+	ctx->deferred = sweep.deferred;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
