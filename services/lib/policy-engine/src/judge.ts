@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The datapath's decision, step by step as the kernel takes it: the longest match in the trie of the peer's identity, in that of
+ * its ipBlock twin and in that of any identity. One that denies decides; else the longest allows, the peer's own first; else
+ * the default. What is simulated here must be what is enforced, so this is tested against the rules and against the kernel.
+ */
+import { type Atom, atom, atomPrefixBits } from './compile/atoms.ts';
+import type { CompiledWorkload, PolicyEntry } from './compile/input.ts';
+import { ANY_IDENTITY, IDENTITY } from './constants.ts';
+import type { Direction } from './model.ts';
+import { LAST_PORT } from './ports.ts';
+
+export interface Question {
+  readonly direction: Direction;
+  readonly peerIdentity: number;
+  /** Twin of the prefix that holds the peer's address, when compiled.ipBlock says it matters. */
+  readonly peerIpblockIdentity?: number;
+  readonly protocol: number;
+  /** Destination port; for ICMP use icmpPort(type). */
+  readonly port: number;
+  /** The local host may always reach its workloads (default); false leaves it to the rules. */
+  readonly allowHost?: boolean;
+}
+
+/** Names and numbers of Cilium's policy match types. */
+export const MATCH_TYPES = ['none', 'L3-Only', 'L3-L4', 'L4-Only', 'all', 'L3-Proto', 'Proto-Only'] as const;
+export type MatchType = (typeof MATCH_TYPES)[number];
+
+export interface Judgement {
+  readonly verdict: 'allow' | 'deny';
+  readonly reason: 'rule' | 'default-deny' | 'default-allow' | 'host';
+  /** 0 when no rule decided. */
+  readonly ruleId: number;
+  readonly matchType: MatchType;
+}
+
+/** (direction, identity) -> atoms. */
+type Tries = ReadonlyMap<number, ReadonlyMap<Atom, PolicyEntry>>;
+
+const tries = new WeakMap<readonly PolicyEntry[], Tries>();
+
+// An identity takes 32 bits; the direction goes above them.
+const trieKey = (egress: boolean, identity: number): number => (egress ? 2 ** 32 : 0) + identity;
+
+const triesOf = (entries: readonly PolicyEntry[]): Tries => {
+  const known = tries.get(entries);
+  if (known) return known;
+  const built = new Map<number, Map<Atom, PolicyEntry>>();
+  for (const entry of entries) {
+    const key = trieKey(entry.egress, entry.identity);
+    let trie = built.get(key);
+    if (!trie) {
+      trie = new Map();
+      built.set(key, trie);
+    }
+    trie.set(atom(entry.protocol, entry.port, entry.portPrefixBits), entry);
+  }
+  tries.set(entries, built);
+  return built;
+};
+
+const longestMatch = (trie: ReadonlyMap<Atom, PolicyEntry> | undefined, protocol: number, port: number) => {
+  if (!trie) return undefined;
+  for (let bits = 16; bits >= 0; bits--) {
+    const entry = trie.get(atom(protocol, port & (LAST_PORT << (16 - bits)) & LAST_PORT, bits));
+    if (entry) return entry;
+  }
+  return trie.get(0);
+};
+
+const prefixBits = (entry: PolicyEntry): number =>
+  atomPrefixBits(atom(entry.protocol, entry.port, entry.portPrefixBits));
+
+const matchTypeOf = (entry: PolicyEntry): MatchType => {
+  const bits = prefixBits(entry);
+  if (entry.identity === ANY_IDENTITY) return bits === 0 ? 'all' : bits === 8 ? 'Proto-Only' : 'L4-Only';
+  return bits === 0 ? 'L3-Only' : bits === 8 ? 'L3-Proto' : 'L3-L4';
+};
+
+const byRule = (entry: PolicyEntry): Judgement => ({
+  verdict: entry.deny ? 'deny' : 'allow',
+  reason: 'rule',
+  ruleId: entry.ruleId,
+  matchType: matchTypeOf(entry),
+});
+
+const byDefaultDeny = (compiled: CompiledWorkload, egress: boolean): Judgement => ({
+  verdict: 'deny',
+  reason: 'default-deny',
+  ruleId: egress ? compiled.defaultRuleEgress : compiled.defaultRuleIngress,
+  matchType: 'none',
+});
+
+export const judge = (compiled: CompiledWorkload, question: Question): Judgement => {
+  const { direction, peerIdentity, peerIpblockIdentity, protocol, port } = question;
+  const egress = direction === 'egress';
+  if (compiled.overflow) return byDefaultDeny(compiled, egress);
+  if (!egress && peerIdentity === IDENTITY.HOST && question.allowHost !== false) {
+    return { verdict: 'allow', reason: 'host', ruleId: 0, matchType: 'none' };
+  }
+  const all = triesOf(compiled.entries);
+  const identities = [peerIdentity, ...(peerIpblockIdentity === undefined ? [] : [peerIpblockIdentity]), ANY_IDENTITY];
+  let best: PolicyEntry | undefined;
+  let denied: PolicyEntry | undefined;
+  for (const identity of identities) {
+    const entry = longestMatch(all.get(trieKey(egress, identity)), protocol, port);
+    if (!entry) continue;
+    if (entry.deny) denied ??= entry;
+    else if (!best || prefixBits(entry) > prefixBits(best)) best = entry;
+  }
+  if (denied) return byRule(denied);
+  if (best) return byRule(best);
+  const enforced = egress ? compiled.enforceEgress : compiled.enforceIngress;
+  if (!enforced) return { verdict: 'allow', reason: 'default-allow', ruleId: 0, matchType: 'none' };
+  return byDefaultDeny(compiled, egress);
+};

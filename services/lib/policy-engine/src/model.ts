@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * One rule model for all kinds of documents. What a kind means (defaults, namespaces, empty against absent lists) is decided
+ * while parsing; behind this point nothing asks which kind a rule came from.
+ */
+import type { Cidr } from '@weir/net';
+import type { Selector } from './selector.ts';
+
+export type Kind = 'NetworkPolicy' | 'CiliumNetworkPolicy' | 'CiliumClusterwideNetworkPolicy';
+export type Direction = 'ingress' | 'egress';
+export type Action = 'allow' | 'deny';
+
+/** In the text that was parsed, both from 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+export type Entity =
+  | 'all'
+  | 'world'
+  | 'world-ipv4'
+  | 'world-ipv6'
+  | 'cluster'
+  | 'host'
+  | 'init'
+  | 'ingress'
+  | 'unmanaged'
+  | 'remote-node'
+  | 'health'
+  | 'none'
+  | 'kube-apiserver';
+
+export type Peer =
+  | { readonly kind: 'selector'; readonly path: string; readonly selector: Selector }
+  | { readonly kind: 'entity'; readonly path: string; readonly entity: Entity }
+  | {
+      readonly kind: 'cidr';
+      readonly path: string;
+      readonly cidr: Cidr;
+      readonly except: readonly Cidr[];
+      /** Kubernetes ipBlock: also matches managed peers by their address. */
+      readonly ipBlock: boolean;
+    };
+
+/** ICMP types are ports too: type << 8, whatever the code. */
+export type L4 =
+  | { readonly kind: 'range'; readonly protocol: number; readonly first: number; readonly last: number }
+  | { readonly kind: 'named'; readonly protocol: number; readonly name: string };
+
+export interface Rule {
+  /** `spec.ingress[0]`, `specs[1].egressDeny[2]`. */
+  readonly path: string;
+  readonly direction: Direction;
+  readonly action: Action;
+  /** 'any': whoever. A list: any of these; an empty one is nobody. */
+  readonly peers: 'any' | readonly Peer[];
+  /** 'any': every protocol and port. A list: any of these; an empty one is no traffic. */
+  readonly l4: 'any' | readonly L4[];
+  readonly position?: Position;
+}
+
+export interface PolicySpec {
+  /** `spec` or `specs[1]`. */
+  readonly path: string;
+  readonly subject: Selector;
+  readonly defaultDeny: { readonly ingress: boolean; readonly egress: boolean };
+  readonly rules: readonly Rule[];
+  readonly description?: string;
+  readonly position?: Position;
+}
+
+/** Something legal that its author may not have meant. */
+export interface PolicyWarning {
+  readonly code: string;
+  readonly message: string;
+  readonly path: string;
+  readonly fix?: string;
+  readonly line?: number;
+  readonly column?: number;
+}
+
+export interface PolicyDocument {
+  /** kind/namespace/name; `-` stands for the namespace of a cluster-wide policy. */
+  readonly key: string;
+  readonly kind: Kind;
+  readonly apiVersion: string;
+  /** Absent in cluster-wide policies. */
+  readonly namespace?: string;
+  readonly name: string;
+  /** As written, without status and what a server fills in. */
+  readonly json: PolicyJson;
+  readonly specs: readonly PolicySpec[];
+  /** Found while parsing; lint() adds what needs identities. */
+  readonly warnings: readonly PolicyWarning[];
+  readonly position?: Position;
+}
+
+export interface PolicyJson {
+  readonly apiVersion: string;
+  readonly kind: Kind;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec?: unknown;
+  readonly specs?: unknown;
+}
+
+/** A rule as the policy service numbers it. */
+export interface ListedRule {
+  readonly path: string;
+  readonly direction: Direction;
+  readonly action: Action;
+  readonly description?: string;
+  readonly line?: number;
+  readonly column?: number;
+}
+
+export const defaultDenyPath = (spec: PolicySpec, direction: Direction): string =>
+  `${spec.path}.defaultDeny.${direction}`;
+
+/** Every rule in document order, each spec followed by the default denials it causes, which are rules too: they refuse. */
+export const listRules = (doc: PolicyDocument): ListedRule[] =>
+  doc.specs.flatMap((spec) => {
+    const description = spec.description === undefined ? {} : { description: spec.description };
+    const listed: ListedRule[] = spec.rules.map(({ path, direction, action, position }) => ({
+      path,
+      direction,
+      action,
+      ...description,
+      ...position,
+    }));
+    for (const direction of ['ingress', 'egress'] as const) {
+      if (!spec.defaultDeny[direction]) continue;
+      listed.push({
+        path: defaultDenyPath(spec, direction),
+        direction,
+        action: 'deny',
+        ...description,
+        ...spec.position,
+      });
+    }
+    return listed;
+  });

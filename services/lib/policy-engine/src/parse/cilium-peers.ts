@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Peers of Cilium rules: at most one kind per element. An absent list is everyone, a present and empty one nobody. Selectors in
+ * a namespaced policy stay in its namespace unless they name a namespace themselves; in a cluster-wide policy they match
+ * managed endpoints only. Selectors on reserved labels are taken as they are.
+ */
+import { NAMESPACE_LABEL, NAMESPACE_LABELS_PREFIX } from '../constants.ts';
+import { ANY_SOURCE } from '../labels.ts';
+import type { Direction, Entity, Peer } from '../model.ts';
+import { createSelector, hasKey, type Requirement, requireKey, requireLabel, type Selector } from '../selector.ts';
+import { readCidr, readExcept } from './cidr.ts';
+import { type Context, type Field, type Fields, NOT_YET, readList, readObject, readString } from './reader.ts';
+import { readRequirements } from './selector.ts';
+
+export const CILIUM_SYNTAX = { sources: true, source: ANY_SOURCE };
+
+const ENTITIES: readonly Entity[] = [
+  'all',
+  'world',
+  'world-ipv4',
+  'world-ipv6',
+  'cluster',
+  'host',
+  'init',
+  'ingress',
+  'unmanaged',
+  'remote-node',
+  'health',
+  'none',
+  'kube-apiserver',
+];
+
+export interface CiliumScope {
+  /** Absent in cluster-wide policies. */
+  readonly namespace?: string;
+  /** The subject's selector names reserved:init, whose endpoints have no namespace. */
+  readonly selectsInit: boolean;
+}
+
+const INIT_NAMESPACE_SOURCES = ['k8s', ANY_SOURCE];
+
+const scopeRequirements = (written: readonly Requirement[], scope: CiliumScope): Requirement[] => {
+  if (written.some((requirement) => requirement.source === 'reserved')) return [];
+  const selector = createSelector(written);
+  if (hasKey(selector, NAMESPACE_LABEL, INIT_NAMESPACE_SOURCES)) return [];
+  if (scope.namespace === undefined) return scope.selectsInit ? [] : [requireKey('k8s', NAMESPACE_LABEL)];
+  const byNamespaceLabel = written.some(
+    ({ source, key }) => INIT_NAMESPACE_SOURCES.includes(source) && key.startsWith(NAMESPACE_LABELS_PREFIX),
+  );
+  return byNamespaceLabel ? [] : [requireLabel('k8s', NAMESPACE_LABEL, scope.namespace)];
+};
+
+const readEndpoint = (context: Context, field: Field, scope: CiliumScope): Peer | undefined => {
+  const written = readRequirements(context, field, CILIUM_SYNTAX);
+  if (!written) return undefined;
+  const selector: Selector = createSelector([...scopeRequirements(written, scope), ...written]);
+  if (selector.requirements.length === 0) return { kind: 'entity', path: field.path, entity: 'all' };
+  return { kind: 'selector', path: field.path, selector };
+};
+
+const readEntity = (context: Context, field: Field): Peer | undefined => {
+  const name = readString(context, field);
+  if (name === undefined) return undefined;
+  if ((ENTITIES as readonly string[]).includes(name))
+    return { kind: 'entity', path: field.path, entity: name as Entity };
+  const why = name === 'cluster-mesh' ? NOT_YET : 'is not an entity';
+  context.issues.add(field.path, field.node.at, `${JSON.stringify(name)} ${why}`, {
+    value: name,
+    fix: `use one of ${ENTITIES.join(', ')}`,
+  });
+  return undefined;
+};
+
+const readCidrPeer = (context: Context, field: Field): Peer | undefined => {
+  const cidr = readCidr(context, field, true);
+  return cidr && { kind: 'cidr', path: field.path, cidr, except: [], ipBlock: false };
+};
+
+const CIDR_SHAPE = { fields: ['cidr', 'except'], unsupported: { cidrGroupRef: NOT_YET, cidrGroupSelector: NOT_YET } };
+
+const readCidrSet = (context: Context, field: Field): Peer | undefined => {
+  const set = readObject(context, field, CIDR_SHAPE);
+  if (!set) return undefined;
+  const group = set.get('cidrGroupRef') ?? set.get('cidrGroupSelector');
+  const cidrField = set.get('cidr');
+  const exceptField = set.get('except');
+  if (group && cidrField) {
+    context.issues.add(group.path, group.keyAt, 'cidr cannot stand beside a CIDR group', {
+      fix: 'make it an element of its own',
+    });
+  }
+  if (group && exceptField) {
+    context.issues.add(exceptField.path, exceptField.keyAt, 'except cannot stand beside a CIDR group', {
+      fix: 'remove except',
+    });
+  }
+  if (!cidrField) {
+    if (!group) {
+      context.issues.add(`${field.path}.cidr`, field.node.at, 'cidr is required', {
+        fix: 'write a prefix, such as 10.0.0.0/8',
+      });
+    }
+    return undefined;
+  }
+  const cidr = readCidr(context, cidrField, false);
+  const except = readExcept(context, exceptField, cidr, false);
+  return cidr && { kind: 'cidr', path: field.path, cidr, except, ipBlock: false };
+};
+
+type ReadPeer = (context: Context, field: Field, scope: CiliumScope) => Peer | undefined;
+
+const KINDS: Readonly<Record<Direction, Readonly<Record<string, ReadPeer>>>> = {
+  ingress: { fromEndpoints: readEndpoint, fromCIDR: readCidrPeer, fromCIDRSet: readCidrSet, fromEntities: readEntity },
+  egress: { toEndpoints: readEndpoint, toCIDR: readCidrPeer, toCIDRSet: readCidrSet, toEntities: readEntity },
+};
+
+export const peerFields = (direction: Direction): string[] => Object.keys(KINDS[direction]);
+
+export const readPeers = (
+  context: Context,
+  rule: Fields,
+  direction: Direction,
+  scope: CiliumScope,
+): 'any' | readonly Peer[] => {
+  const lists = Object.entries(KINDS[direction]).flatMap(([name, read]) => {
+    const field = rule.get(name);
+    return field ? [{ name, read, field, items: readList(context, field) ?? [] }] : [];
+  });
+  if (lists.length === 0) return 'any';
+  const filled = lists.filter(({ items }) => items.length > 0);
+  const [first, second] = filled;
+  if (first && second) {
+    context.issues.add(second.field.path, second.field.keyAt, `${second.name} cannot stand beside ${first.name}`, {
+      fix: 'make it an element of its own',
+    });
+  }
+  const peers = filled.flatMap(({ items, read }) => items.map((item) => read(context, item, scope)));
+  return filled.length < lists.length ? [] : peers.filter((peer) => peer !== undefined);
+};

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy (cilium.io/v2). A direction that has a section becomes default-deny,
+ * unless enableDefaultDeny says no for it. An empty element (`- {}`) is a rule without conditions: any peer, any port.
+ */
+import { NAMESPACE_LABEL } from '../constants.ts';
+import type { Action, Direction, PolicySpec, Rule } from '../model.ts';
+import { createSelector, requireLabel } from '../selector.ts';
+import { CILIUM_SYNTAX, type CiliumScope, peerFields, readPeers } from './cilium-peers.ts';
+import { L4_FIELDS, readL4 } from './cilium-ports.ts';
+import {
+  type Context,
+  type Field,
+  type Fields,
+  missing,
+  NOT_YET,
+  readBoolean,
+  readList,
+  readObject,
+  readString,
+  type Shape,
+} from './reader.ts';
+import { readRequirements } from './selector.ts';
+
+interface Section {
+  readonly name: string;
+  readonly direction: Direction;
+  readonly action: Action;
+  readonly shape: Shape;
+}
+
+const REMOVED = 'is not supported (removed in Cilium 1.19)';
+const DENIED = 'is not allowed in a deny rule';
+
+const shapeOf = (direction: Direction, unsupported: Readonly<Record<string, string>>): Shape => ({
+  fields: [...peerFields(direction), ...L4_FIELDS],
+  unsupported,
+});
+
+const FROM = { fromNodes: NOT_YET, fromGroups: NOT_YET, fromRequires: REMOVED };
+const TO = { toNodes: NOT_YET, toGroups: NOT_YET, toRequires: REMOVED };
+
+const SECTIONS: readonly Section[] = [
+  {
+    name: 'ingress',
+    direction: 'ingress',
+    action: 'allow',
+    shape: shapeOf('ingress', { ...FROM, authentication: NOT_YET }),
+  },
+  {
+    name: 'ingressDeny',
+    direction: 'ingress',
+    action: 'deny',
+    shape: shapeOf('ingress', { ...FROM, authentication: DENIED }),
+  },
+  {
+    name: 'egress',
+    direction: 'egress',
+    action: 'allow',
+    shape: shapeOf('egress', { ...TO, toServices: NOT_YET, toFQDNs: NOT_YET, authentication: NOT_YET }),
+  },
+  {
+    name: 'egressDeny',
+    direction: 'egress',
+    action: 'deny',
+    shape: shapeOf('egress', { ...TO, toServices: DENIED, toFQDNs: DENIED, authentication: DENIED }),
+  },
+];
+
+const SPEC: Shape = {
+  fields: [
+    'endpointSelector',
+    'ingress',
+    'ingressDeny',
+    'egress',
+    'egressDeny',
+    'enableDefaultDeny',
+    'labels',
+    'description',
+  ],
+  unsupported: { nodeSelector: NOT_YET, log: NOT_YET },
+};
+
+const readRule = (context: Context, field: Field, section: Section, scope: CiliumScope): Rule | undefined => {
+  const rule = readObject(context, field, section.shape);
+  if (!rule) return undefined;
+  const { direction, action } = section;
+  const peers = readPeers(context, rule, direction, scope);
+  const l4 = readL4(context, rule, action === 'deny');
+  const unconditional = field.node.kind === 'map' && field.node.entries.size === 0;
+  if (unconditional && action === 'allow') {
+    context.warnings.add(
+      'allows-everything',
+      field.path,
+      field.node.at,
+      `{} allows any peer on any port`,
+      `write ${direction === 'ingress' ? 'fromEndpoints' : 'toEndpoints'}: [] for default deny without an allowed peer`,
+    );
+  }
+  return { path: field.path, direction, action, peers, l4, position: context.issues.locate(field.node.at) };
+};
+
+const checkLabels = (context: Context, field: Field): void => {
+  for (const item of readList(context, field) ?? []) {
+    const label = readObject(context, item, { fields: ['key', 'value', 'source'] });
+    if (!label) continue;
+    if (!label.get('key')) missing(context, label, 'key', 'name a label key');
+    for (const name of ['key', 'value', 'source']) {
+      const part = label.get(name);
+      if (part) readString(context, part);
+    }
+  }
+};
+
+const readDefaultDeny = (context: Context, spec: Fields): { ingress?: boolean; egress?: boolean } => {
+  const field = spec.get('enableDefaultDeny');
+  const written = field && readObject(context, field, { fields: ['ingress', 'egress'] });
+  const read = (direction: Direction): boolean | undefined => {
+    const part = written?.get(direction);
+    return part && readBoolean(context, part);
+  };
+  return { ingress: read('ingress'), egress: read('egress') };
+};
+
+const readSubject = (context: Context, spec: Fields, namespace: string | undefined): PolicySpec['subject'] => {
+  const field = spec.get('endpointSelector');
+  if (!field) {
+    const other = spec.get('nodeSelector');
+    if (!other) missing(context, spec, 'endpointSelector', 'write endpointSelector: {} for every endpoint in scope');
+    return createSelector([]);
+  }
+  const node = spec.get('nodeSelector');
+  if (node) {
+    context.issues.add(node.path, node.keyAt, 'nodeSelector cannot stand beside endpointSelector', {
+      fix: 'keep one of them',
+    });
+  }
+  const written = readRequirements(context, field, CILIUM_SYNTAX) ?? [];
+  return createSelector(
+    namespace === undefined ? written : [requireLabel('k8s', NAMESPACE_LABEL, namespace), ...written],
+  );
+};
+
+export const readCiliumSpec = (
+  context: Context,
+  field: Field,
+  namespace: string | undefined,
+): PolicySpec | undefined => {
+  const spec = readObject(context, field, SPEC);
+  if (!spec) return undefined;
+  const subject = readSubject(context, spec, namespace);
+  const selectsInit = subject.requirements.some(({ source, key }) => source === 'reserved' && key === 'init');
+  const scope: CiliumScope = { selectsInit, ...(namespace === undefined ? {} : { namespace }) };
+  const rules: Rule[] = [];
+  const present = { ingress: false, egress: false };
+  for (const section of SECTIONS) {
+    const list = spec.get(section.name);
+    for (const item of list ? (readList(context, list) ?? []) : []) {
+      present[section.direction] = true;
+      const rule = readRule(context, item, section, scope);
+      if (rule) rules.push(rule);
+    }
+  }
+  if (!present.ingress && !present.egress) {
+    context.issues.add(field.path, field.keyAt, 'has no rules', {
+      fix: 'add at least one element to ingress, ingressDeny, egress or egressDeny',
+    });
+  }
+  const written = readDefaultDeny(context, spec);
+  const labels = spec.get('labels');
+  if (labels) checkLabels(context, labels);
+  const descriptionField = spec.get('description');
+  const description = descriptionField && readString(context, descriptionField);
+  return {
+    path: field.path,
+    subject,
+    defaultDeny: {
+      ingress: present.ingress && written.ingress !== false,
+      egress: present.egress && written.egress !== false,
+    },
+    rules,
+    ...(description === undefined ? {} : { description }),
+    position: context.issues.locate(field.keyAt),
+  };
+};

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The door: text or a plain object in, documents and issues out. All or nothing per document: one with an issue is not returned.
+ * Nothing hostile gets far: size is checked before reading, nesting, tokens, aliases and numbers while reading.
+ */
+import { type FieldIssue, weirError } from '@weir/errors';
+import type { Kind, PolicyDocument, PolicyJson, PolicySpec } from '../model.ts';
+import { readCiliumSpec } from './cilium.ts';
+import { createIssues, createWarnings, type Issues } from './issues.ts';
+import { looksLikeJson, readJson } from './json-source.ts';
+import { fromPlain, type Located, MAX_NODES, toPlain } from './located.ts';
+import { readMetadata } from './metadata.ts';
+import { readNetworkPolicySpec } from './network-policy.ts';
+import { type Context, type Field, type Fields, missing, NOT_YET, readList, readObject, scalarOf } from './reader.ts';
+import { readYaml } from './yaml-source.ts';
+
+export interface ParseOptions {
+  /** Only names documents without a key in issues. */
+  readonly filename?: string;
+  readonly maxBytes?: number;
+}
+
+export interface ParseResult {
+  readonly documents: readonly PolicyDocument[];
+  readonly issues: readonly FieldIssue[];
+}
+
+export const MAX_BYTES = 1 << 20;
+
+const API_VERSIONS: Readonly<Record<Kind, string>> = {
+  NetworkPolicy: 'networking.k8s.io/v1',
+  CiliumNetworkPolicy: 'cilium.io/v2',
+  CiliumClusterwideNetworkPolicy: 'cilium.io/v2',
+};
+const KINDS = Object.keys(API_VERSIONS) as Kind[];
+const KINDS_NOT_YET = [
+  'AdminNetworkPolicy',
+  'BaselineAdminNetworkPolicy',
+  'CiliumCIDRGroup',
+  'CiliumEgressGatewayPolicy',
+  'CiliumLocalRedirectPolicy',
+  'ClusterNetworkPolicy',
+  'GlobalNetworkPolicy',
+  'StagedGlobalNetworkPolicy',
+  'StagedKubernetesNetworkPolicy',
+  'StagedNetworkPolicy',
+  'TracingPolicy',
+  'TracingPolicyNamespaced',
+];
+
+export const policyKey = (kind: Kind, namespace: string | undefined, name: string): string =>
+  `${kind}/${namespace ?? '-'}/${name}`;
+
+const readKind = (context: Context, root: Fields): Kind | undefined => {
+  const field = root.get('kind');
+  if (!field) return missing(context, root, 'kind', `use one of ${KINDS.join(', ')}`);
+  const value = scalarOf(field.node);
+  const versionField = root.get('apiVersion');
+  if (!(KINDS as unknown[]).includes(value)) {
+    const notYet = typeof value === 'string' && KINDS_NOT_YET.includes(value);
+    context.issues.add(
+      field.path,
+      field.node.at,
+      `kind ${JSON.stringify(value)} ${notYet ? NOT_YET : 'is not a policy'}`,
+      {
+        value,
+        fix: `use one of ${KINDS.join(', ')}`,
+      },
+    );
+    return undefined;
+  }
+  const kind = value as Kind;
+  const version = API_VERSIONS[kind];
+  if (!versionField) return missing(context, root, 'apiVersion', `write apiVersion: ${version}`);
+  const written = scalarOf(versionField.node);
+  if (written === version) return kind;
+  context.issues.add(
+    versionField.path,
+    versionField.node.at,
+    `apiVersion ${JSON.stringify(written)} has no kind ${kind}`,
+    {
+      value: written,
+      fix: `write ${version}`,
+    },
+  );
+  return undefined;
+};
+
+const readSpecs = (context: Context, root: Fields, kind: Kind, namespace: string | undefined): PolicySpec[] => {
+  const single = root.get('spec');
+  if (kind === 'NetworkPolicy') {
+    if (!single) return missing(context, root, 'spec', 'write spec: {podSelector: {}, ...}') ?? [];
+    const spec = readNetworkPolicySpec(context, single, namespace as string);
+    return spec ? [spec] : [];
+  }
+  const many = root.get('specs');
+  const fields: Field[] = [...(single ? [single] : []), ...(many ? (readList(context, many) ?? []) : [])];
+  if (fields.length === 0) missing(context, root, 'spec', 'write spec: {endpointSelector: {}, ...}');
+  return fields.map((field) => readCiliumSpec(context, field, namespace)).filter((spec) => spec !== undefined);
+};
+
+const readPolicy = (node: Located, path: string, name: string, issues: Issues): PolicyDocument | undefined => {
+  const before = issues.list.length;
+  const warnings = createWarnings(issues.locate);
+  const context: Context = { issues, warnings };
+  issues.setDocument(name);
+  const field: Field = { node, keyAt: node.at, path };
+  const specFields =
+    node.kind === 'map' && scalarOf(node.entries.get('kind')?.value ?? node) === 'NetworkPolicy'
+      ? ['spec']
+      : ['spec', 'specs'];
+  const root = readObject(context, field, { fields: ['apiVersion', 'kind', 'metadata', ...specFields, 'status'] });
+  const kind = root && readKind(context, root);
+  if (!root || !kind) return undefined;
+  const metadata = readMetadata(context, root, kind === 'CiliumClusterwideNetworkPolicy' ? 'cluster' : 'namespaced');
+  const key = metadata && policyKey(kind, metadata.namespace, metadata.name);
+  if (key) issues.setDocument(key);
+  const specs = readSpecs(
+    context,
+    root,
+    kind,
+    metadata?.namespace ?? (kind === 'CiliumClusterwideNetworkPolicy' ? undefined : ''),
+  );
+  if (!metadata || !key || issues.list.length > before) return undefined;
+  const spec = root.get('spec');
+  const many = kind === 'NetworkPolicy' ? undefined : root.get('specs');
+  const json: PolicyJson = {
+    apiVersion: API_VERSIONS[kind],
+    kind,
+    metadata,
+    ...(spec ? { spec: toPlain(spec.node) } : {}),
+    ...(many ? { specs: toPlain(many.node) } : {}),
+  };
+  return {
+    key,
+    kind,
+    apiVersion: json.apiVersion,
+    ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
+    name: metadata.name,
+    json,
+    specs,
+    warnings: warnings.list,
+    position: issues.locate(node.at),
+  };
+};
+
+const LIST_KINDS = ['List', 'NetworkPolicyList', 'CiliumNetworkPolicyList', 'CiliumClusterwideNetworkPolicyList'];
+
+/** What `kubectl get -o yaml` writes: one document with all in `items`. */
+const unfold = (node: Located, issues: Issues): { node: Located; path: string }[] => {
+  const kind = node.kind === 'map' ? node.entries.get('kind')?.value : undefined;
+  if (node.kind !== 'map' || !kind || !LIST_KINDS.includes(String(scalarOf(kind)))) return [{ node, path: '' }];
+  const context: Context = { issues, warnings: createWarnings(issues.locate) };
+  const root = readObject(
+    context,
+    { node, keyAt: node.at, path: '' },
+    { fields: ['apiVersion', 'kind', 'metadata', 'items'] },
+  );
+  const items = root?.get('items');
+  return items ? (readList(context, items) ?? []) : [];
+};
+
+const readAll = (roots: readonly Located[], issues: Issues, filename: string | undefined): PolicyDocument[] => {
+  const documents: PolicyDocument[] = [];
+  const seen = new Map<string, number>();
+  let count = 0;
+  for (const root of roots) {
+    for (const { node, path } of unfold(root, issues)) {
+      count++;
+      const document = readPolicy(node, path, `${filename ? `${filename} ` : ''}document ${count}`, issues);
+      if (!document) continue;
+      const first = seen.get(document.key);
+      if (first === undefined) {
+        seen.set(document.key, count);
+        documents.push(document);
+        continue;
+      }
+      issues.add(path, node.at, `document ${count} has the same kind, namespace and name as document ${first}`, {
+        value: document.key,
+        fix: 'remove one of them, or give it another name',
+      });
+    }
+  }
+  return documents;
+};
+
+/** Throws only TOO_LARGE; everything else is an issue. */
+export const parseDocuments = (text: string, options: ParseOptions = {}): ParseResult => {
+  const maxBytes = options.maxBytes ?? MAX_BYTES;
+  if (text.length > maxBytes || Buffer.byteLength(text) > maxBytes) {
+    throw weirError('TOO_LARGE', `the documents have more than ${maxBytes} bytes`, {
+      field: options.filename ?? 'documents',
+      value: text.length,
+      fix: 'split them into several files',
+    });
+  }
+  const issues = createIssues(text);
+  let roots: Located[] | undefined;
+  if (looksLikeJson(text)) {
+    const trial = createIssues(text);
+    const root = readJson(text, trial);
+    if (root && root.nodes <= MAX_NODES) {
+      issues.take(trial);
+      roots = [root];
+    }
+  }
+  roots ??= readYaml(text, issues);
+  // What is wrong with the text itself (a key given twice, say) leaves no document to trust.
+  const sound = issues.list.length === 0;
+  const documents = readAll(roots, issues, options.filename);
+  if (roots.length === 0 && issues.list.length === 0) {
+    issues.add('', 0, 'holds no policy document', { fix: `write a document of kind ${KINDS.join(', ')}` });
+  }
+  return { documents: sound ? documents : [], issues: issues.list };
+};
+
+/** A document that was admitted before, from the bus or the database: plain JSON in, WeirError when it is not valid. */
+export const parseDocument = (json: unknown): PolicyDocument => {
+  const issues = createIssues();
+  const root = fromPlain(json, '', issues);
+  const document = readPolicy(root, '', 'document', issues);
+  if (document && issues.list.length === 0) return document;
+  const [first] = issues.list;
+  throw weirError('INVALID_ARGUMENT', first ? `${first.path}: ${first.message}` : 'the document is not valid', {
+    field: first?.path,
+    value: first?.value,
+    fix: first?.fix ?? 'correct the document',
+    issues: issues.list,
+  });
+};
