@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+export { type CallOptions, createRpcClient, type RpcClient } from './client.ts';
+export { serviceDefinition } from './definition.ts';
+export {
+  type CallContext,
+  createRpcServer,
+  type Implementation,
+  implement,
+  type Registered,
+  type RpcServer,
+  type RpcServerOptions,
+} from './server.ts';
+export { fromStatus, toStatus } from './status.ts';

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A gRPC server of descriptors and plain async functions, with health (grpc.health.v1) and reflection. */
+import { once } from 'node:events';
+import type { DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import {
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { toWeirError, weirError } from '@weir/errors';
+import {
+  type Context,
+  context,
+  extractTrace,
+  histogram,
+  logger,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  tracer,
+} from '@weir/telemetry';
+import { HealthImplementation } from 'grpc-health-check';
+import { type Input, type Output, type StreamKeys, serviceDefinition, type UnaryKeys } from './definition.ts';
+import { reflectionPackage } from './reflection.ts';
+import { toStatus } from './status.ts';
+
+export interface CallContext {
+  readonly metadata: Metadata;
+  /** Aborted when the caller went away or its time is over. */
+  readonly signal: AbortSignal;
+  readonly peer: string;
+}
+
+/** One function per method, by its name in lower camel case. */
+export type Implementation<S extends DescService> = {
+  readonly [K in UnaryKeys<S>]: (
+    request: MessageShape<Input<S['method'][K & string]>>,
+    call: CallContext,
+  ) => Promise<MessageInitShape<Output<S['method'][K & string]>>>;
+} & {
+  readonly [K in StreamKeys<S>]: (
+    request: MessageShape<Input<S['method'][K & string]>>,
+    call: CallContext,
+  ) => AsyncIterable<MessageInitShape<Output<S['method'][K & string]>>>;
+};
+
+export interface Registered {
+  readonly descriptor: DescService;
+  // biome-ignore lint/suspicious/noExplicitAny: typed where it was made, by implement()
+  readonly implementation: Readonly<Record<string, (request: any, call: CallContext) => any>>;
+}
+
+/** Joins a descriptor to its functions; the compiler checks that all are there and fit. */
+export const implement = <S extends DescService>(descriptor: S, implementation: Implementation<S>): Registered => ({
+  descriptor,
+  implementation: implementation as unknown as Registered['implementation'],
+});
+
+export interface RpcServerOptions {
+  readonly services: readonly Registered[];
+  readonly host?: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+export interface RpcServer {
+  /** host:port */
+  readonly address: string;
+  /** What health says of all services. */
+  setServing(serving: boolean): void;
+  /** Lets running calls end, for two seconds. */
+  close(): Promise<void>;
+}
+
+const MESSAGE_MAX_BYTES = 4 * 1024 * 1024;
+const CLOSE_GRACE_MS = 2_000;
+
+interface Incoming {
+  readonly metadata: Metadata;
+  readonly cancelled: boolean;
+  on(event: 'cancelled', listener: () => void): unknown;
+  getPeer(): string;
+}
+
+const callContext = (call: Incoming): CallContext => {
+  const controller = new AbortController();
+  if (call.cancelled) controller.abort();
+  call.on('cancelled', () => controller.abort());
+  return { metadata: call.metadata, signal: controller.signal, peer: call.getPeer() };
+};
+
+interface Measured {
+  readonly context: Context;
+  end(error?: unknown): void;
+}
+
+const measure = (path: string, metadata: Metadata, address: string): Measured => {
+  const parent = extractTrace((key) => {
+    const value = metadata.get(key)[0];
+    return typeof value === 'string' ? value : undefined;
+  });
+  const [, service = '', method = ''] = path.split('/');
+  const span: Span = tracer('rpc').startSpan(
+    path.slice(1),
+    {
+      kind: SpanKind.SERVER,
+      attributes: { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': method, 'server.address': address },
+    },
+    parent,
+  );
+  const start = performance.now();
+  return {
+    context: trace.setSpan(parent, span),
+    end: (thrown) => {
+      const error = thrown === undefined ? undefined : toWeirError(thrown);
+      histogram('weir_rpc_request_duration_seconds').record((performance.now() - start) / 1_000, {
+        method: path,
+        code: error?.code ?? 'OK',
+      });
+      span.setAttribute('rpc.grpc.status_code', error?.grpcStatus ?? 0);
+      if (error !== undefined && error.status >= 500) {
+        span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
+        logger('rpc').error({ code: error.code, method: path, error: error.facts.cause ?? error }, error.message);
+      }
+      span.end();
+    },
+  };
+};
+
+const unary =
+  (
+    path: string,
+    work: (request: unknown, call: CallContext) => Promise<unknown>,
+    address: () => string,
+  ): handleUnaryCall<unknown, unknown> =>
+  (call, done) => {
+    const measured = measure(path, call.metadata, address());
+    context
+      .with(measured.context, async () => work(call.request, callContext(call)))
+      .then(
+        (answer) => {
+          measured.end();
+          done(null, answer);
+        },
+        (error) => {
+          measured.end(error);
+          done(toStatus(error));
+        },
+      );
+  };
+
+/** Reads on only when the caller has taken what was sent. */
+const pump = async (
+  call: ServerWritableStream<unknown, unknown>,
+  items: AsyncIterable<unknown>,
+  signal: AbortSignal,
+): Promise<void> => {
+  for await (const item of items) {
+    if (signal.aborted) return;
+    if (!call.write(item)) await once(call, 'drain', { signal });
+  }
+};
+
+const streaming =
+  (
+    path: string,
+    work: (request: unknown, call: CallContext) => AsyncIterable<unknown>,
+    address: () => string,
+  ): handleServerStreamingCall<unknown, unknown> =>
+  (call) => {
+    const measured = measure(path, call.metadata, address());
+    const calling = callContext(call);
+    context
+      .with(measured.context, () => pump(call, work(call.request, calling), calling.signal))
+      .then(
+        () => {
+          measured.end();
+          call.end();
+        },
+        (error) => {
+          // The caller is gone: there is nobody to tell.
+          const gone = calling.signal.aborted;
+          measured.end(gone ? undefined : error);
+          if (gone) call.end();
+          else call.emit('error', toStatus(error));
+        },
+      );
+  };
+
+const handlers = ({ descriptor, implementation }: Registered, address: () => string): UntypedServiceImplementation =>
+  Object.fromEntries(
+    descriptor.methods.map((method) => {
+      const work = implementation[method.localName];
+      if (work === undefined) throw new TypeError(`${descriptor.typeName}.${method.name} has no implementation`);
+      const path = `/${descriptor.typeName}/${method.name}`;
+      return [
+        method.localName,
+        method.methodKind === 'unary' ? unary(path, work, address) : streaming(path, work, address),
+      ];
+    }),
+  ) as UntypedServiceImplementation;
+
+const bind = (server: Server, host: string, port: number): Promise<string> =>
+  new Promise((done, failed) => {
+    const shown = host.includes(':') ? `[${host}]` : host;
+    server.bindAsync(`${shown}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      if (!error) return done(`${shown}:${bound}`);
+      failed(
+        weirError('UNAVAILABLE', `cannot listen on ${shown}:${port}`, {
+          field: 'grpc port',
+          value: port,
+          fix: 'choose a free port, or 0 for any',
+          cause: error,
+        }),
+      );
+    });
+  });
+
+export const createRpcServer = async (options: RpcServerOptions): Promise<RpcServer> => {
+  const server = new Server({
+    'grpc.max_receive_message_length': MESSAGE_MAX_BYTES,
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+  });
+  let address = '';
+  for (const registered of options.services) {
+    server.addService(
+      serviceDefinition(registered.descriptor),
+      handlers(registered, () => address),
+    );
+  }
+  const names = ['', ...options.services.map(({ descriptor }) => descriptor.typeName)];
+  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'] as const)));
+  health.addToServer(server);
+  new ReflectionService(reflectionPackage(options.services.map(({ descriptor }) => descriptor))).addToServer(server);
+  address = await bind(server, options.host ?? '127.0.0.1', options.port);
+  let closed: Promise<void> | undefined;
+  return {
+    address,
+    setServing: (serving) => {
+      for (const name of names) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
+    },
+    close: () => {
+      closed ??= new Promise((done) => {
+        const force = setTimeout(() => server.forceShutdown(), CLOSE_GRACE_MS);
+        server.tryShutdown(() => {
+          clearTimeout(force);
+          done();
+        });
+      });
+      return closed;
+    },
+  };
+};
