@@ -30,6 +30,10 @@ export interface OutboxOptions {
   readonly onBehind?: 'refuse' | 'new-epoch';
   readonly onError?: (error: unknown) => void;
   readonly pollMs?: number;
+  /** Pause after a failure. */
+  readonly retryMs?: number;
+  /** Documents in one transaction. */
+  readonly batch?: number;
   readonly heartbeatMs?: number;
   /** For tests: called between the steps; throwing is a crash there. */
   readonly failpoint?: (at: 'selected' | 'published' | 'deleted') => void | Promise<void>;
@@ -69,7 +73,7 @@ interface Row {
 }
 
 /** Never `skip locked`: a skipped row would be overtaken. Nobody but a dispatcher locks these rows. */
-const SELECT = `select epoch, revision, subject, document, trace from bus_outbox order by revision limit ${BATCH} for update`;
+const SELECT = `select epoch, revision, subject, document, trace from bus_outbox order by revision limit $1 for update`;
 /** Both in one snapshot: nothing between the first row and the last revision given is missing. */
 const STATE = `select epoch, coalesce((select min(revision) from bus_outbox) - 1, revision) as revision,
   (select count(*) from bus_document) as documents from bus_publisher`;
@@ -94,6 +98,7 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
   const { db, bus, signer, publisher } = options;
   const onError = options.onError ?? (() => {});
   const failpoint = options.failpoint ?? (() => {});
+  const batch = options.batch ?? BATCH;
   const stopping = new AbortController();
   const { signal } = stopping;
   let leading = false;
@@ -102,7 +107,6 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
   let state: PublisherState | undefined;
   let wake: () => void = () => {};
   let woken = false;
-  let lost: unknown;
   let reconcileAt = 0;
   const waiters: (() => void)[] = [];
 
@@ -137,7 +141,7 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
   const dispatch = async (client: pg.PoolClient): Promise<number> => {
     await client.query('begin');
     try {
-      const { rows } = await client.query<Row>(SELECT);
+      const { rows } = await client.query<Row>(SELECT, [batch]);
       await failpoint('selected');
       let failed: unknown;
       let upTo: string | bigint | undefined;
@@ -168,11 +172,12 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
       reconcileAt = Date.now() + RECONCILE_INTERVAL_MS;
       for (const done of waiters.splice(0)) done();
     }
-    while (!signal.aborted && (await dispatch(client)) === BATCH);
+    while (!signal.aborted && (await dispatch(client)) === batch);
     await readState(client);
   };
 
   const session = async (client: pg.PoolClient): Promise<void> => {
+    let lost: unknown;
     const fail = (error?: unknown): void => {
       lost = error ?? new Error('the database connection ended');
       poke();
@@ -202,7 +207,6 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
     } finally {
       clearInterval(beat);
       leading = false;
-      lost = undefined;
     }
   };
 
@@ -214,7 +218,7 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
         await session(client);
       } catch (error) {
         if (!signal.aborted) onError(error);
-        await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+        await sleep(options.retryMs ?? RETRY_MS, undefined, { signal }).catch(() => {});
       } finally {
         // Destroyed, not given back: with the session goes its lock and its LISTEN.
         client?.release(true);
