@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Makes the kernel hold what the planner says. It decides nothing but the order of the writes, which is this file:
+ *
+ *   1 close      workloads that must not pass, or whose policy does not fit: one write each, before anything else
+ *   2 begin      flags of directions that will be enforced, odd revision (no verdict changes, see transition.ts)
+ *   3 swap       new policy tables: they already know the new identities and prefixes
+ *   4 add        cidrs, ipcache, addresses: only now does traffic get the new identities (EVAL-10)
+ *   5 remove     cidrs, ipcache: the tables still know the old ones, until the planner's `collect`
+ *   6 commit     final flags and a new, even revision: conntrack judges every connection again
+ *   7 routes
+ *
+ * Wiring comes before (wiring.ts), so that a workload that is new or goes is closed during all of this. Killed between
+ * any two writes, the kernel holds a state in which nothing passes that neither the old nor the new configuration
+ * allows; the next start reads what is there and goes on.
+ */
+import { weir_workload_flags } from '@weir/bpf';
+import type { IpcacheDelta } from '../plan/ipcache.ts';
+import type { DesiredWorkload } from '../plan/model.ts';
+import type { Desired } from '../plan/planner.ts';
+import type { PolicyTable } from '../plan/policy-table.ts';
+import { LOCKDOWN_FLAGS, nextRevision, planTransition, type Transition } from '../plan/transition.ts';
+import type { ReachFailpoint } from './failpoint.ts';
+import type { Kernel, WorkloadValue } from './ports.ts';
+import { applyRoutes, type RouteFailure } from './routes.ts';
+import type { Wired } from './wiring.ts';
+
+const { WORKLOAD_LOCKDOWN } = weir_workload_flags;
+
+export interface ApplyInput {
+  readonly desired: Desired;
+  readonly ipcache: IpcacheDelta;
+  /** Workloads that are connected, by id. */
+  readonly wired: ReadonlyMap<string, Wired>;
+  /** What the cidrs and addresses maps hold. */
+  readonly cidrs: Map<string, number>;
+  readonly addresses: Map<string, number>;
+  readonly routes: Map<string, { readonly dst: string; readonly via: string }>;
+}
+
+export interface ApplyResult {
+  /** Workloads that are in lockdown because their table could not be written. */
+  readonly failed: ReadonlyMap<string, Error>;
+  readonly routeFailures: readonly RouteFailure[];
+  /** Tables swapped, values committed: for logs and metrics. */
+  readonly swapped: number;
+  readonly committed: number;
+}
+
+interface Move {
+  readonly wired: Wired;
+  readonly workload: DesiredWorkload;
+  readonly transition: Transition;
+}
+
+const isRejudging = (input: ApplyInput): boolean => {
+  if (input.ipcache.rejudge) return true;
+  for (const [prefix, identity] of input.desired.cidrs) if (input.cidrs.get(prefix) !== identity) return true;
+  for (const prefix of input.cidrs.keys()) if (!input.desired.cidrs.has(prefix)) return true;
+  return false;
+};
+
+const planMoves = (input: ApplyInput): Move[] => {
+  const rejudge = isRejudging(input);
+  const moves: Move[] = [];
+  for (const [id, wired] of input.wired) {
+    const workload = input.desired.workloads.get(id);
+    if (!workload) continue;
+    const { policy, identity } = workload;
+    const transition = planTransition({ actual: wired.value, actualTable: wired.table, policy, identity, rejudge });
+    moves.push({ wired, workload, transition });
+  }
+  return moves;
+};
+
+export class Executor {
+  readonly #kernel: Kernel;
+  readonly #reach: ReachFailpoint;
+
+  constructor(kernel: Kernel, reach: ReachFailpoint) {
+    this.#kernel = kernel;
+    this.#reach = reach;
+  }
+
+  async apply(input: ApplyInput): Promise<ApplyResult> {
+    const { maps } = this.#kernel;
+    const moves = planMoves(input);
+    await this.#writeValues(moves, 'close');
+    await this.#reach('apply.closed');
+    await this.#writeValues(moves, 'begin');
+    await this.#reach('apply.begun');
+    const { failed, swapped } = await this.#swap(moves);
+    await this.#reach('apply.swapped');
+
+    const { desired, ipcache, cidrs } = input;
+    const newCidrs = [...desired.cidrs].filter(([prefix, identity]) => cidrs.get(prefix) !== identity);
+    await maps.writeCidrs(newCidrs);
+    for (const [prefix, identity] of newCidrs) cidrs.set(prefix, identity);
+    await this.#reach('apply.cidrs-written');
+    await maps.writeIpcache(ipcache.puts);
+    await this.#reach('apply.ipcache-written');
+    await this.#writeAddresses(input);
+    await this.#reach('apply.addresses-written');
+
+    const oldCidrs = [...cidrs.keys()].filter((prefix) => !desired.cidrs.has(prefix));
+    await maps.removeCidrs(oldCidrs);
+    for (const prefix of oldCidrs) cidrs.delete(prefix);
+    await this.#reach('apply.cidrs-removed');
+    await maps.removeIpcache(ipcache.deletes);
+    await this.#reach('apply.ipcache-removed');
+
+    const committed = await this.#writeValues(
+      moves.filter(({ workload }) => !failed.has(workload.id)),
+      'commit',
+    );
+    await this.#reach('apply.committed');
+    const routeFailures = await applyRoutes(this.#kernel.network, desired.routes, input.routes);
+    await this.#reach('apply.routes-written');
+    return { failed, routeFailures, swapped, committed };
+  }
+
+  async #writeValues(moves: readonly Move[], part: 'close' | 'begin' | 'commit'): Promise<number> {
+    const writes = moves.flatMap(({ wired, transition }) => {
+      const state = transition[part];
+      return state ? [{ wired, value: { ...wired.value, ...state } satisfies WorkloadValue }] : [];
+    });
+    if (writes.length === 0) return 0;
+    await this.#kernel.maps.writeWorkloads(writes.map(({ value }) => value));
+    for (const { wired, value } of writes) wired.value = value;
+    return writes.length;
+  }
+
+  async #swap(moves: readonly Move[]): Promise<{ failed: Map<string, Error>; swapped: number }> {
+    const failed = new Map<string, Error>();
+    const swaps = moves.flatMap((move) => {
+      const table: PolicyTable | undefined = move.transition.swap;
+      return table ? [{ move, swap: { ifindex: move.wired.ifindex, table } }] : [];
+    });
+    if (swaps.length === 0) return { failed, swapped: 0 };
+    const failures = await this.#kernel.maps.swapPolicies(swaps.map(({ swap }) => swap));
+    const errors = new Map(failures.map(({ ifindex, error }) => [ifindex, error]));
+    for (const { move, swap } of swaps) {
+      const error = errors.get(swap.ifindex);
+      if (error) failed.set(move.workload.id, error);
+      else move.wired.table = swap.table;
+    }
+    await this.#lockDown(swaps.map(({ move }) => move).filter(({ workload }) => failed.has(workload.id)));
+    return { failed, swapped: swaps.length - failed.size };
+  }
+
+  /** A table that does not fit is no reason to go on with an old one: never a policy that nobody wrote. */
+  async #lockDown(moves: readonly Move[]): Promise<void> {
+    const locked = moves.map(({ wired }) => ({ wired, value: lockedValue(wired.value) }));
+    if (locked.length === 0) return;
+    await this.#kernel.maps.writeWorkloads(locked.map(({ value }) => value));
+    for (const { wired, value } of locked) wired.value = value;
+  }
+
+  async #writeAddresses({ wired, addresses }: ApplyInput): Promise<void> {
+    const { maps } = this.#kernel;
+    const wanted = new Map<string, number>();
+    for (const { value, ifindex } of wired.values()) {
+      for (const address of [value.ip4, value.ip6]) if (address !== '') wanted.set(address, ifindex);
+    }
+    for (const [address, ifindex] of wanted) {
+      if (addresses.get(address) === ifindex) continue;
+      await maps.writeAddress(address, ifindex);
+      addresses.set(address, ifindex);
+    }
+    for (const address of [...addresses.keys()]) {
+      if (wanted.has(address)) continue;
+      await maps.removeAddress(address);
+      addresses.delete(address);
+    }
+  }
+}
+
+const lockedValue = (value: WorkloadValue): WorkloadValue =>
+  value.flags & WORKLOAD_LOCKDOWN ? value : { ...value, flags: LOCKDOWN_FLAGS, revision: nextRevision(value.revision) };

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The host as this agent knows it: what is connected and what the maps hold, read once at start and kept in step with
+ * every write. One caller at a time (the reconciler).
+ *
+ * Nothing is taken away before the first desired state: until then what an earlier agent left goes on as it is.
+ */
+
+import type { IpcacheDelta } from '../plan/ipcache.ts';
+import type { DesiredWorkload, Route } from '../plan/model.ts';
+import { LINK_NAME } from '../plan/names.ts';
+import type { Desired } from '../plan/planner.ts';
+import { type ApplyResult, Executor } from './executor.ts';
+import { noFailpoint, type ReachFailpoint } from './failpoint.ts';
+import type { HostLink, Kernel, WorkloadValue } from './ports.ts';
+import { type Wired, Wirer } from './wiring.ts';
+
+export interface HostOptions {
+  readonly kernel: Kernel;
+  readonly reach?: ReachFailpoint;
+  /** Namespace behind each interface when it was made, from an earlier agent. */
+  readonly netnsIds?: Readonly<Record<string, string>>;
+  readonly onTrouble?: (what: string, cause: unknown) => void;
+}
+
+/** Wiring takes some 10 ms each: a pass does so many, so that a policy change in between never waits long. */
+const WIRES_PER_PASS = 16;
+const WIRES_AT_ONCE = 4;
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 10_000;
+
+interface Failure {
+  readonly message: string;
+  readonly waitMs: number;
+  readonly retryAtMs: number;
+}
+
+interface Found {
+  readonly link: HostLink;
+  readonly value: WorkloadValue;
+}
+
+export class HostDatapath {
+  readonly #kernel: Kernel;
+  readonly #wirer: Wirer;
+  readonly #executor: Executor;
+  readonly #onTrouble: (what: string, cause: unknown) => void;
+  /** By workload id. */
+  readonly #wired = new Map<string, Wired>();
+  /** Of an earlier agent, by interface name; adopted when their workload is desired, else unwired. */
+  #found = new Map<string, Found>();
+  #lonelyLinks: string[] = [];
+  #lonelyValues: WorkloadValue[] = [];
+  #netnsIds: Record<string, string>;
+  #netnsIdsChanged = false;
+  #cidrs = new Map<string, number>();
+  #addresses = new Map<string, number>();
+  #routes = new Map<string, Route>();
+  readonly #failures = new Map<string, Failure>();
+
+  constructor(options: HostOptions) {
+    this.#kernel = options.kernel;
+    const reach = options.reach ?? noFailpoint;
+    this.#wirer = new Wirer(options.kernel, reach);
+    this.#executor = new Executor(options.kernel, reach);
+    this.#onTrouble = options.onTrouble ?? (() => {});
+    this.#netnsIds = { ...options.netnsIds };
+  }
+
+  /** Reads what is there, and puts this agent's programs in the place of an earlier agent's. */
+  async load(): Promise<void> {
+    const { maps, network, attachments } = this.#kernel;
+    const links = (await network.links()).filter(({ ifname }) => LINK_NAME.test(ifname));
+    const values = await maps.readWorkloads();
+    const byIfindex = new Map(values.map((value) => [value.ifindex, value]));
+    for (const link of links) {
+      const value = byIfindex.get(link.ifindex);
+      if (!value) {
+        this.#lonelyLinks.push(link.ifname);
+        continue;
+      }
+      byIfindex.delete(link.ifindex);
+      this.#found.set(link.ifname, { link, value });
+      await attachments.attach(link.ifname, link.ifindex);
+    }
+    this.#lonelyValues = [...byIfindex.values()];
+    for (const ifname of await attachments.known()) if (!this.#found.has(ifname)) await attachments.release(ifname);
+    this.#cidrs = new Map(await maps.readCidrs());
+    this.#addresses = new Map(await maps.readAddresses());
+    this.#routes = new Map(await network.routes());
+  }
+
+  get cidrs(): ReadonlyMap<string, number> {
+    return this.#cidrs;
+  }
+
+  get routes(): ReadonlyMap<string, Route> {
+    return this.#routes;
+  }
+
+  get wired(): ReadonlyMap<string, Wired> {
+    return this.#wired;
+  }
+
+  /** Interface name -> number, of workloads that were found. */
+  get foundIds(): ReadonlyMap<string, number> {
+    return new Map([...this.#found].map(([ifname, { value }]) => [ifname, value.localId]));
+  }
+
+  takeNetnsIds(): Record<string, string> | undefined {
+    if (!this.#netnsIdsChanged) return undefined;
+    this.#netnsIdsChanged = false;
+    return { ...this.#netnsIds };
+  }
+
+  /** Why a workload is not connected; undefined when nothing is known to be wrong. */
+  failure(id: string): string | undefined {
+    return this.#failures.get(id)?.message;
+  }
+
+  /** Connects and disconnects. True when there is more to do at once. */
+  async wire(desired: Desired, nowMs = performance.now()): Promise<boolean> {
+    await this.#settleFound(desired);
+    const gone = [...this.#wired].filter(([id, wired]) => !sameWiring(desired.workloads.get(id), wired));
+    for (const [id, wired] of gone) await this.#unwire(id, wired);
+    await this.#forget(gone.map(([, { value }]) => value));
+    for (const id of this.#failures.keys()) if (!desired.workloads.has(id)) this.#failures.delete(id);
+
+    const todo = [...desired.workloads.values()].filter(
+      ({ id, wiring }) =>
+        wiring.netns !== '' && !this.#wired.has(id) && (this.#failures.get(id)?.retryAtMs ?? 0) <= nowMs,
+    );
+    const batch = todo.slice(0, WIRES_PER_PASS);
+    for (let i = 0; i < batch.length; i += WIRES_AT_ONCE) {
+      await Promise.all(batch.slice(i, i + WIRES_AT_ONCE).map((workload) => this.#wireOne(workload, nowMs)));
+    }
+    return todo.length > batch.length;
+  }
+
+  /** When a failed or waiting workload is due again, ms from `nowMs`; undefined: none. */
+  retryInMs(nowMs = performance.now()): number | undefined {
+    let soonest: number | undefined;
+    for (const { retryAtMs } of this.#failures.values()) {
+      const wait = Math.max(0, retryAtMs - nowMs);
+      soonest = soonest === undefined ? wait : Math.min(soonest, wait);
+    }
+    return soonest;
+  }
+
+  async #settleFound(desired: Desired): Promise<void> {
+    for (const ifname of this.#lonelyLinks.splice(0)) await this.#wirer.unwire(ifname, undefined);
+    const stale = this.#lonelyValues.splice(0);
+    const wanted = new Map([...desired.workloads.values()].map((workload) => [workload.wiring.ifname, workload]));
+    for (const [ifname, { link, value }] of this.#found) {
+      this.#found.delete(ifname);
+      const workload = wanted.get(ifname);
+      const netnsId = workload ? await this.#kernel.network.netnsId(workload.wiring.netns) : undefined;
+      if (workload && netnsId !== undefined && netnsId === this.#netnsIds[ifname] && sameAddresses(workload, value)) {
+        const { wiring, localId, identity } = workload;
+        this.#wired.set(workload.id, await this.#wirer.adopt({ wiring, localId, identity }, link, value, netnsId));
+        continue;
+      }
+      await this.#wirer.unwire(ifname, value);
+      stale.push(value);
+    }
+    await this.#forget(stale);
+  }
+
+  async #unwire(id: string, wired: Wired): Promise<void> {
+    this.#wired.delete(id);
+    await this.#wirer.unwire(wired.wiring.ifname, wired.value);
+    this.#setNetnsId(wired.wiring.ifname, undefined);
+  }
+
+  async #forget(values: readonly WorkloadValue[]): Promise<void> {
+    await this.#wirer.forget(values);
+  }
+
+  async #wireOne({ id, wiring, localId, identity }: DesiredWorkload, nowMs: number): Promise<void> {
+    try {
+      const netnsId = await this.#kernel.network.netnsId(wiring.netns);
+      if (netnsId === undefined) {
+        this.#failures.set(id, {
+          message: `waiting for network namespace ${wiring.netns}`,
+          waitMs: RETRY_MIN_MS,
+          retryAtMs: nowMs + RETRY_MIN_MS,
+        });
+        return;
+      }
+      this.#setNetnsId(wiring.ifname, netnsId);
+      this.#wired.set(id, await this.#wirer.wire({ wiring, localId, identity }, netnsId));
+      this.#failures.delete(id);
+    } catch (error) {
+      const waitMs = Math.min((this.#failures.get(id)?.waitMs ?? RETRY_MIN_MS / 2) * 2, RETRY_MAX_MS);
+      this.#failures.set(id, { message: (error as Error).message, waitMs, retryAtMs: nowMs + waitMs });
+      this.#onTrouble(`workload ${id} could not be connected`, error);
+      await this.#undoWiring(wiring.ifname);
+    }
+  }
+
+  /** What a failed wiring left: down, or up behind a program that knows nothing but a closed entry. */
+  async #undoWiring(ifname: string): Promise<void> {
+    try {
+      const link = (await this.#kernel.network.links()).find((candidate) => candidate.ifname === ifname);
+      await this.#wirer.unwire(ifname, undefined);
+      const left = (await this.#kernel.maps.readWorkloads()).filter(({ ifindex }) => ifindex === link?.ifindex);
+      await this.#forget(left);
+    } catch (error) {
+      this.#onTrouble(`${ifname} could not be taken away after a failed wiring`, error);
+    }
+  }
+
+  #setNetnsId(ifname: string, id: string | undefined): void {
+    if (this.#netnsIds[ifname] === id) return;
+    if (id === undefined) delete this.#netnsIds[ifname];
+    else this.#netnsIds[ifname] = id;
+    this.#netnsIdsChanged = true;
+  }
+
+  apply(desired: Desired, ipcache: IpcacheDelta): Promise<ApplyResult> {
+    return this.#executor.apply({
+      desired,
+      ipcache,
+      wired: this.#wired,
+      cidrs: this.#cidrs,
+      addresses: this.#addresses,
+      routes: this.#routes,
+    });
+  }
+
+  /**
+   * Looks whether the kernel still holds what we believe: interfaces, namespaces, attached programs, and the maps that
+   * are small enough to read. What is missing is forgotten here or repaired, so that the next pass makes it again.
+   * Returns what was wrong, for people.
+   */
+  async inspect(): Promise<readonly string[]> {
+    const { network, maps, attachments } = this.#kernel;
+    const problems: string[] = [];
+    const links = new Map((await network.links()).map((link) => [link.ifname, link]));
+    const values = new Map((await maps.readWorkloads()).map((value) => [value.ifindex, value]));
+    for (const [id, wired] of [...this.#wired]) {
+      const { ifname, netns } = wired.wiring;
+      const link = links.get(ifname);
+      const netnsId = await network.netnsId(netns);
+      if (link?.ifindex !== wired.ifindex || netnsId !== wired.netnsId) {
+        problems.push(link ? `the namespace behind ${netns} is another one` : `interface ${ifname} of ${id} is gone`);
+        await this.#unwire(id, wired);
+        await this.#forget([wired.value]);
+        continue;
+      }
+      const missing = await attachments.check(ifname, wired.ifindex);
+      if (missing.length > 0) {
+        problems.push(...missing.map((what) => `${ifname} of ${id}: ${what}`));
+        await attachments.attach(ifname, wired.ifindex);
+      }
+      const value = values.get(wired.ifindex);
+      if (!value || !sameValue(value, wired.value)) {
+        problems.push(`the entry of ${id} in the map 'workloads' was ${value ? 'changed' : 'removed'}`);
+        await maps.writeWorkloads([wired.value]);
+      }
+    }
+    this.#cidrs = new Map(await maps.readCidrs());
+    this.#addresses = new Map(await maps.readAddresses());
+    this.#routes = new Map(await network.routes());
+    return problems;
+  }
+
+  /** Reads every policy table back; a difference is seen by the next apply. */
+  async inspectPolicies(): Promise<void> {
+    for (const wired of this.#wired.values()) wired.table = await this.#kernel.maps.readPolicy(wired.ifindex);
+  }
+}
+
+const sameAddresses = ({ wiring }: DesiredWorkload, value: WorkloadValue): boolean =>
+  wiring.ip4 === value.ip4 && wiring.ip6 === value.ip6 && wiring.mac === value.mac && wiring.hostMac === value.hostMac;
+
+const sameWiring = (desired: DesiredWorkload | undefined, { wiring }: Wired): boolean =>
+  desired !== undefined &&
+  desired.wiring.netns === wiring.netns &&
+  desired.wiring.ip4 === wiring.ip4 &&
+  desired.wiring.ip6 === wiring.ip6;
+
+const sameValue = (a: WorkloadValue, b: WorkloadValue): boolean =>
+  JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+const sorted = (value: WorkloadValue): unknown[] => Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));

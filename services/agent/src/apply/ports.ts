@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The narrow doors through which the executor changes anything. One implementation talks to the kernel (kernel/), one
+ * only remembers (sim/): what the executor does is the same for both.
+ */
+import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
+import type { Route, Wiring } from '../plan/model.ts';
+import type { PolicyTable } from '../plan/policy-table.ts';
+import type { PolicyState } from '../plan/transition.ts';
+
+/** One element of the map `workloads`. */
+export interface WorkloadValue extends PolicyState {
+  readonly ifindex: number;
+  readonly localId: number;
+  /** Text; empty = none. */
+  readonly ip4: string;
+  readonly ip6: string;
+  readonly mac: string;
+  readonly hostMac: string;
+}
+
+export interface PolicySwap {
+  readonly ifindex: number;
+  readonly table: PolicyTable;
+}
+
+export interface SwapFailure {
+  readonly ifindex: number;
+  readonly error: Error;
+}
+
+/** The maps. Batches where the kernel has them; a rejected promise means that any part may have been written. */
+export interface Maps {
+  readWorkloads(): Promise<WorkloadValue[]>;
+  writeWorkloads(values: readonly WorkloadValue[]): Promise<void>;
+  /** The element of `workloads` and its policy. */
+  removeWorkload(ifindex: number): Promise<void>;
+
+  /** Undefined: it has none. */
+  readPolicy(ifindex: number): Promise<PolicyTable | undefined>;
+  /** Builds each table apart, then puts them in place. When it resolves no packet is judged by an old table. */
+  swapPolicies(swaps: readonly PolicySwap[]): Promise<readonly SwapFailure[]>;
+
+  readAddresses(): Promise<ReadonlyMap<string, number>>;
+  writeAddress(address: string, ifindex: number): Promise<void>;
+  removeAddress(address: string): Promise<void>;
+
+  readCidrs(): Promise<ReadonlyMap<string, number>>;
+  writeCidrs(entries: readonly (readonly [prefix: string, identity: number])[]): Promise<void>;
+  removeCidrs(prefixes: readonly string[]): Promise<void>;
+
+  readIpcache(): Promise<ReadonlyMap<PrefixText, IpcacheEntry>>;
+  writeIpcache(entries: readonly (readonly [PrefixText, IpcacheEntry])[]): Promise<void>;
+  removeIpcache(keys: readonly PrefixText[]): Promise<void>;
+
+  /** Conntrack entries of these interfaces, after a last report of what they counted. Returns how many. */
+  removeConnections(ifindexes: ReadonlySet<number>): Promise<number>;
+}
+
+export interface HostLink {
+  readonly ifname: string;
+  readonly ifindex: number;
+  readonly up: boolean;
+}
+
+export interface Network {
+  /** Host sides of workloads that exist, whoever made them. */
+  links(): Promise<readonly HostLink[]>;
+  /** Which namespace is behind the path now; undefined: none. */
+  netnsId(path: string): Promise<string | undefined>;
+  /** A pair of interfaces, both down, the far one inside the namespace. Returns the near one's index. */
+  create(wiring: Wiring): Promise<number>;
+  /** Addresses, routes, neighbours, settings of both ends, then up. May be repeated. */
+  configure(wiring: Wiring, ifindex: number): Promise<void>;
+  remove(ifname: string): Promise<void>;
+
+  /** Routes that an agent made. */
+  routes(): Promise<ReadonlyMap<string, Route>>;
+  putRoute(route: Route): Promise<void>;
+  removeRoute(route: Route): Promise<void>;
+}
+
+export interface Attachments {
+  /** Both programs on the interface, by links that outlive this process; in place when they are there. */
+  attach(ifname: string, ifindex: number): Promise<void>;
+  /** What is missing or foreign; empty: both programs run and would survive this process. */
+  check(ifname: string, ifindex: number): Promise<readonly string[]>;
+  /** Forgets links whose interface goes or went. */
+  release(ifname: string): Promise<void>;
+  /** Interface names that have links. */
+  known(): Promise<readonly string[]>;
+}
+
+export interface Kernel {
+  readonly maps: Maps;
+  readonly network: Network;
+  readonly attachments: Attachments;
+}

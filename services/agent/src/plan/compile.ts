@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/** One workload's policy: the engine's entries as a table, with flags. */
+import { weir_workload_flags as flag, weir_limits } from '@weir/bpf';
+import { compileWorkload } from '@weir/policy-engine';
+import type { PolicyEnabled, WorkloadPolicy } from './model.ts';
+import type { CompilablePolicy } from './policies.ts';
+import { buildPolicyTable } from './policy-table.ts';
+import { LOCKDOWN_FLAGS } from './transition.ts';
+
+export interface NamedPort {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: number;
+}
+
+export interface CompileRequest {
+  readonly identity: number;
+  readonly namedPorts: readonly NamedPort[];
+  readonly policies: readonly CompilablePolicy[];
+  readonly identities: ReadonlyMap<number, readonly string[]>;
+  readonly cidrs: ReadonlyMap<string, number>;
+  /** Why no correct table can be made (such as prefixes without a number); empty = it can. */
+  readonly impossible: string;
+}
+
+export interface CompileSettings {
+  /** The host may always reach its own workloads. */
+  readonly allowHost: boolean;
+  readonly maxEntries?: number;
+}
+
+const enabledText = (ingress: boolean, egress: boolean): PolicyEnabled => {
+  if (ingress) return egress ? 'both' : 'ingress';
+  return egress ? 'egress' : 'none';
+};
+
+const EMPTY = buildPolicyTable([], { ingress: true, egress: true });
+
+const lockdown = (why: string, entries: number): WorkloadPolicy => ({
+  table: EMPTY,
+  flags: LOCKDOWN_FLAGS,
+  defaultRuleIngress: 0,
+  defaultRuleEgress: 0,
+  entries,
+  enabled: 'both',
+  lockdown: why,
+});
+
+/** Never throws: a workload whose policy can't be made is denied everything, and says why. */
+export const compilePolicy = (request: CompileRequest, settings: CompileSettings): WorkloadPolicy => {
+  if (request.impossible !== '') return lockdown(request.impossible, 0);
+  let compiled: ReturnType<typeof compileWorkload>;
+  try {
+    compiled = compileWorkload({
+      identities: request.identities,
+      policies: request.policies,
+      cidrs: request.cidrs,
+      subject: { identity: request.identity, namedPorts: request.namedPorts },
+    });
+  } catch (error) {
+    return lockdown(`its policy could not be compiled: ${(error as Error).message}`, 0);
+  }
+  const { entries, enforceIngress, enforceEgress } = compiled;
+  const max = settings.maxEntries ?? weir_limits.WEIR_MAX_POLICY;
+  const table = buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress });
+  if (compiled.overflow || table.count > max) {
+    return lockdown(`its policy has ${table.count} entries or more, at most ${max} fit`, entries.length);
+  }
+  return {
+    table,
+    flags:
+      flag.WORKLOAD_READY |
+      (enforceIngress ? flag.WORKLOAD_ENFORCE_INGRESS : 0) |
+      (enforceEgress ? flag.WORKLOAD_ENFORCE_EGRESS : 0) |
+      (compiled.ipBlock ? flag.WORKLOAD_IPBLOCK : 0) |
+      (settings.allowHost ? flag.WORKLOAD_ALLOW_HOST : 0),
+    defaultRuleIngress: compiled.defaultRuleIngress,
+    defaultRuleEgress: compiled.defaultRuleEgress,
+    entries: entries.length,
+    enabled: enabledText(enforceIngress, enforceEgress),
+    lockdown: '',
+  };
+};

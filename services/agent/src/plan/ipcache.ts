@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The desired ipcache, kept incrementally: a fleet has hundreds of thousands of addresses, a change concerns a few.
+ *
+ * Several documents may claim one prefix for a moment (a workload is deleted and its address given again, and the two
+ * documents arrive in either order): the higher layer wins, then the higher revision, and what is withdrawn uncovers
+ * what lies below.
+ */
+import { ipcache_value, prefix_key } from '@weir/bpf';
+
+export interface IpcacheEntry {
+  readonly identity: number;
+  /** Underlay IPv4 of the owning host in host byte order; 0 = this host or unknown. */
+  readonly host4: number;
+}
+
+/** Higher wins. */
+export const LAYER = { WORKLOAD: 1, REMOTE_HOST: 2, OWN_HOST: 3 } as const;
+
+interface Claim extends IpcacheEntry {
+  readonly source: string;
+  readonly layer: number;
+  readonly revision: bigint;
+}
+
+/** Prefix length (from bit 0 of 16 bytes) and address as one string: maps of bytes need a key that compares. */
+export type PrefixText = string;
+
+export const prefixText = (addr: Uint8Array, bits128: number): PrefixText =>
+  String.fromCharCode(bits128) + Buffer.from(addr).toString('latin1');
+
+export const prefixParts = (text: PrefixText): { addr: Uint8Array; bits128: number } => ({
+  addr: Buffer.from(text.slice(1), 'latin1'),
+  bits128: text.charCodeAt(0),
+});
+
+export const encodePrefixKey = (text: PrefixText, out?: Buffer, at?: number): Buffer => {
+  const { addr, bits128 } = prefixParts(text);
+  return prefix_key.encode({ prefixlen: bits128, addr }, out, at);
+};
+
+export const encodeIpcacheValue = ({ identity, host4 }: IpcacheEntry, out?: Buffer, at?: number): Buffer =>
+  ipcache_value.encode({ identity, flags: 0, host4 }, out, at);
+
+export interface IpcacheDelta {
+  readonly puts: readonly (readonly [PrefixText, IpcacheEntry])[];
+  readonly deletes: readonly PrefixText[];
+  /** An address that had an identity gets another or none: known connections must be judged again. */
+  readonly rejudge: boolean;
+}
+
+const before = (a: Claim, b: Claim): boolean => a.layer > b.layer || (a.layer === b.layer && a.revision >= b.revision);
+
+const sameEntry = (a: IpcacheEntry | undefined, b: IpcacheEntry | undefined): boolean =>
+  a?.identity === b?.identity && a?.host4 === b?.host4;
+
+export class Ipcache {
+  /** One claim, or, rarely, several, best first. */
+  readonly #claims = new Map<PrefixText, Claim | Claim[]>();
+  /** Keys that may differ from what was last confirmed as written, with what that was. */
+  #dirty = new Map<PrefixText, IpcacheEntry | undefined>();
+
+  get size(): number {
+    return this.#claims.size;
+  }
+
+  get(key: PrefixText): IpcacheEntry | undefined {
+    const held = this.#claims.get(key);
+    return Array.isArray(held) ? held[0] : held;
+  }
+
+  *entries(): Iterable<readonly [PrefixText, IpcacheEntry]> {
+    for (const [key, held] of this.#claims) yield [key, (Array.isArray(held) ? held[0] : held) as Claim];
+  }
+
+  put(key: PrefixText, source: string, layer: number, revision: bigint, entry: IpcacheEntry): void {
+    this.#touch(key);
+    const claim: Claim = { ...entry, source, layer, revision };
+    const held = this.#claims.get(key);
+    if (!held || (!Array.isArray(held) && held.source === source)) {
+      this.#claims.set(key, claim);
+      return;
+    }
+    const others = (Array.isArray(held) ? held : [held]).filter((other) => other.source !== source);
+    const place = others.findIndex((other) => before(claim, other));
+    others.splice(place < 0 ? others.length : place, 0, claim);
+    this.#claims.set(key, others);
+  }
+
+  withdraw(key: PrefixText, source: string): void {
+    const held = this.#claims.get(key);
+    if (!held) return;
+    const rest = (Array.isArray(held) ? held : [held]).filter((claim) => claim.source !== source);
+    if (rest.length === (Array.isArray(held) ? held.length : 1)) return;
+    this.#touch(key);
+    const [only] = rest;
+    if (!only) this.#claims.delete(key);
+    else this.#claims.set(key, rest.length === 1 ? only : rest);
+  }
+
+  #touch(key: PrefixText): void {
+    if (!this.#dirty.has(key)) this.#dirty.set(key, this.get(key));
+  }
+
+  /** What to write. Nothing is forgotten until `written`. */
+  delta(): IpcacheDelta {
+    const puts: (readonly [PrefixText, IpcacheEntry])[] = [];
+    const deletes: PrefixText[] = [];
+    let rejudge = false;
+    for (const [key, old] of this.#dirty) {
+      const entry = this.get(key);
+      if (sameEntry(entry, old)) continue;
+      if (entry) puts.push([key, entry]);
+      else deletes.push(key);
+      if (old && old.identity !== entry?.identity) rejudge = true;
+    }
+    return { puts, deletes, rejudge };
+  }
+
+  /** The kernel holds what `delta` said. What was touched since stays dirty. */
+  written(delta: IpcacheDelta): void {
+    const now = new Map<PrefixText, IpcacheEntry | undefined>(delta.puts);
+    for (const key of delta.deletes) now.set(key, undefined);
+    const dirty = new Map<PrefixText, IpcacheEntry | undefined>();
+    for (const [key, old] of this.#dirty) {
+      const written = now.has(key) ? now.get(key) : old;
+      if (!sameEntry(this.get(key), written)) dirty.set(key, written);
+    }
+    this.#dirty = dirty;
+  }
+
+  /** The whole difference to what the kernel was found to hold; then `written` as usual. */
+  compareWith(actual: ReadonlyMap<PrefixText, IpcacheEntry>): number {
+    this.#dirty = new Map();
+    for (const [key, entry] of this.entries()) {
+      const found = actual.get(key);
+      if (!sameEntry(entry, found)) this.#dirty.set(key, found);
+    }
+    for (const [key, found] of actual) if (!this.#claims.has(key)) this.#dirty.set(key, found);
+    return this.#dirty.size;
+  }
+}

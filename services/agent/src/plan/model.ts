@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the host should hold: plain immutable values, made by the planner from configuration and local facts, read by
+ * the executor. Interface indexes do not occur here: they are facts of the kernel that only the executor knows.
+ */
+import type { PolicyTable } from './policy-table.ts';
+
+/** Everything needed to connect one workload. A change of any of it means new wiring. */
+export interface Wiring {
+  readonly workloadId: string;
+  /** Name of the host side. */
+  readonly ifname: string;
+  /** Path of the workload's network namespace. */
+  readonly netns: string;
+  /** Text; empty = none. */
+  readonly ip4: string;
+  readonly ip6: string;
+  readonly mac: string;
+  readonly hostMac: string;
+}
+
+/** A workload's policy as the datapath takes it. */
+export interface WorkloadPolicy {
+  readonly table: PolicyTable;
+  /** enum weir_workload_flags, READY included. */
+  readonly flags: number;
+  readonly defaultRuleIngress: number;
+  readonly defaultRuleEgress: number;
+  /** Entries that rules made, without those that stand for 'not enforced'. */
+  readonly entries: number;
+  readonly enabled: PolicyEnabled;
+  /** Why the workload is in lockdown; empty = it is not. */
+  readonly lockdown: string;
+}
+
+export type PolicyEnabled = 'none' | 'ingress' | 'egress' | 'both';
+
+export interface DesiredWorkload {
+  readonly id: string;
+  /** Host-local number, in flows. */
+  readonly localId: number;
+  readonly identity: number;
+  readonly wiring: Wiring;
+  /** Undefined: closed, because what should be enforced is not known. */
+  readonly policy: WorkloadPolicy | undefined;
+  /** Why it is closed, in the words of WorkloadState. */
+  readonly waiting: '' | 'waiting-for-identity' | 'not-ready';
+  readonly message: string;
+}
+
+export interface Route {
+  /** Canonical CIDR. */
+  readonly dst: string;
+  readonly via: string;
+}
+
+/** A document that can't be realised. */
+export interface DocumentError {
+  readonly subject: string;
+  readonly revision: bigint;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Facts that only this host knows, gathered before planning. */
+export interface LocalFacts {
+  readonly host: string;
+  /** Addresses of the host's own interfaces, text. */
+  readonly addresses: readonly string[];
+  /** A first whole view of the configuration is there: until then every workload stays closed. */
+  readonly configurationComplete: boolean;
+}

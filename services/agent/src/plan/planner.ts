@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Configuration and local facts -> what this host should hold. No I/O; the same documents in any order give the same
+ * answer. Incremental: a document marks what it touches, `compute` works on that only.
+ */
+import type { ConfigEntry } from '@weir/bus';
+import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { Addresses } from './addresses.ts';
+import { type CompileSettings, compilePolicy } from './compile.ts';
+import { Ipcache } from './ipcache.ts';
+import type { DesiredWorkload, DocumentError, LocalFacts, Route, WorkloadPolicy } from './model.ts';
+import { hostMac, linkName, workloadMac } from './names.ts';
+import { CidrIds, LocalIds } from './numbers.ts';
+import { Policies } from './policies.ts';
+import { routesTo } from './routes.ts';
+import { hostIssues, wiringIssues, workloadIssues } from './validate.ts';
+
+export interface Desired {
+  readonly workloads: ReadonlyMap<string, DesiredWorkload>;
+  /** Canonical prefix -> local identity. */
+  readonly cidrs: ReadonlyMap<string, number>;
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly errors: readonly DocumentError[];
+}
+
+export interface PlannerOptions extends CompileSettings {
+  readonly host: string;
+  readonly localIds?: LocalIds;
+  readonly maxCidrs?: number;
+}
+
+interface Local {
+  readonly subject: string;
+  readonly revision: bigint;
+  readonly doc: Workload;
+}
+
+export class Planner {
+  readonly #options: PlannerOptions;
+  readonly ipcache = new Ipcache();
+  readonly cidrIds: CidrIds;
+  readonly localIds: LocalIds;
+  readonly #addresses: Addresses;
+  readonly #policies = new Policies();
+  readonly #entries = new Map<string, ConfigEntry>();
+  readonly #hosts = new Map<string, Host>();
+  /** Removed ones stay until `collect`, so that a table loses them only after the ipcache did. */
+  readonly #identities = new Map<number, readonly string[]>();
+  readonly #goneIdentities = new Set<number>();
+  readonly #locals = new Map<string, Local>();
+  readonly #errors = new Map<string, DocumentError>();
+  readonly #compiled = new Map<string, WorkloadPolicy>();
+  readonly #dirty = new Set<string>();
+  #allDirty = true;
+  #facts: LocalFacts;
+
+  constructor(options: PlannerOptions) {
+    this.#options = options;
+    this.cidrIds = new CidrIds(options.maxCidrs);
+    this.localIds = options.localIds ?? new LocalIds();
+    this.#facts = { host: options.host, addresses: [], configurationComplete: false };
+    this.#addresses = new Addresses(this.ipcache, options.host, (identity) => this.#knowsLabels(identity));
+    this.#addresses.setOwn([]);
+  }
+
+  setFacts(facts: Omit<LocalFacts, 'host'>): void {
+    this.#facts = { ...facts, host: this.#options.host };
+    this.#addresses.setOwn(facts.addresses);
+  }
+
+  /** Everything that exists: what is not in it is gone. */
+  reset(entries: readonly ConfigEntry[]): void {
+    const present = new Set(entries.map(({ subject }) => subject));
+    // Identities first and last: no address is ever without its labels in between.
+    const order = (entry: ConfigEntry): number => (entry.kind === 'identity' ? 0 : entry.kind === 'policy' ? 1 : 2);
+    for (const entry of [...entries].sort((a, b) => order(a) - order(b))) this.#take(entry);
+    const gone = [...this.#entries.values()].filter(({ subject }) => !present.has(subject));
+    for (const entry of gone.sort((a, b) => order(b) - order(a))) this.#drop(entry);
+  }
+
+  change(entry: ConfigEntry): void {
+    if (!entry.removed) {
+      this.#take(entry);
+      return;
+    }
+    const held = this.#entries.get(entry.subject);
+    if (held) this.#drop(held);
+  }
+
+  #take(entry: ConfigEntry): void {
+    const { subject, document } = entry;
+    const held = this.#entries.get(subject)?.document;
+    if (held?.revision === document.revision && held.epoch === document.epoch) return;
+    this.#entries.set(subject, entry);
+    this.#errors.delete(subject);
+    const { body, revision } = document;
+    switch (body.case) {
+      case 'host':
+        this.#refuse(subject, revision, hostIssues(body.value));
+        this.#hosts.set(subject, body.value);
+        this.#addresses.putHost(subject, revision, body.value);
+        break;
+      case 'workload':
+        this.#takeWorkload(subject, revision, body.value);
+        break;
+      case 'identity':
+        this.#identities.set(body.value.identity, body.value.labels);
+        this.#goneIdentities.delete(body.value.identity);
+        this.#addresses.identityChanged(body.value.identity);
+        this.#allDirty = true;
+        break;
+      case 'policy':
+        this.#touch(this.#policies.put(subject, revision, body.value));
+        break;
+    }
+  }
+
+  #takeWorkload(subject: string, revision: bigint, workload: Workload): void {
+    const here = workload.hostId === this.#options.host;
+    const issues = [...workloadIssues(workload), ...(here ? wiringIssues(workload) : [])];
+    this.#dropLocal(subject);
+    if (!this.#refuse(subject, revision, issues)) {
+      this.#addresses.removeWorkload(subject);
+      return;
+    }
+    this.#addresses.putWorkload(subject, revision, workload);
+    if (!here) return;
+    this.#locals.set(workload.id, { subject, revision, doc: workload });
+    this.#dirty.add(workload.id);
+  }
+
+  #drop({ subject, document: { body } }: ConfigEntry): void {
+    this.#entries.delete(subject);
+    this.#errors.delete(subject);
+    switch (body.case) {
+      case 'host':
+        this.#hosts.delete(subject);
+        this.#addresses.removeHost(subject, body.value.id);
+        break;
+      case 'workload':
+        this.#dropLocal(subject);
+        this.#addresses.removeWorkload(subject);
+        break;
+      case 'identity':
+        this.#goneIdentities.add(body.value.identity);
+        this.#addresses.identityChanged(body.value.identity);
+        break;
+      case 'policy':
+        this.#touch(this.#policies.remove(subject));
+        break;
+    }
+  }
+
+  #dropLocal(subject: string): void {
+    for (const [id, local] of this.#locals) if (local.subject === subject) this.#locals.delete(id);
+  }
+
+  /** True when there is nothing to refuse. */
+  #refuse(subject: string, revision: bigint, issues: readonly string[]): boolean {
+    if (issues.length === 0) return true;
+    const message = `${subject}: ${issues.join('; ')}`;
+    this.#errors.set(subject, { subject, revision, code: 'INVALID_ARGUMENT', message });
+    return false;
+  }
+
+  #knowsLabels(identity: number): boolean {
+    return this.#identities.has(identity) && !this.#goneIdentities.has(identity);
+  }
+
+  #touch(identities: ReadonlySet<number>): void {
+    for (const [id, { doc }] of this.#locals) if (identities.has(doc.identity)) this.#dirty.add(id);
+  }
+
+  /** Forgets what only lingers. To be called when the kernel holds the last answer. */
+  collect(): void {
+    if (this.cidrIds.collect()) this.#allDirty = true;
+    if (this.#goneIdentities.size === 0) return;
+    for (const identity of this.#goneIdentities) this.#identities.delete(identity);
+    this.#goneIdentities.clear();
+    this.#allDirty = true;
+  }
+
+  compute(): Desired {
+    this.#followLocals();
+    const { changed, refused } = this.cidrIds.want(this.#policies.cidrs());
+    if (changed || refused.size > 0) this.#allDirty = true;
+    this.#compile(refused);
+    const workloads = new Map<string, DesiredWorkload>();
+    const errors = [...this.#errors.values(), ...this.#policies.errors()];
+    for (const [id, local] of this.#locals) {
+      const desired = this.#desired(local);
+      workloads.set(id, desired);
+      if (desired.policy?.lockdown) {
+        errors.push({
+          subject: local.subject,
+          revision: local.revision,
+          code: 'TOO_LARGE',
+          message: `workload ${id} is in lockdown, everything to and from it is denied: ${desired.policy.lockdown}`,
+        });
+      }
+    }
+    return {
+      workloads,
+      cidrs: this.cidrIds.installed,
+      routes: routesTo(this.#hosts.values(), this.#options.host),
+      errors,
+    };
+  }
+
+  /** The policies must know which identities live here before anything is compiled. */
+  #followLocals(): void {
+    const here = new Set<number>();
+    for (const [id, { doc }] of this.#locals) {
+      const labels = this.#identities.get(doc.identity);
+      if (!labels) continue;
+      here.add(doc.identity);
+      if (this.#policies.addIdentity(doc.identity, labels)) this.#dirty.add(id);
+    }
+    for (const identity of this.#policies.identities())
+      if (!here.has(identity)) this.#policies.removeIdentity(identity);
+    for (const id of this.#compiled.keys()) if (!this.#locals.has(id)) this.#compiled.delete(id);
+  }
+
+  #compile(refused: ReadonlySet<string>): void {
+    const todo = this.#allDirty ? this.#locals.keys() : this.#dirty;
+    // Workloads with the same labels and ports have the same policy.
+    const made = new Map<string, WorkloadPolicy>();
+    for (const id of todo) {
+      const doc = this.#locals.get(id)?.doc;
+      if (!doc || !this.#identities.has(doc.identity)) {
+        this.#compiled.delete(id);
+        continue;
+      }
+      const namedPorts = doc.namedPorts.map(({ name, port, protocol }) => ({ name, port, protocol }));
+      const key = `${doc.identity} ${JSON.stringify(namedPorts)}`;
+      let policy = made.get(key);
+      if (!policy) {
+        const policies = this.#policies.of(doc.identity);
+        const missing = refused.size > 0 && policies.some(({ cidrs }) => cidrs.some((cidr) => refused.has(cidr)));
+        policy = compilePolicy(
+          {
+            identity: doc.identity,
+            namedPorts,
+            policies,
+            identities: this.#identities,
+            cidrs: this.cidrIds.all,
+            impossible: missing ? `the policies of this host name more CIDR prefixes than fit` : '',
+          },
+          this.#options,
+        );
+        made.set(key, policy);
+      }
+      this.#compiled.set(id, policy);
+    }
+    this.#dirty.clear();
+    this.#allDirty = false;
+  }
+
+  #desired({ doc }: Local): DesiredWorkload {
+    const { id, identity } = doc;
+    const closed = this.#closed(doc);
+    return {
+      id,
+      localId: this.localIds.of(id),
+      identity,
+      wiring: {
+        workloadId: id,
+        ifname: linkName(id),
+        netns: doc.netns,
+        ip4: doc.ip4,
+        ip6: doc.ip6,
+        mac: workloadMac(id),
+        hostMac: hostMac(id),
+      },
+      policy: closed ? undefined : this.#compiled.get(id),
+      waiting: closed?.waiting ?? '',
+      message: closed?.message ?? '',
+    };
+  }
+
+  #closed({ identity, netns }: Workload): Pick<DesiredWorkload, 'waiting' | 'message'> | undefined {
+    if (!this.#facts.configurationComplete) {
+      return { waiting: 'not-ready', message: 'closed until the first whole configuration is there' };
+    }
+    if (!this.#knowsLabels(identity)) {
+      return {
+        waiting: 'waiting-for-identity',
+        message: `closed: the labels of identity ${identity} are not known here`,
+      };
+    }
+    if (netns === '') return { waiting: 'not-ready', message: 'it names no network namespace' };
+    return undefined;
+  }
+}

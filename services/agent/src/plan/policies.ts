@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The policy documents, parsed once, and which of them select which of the host's identities.
+ *
+ * A new version that can't be read leaves the version before it in force: refusing to understand must not open what
+ * was closed. The document error says so.
+ */
+import { isWeirError } from '@weir/errors';
+import { collectCidrs, type PolicyDocument, parseDocument, selects } from '@weir/policy-engine';
+import type { Policy } from '@weir/proto/weir/bus/v1/config_pb.js';
+import type { DocumentError } from './model.ts';
+
+export interface CompilablePolicy {
+  readonly doc: PolicyDocument;
+  readonly ruleIds: ReadonlyMap<string, number>;
+  /** Prefixes that need a number of their own. */
+  readonly cidrs: readonly string[];
+}
+
+interface Held extends CompilablePolicy {
+  /** Of the host's identities, those that it selects. */
+  readonly selected: Set<number>;
+}
+
+export class Policies {
+  readonly #held = new Map<string, Held>();
+  readonly #errors = new Map<string, DocumentError>();
+  /** Identities of the host's workloads, with their labels. */
+  readonly #local = new Map<number, readonly string[]>();
+  /** Per local identity; undefined = to be collected again. */
+  readonly #bySubject = new Map<number, readonly CompilablePolicy[]>();
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  errors(): DocumentError[] {
+    return [...this.#errors.values()];
+  }
+
+  /** Returns the local identities whose policy may change. */
+  put(subject: string, revision: bigint, policy: Policy): Set<number> {
+    let doc: PolicyDocument;
+    try {
+      doc = parseDocument(JSON.parse(policy.document));
+    } catch (error) {
+      const kept = this.#held.has(subject) ? '; the version before it stays in force' : '';
+      this.#errors.set(subject, {
+        subject,
+        revision,
+        code: isWeirError(error) ? error.code : 'MALFORMED',
+        message: `policy ${policy.key} could not be read: ${(error as Error).message}${kept}`,
+      });
+      return new Set();
+    }
+    this.#errors.delete(subject);
+    const selected = new Set<number>();
+    for (const [identity, labels] of this.#local) if (selects(doc, labels)) selected.add(identity);
+    const touched = new Set([...selected, ...(this.#held.get(subject)?.selected ?? [])]);
+    const ruleIds = new Map(policy.rules.map(({ path, id }) => [path, id]));
+    this.#held.set(subject, { doc, ruleIds, cidrs: collectCidrs([doc]), selected });
+    this.#forget(touched);
+    return touched;
+  }
+
+  remove(subject: string): Set<number> {
+    this.#errors.delete(subject);
+    const touched = this.#held.get(subject)?.selected ?? new Set<number>();
+    this.#held.delete(subject);
+    this.#forget(touched);
+    return touched;
+  }
+
+  /** The host has workloads of this identity. True when it or its labels are new. */
+  addIdentity(identity: number, labels: readonly string[]): boolean {
+    if (this.#local.get(identity) === labels) return false;
+    this.#local.set(identity, labels);
+    for (const held of this.#held.values()) {
+      if (selects(held.doc, labels)) held.selected.add(identity);
+      else held.selected.delete(identity);
+    }
+    this.#bySubject.delete(identity);
+    return true;
+  }
+
+  identities(): number[] {
+    return [...this.#local.keys()];
+  }
+
+  removeIdentity(identity: number): void {
+    this.#local.delete(identity);
+    this.#bySubject.delete(identity);
+    for (const held of this.#held.values()) held.selected.delete(identity);
+  }
+
+  /** In the order of their subjects, so that compiling is repeatable. */
+  of(identity: number): readonly CompilablePolicy[] {
+    let policies = this.#bySubject.get(identity);
+    if (!policies) {
+      policies = [...this.#held]
+        .filter(([, held]) => held.selected.has(identity))
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([, held]) => held);
+      this.#bySubject.set(identity, policies);
+    }
+    return policies;
+  }
+
+  /** Prefixes that the policies of the host's workloads name. */
+  cidrs(): Set<string> {
+    const wanted = new Set<string>();
+    for (const { cidrs, selected } of this.#held.values())
+      if (selected.size > 0) for (const cidr of cidrs) wanted.add(cidr);
+    return wanted;
+  }
+
+  #forget(identities: Iterable<number>): void {
+    for (const identity of identities) this.#bySubject.delete(identity);
+  }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A workload's policy entries as bytes of its inner map.
+ *
+ * A direction that is not enforced gets an entry "any identity, anything: allow, rule 0" of its own, unless a rule
+ * says the same. It changes no verdict (a deny is longer or found elsewhere, and any deny wins), but makes the table
+ * complete: judged with or without the workload's enforce flags it gives the same answer. That is what makes a change
+ * from not enforced to enforced, or back, one atomic swap of the table: the flags may be set before and cleared
+ * after it without any packet seeing a mixture (see transition.ts).
+ */
+import { policy_entry, policy_key, weir_policy_bits } from '@weir/bpf';
+
+/** What the policy engine compiles to. */
+export interface PolicyEntry {
+  readonly egress: boolean;
+  /** 0 = any. */
+  readonly identity: number;
+  /** 0 = any. */
+  readonly protocol: number;
+  readonly port: number;
+  /** Significant bits of the port. */
+  readonly portPrefixBits: number;
+  readonly deny: boolean;
+  readonly ruleId: number;
+}
+
+export interface PolicyTable {
+  readonly keys: Buffer;
+  readonly values: Buffer;
+  readonly count: number;
+  /** Complete without the enforce flag of the direction. */
+  readonly openIngress: boolean;
+  readonly openEgress: boolean;
+}
+
+const { POLICY_STATIC_BITS, POLICY_FULL_BITS } = weir_policy_bits;
+const PROTOCOL_BITS = 8;
+/** The part of a value that is policy; packets and bytes behind it count traffic. */
+const VERDICT_BYTES = policy_entry.offsets.packets;
+
+const prefixBits = ({ protocol, portPrefixBits }: PolicyEntry): number =>
+  protocol === 0 ? 0 : PROTOCOL_BITS + portPrefixBits;
+
+const writeEntry = (entry: PolicyEntry, keys: Buffer, values: Buffer, index: number): void => {
+  const bits = prefixBits(entry);
+  const port = bits <= PROTOCOL_BITS ? 0 : entry.port & (0xffff << (16 - entry.portPrefixBits)) & 0xffff;
+  policy_key.encode(
+    {
+      prefixlen: POLICY_STATIC_BITS + bits,
+      identity: entry.identity,
+      egress: entry.egress ? 1 : 0,
+      protocol: entry.protocol,
+      port_hi: port >> 8,
+      port_lo: port & 0xff,
+    },
+    keys,
+    index * policy_key.size,
+  );
+  policy_entry.encode(
+    { rule_id: entry.ruleId, deny: entry.deny ? 1 : 0, prefix_bits: bits, packets: 0n, bytes: 0n },
+    values,
+    index * policy_entry.size,
+  );
+};
+
+const catchAll = (egress: boolean): PolicyEntry => ({
+  egress,
+  identity: 0,
+  protocol: 0,
+  port: 0,
+  portPrefixBits: 0,
+  deny: false,
+  ruleId: 0,
+});
+
+const isCatchAll = (entry: PolicyEntry, egress: boolean): boolean =>
+  entry.egress === egress && entry.identity === 0 && entry.protocol === 0;
+
+export const buildPolicyTable = (
+  entries: readonly PolicyEntry[],
+  enforced: { readonly ingress: boolean; readonly egress: boolean },
+): PolicyTable => {
+  const open: PolicyEntry[] = [];
+  const has = (egress: boolean): boolean => entries.some((entry) => isCatchAll(entry, egress));
+  if (!enforced.ingress && !has(false)) open.push(catchAll(false));
+  if (!enforced.egress && !has(true)) open.push(catchAll(true));
+  const count = entries.length + open.length;
+  const keys = Buffer.alloc(count * policy_key.size);
+  const values = Buffer.alloc(count * policy_entry.size);
+  for (let i = 0; i < entries.length; i++) writeEntry(entries[i] as PolicyEntry, keys, values, i);
+  for (let i = 0; i < open.length; i++) writeEntry(open[i] as PolicyEntry, keys, values, entries.length + i);
+  return { keys, values, count, openIngress: !enforced.ingress, openEgress: !enforced.egress };
+};
+
+const keyAt = (table: { keys: Buffer }, index: number): string =>
+  table.keys.toString('latin1', index * policy_key.size, (index + 1) * policy_key.size);
+
+const verdictAt = (table: { values: Buffer }, index: number): string =>
+  table.values.toString('latin1', index * policy_entry.size, index * policy_entry.size + VERDICT_BYTES);
+
+/** The table that a map in the kernel holds. Whether a direction is open shows by its catch-all. */
+export const readPolicyTable = (keys: Buffer, values: Buffer, count: number): PolicyTable => {
+  const open = (egress: number): boolean => {
+    for (let i = 0; i < count; i++) {
+      const at = i * policy_key.size;
+      if (policy_key.read.prefixlen(keys, at) !== POLICY_STATIC_BITS) continue;
+      if (policy_key.read.identity(keys, at) === 0 && policy_key.read.egress(keys, at) === egress) return true;
+    }
+    return false;
+  };
+  return { keys, values, count, openIngress: open(0), openEgress: open(1) };
+};
+
+/** Same verdicts: order and traffic counters do not matter. */
+export const samePolicyTable = (a: PolicyTable, b: PolicyTable): boolean => {
+  if (a.count !== b.count) return false;
+  if (a.keys.equals(b.keys)) {
+    let same = true;
+    for (let i = 0; i < a.count && same; i++) {
+      const at = i * policy_entry.size;
+      same = a.values.compare(b.values, at, at + VERDICT_BYTES, at, at + VERDICT_BYTES) === 0;
+    }
+    return same;
+  }
+  const verdicts = new Map<string, string>();
+  for (let i = 0; i < a.count; i++) verdicts.set(keyAt(a, i), verdictAt(a, i));
+  for (let i = 0; i < b.count; i++) if (verdicts.get(keyAt(b, i)) !== verdictAt(b, i)) return false;
+  return true;
+};
+
+export interface PolicyRow {
+  readonly direction: 'ingress' | 'egress';
+  readonly identity: number;
+  readonly protocol: number;
+  readonly port: number;
+  readonly portPrefixBits: number;
+  readonly verdict: 'allow' | 'deny';
+  readonly ruleId: number;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+/** For people. */
+export const policyRows = ({ keys, values, count }: Pick<PolicyTable, 'keys' | 'values' | 'count'>): PolicyRow[] =>
+  Array.from({ length: count }, (_, i): PolicyRow => {
+    const key = policy_key.decode(keys, i * policy_key.size);
+    const value = policy_entry.decode(values, i * policy_entry.size);
+    const bits = Math.min(key.prefixlen, POLICY_FULL_BITS) - POLICY_STATIC_BITS;
+    return {
+      direction: key.egress ? 'egress' : 'ingress',
+      identity: key.identity,
+      protocol: key.protocol,
+      port: (key.port_hi << 8) | key.port_lo,
+      portPrefixBits: Math.max(0, bits - PROTOCOL_BITS),
+      verdict: value.deny ? 'deny' : 'allow',
+      ruleId: value.rule_id,
+      packets: value.packets,
+      bytes: value.bytes,
+    };
+  });

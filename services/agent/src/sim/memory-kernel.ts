@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A kernel that only remembers: for the simulated agent, and for tests that look at every state between two writes.
+ * Its rules are those of the real one as far as the executor can see them: a table is swapped whole, an interface takes
+ * its attachments with it, what was written stays when the agent goes.
+ */
+import type { Attachments, HostLink, Kernel, Maps, Network, WorkloadValue } from '../apply/ports.ts';
+import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
+import type { Route, Wiring } from '../plan/model.ts';
+import type { PolicyTable } from '../plan/policy-table.ts';
+
+export interface MemoryState {
+  readonly workloads: Map<number, WorkloadValue>;
+  readonly policies: Map<number, PolicyTable>;
+  readonly addresses: Map<string, number>;
+  readonly cidrs: Map<string, number>;
+  readonly ipcache: Map<PrefixText, IpcacheEntry>;
+  readonly links: Map<string, { ifindex: number; up: boolean; netnsId: string }>;
+  readonly attached: Map<string, number>;
+  readonly routes: Map<string, Route>;
+  /** Network namespaces that exist, path -> id. With `anyNetns` all do. */
+  readonly netns: Map<string, string>;
+  nextIfindex: number;
+  /** Writes so far, all kinds. */
+  writes: number;
+}
+
+export interface MemoryKernelOptions {
+  readonly anyNetns?: boolean;
+  /** Entries that fit into one table. */
+  readonly maxPolicy?: number;
+}
+
+export const emptyState = (): MemoryState => ({
+  workloads: new Map(),
+  policies: new Map(),
+  addresses: new Map(),
+  cidrs: new Map(),
+  ipcache: new Map(),
+  links: new Map(),
+  attached: new Map(),
+  routes: new Map(),
+  netns: new Map(),
+  nextIfindex: 2,
+  writes: 0,
+});
+
+const memoryMaps = (state: MemoryState, maxPolicy: number): Maps => {
+  const wrote = (count: number): void => {
+    state.writes += count;
+  };
+  return {
+    readWorkloads: async () => [...state.workloads.values()],
+    writeWorkloads: async (values) => {
+      for (const value of values) state.workloads.set(value.ifindex, value);
+      wrote(values.length);
+    },
+    removeWorkload: async (ifindex) => {
+      state.policies.delete(ifindex);
+      state.workloads.delete(ifindex);
+      wrote(2);
+    },
+    readPolicy: async (ifindex) => state.policies.get(ifindex),
+    swapPolicies: async (swaps) => {
+      const tooLarge = swaps.filter(({ table }) => table.count > maxPolicy);
+      for (const swap of swaps) if (!tooLarge.includes(swap)) state.policies.set(swap.ifindex, swap.table);
+      wrote(swaps.length);
+      return tooLarge.map(({ ifindex }) => ({ ifindex, error: new Error('no space') }));
+    },
+    readAddresses: async () => state.addresses,
+    writeAddress: async (address, ifindex) => {
+      state.addresses.set(address, ifindex);
+      wrote(1);
+    },
+    removeAddress: async (address) => {
+      state.addresses.delete(address);
+      wrote(1);
+    },
+    readCidrs: async () => state.cidrs,
+    writeCidrs: async (entries) => {
+      for (const [prefix, identity] of entries) state.cidrs.set(prefix, identity);
+      wrote(entries.length);
+    },
+    removeCidrs: async (prefixes) => {
+      for (const prefix of prefixes) state.cidrs.delete(prefix);
+      wrote(prefixes.length);
+    },
+    readIpcache: async () => state.ipcache,
+    writeIpcache: async (entries) => {
+      for (const [key, entry] of entries) state.ipcache.set(key, entry);
+      wrote(entries.length);
+    },
+    removeIpcache: async (keys) => {
+      for (const key of keys) state.ipcache.delete(key);
+      wrote(keys.length);
+    },
+    removeConnections: async () => 0,
+  };
+};
+
+const memoryNetwork = (state: MemoryState, anyNetns: boolean): Network => {
+  const netnsId = (path: string): string | undefined => (anyNetns ? `id of ${path}` : state.netns.get(path));
+  return {
+    links: async () => [...state.links].map(([ifname, { ifindex, up }]): HostLink => ({ ifname, ifindex, up })),
+    netnsId: async (path) => netnsId(path),
+    create: async ({ ifname, netns }: Wiring) => {
+      const id = netnsId(netns);
+      if (id === undefined) throw new Error(`${netns} does not exist`);
+      const ifindex = state.nextIfindex++;
+      state.links.set(ifname, { ifindex, up: false, netnsId: id });
+      state.writes++;
+      return ifindex;
+    },
+    configure: async ({ ifname }) => {
+      const link = state.links.get(ifname);
+      if (link) link.up = true;
+      state.writes++;
+    },
+    remove: async (ifname) => {
+      state.links.delete(ifname);
+      state.attached.delete(ifname);
+      state.writes++;
+    },
+    routes: async () => state.routes,
+    putRoute: async (route) => {
+      state.routes.set(route.dst, route);
+      state.writes++;
+    },
+    removeRoute: async ({ dst }) => {
+      state.routes.delete(dst);
+      state.writes++;
+    },
+  };
+};
+
+const memoryAttachments = (state: MemoryState): Attachments => ({
+  attach: async (ifname, ifindex) => {
+    state.attached.set(ifname, ifindex);
+    state.writes++;
+  },
+  check: async (ifname, ifindex) => (state.attached.get(ifname) === ifindex ? [] : ['both programs are detached']),
+  release: async (ifname) => {
+    state.attached.delete(ifname);
+  },
+  known: async () => [...state.attached.keys()],
+});
+
+/** Deletes the namespace, and with it the pair of interfaces that has an end in it, as the kernel does. */
+export const deleteNetns = (state: MemoryState, path: string): void => {
+  const id = state.netns.get(path);
+  state.netns.delete(path);
+  for (const [ifname, link] of state.links) {
+    if (link.netnsId !== id) continue;
+    state.links.delete(ifname);
+    state.attached.delete(ifname);
+  }
+};
+
+export const memoryKernel = (state: MemoryState = emptyState(), options: MemoryKernelOptions = {}): Kernel => ({
+  maps: memoryMaps(state, options.maxPolicy ?? 16_384),
+  network: memoryNetwork(state, options.anyNetns ?? false),
+  attachments: memoryAttachments(state),
+});

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Where the agent's configuration comes from: the signed log on disk at once, then the bus for as long as it runs.
+ * Whoever listens is told of documents in order, synchronously, so that `positions()` never names a revision that the
+ * listener has not been given.
+ */
+import {
+  agentInbox,
+  type Bus,
+  type ConfigEntry,
+  type ConfigWatcher,
+  configEntry,
+  configWatcher,
+  hostSnapshotConsumer,
+  type Position,
+  verifySigned,
+} from '@weir/bus';
+import type { ConfigLog, LoadedConfig } from './config-log.ts';
+
+export interface ConfigurationListener {
+  /** Everything that exists. */
+  onReset(entries: readonly ConfigEntry[]): void;
+  /** One document, or, when `removed`, its end. */
+  onChange(entry: ConfigEntry): void;
+  onError(error: unknown, subject?: string): void;
+}
+
+export interface ConfigurationOptions {
+  readonly host: string;
+  readonly trustedKeys: readonly string[];
+  readonly log: ConfigLog;
+  readonly loaded: LoadedConfig;
+  readonly listener: ConfigurationListener;
+  readonly resyncIntervalMs?: number;
+  readonly jitterMs?: number;
+}
+
+export class Configuration {
+  readonly #options: ConfigurationOptions;
+  readonly #stored: ConfigEntry[] = [];
+  /** Documents that exist and are in the log. */
+  #known = new Set<string>();
+  #watcher: ConfigWatcher | undefined;
+  #complete: boolean;
+  #refusedStored = 0;
+
+  constructor(options: ConfigurationOptions) {
+    this.#options = options;
+    this.#complete = options.loaded.complete;
+  }
+
+  /** Verifies what the disk holds and hands it over. Returns how many documents it is. */
+  restore(): number {
+    const { loaded, trustedKeys, listener } = this.#options;
+    for (const { subject, signed } of loaded.envelopes) {
+      try {
+        const entry = configEntry(verifySigned(signed, trustedKeys, subject), signed);
+        if (entry) this.#stored.push(entry);
+      } catch (error) {
+        // One that was trusted when it was stored: a signer was withdrawn, or somebody wrote to the disk.
+        this.#refusedStored++;
+        listener.onError(error, subject);
+      }
+    }
+    if (this.#refusedStored > 0) this.#complete = false;
+    const live = this.#stored.filter(({ removed }) => !removed);
+    this.#known = new Set(live.map(({ subject }) => subject));
+    listener.onReset(live);
+    return live.length;
+  }
+
+  /** A first whole view of the configuration was there, now or before this start. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  get stored(): number {
+    return this.#stored.length;
+  }
+
+  connect(bus: Bus): ConfigWatcher {
+    const { host, trustedKeys, log, loaded, listener } = this.#options;
+    const watcher = configWatcher({
+      nc: bus.nc,
+      jsm: bus.jsm,
+      trustedKeys,
+      inboxPrefix: agentInbox(host),
+      consumer: hostSnapshotConsumer(host),
+      preload: loaded.envelopes,
+      onReset: (entries) => {
+        const subjects = new Set<string>();
+        for (const { subject, signed } of entries) {
+          subjects.add(subject);
+          if (!log.has(subject, signed)) log.put(subject, signed);
+        }
+        for (const subject of this.#known) if (!subjects.has(subject)) log.forget(subject);
+        this.#known = subjects;
+        this.#complete = true;
+        log.markComplete();
+        listener.onReset(entries);
+      },
+      onChange: (entry) => {
+        // An end without its own envelope carries that of the document; kept, it would bring the document back.
+        if (entry.removed && log.has(entry.subject, entry.signed)) log.forget(entry.subject);
+        else log.put(entry.subject, entry.signed);
+        if (entry.removed) this.#known.delete(entry.subject);
+        else this.#known.add(entry.subject);
+        listener.onChange(entry);
+      },
+      onError: (error, subject) => listener.onError(error, subject),
+      ...(this.#options.resyncIntervalMs === undefined ? {} : { resyncIntervalMs: this.#options.resyncIntervalMs }),
+      ...(this.#options.jitterMs === undefined ? {} : { jitterMs: this.#options.jitterMs }),
+    });
+    this.#watcher = watcher;
+    return watcher;
+  }
+
+  /** Per publisher, the revision up to which everything was handed over. */
+  positions(): Readonly<Record<string, Position>> {
+    return this.#watcher?.positions() ?? {};
+  }
+
+  lastHeartbeatMs(publisher: string): number | undefined {
+    return this.#watcher?.lastHeartbeatMs(publisher);
+  }
+
+  stats(): Record<string, number> {
+    return { stored: this.#stored.length, refusedStored: this.#refusedStored, ...this.#watcher?.stats() };
+  }
+
+  async stop(): Promise<void> {
+    await this.#watcher?.stop();
+  }
+}

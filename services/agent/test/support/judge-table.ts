@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the datapath answers from a workload's value and table: the contract in bpf/include/abi.h, in few words. */
+import { weir_workload_flags as flag, policy_entry, policy_key, weir_policy_bits } from '@weir/bpf';
+import type { PolicyTable } from '../../src/plan/policy-table.ts';
+
+export interface Probe {
+  readonly egress: boolean;
+  readonly identity: number;
+  readonly protocol: number;
+  readonly port: number;
+}
+
+interface Match {
+  readonly deny: boolean;
+  readonly bits: number;
+  readonly ruleId: number;
+}
+
+const longest = (table: PolicyTable, probe: Probe, identity: number): Match | undefined => {
+  let best: Match | undefined;
+  for (let i = 0; i < table.count; i++) {
+    const key = policy_key.decode(table.keys, i * policy_key.size);
+    if (key.identity !== identity || key.egress !== Number(probe.egress)) continue;
+    const bits = key.prefixlen - weir_policy_bits.POLICY_STATIC_BITS;
+    if (bits >= 8 && key.protocol !== probe.protocol) continue;
+    const port = (key.port_hi << 8) | key.port_lo;
+    const mask = bits > 8 ? (0xffff << (24 - bits)) & 0xffff : 0;
+    if ((port & mask) !== (probe.port & mask)) continue;
+    const value = policy_entry.decode(table.values, i * policy_entry.size);
+    if (!best || bits > best.bits) best = { deny: value.deny === 1, bits, ruleId: value.rule_id };
+  }
+  return best;
+};
+
+export type Verdict = 'allow' | 'deny';
+
+export const judgeTable = (flags: number, table: PolicyTable | undefined, probe: Probe): Verdict => {
+  if (!(flags & flag.WORKLOAD_READY) || flags & flag.WORKLOAD_LOCKDOWN) return 'deny';
+  const matches = table ? [longest(table, probe, probe.identity), longest(table, probe, 0)] : [];
+  if (matches.some((match) => match?.deny)) return 'deny';
+  if (matches.some(Boolean)) return 'allow';
+  const enforced = probe.egress ? flag.WORKLOAD_ENFORCE_EGRESS : flag.WORKLOAD_ENFORCE_INGRESS;
+  return flags & enforced ? 'deny' : 'allow';
+};
+
+/** Enough probes to tell policies over few identities and ports apart. */
+export const PROBES: readonly Probe[] = [true, false].flatMap((egress) =>
+  [2, 300, 301, 302].flatMap((identity) =>
+    [6, 17].flatMap((protocol) => [79, 80, 81, 443, 8080].map((port) => ({ egress, identity, protocol, port }))),
+  ),
+);
