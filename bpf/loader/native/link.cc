@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <net/if.h>
 
 #include <cerrno>
 
@@ -46,8 +47,13 @@ Napi::Value AttachDevice(const Napi::CallbackInfo &info)
 			InNetns(netns, [&] {
 				const int fd = bpf_link_create(program->fd.get(), static_cast<int>(ifindex),
 					static_cast<bpf_attach_type>(type), &options);
-				if (fd < 0)
-					ThrowErrno("attach", "interface index " + std::to_string(ifindex));
+				if (fd < 0) {
+					// XDP calls a missing interface an invalid argument
+					const int err = errno;
+					char name[IF_NAMESIZE];
+					Throw("attach", if_indextoname(ifindex, name) ? err : ENODEV,
+						"interface index " + std::to_string(ifindex));
+				}
 				link = AdoptLink(fd, pinPath);
 			});
 			return ToLink(link);
