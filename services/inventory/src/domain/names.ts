@@ -19,7 +19,8 @@ export const workloadId = (namespace: string, name: string): string => `${namesp
 /** Paths handed to a host's agent, which opens them as root. */
 export const checkNetns = (netns: string): void => {
   if (netns === '') return;
-  const fine = netns.startsWith('/') && !netns.split('/').includes('..') && netns.length <= 4_096 && !netns.includes('\0');
+  const fine =
+    netns.startsWith('/') && !netns.split('/').includes('..') && netns.length <= 4_096 && !netns.includes('\0');
   if (fine) return;
   throw weirError('INVALID_ARGUMENT', `netns ${JSON.stringify(netns)} is not an absolute path`, {
     field: 'netns',

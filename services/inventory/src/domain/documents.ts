@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Rows as the configuration documents that agents read (weir.bus.v1). Pure. */
+import type { OutboxDocument } from '@weir/bus';
+import { protocolNumber } from '@weir/net';
+import type { HostRow } from '../store/hosts.ts';
+import type { Allocated } from '../store/identities.ts';
+import type { WorkloadRow } from '../store/workloads.ts';
+
+export const hostDocument = (row: HostRow): OutboxDocument => ({
+  kind: 'host',
+  key: row.id,
+  body: {
+    case: 'host',
+    value: {
+      id: row.id,
+      name: row.id,
+      underlayIp4: row.underlay_ip4 ?? '',
+      underlayIp6: row.underlay_ip6 ?? '',
+      pools: [row.pool4, row.pool6],
+      labels: { ...row.labels },
+    },
+  },
+});
+
+export const workloadDocument = (row: Omit<WorkloadRow, 'revision' | 'created_at'>): OutboxDocument => ({
+  kind: 'workload',
+  key: row.id,
+  body: {
+    case: 'workload',
+    value: {
+      id: row.id,
+      hostId: row.host_id,
+      name: row.name,
+      namespace: row.namespace,
+      identity: row.identity,
+      ip4: row.ip4,
+      ip6: row.ip6,
+      netns: row.netns,
+      namedPorts: row.ports.map(({ name, port, protocol }) => ({ name, port, protocol: protocolNumber(protocol) })),
+    },
+  },
+});
+
+/** Only when the number is new: the fleet knows the others. Before the workload that uses it. */
+export const identityDocuments = ({ identity, fresh }: Allocated, labels: readonly string[]): OutboxDocument[] =>
+  fresh
+    ? [
+        {
+          kind: 'identity',
+          key: String(identity),
+          body: { case: 'identity', value: { identity, labels: [...labels] } },
+        },
+      ]
+    : [];

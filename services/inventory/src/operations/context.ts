@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What an operation works with. Operations are what the doors (REST, gRPC) call: each is one transaction that
+ * changes rows and queues the documents that tell the fleet of it.
+ */
+import type { Database } from '@weir/db';
+import { weirError } from '@weir/errors';
+import type { Pools } from '../domain/pools.ts';
+import type { Tables } from '../store/tables.ts';
+
+export interface Operations {
+  readonly db: Database<Tables>;
+  readonly pools: Pools;
+}
+
+export const notFound = (what: string, id: string): Error =>
+  weirError('NOT_FOUND', `there is no ${what} ${JSON.stringify(id)}`, {
+    field: 'id',
+    value: id,
+    fix: `list what exists with GET /v1/${what === 'identity' ? 'identities' : `${what}s`}`,
+  });

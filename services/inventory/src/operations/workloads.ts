@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Workloads: an identity by their labels, addresses of their host, and a document that tells its agent to wire them. */
+import { enqueueConfig } from '@weir/bus';
+import { isUniqueViolation, withTransaction } from '@weir/db';
+import { type FieldIssue, weirError } from '@weir/errors';
+import { requireMatch } from '@weir/http';
+import { canonicalIp } from '@weir/net';
+import { identityDocuments, workloadDocument } from '../domain/documents.ts';
+import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
+import { checkName, checkNetns, workloadId } from '../domain/names.ts';
+import { checkStatic } from '../domain/pools.ts';
+import { assignAddresses, lockHost, releaseAddresses } from '../store/addresses.ts';
+import { allocateIdentity } from '../store/identities.ts';
+import type { PortRow } from '../store/tables.ts';
+import { getWorkload, lockWorkload, type WorkloadWithStatus } from '../store/workloads.ts';
+import { notFound, type Operations } from './context.ts';
+import { useNamespace } from './namespaces.ts';
+
+export interface WorkloadInput {
+  readonly name: string;
+  readonly namespace: string;
+  readonly host: string;
+  readonly labels?: Labels;
+  readonly netns?: string;
+  readonly ip4?: string;
+  readonly ip6?: string;
+  readonly ports?: readonly PortRow[];
+}
+
+/** A name stands for one port of one protocol: otherwise a policy that uses it would mean two things. */
+const checkPorts = (ports: readonly PortRow[]): void => {
+  const issues: FieldIssue[] = [];
+  const seen = new Set<string>();
+  for (const [i, { name, protocol }] of ports.entries()) {
+    const key = `${name}/${protocol}`;
+    if (seen.has(key)) {
+      issues.push({ path: `ports[${i}].name`, message: `${key} is named twice`, value: name, fix: 'use another name' });
+    }
+    seen.add(key);
+  }
+  const [first] = issues;
+  if (first)
+    throw weirError('INVALID_ARGUMENT', `${first.path}: ${first.message}`, {
+      field: first.path,
+      value: first.value,
+      fix: first.fix,
+      issues,
+    });
+};
+
+export const createWorkload = async ({ db }: Operations, input: WorkloadInput): Promise<WorkloadWithStatus> => {
+  checkName('name', input.name);
+  checkName('namespace', input.namespace);
+  checkLabels(input.labels ?? {}, 'labels');
+  checkNetns(input.netns ?? '');
+  checkPorts(input.ports ?? []);
+  const id = workloadId(input.namespace, input.name);
+  try {
+    await withTransaction(db, async (trx) => {
+      const host = await lockHost(trx, input.host);
+      if (!host) {
+        throw weirError('INVALID_ARGUMENT', `there is no host ${JSON.stringify(input.host)}`, {
+          field: 'host',
+          value: input.host,
+          fix: 'name one of GET /v1/hosts, or create it with POST /v1/hosts',
+        });
+      }
+      const wanted = {
+        ...(input.ip4 === undefined ? {} : { ip4: canonicalIp(input.ip4) }),
+        ...(input.ip6 === undefined ? {} : { ip6: canonicalIp(input.ip6) }),
+      };
+      if (wanted.ip4) checkStatic('ip4', wanted.ip4, host.pool4);
+      if (wanted.ip6) checkStatic('ip6', wanted.ip6, host.pool6);
+      const namespaceLabels = await useNamespace(trx, input.namespace);
+      const security = securityLabels(input.labels ?? {}, input.namespace, namespaceLabels);
+      const allocated = await allocateIdentity(trx, security);
+      const row = {
+        id,
+        namespace: input.namespace,
+        name: input.name,
+        host_id: host.id,
+        labels: input.labels ?? {},
+        identity: allocated.identity,
+        ...(await assignAddresses(trx, host, wanted)),
+        netns: input.netns ?? '',
+        ports: input.ports ?? [],
+      };
+      await trx
+        .insertInto('workloads')
+        .values({ ...row, labels: JSON.stringify(row.labels), ports: JSON.stringify(row.ports), revision: 0n })
+        .execute();
+      const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(row)]);
+      await trx.updateTable('workloads').set({ revision }).where('id', '=', id).execute();
+    });
+  } catch (error) {
+    if (!isUniqueViolation(error, 'workloads_pkey')) throw error;
+    throw weirError('CONFLICT', `workload ${id} exists`, {
+      field: 'name',
+      value: input.name,
+      fix: 'choose another name, or delete the one that exists',
+      cause: error,
+    });
+  }
+  return (await getWorkload(db.kysely, id)) as WorkloadWithStatus;
+};
+
+export const updateWorkload = async (
+  { db }: Operations,
+  id: string,
+  change: { readonly labels?: Labels; readonly ports?: readonly PortRow[] },
+  ifMatch: string | undefined,
+): Promise<WorkloadWithStatus> => {
+  if (change.labels) checkLabels(change.labels, 'labels');
+  if (change.ports) checkPorts(change.ports);
+  await withTransaction(db, async (trx) => {
+    // Namespace before workload, as everybody else locks them.
+    const found = await trx.selectFrom('workloads').select('namespace').where('id', '=', id).executeTakeFirst();
+    if (!found) throw notFound('workload', id);
+    const namespaceLabels = await useNamespace(trx, found.namespace);
+    const row = await lockWorkload(trx, id);
+    if (!row) throw notFound('workload', id);
+    requireMatch(ifMatch, row.revision);
+    const labels = change.labels ?? row.labels;
+    const ports = change.ports ?? row.ports;
+    const security = securityLabels(labels, row.namespace, namespaceLabels);
+    const allocated = await allocateIdentity(trx, security);
+    const next = { ...row, labels, ports, identity: allocated.identity };
+    const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(next)]);
+    await trx
+      .updateTable('workloads')
+      .set({ labels: JSON.stringify(labels), ports: JSON.stringify(ports), identity: next.identity, revision })
+      .where('id', '=', id)
+      .execute();
+  });
+  return (await getWorkload(db.kysely, id)) as WorkloadWithStatus;
+};
+
+export const deleteWorkload = ({ db }: Operations, id: string, ifMatch: string | undefined): Promise<void> =>
+  withTransaction(db, async (trx) => {
+    const row = await lockWorkload(trx, id);
+    if (!row) throw notFound('workload', id);
+    requireMatch(ifMatch, row.revision);
+    await releaseAddresses(trx, [row.ip4, row.ip6]);
+    await trx.deleteFrom('workloads').where('id', '=', id).execute();
+    await enqueueConfig(trx, [{ kind: 'workload', key: id }]);
+  });

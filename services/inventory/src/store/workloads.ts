@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Workloads, joined with what their host's agent last said of them. */
+import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import type { Tables } from './tables.ts';
+
+export type WorkloadRow = Selectable<Tables['workloads']>;
+export type WorkloadStatusRow = Selectable<Tables['workload_status']>;
+export type WorkloadWithStatus = WorkloadRow & {
+  readonly [K in 'state' | 'message' | 'local_id' | 'policy_enabled' | 'policy_entries']: WorkloadStatusRow[K] | null;
+};
+
+export interface WorkloadFilter {
+  readonly host?: string;
+  readonly namespace?: string;
+  readonly identity?: number;
+  /** All of them. */
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+const withStatus = (db: Kysely<Tables>) =>
+  db
+    .selectFrom('workloads as w')
+    .leftJoin('workload_status as s', 's.workload_id', 'w.id')
+    .selectAll('w')
+    .select(['s.state', 's.message', 's.local_id', 's.policy_enabled', 's.policy_entries']);
+
+export const listWorkloads = (
+  db: Kysely<Tables>,
+  filter: WorkloadFilter,
+  after: string,
+  limit: number,
+): Promise<WorkloadWithStatus[]> => {
+  let query = withStatus(db).where('w.id', '>', after).orderBy('w.id').limit(limit);
+  if (filter.host !== undefined) query = query.where('w.host_id', '=', filter.host);
+  if (filter.namespace !== undefined) query = query.where('w.namespace', '=', filter.namespace);
+  if (filter.identity !== undefined) query = query.where('w.identity', '=', filter.identity);
+  if (filter.labels !== undefined)
+    query = query.where(sql<boolean>`w.labels @> ${JSON.stringify(filter.labels)}::jsonb`);
+  return query.execute() as Promise<WorkloadWithStatus[]>;
+};
+
+export const getWorkload = (db: Kysely<Tables>, id: string): Promise<WorkloadWithStatus | undefined> =>
+  withStatus(db).where('w.id', '=', id).executeTakeFirst() as Promise<WorkloadWithStatus | undefined>;
+
+/** For a change: the row is locked until the transaction ends. */
+export const lockWorkload = (trx: Transaction<Tables>, id: string): Promise<WorkloadRow | undefined> =>
+  trx.selectFrom('workloads').selectAll().where('id', '=', id).forUpdate().executeTakeFirst() as Promise<
+    WorkloadRow | undefined
+  >;
+
+export interface StatusOfWorkload {
+  readonly workload_id: string;
+  readonly state: string;
+  readonly message: string;
+  readonly local_id: number;
+  readonly policy_enabled: string;
+  readonly policy_entries: number;
+}
+
+/** States as `hostId` told them; only of workloads that are that host's. */
+export const saveWorkloadStatuses = async (
+  db: Kysely<Tables>,
+  hostId: string,
+  statuses: readonly StatusOfWorkload[],
+): Promise<void> => {
+  if (statuses.length === 0) return;
+  await sql`
+    insert into workload_status (workload_id, state, message, local_id, policy_enabled, policy_entries)
+    select s.* from jsonb_to_recordset(${JSON.stringify(statuses)}::jsonb)
+      as s (workload_id text, state text, message text, local_id integer, policy_enabled text, policy_entries integer)
+    join workloads w on w.id = s.workload_id and w.host_id = ${hostId}
+    on conflict (workload_id) do update set
+      state = excluded.state, message = excluded.message, local_id = excluded.local_id,
+      policy_enabled = excluded.policy_enabled, policy_entries = excluded.policy_entries, seen_at = now()`.execute(db);
+};
