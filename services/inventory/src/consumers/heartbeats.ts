@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * hb.<host>: the newest heartbeat of each host, written in one statement a second, so that ten thousand hosts
+ * cost one transaction a second. One that can't be written is overtaken by the next.
+ */
+import { type Bus, subjects } from '@weir/bus';
+import type { Database } from '@weir/db';
+import type { AgentHeartbeat } from '@weir/proto/weir/bus/v1/agent_pb.js';
+import { saveStatuses } from '../store/hosts.ts';
+import type { Tables } from '../store/tables.ts';
+
+const FLUSH_MS = 1_000;
+/** After the first heartbeat of a silent while: a host that joins is seen at once. */
+const FIRST_FLUSH_MS = 50;
+
+type Status = Parameters<typeof saveStatuses>[1][number];
+
+const text = (map: Readonly<Record<string, bigint>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value.toString()]));
+
+const statusOf = (host: string, heartbeat: AgentHeartbeat, seen: Date): Status => ({
+  host_id: host,
+  last_seen_at: seen,
+  boot: heartbeat.boot,
+  version: heartbeat.version,
+  kernel: heartbeat.kernel,
+  realised: text(heartbeat.realised) as never,
+  workloads_ready: heartbeat.workloadsReady,
+  workloads_total: heartbeat.workloadsTotal,
+  flows: {
+    produced: String(heartbeat.flows?.produced ?? 0n),
+    lost_ring: String(heartbeat.flows?.lostRing ?? 0n),
+    lost_spool: String(heartbeat.flows?.lostSpool ?? 0n),
+    published: String(heartbeat.flows?.published ?? 0n),
+    committed_seq: String(heartbeat.flows?.committedSeq ?? 0n),
+  } as never,
+  counters: text(heartbeat.counters) as never,
+  features: heartbeat.features,
+});
+
+export interface Consumer {
+  stop(): Promise<void>;
+}
+
+export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (error: unknown) => void): Consumer => {
+  const waiting = new Map<string, Status>();
+  let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<void> = Promise.resolve();
+  let lastFlush = 0;
+
+  const flush = (): void => {
+    timer = undefined;
+    lastFlush = Date.now();
+    const statuses = [...waiting.values()];
+    waiting.clear();
+    writing = writing.then(() => saveStatuses(db.kysely, statuses)).catch(onError);
+  };
+
+  const subscription = bus.nc.subscribe(subjects.hb.wildcard, {
+    callback: (error, message) => {
+      if (error) return onError(error);
+      try {
+        const host = subjects.hb.parse(message.subject)?.host;
+        if (host === undefined) return;
+        waiting.set(host, statusOf(host, subjects.hb.decode(message.data), new Date()));
+        timer ??= setTimeout(flush, Date.now() - lastFlush > FLUSH_MS ? FIRST_FLUSH_MS : FLUSH_MS);
+      } catch (failure) {
+        onError(failure);
+      }
+    },
+  });
+
+  return {
+    stop: async () => {
+      subscription.unsubscribe();
+      clearTimeout(timer);
+      if (waiting.size > 0) flush();
+      await writing;
+    },
+  };
+};

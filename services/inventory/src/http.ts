@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The REST door: all routes of the service on one HTTP application. */
+import { createHttp, type HttpApp } from '@weir/http';
+import type { Operations } from './operations/context.ts';
+import { hostRoutes } from './routes/hosts.ts';
+import { identityRoutes } from './routes/identities.ts';
+import { namespaceRoutes } from './routes/namespaces.ts';
+import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
+import { workloadRoutes } from './routes/workloads.ts';
+
+export const createInventoryHttp = async (
+  operations: Operations,
+  ready: Readonly<Record<string, () => Promise<void>>>,
+): Promise<HttpApp> => {
+  const app = await createHttp({
+    service: 'inventory',
+    docs: { title: 'Weir inventory', description: 'Hosts, workloads, namespaces and identities of the fleet.' },
+    schemas: [HostSchema, WorkloadSchema, NamespaceSchema, IdentitySchema],
+    ready,
+  });
+  hostRoutes(app, operations);
+  workloadRoutes(app, operations);
+  namespaceRoutes(app, operations);
+  identityRoutes(app, operations);
+  return app;
+};

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/** /v1/hosts */
+import { decodeCursor, etag, type HttpApp, page, pageOf, pageQuery, ref } from '@weir/http';
+import { Type } from 'typebox';
+import type { Operations } from '../operations/context.ts';
+import { notFound } from '../operations/context.ts';
+import { createHost, deleteHost, updateHost } from '../operations/hosts.ts';
+import { getHost, listHosts } from '../store/hosts.ts';
+import { Id, IfMatch, NoContent } from './parts.ts';
+import { HostSchema, hostView, LabelsSchema } from './views.ts';
+
+const Address = (family: 4 | 6) =>
+  Type.Union([Type.String({ description: `IPv${family} address on the network between the hosts` }), Type.Null()]);
+
+const settable = {
+  labels: Type.Optional(LabelsSchema),
+  underlay_ip4: Type.Optional(Address(4)),
+  underlay_ip6: Type.Optional(Address(6)),
+};
+
+export const hostRoutes = (app: HttpApp, operations: Operations): void => {
+  const { kysely } = operations.db;
+  const tags = ['hosts'];
+
+  app.get(
+    '/v1/hosts',
+    {
+      schema: {
+        tags,
+        summary: 'List hosts',
+        querystring: Type.Object(pageQuery, { additionalProperties: false }),
+        response: { 200: pageOf(ref(HostSchema)) },
+      },
+    },
+    async ({ query }) => {
+      const limit = query.limit ?? 100;
+      const rows = await listHosts(kysely, decodeCursor(Type.String(), query.cursor) ?? '', limit + 1);
+      return page(
+        rows,
+        limit,
+        (row) => hostView(row),
+        (row) => row.id,
+      );
+    },
+  );
+
+  app.post(
+    '/v1/hosts',
+    {
+      schema: {
+        tags,
+        summary: 'Add a host; it gets its address pools',
+        body: Type.Object(
+          { name: Type.String({ description: 'DNS label; becomes the id' }), ...settable },
+          { additionalProperties: false },
+        ),
+        response: { 201: ref(HostSchema) },
+      },
+    },
+    async ({ body }, reply) => {
+      const row = await createHost(operations, body);
+      return reply
+        .status(201)
+        .header('etag', etag(row.revision))
+        .header('location', `/v1/hosts/${row.id}`)
+        .send(hostView(row));
+    },
+  );
+
+  app.get(
+    '/v1/hosts/:id',
+    { schema: { tags, summary: 'Show a host', params: Id, response: { 200: ref(HostSchema) } } },
+    async ({ params }, reply) => {
+      const row = await getHost(kysely, params.id);
+      if (!row) throw notFound('host', params.id);
+      return reply.header('etag', etag(row.revision)).send(hostView(row));
+    },
+  );
+
+  app.patch(
+    '/v1/hosts/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Change a host',
+        params: Id,
+        headers: IfMatch,
+        body: Type.Object(settable, { additionalProperties: false }),
+        response: { 200: ref(HostSchema) },
+      },
+    },
+    async ({ params, body, headers }, reply) => {
+      const row = await updateHost(operations, params.id, body, headers['if-match']);
+      return reply.header('etag', etag(row.revision)).send(hostView(row));
+    },
+  );
+
+  app.delete(
+    '/v1/hosts/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Remove a host that has no workloads',
+        params: Id,
+        headers: IfMatch,
+        response: NoContent,
+      },
+    },
+    async ({ params, headers }, reply) => {
+      await deleteHost(operations, params.id, headers['if-match']);
+      return reply.status(204).send(null);
+    },
+  );
+};

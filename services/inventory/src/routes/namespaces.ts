@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/** /v1/namespaces */
+import { decodeCursor, etag, type HttpApp, page, pageOf, pageQuery, ref } from '@weir/http';
+import { Type } from 'typebox';
+import { notFound, type Operations } from '../operations/context.ts';
+import { deleteNamespace, putNamespace } from '../operations/namespaces.ts';
+import { IfMatch, NoContent } from './parts.ts';
+import { LabelsSchema, NamespaceSchema, namespaceView } from './views.ts';
+
+const Name = Type.Object({ name: Type.String({ minLength: 1, maxLength: 63 }) }, { additionalProperties: false });
+
+export const namespaceRoutes = (app: HttpApp, operations: Operations): void => {
+  const { kysely } = operations.db;
+  const tags = ['namespaces'];
+
+  app.get(
+    '/v1/namespaces',
+    {
+      schema: {
+        tags,
+        summary: 'List namespaces',
+        querystring: Type.Object(pageQuery, { additionalProperties: false }),
+        response: { 200: pageOf(ref(NamespaceSchema)) },
+      },
+    },
+    async ({ query }) => {
+      const limit = query.limit ?? 100;
+      const rows = await kysely
+        .selectFrom('namespaces')
+        .selectAll()
+        .where('name', '>', decodeCursor(Type.String(), query.cursor) ?? '')
+        .orderBy('name')
+        .limit(limit + 1)
+        .execute();
+      return page(rows, limit, namespaceView, (row) => row.name);
+    },
+  );
+
+  app.get(
+    '/v1/namespaces/:name',
+    { schema: { tags, summary: 'Show a namespace', params: Name, response: { 200: ref(NamespaceSchema) } } },
+    async ({ params }, reply) => {
+      const row = await kysely.selectFrom('namespaces').selectAll().where('name', '=', params.name).executeTakeFirst();
+      if (!row) throw notFound('namespace', params.name);
+      return reply.header('etag', etag(row.revision)).send(namespaceView(row));
+    },
+  );
+
+  app.put(
+    '/v1/namespaces/:name',
+    {
+      schema: {
+        tags,
+        summary: 'Set the labels of a namespace; its workloads get new identities',
+        params: Name,
+        headers: IfMatch,
+        body: Type.Object({ labels: LabelsSchema }, { additionalProperties: false }),
+        response: { 200: ref(NamespaceSchema) },
+      },
+    },
+    async ({ params, body, headers }, reply) => {
+      const row = await putNamespace(operations, params.name, body.labels, headers['if-match']);
+      return reply.header('etag', etag(row.revision)).send(namespaceView(row));
+    },
+  );
+
+  app.delete(
+    '/v1/namespaces/:name',
+    { schema: { tags, summary: 'Remove an empty namespace', params: Name, headers: IfMatch, response: NoContent } },
+    async ({ params, headers }, reply) => {
+      await deleteNamespace(operations, params.name, headers['if-match']);
+      return reply.status(204).send(null);
+    },
+  );
+};

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+/** /v1/workloads */
+import { weirError } from '@weir/errors';
+import { decodeCursor, etag, type HttpApp, page, pageOf, pageQuery, ref } from '@weir/http';
+import { Type } from 'typebox';
+import { notFound, type Operations } from '../operations/context.ts';
+import { createWorkload, deleteWorkload, updateWorkload } from '../operations/workloads.ts';
+import { getWorkload, listWorkloads } from '../store/workloads.ts';
+import { Id, IfMatch, NoContent } from './parts.ts';
+import { LabelsSchema, PortSchema, WorkloadSchema, workloadView } from './views.ts';
+
+/** `key=value`, several of them: all must be there. */
+const labelFilter = (labels: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    labels.map((label) => {
+      const equals = label.indexOf('=');
+      if (equals > 0) return [label.slice(0, equals), label.slice(equals + 1)];
+      throw weirError('INVALID_ARGUMENT', `label ${JSON.stringify(label)} is not key=value`, {
+        field: 'label',
+        value: label,
+        fix: 'write it as app=web',
+      });
+    }),
+  );
+
+const settable = {
+  labels: Type.Optional(LabelsSchema),
+  ports: Type.Optional(Type.Array(PortSchema, { maxItems: 256 })),
+};
+
+export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
+  const { kysely } = operations.db;
+  const tags = ['workloads'];
+
+  app.get(
+    '/v1/workloads',
+    {
+      schema: {
+        tags,
+        summary: 'List workloads',
+        querystring: Type.Object(
+          {
+            ...pageQuery,
+            host: Type.Optional(Type.String()),
+            namespace: Type.Optional(Type.String()),
+            identity: Type.Optional(Type.Integer({ minimum: 0 })),
+            label: Type.Optional(Type.Array(Type.String(), { description: 'key=value; all of them' })),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 200: pageOf(ref(WorkloadSchema)) },
+      },
+    },
+    async ({ query }) => {
+      const { limit = 100, cursor, label, ...filter } = query;
+      const rows = await listWorkloads(
+        kysely,
+        { ...filter, ...(label === undefined ? {} : { labels: labelFilter(label) }) },
+        decodeCursor(Type.String(), cursor) ?? '',
+        limit + 1,
+      );
+      return page(rows, limit, workloadView, (row) => row.id);
+    },
+  );
+
+  app.post(
+    '/v1/workloads',
+    {
+      schema: {
+        tags,
+        summary: 'Add a workload to a host; it gets an identity and addresses',
+        body: Type.Object(
+          {
+            name: Type.String({ description: 'DNS label' }),
+            namespace: Type.Optional(Type.String({ default: 'default' })),
+            host: Type.String(),
+            netns: Type.Optional(Type.String({ description: 'Path of its network namespace on the host' })),
+            ip4: Type.Optional(Type.String({ description: "Of the host's pool; else the next free one" })),
+            ip6: Type.Optional(Type.String({ description: "Of the host's pool; else the next free one" })),
+            ...settable,
+          },
+          { additionalProperties: false },
+        ),
+        response: { 201: ref(WorkloadSchema) },
+      },
+    },
+    async ({ body }, reply) => {
+      const row = await createWorkload(operations, { ...body, namespace: body.namespace ?? 'default' });
+      return reply
+        .status(201)
+        .header('etag', etag(row.revision))
+        .header('location', `/v1/workloads/${row.id}`)
+        .send(workloadView(row));
+    },
+  );
+
+  app.get(
+    '/v1/workloads/:id',
+    { schema: { tags, summary: 'Show a workload', params: Id, response: { 200: ref(WorkloadSchema) } } },
+    async ({ params }, reply) => {
+      const row = await getWorkload(kysely, params.id);
+      if (!row) throw notFound('workload', params.id);
+      return reply.header('etag', etag(row.revision)).send(workloadView(row));
+    },
+  );
+
+  app.patch(
+    '/v1/workloads/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Change labels or named ports; new labels give a new identity',
+        params: Id,
+        headers: IfMatch,
+        body: Type.Object(settable, { additionalProperties: false }),
+        response: { 200: ref(WorkloadSchema) },
+      },
+    },
+    async ({ params, body, headers }, reply) => {
+      const row = await updateWorkload(operations, params.id, body, headers['if-match']);
+      return reply.header('etag', etag(row.revision)).send(workloadView(row));
+    },
+  );
+
+  app.delete(
+    '/v1/workloads/:id',
+    { schema: { tags, summary: 'Remove a workload', params: Id, headers: IfMatch, response: NoContent } },
+    async ({ params, headers }, reply) => {
+      await deleteWorkload(operations, params.id, headers['if-match']);
+      return reply.status(204).send(null);
+    },
+  );
+};
