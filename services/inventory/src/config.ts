@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Settings of the inventory service: WEIR_INVENTORY_PORT and so on. */
-import { databaseUrl, host, natsSeed, natsUrl, port, signingSeed } from '@weir/config';
+import { settings } from '@weir/config';
 import { type Static, Type } from 'typebox';
 
 export const InventoryConfig = Type.Object({
-  host: host(),
-  port: port(7101),
-  grpcPort: port(7201),
-  databaseUrl: databaseUrl(),
-  natsUrl: natsUrl(),
-  natsSeed: Type.Optional(natsSeed()),
-  signingSeed: signingSeed(),
+  host: settings.host(),
+  port: settings.port(7101),
+  grpcPort: settings.port(7201),
+  databaseUrl: settings.databaseUrl(),
+  natsUrl: settings.natsUrl(),
+  natsSeed: Type.Optional(settings.natsSeed()),
+  signingSeed: settings.signingSeed(),
   pool4: Type.String({ default: '10.77.0.0/16', description: 'IPv4 prefix, a /24 of it for each host' }),
   pool6: Type.String({ default: 'fd77::/48', description: 'IPv6 prefix, a /112 of it for each host' }),
 });

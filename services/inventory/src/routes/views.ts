@@ -29,7 +29,7 @@ export const HostSchema = named(
     underlay_ip4: nullable(Type.String()),
     underlay_ip6: nullable(Type.String()),
     pools: Type.Array(Type.String({ description: 'CIDR of which its workloads get addresses' })),
-    state: Type.Union(['never-seen', 'alive', 'stale'].map((s) => Type.Literal(s))),
+    state: Type.Union([Type.Literal('never-seen'), Type.Literal('alive'), Type.Literal('stale')]),
     created_at: Type.String({ format: 'date-time' }),
     last_seen_at: nullable(Type.String({ format: 'date-time' })),
     boot: nullable(Type.Integer({ description: 'Start of its agent, Unix milliseconds' })),
