@@ -6,7 +6,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createKeys, natsServerConfig, startNats } from '@weir/bus';
+import { agentPermissions, createKeys, natsServerConfig, servicePermissions, startNats } from '@weir/bus';
 import { startEmbeddedPostgres, worldReachable } from '@weir/db';
 import { type RunningProcess, startProcess } from './processes.ts';
 import type { Resources } from './resources.ts';
@@ -62,8 +62,14 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
     host: underlay.machineIp4,
     port: 0,
     config: natsServerConfig({
-      services: [...serviceKeys].map(([name, keys]) => ({ name, publicKey: keys.publicKey })),
-      agents: [...agentKeys].map(([host, keys]) => ({ host, publicKey: keys.publicKey })),
+      users: [
+        ...[...serviceKeys].map(([name, { publicKey }]) => ({
+          name,
+          publicKey,
+          permissions: servicePermissions(name),
+        })),
+        ...[...agentKeys].map(([name, { publicKey }]) => ({ name, publicKey, permissions: agentPermissions(name) })),
+      ],
     }),
   });
   resources.addProcess(nats.pid, 'nats-server');

@@ -5,4 +5,5 @@ export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostg
 export { isForeignKeyViolation, isRetryable, isUniqueViolation, translateFailure } from './failures.ts';
 export { type MigrateOptions, migrate } from './migrate.ts';
 export { createPool, type PoolOptions } from './pool.ts';
+export { worldReachable } from './postgres-binaries.ts';
 export { type TransactionOptions, withTransaction } from './transaction.ts';
