@@ -97,11 +97,21 @@ hydrate_postgres() {
 	done
 }
 
+# Older npm leaves this link out; without it the scripts of packages would run with the machine's node.
+link_node() {
+	local binary
+	for binary in node_modules/node-linux-*/bin/node; do
+		ln -sfn "../${binary#node_modules/}" node_modules/.bin/node
+	done
+	node_modules/.bin/node --version
+}
+
 ensure_node_modules() {
 	local stamp=node_modules/.weir-lock state
 	state="$(sha256sum <package-lock.json | cut -d' ' -f1) $(uname -m)"
 	[ "$(cat "$stamp" 2>/dev/null)" != "$state" ] || return 0
 	node "$setup/tree-matches-lock.mjs" || step 'installing npm packages' install_node_modules
+	step 'linking the pinned node' link_node
 	step 'linking the embedded Postgres' hydrate_postgres
 	printf '%s\n' "$state" >"$stamp"
 }
