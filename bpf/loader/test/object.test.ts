@@ -29,7 +29,7 @@ const open = async (options: OpenOptions, defines: string[] = []): Promise<BpfOb
 before(() => (skip ? undefined : ensureBpffs(root)));
 after(() => {
   for (const object of opened) object.close();
-  rmSync(root, { recursive: true, force: true });
+  if (!skip) rmSync(root, { recursive: true, force: true });
 });
 const newDir = (): string => `${root}/${folder++}/deeper`;
 
