@@ -5,19 +5,25 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { weirError } from '@weir/errors';
 import { findClang, multiarchInclude } from './toolchain.ts';
 
 const HERE = import.meta.dirname;
 const SOURCE_SUFFIX = '.bpf.c';
+const OBJECT_SUFFIX = '.bpf.o';
 
 const filesIn = (dir: string, suffix: string): string[] =>
   readdirSync(dir)
     .filter((name) => name.endsWith(suffix))
     .sort()
     .map((name) => join(dir, name));
+
+/** Objects of programs that are gone would still be read by codegen. */
+const removeOthers = (dir: string, objects: readonly string[]): void => {
+  for (const object of filesIn(dir, OBJECT_SUFFIX)) if (!objects.includes(object)) rmSync(object);
+};
 
 const modifiedMs = (path: string): number => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
@@ -53,9 +59,12 @@ export interface Built {
 export const build = (options: { force?: boolean; out?: string } = {}): Built[] => {
   const out = options.out ?? join(HERE, 'obj');
   mkdirSync(out, { recursive: true });
+  const sources = filesIn(join(HERE, 'prog'), SOURCE_SUFFIX);
+  const objectOf = (source: string): string => join(out, `${basename(source, SOURCE_SUFFIX)}${OBJECT_SUFFIX}`);
+  removeOthers(out, sources.map(objectOf));
   let clang: string | undefined;
-  return filesIn(join(HERE, 'prog'), SOURCE_SUFFIX).map((source) => {
-    const object = join(out, `${source.slice(join(HERE, 'prog').length + 1, -SOURCE_SUFFIX.length)}.bpf.o`);
+  return sources.map((source) => {
+    const object = objectOf(source);
     if (!options.force && modifiedMs(object) > newestSourceMs(source)) return { object, compiled: false };
     clang ??= findClang();
     compile(clang, source, object);
