@@ -81,6 +81,8 @@ export interface ObjectConfig {
   readonly section: string;
   readonly size: number;
   readonly variables: Readonly<Record<string, ConfigVariable>>;
+  /** Takes what the object's own interface says. */
+  encode(values: never): Record<string, Buffer>;
 }
 ${config.map(emitInterface).join('')}
 export const CONFIG = {

@@ -18,6 +18,8 @@ export interface ObjectConfig {
   readonly section: string;
   readonly size: number;
   readonly variables: Readonly<Record<string, ConfigVariable>>;
+  /** Takes what the object's own interface says. */
+  encode(values: never): Record<string, Buffer>;
 }
 
 /** Settings of workload.bpf.o; what is left out keeps its initial value. */

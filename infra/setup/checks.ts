@@ -3,7 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 
 export interface CheckResult {
   readonly ok: boolean;
@@ -49,6 +50,21 @@ const everyFile = (files: readonly string[], complaint: (text: string) => string
   return { ok: complaints.length === 0, output: complaints.join('\n') };
 };
 
+const DEPENDENCIES = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies'] as const;
+type Manifest = Partial<Record<(typeof DEPENDENCIES)[number], Record<string, string>>>;
+
+/** Each package.json of ours asks for what package-lock.json thinks that it asks for. */
+const lockfileIsInStep = (): CheckResult => {
+  const lock: { packages: Record<string, Manifest> } = JSON.parse(readFileSync('package-lock.json', 'utf8'));
+  const complaints = sources('package.json', '{bpf,services,infra,e2e,proto}/**/package.json').flatMap((file) => {
+    const wanted: Manifest = JSON.parse(readFileSync(file, 'utf8'));
+    const locked = lock.packages[file === 'package.json' ? '' : dirname(file)];
+    const differ = DEPENDENCIES.filter((kind) => !isDeepStrictEqual({ ...wanted[kind] }, { ...locked?.[kind] }));
+    return differ.length === 0 ? [] : [`${file}: ${differ.join(', ')} differ from package-lock.json`];
+  });
+  return { ok: complaints.length === 0, output: complaints.join('\n') };
+};
+
 /** Generated again into an empty directory, the protobuf types are those in proto/gen. */
 const protobufIsFresh = (): CheckResult => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-proto-'));
@@ -68,6 +84,7 @@ export const CHECKS: readonly Check[] = [
     fix: 'name the dependency in package.json; tags are in turbo.json',
     run: () => command('turbo', ['boundaries', '--no-color']),
   },
+  { name: 'lockfile', fix: 'npm install, and commit package-lock.json', run: lockfileIsInStep },
   {
     name: 'generated codecs',
     fix: 'npm run build, and commit bpf/gen',
