@@ -20,6 +20,8 @@
 #ifndef WEIR_ABI_H
 #define WEIR_ABI_H
 
+#include "drop_reasons.h"
+
 #define WEIR_ALIGNED(bytes) __attribute__((aligned(bytes)))
 
 enum weir_abi {
@@ -70,31 +72,6 @@ enum weir_verdict {
 	VERDICT_TRACED = 6,
 	VERDICT_TRANSLATED = 7,
 };
-
-/*
- * Drop reasons keep Cilium's numbers where they mean the same. One table: the
- * enum and the texts users see (section `drop_texts` of abi.bpf.o) come from it.
- */
-#define WEIR_DROP_REASONS(X) \
-	X(NONE, 0, "Success") \
-	X(INVALID_SOURCE_MAC, 130, "Invalid source mac") \
-	X(INVALID_DESTINATION_MAC, 131, "Invalid destination mac") \
-	X(INVALID_SOURCE_IP, 132, "Invalid source ip") \
-	X(POLICY_DENIED, 133, "Policy denied") \
-	X(INVALID_PACKET, 134, "Invalid packet") \
-	X(CT_INVALID_HEADER, 135, "CT: Truncated or invalid header") \
-	X(CT_UNKNOWN_PROTO, 137, "CT: Unknown L4 protocol") \
-	X(UNSUPPORTED_L3, 139, "Unsupported L3 protocol") \
-	X(WRITE_ERROR, 141, "Error writing to packet") \
-	X(CT_INSERT_FAILED, 155, "CT: Map insertion failed") \
-	X(INVALID_IPV6_EXTENSION, 156, "Invalid IPv6 extension header") \
-	X(FRAGMENT_UNSUPPORTED, 157, "IP fragmentation not supported") \
-	X(UNSUPPORTED_L2, 166, "Unsupported L2 protocol") \
-	X(FRAGMENT_NOT_FOUND, 175, "First logical datagram fragment not found") \
-	X(FORBIDDEN_ICMPV6, 176, "Forbidden ICMPv6 message") \
-	X(POLICY_DENY, 181, "Policy denied by denylist") \
-	X(VLAN_FILTERED, 182, "VLAN traffic disallowed by VLAN filter") \
-	X(EP_NOT_READY, 203, "Endpoint policy program not available")
 
 #define WEIR_DROP_ENUM(name, number, text) DROP_##name = number,
 enum weir_drop_reason { WEIR_DROP_REASONS(WEIR_DROP_ENUM) };

@@ -8,26 +8,24 @@
 
 #include "base.h"
 
-const volatile __u64 flow_interval_ns DOC("an active connection is reported, and its verdict judged again, this often; "
-					  "nanoseconds") = 5 * NS_PER_SECOND;
-const volatile __u64 tcp_handshake_ns DOC(
-	"a TCP connection that was not answered yet is forgotten after this idle time; "
-	"nanoseconds") = 60 * NS_PER_SECOND;
-const volatile __u64 tcp_established_ns DOC("an established TCP connection is forgotten after this idle time; "
-					    "nanoseconds") = 8000 * NS_PER_SECOND;
-const volatile __u64 tcp_closed_ns DOC(
-	"a TCP connection closed by both sides or reset is forgotten after this idle time; "
-	"nanoseconds") = 10 * NS_PER_SECOND;
-const volatile __u64 other_ns DOC(
-	"a connection of any other protocol is forgotten after this idle time; nanoseconds") = 60 * NS_PER_SECOND;
-const volatile __u32 events_wakeup_bytes DOC(
-	"the reader of the ring buffer is woken up when so much waits; bytes") = WEIR_EVENTS_BYTES / 4;
-const volatile __u8 report_tcp_flags DOC("TCP flags whose first appearance in a direction is reported at once; "
-					 "bits of enum weir_tcp_flags") = TCP_FIN | TCP_SYN | TCP_RST;
-const volatile __u8 report_flows DOC(
-	"0 = no flow events at all, conntrack still counts; drops are reported always") = 1;
-const volatile __u8 check_source DOC("0 = workloads may send from any address, as if each had "
-				     "WORKLOAD_NO_SOURCE_CHECK") = 1;
-const volatile __u8 track_fragments DOC("0 = every fragment of a datagram is dropped with 157") = 1;
+#define CONFIG(type, name, initial, doc) const volatile type name DOC(doc) = initial
+
+CONFIG(__u64, flow_interval_ns, 5 * NS_PER_SECOND,
+	"an active connection is reported, and its verdict judged again, this often; nanoseconds");
+CONFIG(__u64, tcp_handshake_ns, 60 * NS_PER_SECOND,
+	"a TCP connection that was not answered yet is forgotten after this idle time; nanoseconds");
+CONFIG(__u64, tcp_established_ns, 8000 * NS_PER_SECOND,
+	"an established TCP connection is forgotten after this idle time; nanoseconds");
+CONFIG(__u64, tcp_closed_ns, 10 * NS_PER_SECOND,
+	"a TCP connection closed by both sides or reset is forgotten after this idle time; nanoseconds");
+CONFIG(__u64, other_ns, 60 * NS_PER_SECOND,
+	"a connection of any other protocol is forgotten after this idle time; nanoseconds");
+CONFIG(__u32, events_wakeup_bytes, WEIR_EVENTS_BYTES / 4,
+	"the reader of the ring buffer is woken up when so much waits; bytes");
+CONFIG(__u8, report_tcp_flags, TCP_FIN | TCP_SYN | TCP_RST,
+	"TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags");
+CONFIG(__u8, report_flows, 1, "0 = no flow events at all, conntrack still counts; drops are reported always");
+CONFIG(__u8, check_source, 1, "0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK");
+CONFIG(__u8, track_fragments, 1, "0 = every fragment of a datagram is dropped with 157");
 
 #endif

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The table format: a case is a name, what is in the maps, and steps; a step is a packet in, the verdict, the drop
+ * reason, the packet out and the flow events that must come of it.
+ */
+import assert from 'node:assert/strict';
+import { DROP_TEXT } from '../../gen/index.ts';
+import type { ExpectedFlow, FlowReader } from './flows.ts';
+import { type EthernetOptions, ethernet, type Packet } from './packet.ts';
+import { CLOSED, DB, OPEN, type Rule, UPLINK, WEB, type Workload, type World } from './world.ts';
+
+export const ACTION = { pass: 0, drop: 2, redirect: 7 } as const;
+
+export interface Step {
+  readonly program: 'from_workload' | 'to_workload';
+  readonly frame: Buffer;
+  readonly cameBy: number;
+  readonly gso?: { readonly segments: number; readonly size: number };
+  readonly action: number;
+  readonly reason?: number;
+  /** All flow events of this step, in order; not compared when left out. */
+  readonly flows?: readonly ExpectedFlow[];
+  readonly out?: Buffer;
+  /** Done before the packet. */
+  readonly before?: (world: World) => Promise<void> | void;
+}
+
+export interface Case {
+  readonly name: string;
+  /** Policy of the workload under test; without it everything passes. */
+  readonly policy?: readonly Rule[];
+  readonly flags?: number;
+  /** Policy of the second workload of the host. */
+  readonly dbPolicy?: readonly Rule[];
+  readonly setup?: (world: World) => Promise<void> | void;
+  readonly steps: readonly Step[];
+}
+
+type Extra = Partial<Pick<Step, 'flows' | 'out' | 'before' | 'gso'>>;
+
+/** One packet waiting for its verdict. */
+class Moving {
+  readonly #step: Omit<Step, 'action'>;
+
+  constructor(step: Omit<Step, 'action'>) {
+    this.#step = step;
+  }
+
+  passes(extra: Extra = {}): Step {
+    return { ...this.#step, ...extra, action: ACTION.pass };
+  }
+
+  redirects(extra: Extra = {}): Step {
+    return { ...this.#step, ...extra, action: ACTION.redirect };
+  }
+
+  drops(reason: number, extra: Extra = {}): Step {
+    return { ...this.#step, ...extra, action: ACTION.drop, reason };
+  }
+}
+
+/** The workload under test sends. */
+export const sent = (packet: Packet, link: Partial<EthernetOptions> = {}): Moving =>
+  new Moving({
+    program: 'from_workload',
+    frame: ethernet({ from: WEB.mac, to: WEB.hostMac, ...link }, packet),
+    cameBy: WEB.ifindex,
+  });
+
+export const sentFrame = (frame: Buffer): Moving =>
+  new Moving({ program: 'from_workload', frame, cameBy: WEB.ifindex });
+
+/** The host forwards to the workload under test what came from outside. */
+export const received = (packet: Packet, link: Partial<EthernetOptions> & { cameBy?: number } = {}): Moving =>
+  new Moving({
+    program: 'to_workload',
+    frame: ethernet({ from: WEB.hostMac, to: WEB.mac, ...link }, packet),
+    cameBy: link.cameBy ?? UPLINK,
+  });
+
+/** The host itself sends to the workload under test. */
+export const fromHost = (packet: Packet, link: Partial<EthernetOptions> = {}): Moving =>
+  received(packet, { ...link, cameBy: 0 });
+
+const describeDrops = (drops: ReadonlyMap<number, number>): string =>
+  [...drops].map(([reason, packets]) => `${reason} ${DROP_TEXT[reason]?.text} x${packets}`).join(', ') || 'none';
+
+/** Runs one step after the other; returns the reasons for which packets were dropped. */
+export const runCase = async (world: World, reader: FlowReader, table: Case): Promise<number[]> => {
+  await world.reset();
+  await reader.drain();
+  if (table.policy) await world.policy(WEB, table.policy, table.flags ?? CLOSED);
+  else if (table.flags !== undefined) world.workload(WEB, table.flags);
+  if (table.dbPolicy) await world.policy(DB, table.dbPolicy);
+  await table.setup?.(world);
+  const reasons: number[] = [];
+  for (const [at, step] of table.steps.entries()) {
+    const where = `step ${at + 1}`;
+    await step.before?.(world);
+    const before = await world.drops();
+    const { action, packet } = await world.run(step.program, step.frame, {
+      ingressIfindex: step.cameBy,
+      gsoSegs: step.gso?.segments,
+      gsoSize: step.gso?.size,
+    });
+    const after = await world.drops();
+    const fresh = new Map([...after].filter(([reason, packets]) => packets !== before.get(reason)));
+    assert.equal(action, step.action, `${where}: action; dropped for: ${describeDrops(fresh)}`);
+    assert.deepEqual([...fresh.keys()], step.reason === undefined ? [] : [step.reason], `${where}: drop reason`);
+    if (step.out) assert.equal(packet.toString('hex'), step.out.toString('hex'), `${where}: packet out`);
+    const flows = await reader.drain();
+    if (step.flows) reader.expect(flows, step.flows, where);
+    if (step.reason !== undefined) reasons.push(step.reason);
+  }
+  return reasons;
+};
+
+export const bothOpen = (world: World): void => {
+  for (const who of [WEB, DB] as Workload[]) world.workload(who, OPEN);
+};

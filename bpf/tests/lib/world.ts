@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The object under test with small maps, and the little world that all packet tests share: one workload under test
+ * (on interface 1, because a test run needs an interface that exists), a second workload of the same host, the host,
+ * a managed peer elsewhere, and addresses of the world.
+ */
+import { type BpfObject, createInner, openObject, skbContext } from '@weir/loader';
+import {
+  address_key,
+  address_value,
+  CONFIG,
+  cidr_value,
+  ct_entry,
+  ct_key,
+  drop_key,
+  ipcache_value,
+  policy_entry,
+  policy_key,
+  prefix_key,
+  sweep_ctx,
+  weir_identity,
+  weir_workload_flags,
+  workload,
+  type workload_config,
+} from '../../gen/index.ts';
+import { objectPath } from '../../objects.ts';
+import { mac, mapped } from './bytes.ts';
+
+export interface Workload {
+  readonly ifindex: number;
+  readonly id: number;
+  readonly identity: number;
+  readonly ip4: string;
+  readonly ip6: string;
+  readonly mac: string;
+  readonly hostMac: string;
+}
+
+export const WEB: Workload = {
+  ifindex: 1,
+  id: 7,
+  identity: 1000,
+  ip4: '10.1.0.1',
+  ip6: 'fd01::1',
+  mac: '02:00:00:00:00:01',
+  hostMac: '02:00:00:00:ff:01',
+};
+export const DB: Workload = {
+  ifindex: 1002,
+  id: 8,
+  identity: 2000,
+  ip4: '10.1.0.2',
+  ip6: 'fd01::2',
+  mac: '02:00:00:00:00:02',
+  hostMac: '02:00:00:00:ff:02',
+};
+export const PEER = { identity: 3000, ip4: '10.2.0.1', ip6: 'fd02::1' } as const;
+export const HOST = { identity: weir_identity.IDENTITY_HOST, ip4: '10.1.0.254', ip6: 'fd01::fe' } as const;
+export const WORLD = { ip4: '192.0.2.10', ip6: '2001:db8::10' } as const;
+/** An interface that is no workload's: where packets from elsewhere enter the host. */
+export const UPLINK = 99;
+
+export interface Rule {
+  readonly egress?: boolean;
+  /** 0 = any */
+  readonly identity?: number;
+  readonly protocol?: number;
+  readonly port?: number;
+  /** Bits of the port that matter; 16 unless told, 0 without a port. */
+  readonly portBits?: number;
+  readonly deny?: boolean;
+  readonly id: number;
+}
+
+const FLAGS = weir_workload_flags;
+export const OPEN = FLAGS.WORKLOAD_READY;
+export const CLOSED = FLAGS.WORKLOAD_READY | FLAGS.WORKLOAD_ENFORCE_INGRESS | FLAGS.WORKLOAD_ENFORCE_EGRESS;
+export const DEFAULT_RULE = { ingress: 901, egress: 902 } as const;
+
+const u32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+};
+
+const prefix = (text: string): Buffer => {
+  const [address = '', bits] = text.split('/');
+  const offset = address.includes(':') ? 0 : 96;
+  return prefix_key.encode({
+    prefixlen: offset + Number(bits ?? (offset ? 32 : 128)),
+    addr: mapped(address),
+  });
+};
+
+const policyKey = (rule: Rule): Buffer => {
+  const { egress = false, identity = 0, protocol = 0, port = 0 } = rule;
+  const portBits = rule.portBits ?? (rule.port === undefined ? 0 : 16);
+  return policy_key.encode({
+    prefixlen: 64 + (protocol ? 8 + portBits : 0),
+    identity,
+    pad: Buffer.alloc(3),
+    egress: egress ? 1 : 0,
+    protocol,
+    port_hi: port >> 8,
+    port_lo: port & 0xff,
+    pad2: 0,
+  });
+};
+
+export interface Verdict {
+  readonly action: number;
+  readonly packet: Buffer;
+}
+
+export class World {
+  readonly object: BpfObject;
+
+  private constructor(object: BpfObject) {
+    this.object = object;
+  }
+
+  static async open(config: workload_config = {}, maxConntrack = 4096): Promise<World> {
+    const object = await openObject(objectPath('workload'), {
+      rodata: CONFIG.workload.encode(config),
+      maxEntries: { conntrack: maxConntrack, fragments: 64, events: 1 << 20 },
+    });
+    const world = new World(object);
+    world.managed(PEER.ip4, PEER.identity);
+    world.managed(PEER.ip6, PEER.identity);
+    world.managed(HOST.ip4, HOST.identity);
+    world.managed(HOST.ip6, HOST.identity);
+    for (const who of [WEB, DB]) {
+      for (const address of [who.ip4, who.ip6]) {
+        world.managed(address, who.identity);
+        world
+          .map('addresses')
+          .update(address_key.encode({ addr: mapped(address) }), address_value.encode({ ifindex: who.ifindex }));
+      }
+    }
+    await world.reset();
+    return world;
+  }
+
+  map(name: string) {
+    return this.object.map(name);
+  }
+
+  /** Everything that packets and policies leave behind is gone; both workloads are ready and let all pass. */
+  async reset(): Promise<void> {
+    for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies']) {
+      const { keys, count } = await this.map(name).lookupAll();
+      const size = this.map(name).keySize;
+      for (let at = 0; at < count; at++) this.map(name).delete(keys.subarray(at * size, (at + 1) * size));
+    }
+    for (const who of [WEB, DB]) this.workload(who, OPEN);
+  }
+
+  workload(who: Workload, flags: number, revision = 1, change: Partial<workload> = {}): void {
+    this.map('workloads').update(
+      u32(who.ifindex),
+      workload.encode({
+        id: who.id,
+        identity: who.identity,
+        flags,
+        policy_revision: revision,
+        default_rule_ingress: DEFAULT_RULE.ingress,
+        default_rule_egress: DEFAULT_RULE.egress,
+        ip4: mapped(who.ip4),
+        ip6: mapped(who.ip6),
+        mac: mac(who.mac),
+        host_mac: mac(who.hostMac),
+        ifindex: who.ifindex,
+        ...change,
+      }),
+    );
+  }
+
+  removeWorkload(who: Workload): void {
+    this.map('workloads').delete(u32(who.ifindex));
+  }
+
+  async policy(who: Workload, rules: readonly Rule[], flags: number = CLOSED, revision = 1): Promise<void> {
+    const inner = await createInner(this.map('policies'), `policy${who.id}`);
+    for (const rule of rules) {
+      const portBits = rule.portBits ?? (rule.port === undefined ? 0 : 16);
+      inner.update(
+        policyKey(rule),
+        policy_entry.encode({
+          rule_id: rule.id,
+          deny: rule.deny ? 1 : 0,
+          prefix_bits: rule.protocol ? 8 + portBits : 0,
+          pad: 0,
+          packets: 0n,
+          bytes: 0n,
+        }),
+      );
+    }
+    this.map('policies').updateInner(u32(who.ifindex), inner);
+    this.#inner.get(who.ifindex)?.close();
+    this.#inner.set(who.ifindex, inner);
+    this.workload(who, flags, revision);
+  }
+
+  readonly #inner = new Map<number, Awaited<ReturnType<typeof createInner>>>();
+
+  /** What the policy entry of that rule has counted. */
+  policyCounts(who: Workload, rule: Rule): { packets: number; bytes: number } {
+    const bytes = this.#inner.get(who.ifindex)?.lookup(policyKey(rule));
+    if (bytes === undefined) throw new Error(`rule ${rule.id} is not in the policy of workload ${who.id}`);
+    const entry = policy_entry.decode(bytes);
+    return { packets: Number(entry.packets), bytes: Number(entry.bytes) };
+  }
+
+  managed(text: string, identity: number): void {
+    this.map('ipcache').update(prefix(text), ipcache_value.encode({ identity, flags: 0, host4: 0, pad: 0 }));
+  }
+
+  cidr(text: string, identity: number): void {
+    this.map('cidrs').update(prefix(text), cidr_value.encode({ identity }));
+  }
+
+  async run(
+    program: 'from_workload' | 'to_workload',
+    frame: Buffer,
+    context: { ingressIfindex?: number; gsoSegs?: number; gsoSize?: number } = {},
+    repeat = 1,
+  ): Promise<Verdict & { durationNs: number }> {
+    const ctx = skbContext({ ifindex: WEB.ifindex, ...context });
+    const { retval, dataOut, durationNs } = await this.object.program(program).testRun({ data: frame, ctx, repeat });
+    return { action: retval, packet: Buffer.from(dataOut ?? Buffer.alloc(0)), durationNs: Number(durationNs) };
+  }
+
+  /** Packets by reason, all CPUs and directions together. */
+  async drops(): Promise<Map<number, number>> {
+    const map = this.map('drops');
+    const { keys, values, count } = await map.lookupAll();
+    const byReason = new Map<number, number>();
+    for (let at = 0; at < count; at++) {
+      const { reason } = drop_key.decode(keys, at * map.keySize);
+      for (let cpu = 0; cpu < map.valueStride; cpu += 16) {
+        const packets = Number(values.readBigUInt64LE(at * map.valueStride + cpu));
+        if (packets) byReason.set(reason, (byReason.get(reason) ?? 0) + packets);
+      }
+    }
+    return byReason;
+  }
+
+  async counter(number: number): Promise<number> {
+    const value = this.map('counters').lookup(u32(number)) ?? Buffer.alloc(0);
+    let sum = 0;
+    for (let at = 0; at < value.length; at += 8) sum += Number(value.readBigUInt64LE(at));
+    return sum;
+  }
+
+  async connections(): Promise<{ key: ct_key; entry: ct_entry }[]> {
+    const map = this.map('conntrack');
+    const { keys, values, count } = await map.lookupAll();
+    return Array.from({ length: count }, (_, at) => ({
+      key: ct_key.decode(keys, at * ct_key.size),
+      entry: ct_entry.decode(values, at * ct_entry.size),
+    }));
+  }
+
+  setConnection(key: ct_key, entry: ct_entry): void {
+    this.map('conntrack').update(ct_key.encode(key), ct_entry.encode(entry));
+  }
+
+  /** As if so much time had passed for every connection. */
+  async pass(seconds: number): Promise<void> {
+    const ns = BigInt(Math.round(seconds * 1e9));
+    /** 0 means never and stays; the machine may have booted less than `seconds` ago. */
+    const before = (time: bigint): bigint => (time === 0n ? 0n : time > ns ? time - ns : 1n);
+    for (const { key, entry } of await this.connections()) {
+      const earlier = <T extends ct_entry['orig']>(direction: T): T => ({
+        ...direction,
+        last_ns: before(direction.last_ns),
+        reported_ns: before(direction.reported_ns),
+      });
+      const aged = {
+        ...entry,
+        expires_ns: before(entry.expires_ns),
+        orig: earlier(entry.orig),
+        reply: earlier(entry.reply),
+      };
+      this.setConnection(key, aged);
+    }
+  }
+
+  async sweep(options: Partial<sweep_ctx> = {}): Promise<sweep_ctx> {
+    const none = { now_ns: 0n, flags: 0, failed: 0, entries: 0n, reported: 0n, expired: 0n, deferred: 0n };
+    const { ctxOut } = await this.object
+      .program('ct_sweep')
+      .testRun({ ctx: sweep_ctx.encode({ ...none, ...options }) });
+    return sweep_ctx.decode(Buffer.from(ctxOut as Uint8Array));
+  }
+
+  close(): void {
+    for (const inner of this.#inner.values()) inner.close();
+    this.object.close();
+  }
+}

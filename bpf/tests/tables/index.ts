@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Case } from '../lib/scenario.ts';
+import { conntrack } from './conntrack.ts';
+import { internet } from './ip.ts';
+import { link } from './link.ts';
+import { local } from './local.ts';
+import { policy } from './policy.ts';
+import { related } from './related.ts';
+import { transport } from './transport.ts';
+
+export const TABLES: Readonly<Record<string, readonly Case[]>> = {
+  link,
+  internet,
+  transport,
+  policy,
+  conntrack,
+  related,
+  local,
+};
