@@ -123,6 +123,19 @@ export class Directory {
     return uses;
   }
 
+  /** Owners of addresses as of a time, by their identity. */
+  workloadsByIdentity(atMs: number): ReadonlyMap<number, readonly AddressSpan[]> {
+    const byIdentity = new Map<number, AddressSpan[]>();
+    for (const spans of this.#addresses.values()) {
+      const owner = asOf(spans, atMs);
+      if (owner === undefined) continue;
+      const owners = byIdentity.get(owner.identity);
+      if (owners) owners.push(owner);
+      else byIdentity.set(owner.identity, [owner]);
+    }
+    return byIdentity;
+  }
+
   /** As read from the tables. */
   load(change: DirectoryChange): void {
     this.version += 1;

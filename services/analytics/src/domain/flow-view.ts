@@ -43,7 +43,7 @@ export interface EndpointView {
   readonly ip: string;
   readonly port: number;
   readonly identity: number;
-  readonly labels: readonly string[];
+  readonly labels: string[];
   readonly workload: string | null;
   readonly namespace: string | null;
 }
@@ -56,7 +56,7 @@ export interface FlowView {
   readonly source: EndpointView;
   readonly destination: EndpointView;
   readonly protocol: string;
-  readonly tcp_flags: readonly string[];
+  readonly tcp_flags: string[];
   readonly icmp: { readonly type: number; readonly code: number } | null;
   readonly verdict: string;
   readonly drop_reason: { readonly code: number; readonly name: string; readonly text: string } | null;
@@ -90,7 +90,7 @@ const endpoint = (ip: string, port: number, identity: number, directory: Directo
     ip,
     port,
     identity,
-    labels: directory.labels(identity, atMs),
+    labels: [...directory.labels(identity, atMs)],
     workload: owner?.name ?? null,
     namespace: owner?.namespace ?? null,
   };

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Builds the service: store, consumers, doors. Nothing happens before createApp, and close ends all of it. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Bus, connectBus, ensureStreams, serviceInbox } from '@weir/bus';
+import { createDb, createPool, type Database, migrate } from '@weir/db';
+import { isWeirError } from '@weir/errors';
+import { listen } from '@weir/http';
+import { createRpcServer } from '@weir/rpc';
+import { counter, logger, observe, startTelemetry } from '@weir/telemetry';
+import type pg from 'pg';
+import type { AnalyticsConfig } from './config.ts';
+import { consumeConfig } from './consumers/config.ts';
+import { consumeFlows, FLOW_CONSUMER } from './consumers/flows.ts';
+import { consumeHeartbeats } from './consumers/heartbeats.ts';
+import { buildHttp } from './http.ts';
+import { LiveFlows } from './live/hub.ts';
+import { flowService } from './rpc/flows.ts';
+import { loadDirectory } from './store/directory.ts';
+import { FlowPages } from './store/flow-pages.ts';
+import { Hosts } from './store/hosts.ts';
+import { FlowStore } from './store/ingest.ts';
+import { Maintenance } from './store/maintenance.ts';
+import { Partitions } from './store/partitions.ts';
+
+export const SCHEMA = 'analytics';
+export const MIGRATIONS_DIR = fileURLToPath(new URL('../migrations', import.meta.url));
+
+export interface AnalyticsApp {
+  readonly http: string;
+  readonly grpc: string;
+  /** Retention, indexes and partitions now, instead of at the next turn of the timer. */
+  maintain(nowMs?: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const MAINTENANCE_MS = 15_000;
+/** Postgres and the service are often started together. */
+const DATABASE_WAIT_MS = 30_000;
+const DATABASE_RETRY_MS = 500;
+/** A batch may wait for a partition that is being detached. */
+const INGEST_STATEMENT_MS = 30_000;
+
+const log = logger('analytics');
+
+const migrated = async (url: string): Promise<void> => {
+  for (const deadline = performance.now() + DATABASE_WAIT_MS; ; ) {
+    try {
+      await migrate({ url, schema: SCHEMA, dir: MIGRATIONS_DIR });
+      return;
+    } catch (error) {
+      const away = isWeirError(error) && error.code === 'UNAVAILABLE';
+      if (!away || performance.now() > deadline) throw error;
+      await sleep(DATABASE_RETRY_MS);
+    }
+  }
+};
+
+interface Store {
+  readonly db: Database<unknown>;
+  readonly ingestPool: pg.Pool;
+  readonly maintenance: Maintenance;
+  readonly flows: Partitions;
+  readonly edges: Partitions;
+  close(): Promise<void>;
+}
+
+const openStore = (config: AnalyticsConfig): Store => {
+  const url = config.databaseUrl;
+  const db = createDb<unknown>({ url, schema: SCHEMA, name: 'analytics' });
+  const ingestPool = createPool({
+    url,
+    schema: SCHEMA,
+    name: 'analytics ingest',
+    max: config.ingestTransactions + 3,
+    statementTimeoutMs: INGEST_STATEMENT_MS,
+    lockTimeoutMs: INGEST_STATEMENT_MS,
+  });
+  const upkeepPool = createPool({ url, schema: SCHEMA, name: 'analytics maintenance', max: 3, statementTimeoutMs: 0 });
+  const flows = new Partitions(ingestPool, 'flows', config.partitionSeconds * 1_000);
+  const edges = new Partitions(ingestPool, 'edges', DAY_MS);
+  const maintenance = new Maintenance({
+    pool: upkeepPool,
+    flows,
+    edges,
+    flowRetentionMs: config.flowRetentionHours * HOUR_MS,
+    edgeRetentionMs: config.edgeRetentionDays * DAY_MS,
+    maxBytes: config.maxBytes,
+  });
+  const close = async (): Promise<void> => {
+    await Promise.all([db.close(), ingestPool.end(), upkeepPool.end()]);
+  };
+  return { db, ingestPool, maintenance, flows, edges, close };
+};
+
+const openBus = (config: AnalyticsConfig): Promise<Bus> =>
+  connectBus({
+    servers: config.natsUrl.split(','),
+    ...(config.natsSeed === undefined ? {} : { nkeySeed: config.natsSeed }),
+    name: 'analytics',
+    inboxPrefix: serviceInbox('analytics'),
+    onStatus: (status) => {
+      if (status.type === 'reconnect') counter('weir_bus_reconnects_total').add(1);
+      if (['disconnect', 'reconnect', 'error'].includes(status.type)) log.warn({ status }, 'bus connection');
+    },
+  });
+
+/** Runs one at a time, on a timer. A failure is told and tried again at the next turn. */
+const keepUp = (store: Store): { run(nowMs?: number): Promise<void>; stop(): Promise<void> } => {
+  let bytes = 0;
+  let running: Promise<void> | undefined;
+  const once = async (nowMs?: number): Promise<void> => {
+    bytes = (await store.maintenance.run(nowMs))?.bytes ?? bytes;
+  };
+  const run = async (nowMs?: number): Promise<void> => {
+    await running;
+    running = once(nowMs).finally(() => {
+      running = undefined;
+    });
+    await running;
+  };
+  const timer = setInterval(() => {
+    if (running === undefined) run().catch((error) => log.warn({ error }, 'the upkeep of the store failed'));
+  }, MAINTENANCE_MS);
+  const unobserve = [
+    observe('weir_analytics_store_bytes', (result) => result(bytes)),
+    observe('weir_analytics_partitions', (result) => result(store.flows.known.length)),
+  ];
+  return {
+    run,
+    stop: async () => {
+      clearInterval(timer);
+      for (const stop of unobserve) stop();
+      await running?.catch(() => {});
+    },
+  };
+};
+
+export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> => {
+  /** Undone in reverse, also when a later step fails. */
+  const closers: (() => unknown)[] = [];
+  const close = async (): Promise<void> => {
+    for (const end of closers.splice(0).reverse()) {
+      try {
+        await end();
+      } catch (error) {
+        log.warn({ error }, 'a part did not end cleanly');
+      }
+    }
+  };
+  try {
+    const telemetry = await startTelemetry({ service: 'analytics' });
+    closers.push(() => telemetry.shutdown());
+    await migrated(config.databaseUrl);
+    const store = openStore(config);
+    closers.push(() => store.close());
+    const { db, ingestPool, flows, edges } = store;
+    const upkeep = keepUp(store);
+    closers.push(() => upkeep.stop());
+    await upkeep.run();
+    await Promise.all([flows.refresh(), edges.refresh()]);
+
+    const bus = await openBus(config);
+    closers.push(() => bus.close());
+    await ensureStreams(bus.jsm);
+    const directory = await loadDirectory(db.pool);
+    const names = consumeConfig({
+      bus,
+      directory,
+      inboxPrefix: serviceInbox('analytics'),
+      trustedKeys: config.trustedSigners,
+      pool: ingestPool,
+    });
+    closers.push(() => names.stop());
+    await names.ready;
+
+    const hosts = new Hosts(ingestPool);
+    const flowStore = new FlowStore({
+      pool: ingestPool,
+      hosts,
+      flows,
+      edges,
+      retentionMs: config.flowRetentionHours * HOUR_MS,
+    });
+    const ingest = consumeFlows({ bus, pool: ingestPool, store: flowStore, parallel: config.ingestTransactions });
+    closers.push(() => ingest.stop());
+    closers.push(observe('weir_analytics_messages_pending', (result) => result(ingest.pending())));
+    const heartbeats = consumeHeartbeats({ bus, pool: ingestPool, hosts });
+    closers.push(() => heartbeats.stop());
+
+    const live = new LiveFlows(bus, directory);
+    const pages = new FlowPages({ kysely: db.kysely, hosts: new Hosts(db.pool), flows });
+    const deps = { bus, live, pages, directory, consumer: FLOW_CONSUMER };
+    const http = await buildHttp({ ...deps, pool: db.pool });
+    const rpc = await createRpcServer({ host: config.host, port: config.grpcPort, services: [flowService(deps)] });
+    // Streams are ended first: a door does not close while somebody stands in it.
+    closers.push(async () => {
+      live.close();
+      await Promise.all([http.close(), rpc.close()]);
+    });
+    const url = await listen(http, { host: config.host, port: config.port });
+    return { http: url, grpc: rpc.address, maintain: (nowMs) => upkeep.run(nowMs), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};

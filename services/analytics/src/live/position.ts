@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Where a reader of a stream is: what it gets as the event's id and sends back to go on. Flows of a host come in the
+ * order of their numbers, those of different hosts do not: so it holds, for the hosts heard of late, the last number
+ * of each, and for all others a time. Exact while at most 32 hosts are active; beyond, some flows come twice.
+ */
+import { weirError } from '@weir/errors';
+import type { StoredFlow } from '../domain/flow-view.ts';
+
+interface HostPosition {
+  readonly boot: number;
+  readonly seq: number;
+  readonly timeUs: number;
+}
+
+/** Flows of different hosts overtake each other by less than this. */
+export const OVERLAP_US = 10_000_000;
+const HOSTS_MAX = 32;
+const HOST = /^([a-z0-9-]{1,63}):([0-9a-z]{1,11}):([0-9a-z]{1,11}):([0-9a-z]{1,11})$/;
+const RADIX = 36;
+
+export class Position {
+  readonly #hosts: Map<string, HostPosition>;
+  #timeUs: number;
+
+  constructor(timeUs = 0, hosts: Map<string, HostPosition> = new Map()) {
+    this.#timeUs = timeUs;
+    this.#hosts = hosts;
+  }
+
+  /** Throws INVALID_ARGUMENT. */
+  static parse(id: string): Position {
+    const [time = '', ...hosts] = id.split('/');
+    const matches = hosts.map((host) => HOST.exec(host));
+    if (!/^[0-9a-z]{1,11}$/.test(time) || matches.includes(null) || hosts.length > HOSTS_MAX) {
+      throw weirError('INVALID_ARGUMENT', 'Last-Event-ID is not one that this API gave out', {
+        field: 'Last-Event-ID',
+        value: id.slice(0, 100),
+        fix: 'send back the id of the last event unchanged, or none to begin now',
+      });
+    }
+    const number = (text: string | undefined): number => Number.parseInt(text ?? '0', RADIX);
+    return new Position(
+      number(time),
+      new Map(
+        matches.map((match) => [
+          match?.[1] as string,
+          { boot: number(match?.[2]), seq: number(match?.[3]), timeUs: number(match?.[4]) },
+        ]),
+      ),
+    );
+  }
+
+  /** Flows before this time need not be read again. */
+  get sinceUs(): number {
+    return Math.max(0, this.#timeUs - OVERLAP_US);
+  }
+
+  /** The reader has it already. */
+  covers({ host, boot, seq }: Pick<StoredFlow, 'host' | 'boot' | 'seq'>): boolean {
+    const position = this.#hosts.get(host);
+    if (position === undefined) return false;
+    return boot < position.boot || (boot === position.boot && seq <= position.seq);
+  }
+
+  advance({ host, boot, seq, timeUs }: Pick<StoredFlow, 'host' | 'boot' | 'seq' | 'timeUs'>): void {
+    if (timeUs > this.#timeUs) this.#timeUs = timeUs;
+    const last = this.#hosts.get(host);
+    if (last !== undefined && (last.boot > boot || (last.boot === boot && last.seq >= seq))) return;
+    this.#hosts.delete(host);
+    this.#hosts.set(host, { boot, seq, timeUs: Math.max(timeUs, last?.timeUs ?? 0) });
+  }
+
+  copy(): Position {
+    return new Position(this.#timeUs, new Map(this.#hosts));
+  }
+
+  /** Id of a reader that has everything stored before that time, which comes ordered by time and not by number. */
+  at(timeUs: number): string {
+    return new Position(timeUs + OVERLAP_US, this.#hosts).toString();
+  }
+
+  toString(): string {
+    const recent = [...this.#hosts].filter(([, { timeUs }]) => timeUs >= this.sinceUs).slice(-HOSTS_MAX);
+    const text = (value: number): string => value.toString(RADIX);
+    return [
+      text(this.#timeUs),
+      ...recent.map(([host, { boot, seq, timeUs }]) => `${host}:${text(boot)}:${text(seq)}:${text(timeUs)}`),
+    ].join('/');
+  }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Schemas of the REST API: they check, type and document it. */
+import { named, nullable, ref } from '@weir/http';
+import { type TSchema, Type } from 'typebox';
+import type { FilterName } from '../domain/filter.ts';
+import { DIRECTIONS, DROP_REASONS, REPORTS, TRACE_POINTS, TRACE_REASONS, VERDICTS } from '../domain/names.ts';
+
+const VALUES_MAX = 100;
+const TEXT_MAX = 1_000;
+
+const list = (description: string, examples: readonly string[]) =>
+  Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: TEXT_MAX }), {
+      maxItems: VALUES_MAX,
+      description,
+      examples: [examples],
+    }),
+  );
+
+const sided = <Name extends string>(name: Name, what: string, example: string) =>
+  ({
+    [name]: list(`${what} of either end`, [example]),
+    [`from_${name}`]: list(`${what} of the source`, [example]),
+    [`to_${name}`]: list(`${what} of the destination`, [example]),
+  }) as { [Key in Name | `from_${Name}` | `to_${Name}`]: ReturnType<typeof list> };
+
+const filters = {
+  verdict: list(`One of ${VERDICTS.names.join(', ')}`, ['DROPPED']),
+  direction: list(`Of the connection, seen from the workload: ${DIRECTIONS.names.join(', ')}`, ['EGRESS']),
+  protocol: list('Name or IANA number', ['TCP', 'UDP']),
+  drop_reason: list(`Code, name or text: ${DROP_REASONS.names.join(', ')}`, ['POLICY_DENIED']),
+  rule_id: list('Number of the rule that decided', ['17']),
+  host: list('Host where the flow was seen', ['h1']),
+  is_reply: list('true: from the server to the client of the connection', ['false']),
+  ...sided('ip', 'Address or CIDR', '10.0.0.0/8'),
+  ...sided('port', 'Port', '443'),
+  ...sided('identity', 'Identity: number or reserved name', '256'),
+  ...sided('label', 'Label selector', 'app=web,tier!=db'),
+  ...sided('workload', 'Workload: name or namespace/name', 'prod/web'),
+  ...sided('namespace', 'Namespace', 'prod'),
+} satisfies Record<FilterName, TSchema>;
+
+const time = (description: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength: 40, description, examples: ['5m', '2026-08-01T12:00:00Z'] }));
+
+const last = Type.Optional(
+  Type.String({
+    minLength: 1,
+    maxLength: 12,
+    description: 'A number of flows, or how far back',
+    examples: ['20', '5m'],
+  }),
+);
+
+export const range = {
+  since: time('Beginning: RFC 3339, or how long ago (inclusive)'),
+  until: time('End: RFC 3339, or how long ago (exclusive)'),
+};
+
+/** Spread into a query; values of a repeated parameter are alternatives, parameters must all hold. */
+export const flowFilter = { ...range, last, ...filters };
+
+export const EndpointSchema = named(
+  'Endpoint',
+  Type.Object({
+    ip: Type.String(),
+    port: Type.Integer(),
+    identity: Type.Integer(),
+    labels: Type.Array(Type.String()),
+    workload: nullable(Type.String()),
+    namespace: nullable(Type.String()),
+  }),
+);
+
+const nameOf = (known: readonly string[], description?: string) =>
+  Type.String({ examples: [...known], ...(description === undefined ? {} : { description }) });
+
+export const FlowSchema = named(
+  'Flow',
+  Type.Object(
+    {
+      time: Type.String({ format: 'date-time', description: 'Of the last packet counted, by the clock of its host' }),
+      host: Type.String(),
+      boot: Type.Integer({ description: 'Start of the agent, unix milliseconds; host, boot and seq are the id' }),
+      seq: Type.Integer(),
+      source: ref(EndpointSchema),
+      destination: ref(EndpointSchema),
+      protocol: Type.String({ examples: ['TCP', 'UDP', 'ICMP', 'ICMPv6', 'SCTP'] }),
+      tcp_flags: Type.Array(Type.String()),
+      icmp: nullable(Type.Object({ type: Type.Integer(), code: Type.Integer() })),
+      verdict: nameOf(VERDICTS.names),
+      drop_reason: nullable(Type.Object({ code: Type.Integer(), name: Type.String(), text: Type.String() })),
+      rule: nullable(
+        Type.Object({
+          id: Type.Integer(),
+          policy: nullable(Type.String({ description: 'kind/namespace/name; null: not known here' })),
+          path: nullable(Type.String({ examples: ['spec.ingress[0]'] })),
+        }),
+      ),
+      direction: nameOf(DIRECTIONS.names, 'Of the connection, seen from the workload'),
+      is_reply: Type.Boolean(),
+      trace_point: nameOf(TRACE_POINTS.names),
+      trace_reason: nameOf(TRACE_REASONS.names),
+      report: nameOf(REPORTS.names, 'Why it was reported'),
+      packets: Type.Integer({ description: 'Since the last report of this direction' }),
+      bytes: Type.Integer({ description: 'L3 bytes since the last report of this direction' }),
+      connection_id: nullable(Type.String({ description: 'The same for both directions, as seen at one workload' })),
+    },
+    { description: 'One direction of a connection since its last report, seen at one workload' },
+  ),
+);
+
+export const ServiceMapSchema = named(
+  'ServiceMap',
+  Type.Object({
+    since: Type.String({ format: 'date-time' }),
+    until: Type.String({ format: 'date-time' }),
+    truncated: Type.Boolean({ description: 'There are more edges; the busiest are shown' }),
+    nodes: Type.Array(
+      Type.Object({
+        identity: Type.Integer(),
+        labels: Type.Array(Type.String()),
+        namespace: nullable(Type.String()),
+        workloads: Type.Array(Type.String(), { description: 'namespace/name of workloads with this identity' }),
+      }),
+    ),
+    edges: Type.Array(
+      Type.Object({
+        source: Type.Integer({ description: 'Identity of the client' }),
+        destination: Type.Integer({ description: 'Identity of the server' }),
+        protocol: Type.String(),
+        port: Type.Integer({ description: 'Of the server; 0 without ports' }),
+        verdict: nameOf(VERDICTS.names),
+        connections: Type.Integer(),
+        packets: Type.Integer({ description: 'From client to server' }),
+        bytes: Type.Integer(),
+        reply_packets: Type.Integer(),
+        reply_bytes: Type.Integer(),
+        last_seen: Type.String({ format: 'date-time' }),
+      }),
+    ),
+  }),
+);
+
+const count = (description: string) => Type.Integer({ minimum: 0, description });
+
+export const WatermarkSchema = named(
+  'Watermark',
+  Type.Object(
+    {
+      host: Type.String(),
+      boot: Type.Integer({ description: 'Start of the agent, unix milliseconds' }),
+      committed_seq: nullable(count('Everything up to here is stored or known to be lost')),
+      committed_at: nullable(Type.String({ format: 'date-time' })),
+      stored: count('Flows stored'),
+      produced: count('Flows that the datapath wanted to report'),
+      lost_ring: count('Lost because the ring buffer was full'),
+      lost_spool: count('Lost because the spool of the agent was full'),
+      published: count('Acknowledged by the bus'),
+      next_seq: count('Next number that the agent will give'),
+      reported_at: nullable(
+        Type.String({ format: 'date-time', description: 'Heartbeat from which the counts of the agent are' }),
+      ),
+      gaps: Type.Array(Type.Object({ first: Type.Integer(), last: Type.Integer() }), {
+        description: 'Numbers missing below what is stored: on their way, or lost',
+      }),
+    },
+    { description: 'produced = stored + lost_ring + lost_spool + what is on its way' },
+  ),
+);
+
+export const SCHEMAS = [EndpointSchema, FlowSchema, ServiceMapSchema, WatermarkSchema] as const;

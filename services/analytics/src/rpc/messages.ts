@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/** gRPC's messages from and to our own terms. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import type {
+  EndpointFilter,
+  EndpointSchema,
+  FlowFilter,
+  FlowSchema,
+} from '@weir/proto/weir/analytics/v1/analytics_pb.js';
+import { isIcmp, unpackDetail } from '../domain/detail.ts';
+import type { Directory } from '../domain/directory.ts';
+import type { FilterParams } from '../domain/filter.ts';
+import { type EndpointView, flowView, type StoredFlow } from '../domain/flow-view.ts';
+import { DIRECTIONS, VERDICTS } from '../domain/names.ts';
+import { formatTimeUs } from '../domain/times.ts';
+
+type List = readonly string[];
+
+const US_PER_S = 1_000_000;
+
+const timeText = (time: Timestamp | undefined): List | undefined =>
+  time && [formatTimeUs(Number(time.seconds) * US_PER_S + Math.floor(time.nanos / 1_000))];
+
+const texts = (values: readonly (string | number)[]): List => values.map(String);
+
+const endParams = (prefix: '' | 'from_' | 'to_', end: EndpointFilter | undefined): Record<string, List> =>
+  end === undefined
+    ? {}
+    : {
+        [`${prefix}ip`]: end.ips,
+        [`${prefix}port`]: texts(end.ports),
+        [`${prefix}identity`]: texts(end.identities),
+        [`${prefix}label`]: end.labels,
+        [`${prefix}workload`]: end.workloads,
+        [`${prefix}namespace`]: end.namespaces,
+      };
+
+/** The same parameters as REST's, so that one parser refuses what is wrong with one text. */
+export const filterParams = (filter: FlowFilter | undefined): FilterParams =>
+  filter === undefined
+    ? {}
+    : {
+        since: timeText(filter.since),
+        until: timeText(filter.until),
+        verdict: filter.verdicts.map((verdict) => VERDICTS.name(verdict)),
+        direction: filter.directions.map((direction) => DIRECTIONS.name(direction)),
+        protocol: filter.protocols,
+        drop_reason: filter.dropReasons,
+        rule_id: texts(filter.ruleIds),
+        host: filter.hosts,
+        is_reply: filter.isReply === undefined ? [] : [String(filter.isReply)],
+        ...endParams('', filter.any),
+        ...endParams('from_', filter.from),
+        ...endParams('to_', filter.to),
+      };
+
+const timestamp = (us: number): { seconds: bigint; nanos: number } => ({
+  seconds: BigInt(Math.floor(us / US_PER_S)),
+  nanos: (us % US_PER_S) * 1_000,
+});
+
+const endpointMessage = (end: EndpointView): MessageInitShape<typeof EndpointSchema> => ({
+  ...end,
+  workload: end.workload ?? '',
+  namespace: end.namespace ?? '',
+});
+
+export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInitShape<typeof FlowSchema> => {
+  const view = flowView(flow, directory);
+  const detail = unpackDetail(flow.detail, flow.protocol);
+  return {
+    time: timestamp(flow.timeUs),
+    host: flow.host,
+    boot: BigInt(flow.boot),
+    seq: BigInt(flow.seq),
+    source: endpointMessage(view.source),
+    destination: endpointMessage(view.destination),
+    protocol: flow.protocol,
+    tcpFlags: detail.tcpFlags,
+    ...(isIcmp(flow.protocol) ? { icmp: { type: detail.icmpType, code: detail.icmpCode } } : {}),
+    verdict: flow.verdict,
+    ...(view.drop_reason ? { dropReason: view.drop_reason } : {}),
+    ...(view.rule ? { rule: { id: view.rule.id, policy: view.rule.policy ?? '', path: view.rule.path ?? '' } } : {}),
+    direction: detail.direction,
+    isReply: detail.isReply,
+    tracePoint: detail.tracePoint,
+    traceReason: detail.traceReason,
+    report: detail.report,
+    packets: flow.packets,
+    bytes: flow.bytes,
+    connectionId: view.connection_id ?? '',
+  };
+};
