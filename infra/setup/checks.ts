@@ -84,7 +84,11 @@ export const CHECKS: readonly Check[] = [
     fix: 'name the dependency in package.json; tags are in turbo.json',
     run: () => command('turbo', ['boundaries', '--no-color']),
   },
-  { name: 'lockfile', fix: 'npm install, and commit package-lock.json', run: lockfileIsInStep },
+  {
+    name: 'lockfile',
+    fix: 'npm install --package-lock-only --ignore-scripts, and commit package-lock.json',
+    run: lockfileIsInStep,
+  },
   {
     name: 'generated codecs',
     fix: 'npm run build, and commit bpf/gen',

@@ -55,17 +55,23 @@ missing_packages() {
 		<(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/^installed //p' | sort -u)
 }
 
-# A package's own service is not started by its installation: whoever wants a server starts one.
+# A package's own service is not started by its installation: whoever wants a server starts one. The file that says so
+# to Debian is there only meanwhile; one that a killed run left is known by its second line.
+POLICY=/usr/sbin/policy-rc.d
+POLICY_MARK='# made by infra/setup/with-toolchain.sh while it installs packages'
+forget_policy() {
+	if grep -qsxF "$POLICY_MARK" "$POLICY"; then rm -f "$POLICY"; fi
+}
 apt_install() {
-	local policy=/usr/sbin/policy-rc.d made=
-	if [ ! -e "$policy" ]; then
-		printf '#!/bin/sh\nexit 101\n' >"$policy"
-		chmod +x "$policy"
-		made=$policy
-	fi
 	local status=0
+	forget_policy
+	if [ ! -e "$POLICY" ]; then
+		trap forget_policy EXIT
+		printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
+		chmod +x "$POLICY"
+	fi
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" || status=$?
-	[ -z "$made" ] || rm -f "$made"
+	forget_policy
 	return "$status"
 }
 
@@ -118,7 +124,10 @@ ensure_node_modules() {
 
 check_node
 exec 9<"$root"
-flock 9
+flock --nonblock 9 || {
+	say 'waiting for another run that is setting up'
+	flock 9
+}
 ensure_debian_packages
 ensure_node_modules
 export PATH=$root/node_modules/.bin:$PATH
