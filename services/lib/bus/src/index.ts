@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 export { HEARTBEAT_INTERVAL_MS, type PublisherState, publishHeartbeat } from './config-heartbeat.ts';
-export type { ConfigEntry, Position } from './config-state.ts';
+export { type ConfigEntry, configEntry, type Position } from './config-state.ts';
 export {
   type ConfigWatcher,
   type ConfigWatcherOptions,
@@ -9,6 +9,7 @@ export {
   configWatcher,
 } from './config-watcher.ts';
 export { agentInbox, type Bus, type BusOptions, connectBus, serviceInbox } from './connect.ts';
+export { type ConsumeOptions, type Consuming, consume } from './consume.ts';
 export { type Outbox, type OutboxOptions, type OutboxStats, runOutbox } from './dispatcher.ts';
 export { newEpoch } from './epoch.ts';
 export { createKeys, type Keys, keysOf, publicKeyOf } from './keys.ts';
@@ -22,7 +23,15 @@ export {
   type Service,
   servicePermissions,
 } from './permissions.ts';
-export { type PublishOptions, type PublishResult, publishAck, publishEvents, publishTo } from './publish.ts';
+export {
+  eventMessageId,
+  type PublishOptions,
+  type PublishResult,
+  publishAck,
+  publishEvents,
+  publishTo,
+} from './publish.ts';
+export { type AgentHandlers, callAgent, serveAgent } from './rpc.ts';
 export { type NatsServerConfig, type NatsUser, natsServerConfig } from './server-config.ts';
 export { type NatsProcess, type NatsProcessOptions, natsServerBinary, startNats } from './server-process.ts';
 export { createSigner, type Signer, signDocument, verifySigned } from './signing.ts';
@@ -49,5 +58,6 @@ export {
   rpcSubject,
   subjects,
 } from './subjects.ts';
+export { type NatsEvent, type SupervisedNats, type SuperviseOptions, superviseNats } from './supervisor.ts';
 export { decodeToken, encodeToken } from './token.ts';
 export { traceContext, traceFields, traceHeaders } from './trace.ts';

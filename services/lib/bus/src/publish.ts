@@ -56,7 +56,13 @@ export const publishTo = async (
   return { seq: answer.seq, duplicate: answer.duplicate };
 };
 
-/** `msgId`: host:boot:first sequence. */
+/**
+ * Message id of a batch. A reader compares it with the batch and the subject: what another stream delivered or
+ * the broker answered to a host's subject, as any client can make it do, has no such id.
+ */
+export const eventMessageId = (host: string, boot: bigint, firstSeq: bigint): string => `${host}:${boot}:${firstSeq}`;
+
+/** `msgId`: eventMessageId. */
 export const publishEvents = (
   js: JetStreamClient,
   subject: string,

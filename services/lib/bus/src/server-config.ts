@@ -19,7 +19,7 @@ export interface NatsServerConfig {
   /** Public nkey of the operator's user in the system account. Without one a key is made and thrown away. */
   readonly systemUser?: string;
   readonly serverName?: string;
-  /** Room for all streams on disk. */
+  /** Most that all streams may take on disk; the server does not start when its disk has less. */
   readonly maxStoreBytes?: number;
   /** Certificate files of the server; clients must show one when `caFile` is given. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile?: string };
@@ -27,7 +27,6 @@ export interface NatsServerConfig {
 
 /** A policy document of 1 MiB as JSON in a signed envelope, and a batch of events, with room. */
 const MAX_PAYLOAD_BYTES = 8 * 1024 ** 2;
-const MAX_STORE_BYTES = 8 * 1024 ** 3;
 const PING_INTERVAL_S = 10;
 const MAX_PINGS_OUT = 2;
 const list = (items: readonly string[]): string => `[${items.map((item) => JSON.stringify(item)).join(', ')}]`;
@@ -59,7 +58,7 @@ write_deadline: "10s"
 max_connections: 20000
 accounts: {
   WEIR: {
-    jetstream: { max_file: ${options.maxStoreBytes ?? MAX_STORE_BYTES}, max_memory: ${64 * 1024 ** 2} }
+    jetstream: ${options.maxStoreBytes === undefined ? 'enabled' : `{ max_file: ${options.maxStoreBytes} }`}
     users: [
 ${options.users.map(userText).join('\n')}
     ]

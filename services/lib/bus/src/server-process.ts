@@ -18,6 +18,8 @@ export interface NatsProcessOptions {
   readonly config?: string;
   /** Where the streams are kept; default `dir`/jetstream. */
   readonly storeDir?: string;
+  /** Most that the streams may take; default three quarters of what is free. */
+  readonly maxStoreBytes?: number;
 }
 
 export interface NatsProcess {
@@ -70,7 +72,7 @@ const configText = (options: NatsProcessOptions, host: string, storeDir: string)
     `host: ${JSON.stringify(host)}`,
     `port: ${options.port === undefined || options.port === 0 ? -1 : options.port}`,
     `ports_file_dir: ${JSON.stringify(options.dir)}`,
-    `jetstream: { store_dir: ${JSON.stringify(storeDir)} }`,
+    `jetstream: { store_dir: ${JSON.stringify(storeDir)}${options.maxStoreBytes === undefined ? '' : `, max_file_store: ${options.maxStoreBytes}`} }`,
     options.config ?? '',
     '',
   ].join('\n');
