@@ -4,6 +4,7 @@ import { createHttp, type HttpApp } from '@weir/http';
 import type { Operations } from './operations/context.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { identityRoutes } from './routes/identities.ts';
+import { INPUT_SCHEMAS } from './routes/inputs.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
 import { workloadRoutes } from './routes/workloads.ts';
@@ -15,7 +16,7 @@ export const createInventoryHttp = async (
   const app = await createHttp({
     service: 'inventory',
     docs: { title: 'Weir inventory', description: 'Hosts, workloads, namespaces and identities of the fleet.' },
-    schemas: [HostSchema, WorkloadSchema, NamespaceSchema, IdentitySchema],
+    schemas: [HostSchema, WorkloadSchema, NamespaceSchema, IdentitySchema, ...INPUT_SCHEMAS],
     ready,
   });
   hostRoutes(app, operations);

@@ -4,33 +4,19 @@ import { enqueueConfig, type OutboxDocument } from '@weir/bus';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
-import type { Selectable, Transaction } from 'kysely';
+import type { Transaction } from 'kysely';
 import { identityDocuments, workloadDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
 import { checkName } from '../domain/names.ts';
 import { allocateIdentity } from '../store/identities.ts';
+import { lockNamespace, type NamespaceRow, setNamespaceLabels } from '../store/namespaces.ts';
 import type { Tables } from '../store/tables.ts';
 import type { WorkloadRow } from '../store/workloads.ts';
 import { notFound, type Operations } from './context.ts';
 
-export type NamespaceRow = Selectable<Tables['namespaces']>;
-
 /** The namespace's labels, made when it is new; shared lock, so that they don't change before the workload is in. */
-export const useNamespace = async (trx: Transaction<Tables>, name: string): Promise<Labels> => {
-  checkName('namespace', name);
-  await trx
-    .insertInto('namespaces')
-    .values({ name, labels: '{}', revision: 0n })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-  const row = await trx
-    .selectFrom('namespaces')
-    .select('labels')
-    .where('name', '=', name)
-    .forShare()
-    .executeTakeFirstOrThrow();
-  return row.labels;
-};
+export const useNamespace = async (trx: Transaction<Tables>, name: string): Promise<Labels> =>
+  (await lockNamespace(trx, name, 'share')).labels;
 
 export const putNamespace = async (
   { db }: Operations,
@@ -41,30 +27,12 @@ export const putNamespace = async (
   checkName('name', name);
   checkLabels(labels, 'labels');
   return withTransaction(db, async (trx) => {
-    await trx
-      .insertInto('namespaces')
-      .values({ name, labels: '{}', revision: 0n })
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-    const row = await trx
-      .selectFrom('namespaces')
-      .selectAll()
-      .where('name', '=', name)
-      .forUpdate()
-      .executeTakeFirstOrThrow();
+    const row = await lockNamespace(trx, name, 'update');
     requireMatch(ifMatch, row.revision);
     const documents = await reidentify(trx, name, labels);
     const { revision } = await enqueueConfig(trx, documents);
     await trx.updateTable('workloads').set({ revision }).where('namespace', '=', name).execute();
-    return (
-      trx
-        .updateTable('namespaces')
-        // A change without workloads publishes nothing but still is a change.
-        .set({ labels: JSON.stringify(labels), revision: row.revision + 1n })
-        .where('name', '=', name)
-        .returningAll()
-        .executeTakeFirstOrThrow()
-    );
+    return setNamespaceLabels(trx, row, labels);
   });
 };
 

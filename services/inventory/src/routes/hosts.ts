@@ -6,17 +6,9 @@ import type { Operations } from '../operations/context.ts';
 import { notFound } from '../operations/context.ts';
 import { createHost, deleteHost, updateHost } from '../operations/hosts.ts';
 import { getHost, listHosts } from '../store/hosts.ts';
+import { HostCreateSchema, HostPatchSchema } from './inputs.ts';
 import { Id, IfMatch, NoContent } from './parts.ts';
-import { HostSchema, hostView, LabelsSchema } from './views.ts';
-
-const Address = (family: 4 | 6) =>
-  Type.Union([Type.String({ description: `IPv${family} address on the network between the hosts` }), Type.Null()]);
-
-const settable = {
-  labels: Type.Optional(LabelsSchema),
-  underlay_ip4: Type.Optional(Address(4)),
-  underlay_ip6: Type.Optional(Address(6)),
-};
+import { HostSchema, hostView } from './views.ts';
 
 export const hostRoutes = (app: HttpApp, operations: Operations): void => {
   const { kysely } = operations.db;
@@ -50,10 +42,7 @@ export const hostRoutes = (app: HttpApp, operations: Operations): void => {
       schema: {
         tags,
         summary: 'Add a host; it gets its address pools',
-        body: Type.Object(
-          { name: Type.String({ description: 'DNS label; becomes the id' }), ...settable },
-          { additionalProperties: false },
-        ),
+        body: ref(HostCreateSchema),
         response: { 201: ref(HostSchema) },
       },
     },
@@ -85,7 +74,7 @@ export const hostRoutes = (app: HttpApp, operations: Operations): void => {
         summary: 'Change a host',
         params: Id,
         headers: IfMatch,
-        body: Type.Object(settable, { additionalProperties: false }),
+        body: ref(HostPatchSchema),
         response: { 200: ref(HostSchema) },
       },
     },

@@ -4,8 +4,10 @@ import { decodeCursor, etag, type HttpApp, page, pageOf, pageQuery, ref } from '
 import { Type } from 'typebox';
 import { notFound, type Operations } from '../operations/context.ts';
 import { deleteNamespace, putNamespace } from '../operations/namespaces.ts';
+import { getNamespace, listNamespaces } from '../store/namespaces.ts';
+import { NamespacePutSchema } from './inputs.ts';
 import { IfMatch, NoContent } from './parts.ts';
-import { LabelsSchema, NamespaceSchema, namespaceView } from './views.ts';
+import { NamespaceSchema, namespaceView } from './views.ts';
 
 const Name = Type.Object({ name: Type.String({ minLength: 1, maxLength: 63 }) }, { additionalProperties: false });
 
@@ -25,13 +27,7 @@ export const namespaceRoutes = (app: HttpApp, operations: Operations): void => {
     },
     async ({ query }) => {
       const limit = query.limit ?? 100;
-      const rows = await kysely
-        .selectFrom('namespaces')
-        .selectAll()
-        .where('name', '>', decodeCursor(Type.String(), query.cursor) ?? '')
-        .orderBy('name')
-        .limit(limit + 1)
-        .execute();
+      const rows = await listNamespaces(kysely, decodeCursor(Type.String(), query.cursor) ?? '', limit + 1);
       return page(rows, limit, namespaceView, (row) => row.name);
     },
   );
@@ -40,7 +36,7 @@ export const namespaceRoutes = (app: HttpApp, operations: Operations): void => {
     '/v1/namespaces/:name',
     { schema: { tags, summary: 'Show a namespace', params: Name, response: { 200: ref(NamespaceSchema) } } },
     async ({ params }, reply) => {
-      const row = await kysely.selectFrom('namespaces').selectAll().where('name', '=', params.name).executeTakeFirst();
+      const row = await getNamespace(kysely, params.name);
       if (!row) throw notFound('namespace', params.name);
       return reply.header('etag', etag(row.revision)).send(namespaceView(row));
     },
@@ -54,7 +50,7 @@ export const namespaceRoutes = (app: HttpApp, operations: Operations): void => {
         summary: 'Set the labels of a namespace; its workloads get new identities',
         params: Name,
         headers: IfMatch,
-        body: Type.Object({ labels: LabelsSchema }, { additionalProperties: false }),
+        body: ref(NamespacePutSchema),
         response: { 200: ref(NamespaceSchema) },
       },
     },

@@ -3,8 +3,8 @@
 import { named, nullable } from '@weir/http';
 import { type Static, Type } from 'typebox';
 import { hostState } from '../domain/liveness.ts';
-import type { NamespaceRow } from '../operations/namespaces.ts';
 import type { HostWithStatus } from '../store/hosts.ts';
+import type { NamespaceRow } from '../store/namespaces.ts';
 import type { WorkloadWithStatus } from '../store/workloads.ts';
 
 export const LabelsSchema = Type.Record(Type.String(), Type.String(), { description: 'Kubernetes label syntax' });

@@ -6,8 +6,9 @@ import { Type } from 'typebox';
 import { notFound, type Operations } from '../operations/context.ts';
 import { createWorkload, deleteWorkload, updateWorkload } from '../operations/workloads.ts';
 import { getWorkload, listWorkloads } from '../store/workloads.ts';
+import { WorkloadCreateSchema, WorkloadPatchSchema } from './inputs.ts';
 import { Id, IfMatch, NoContent } from './parts.ts';
-import { LabelsSchema, PortSchema, WorkloadSchema, workloadView } from './views.ts';
+import { WorkloadSchema, workloadView } from './views.ts';
 
 /** `key=value`, several of them: all must be there. */
 const labelFilter = (labels: readonly string[]): Record<string, string> =>
@@ -22,11 +23,6 @@ const labelFilter = (labels: readonly string[]): Record<string, string> =>
       });
     }),
   );
-
-const settable = {
-  labels: Type.Optional(LabelsSchema),
-  ports: Type.Optional(Type.Array(PortSchema, { maxItems: 256 })),
-};
 
 export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
   const { kysely } = operations.db;
@@ -69,18 +65,7 @@ export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
       schema: {
         tags,
         summary: 'Add a workload to a host; it gets an identity and addresses',
-        body: Type.Object(
-          {
-            name: Type.String({ description: 'DNS label' }),
-            namespace: Type.Optional(Type.String({ default: 'default' })),
-            host: Type.String(),
-            netns: Type.Optional(Type.String({ description: 'Path of its network namespace on the host' })),
-            ip4: Type.Optional(Type.String({ description: "Of the host's pool; else the next free one" })),
-            ip6: Type.Optional(Type.String({ description: "Of the host's pool; else the next free one" })),
-            ...settable,
-          },
-          { additionalProperties: false },
-        ),
+        body: ref(WorkloadCreateSchema),
         response: { 201: ref(WorkloadSchema) },
       },
     },
@@ -112,7 +97,7 @@ export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
         summary: 'Change labels or named ports; new labels give a new identity',
         params: Id,
         headers: IfMatch,
-        body: Type.Object(settable, { additionalProperties: false }),
+        body: ref(WorkloadPatchSchema),
         response: { 200: ref(WorkloadSchema) },
       },
     },

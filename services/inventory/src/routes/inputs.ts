@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What can be asked for, as schemas: REST bodies are checked against them, and gRPC requests made into the same shape. */
+import { named } from '@weir/http';
+import { type Static, Type } from 'typebox';
+import { LabelsSchema, PortSchema } from './views.ts';
+
+/** More than any workload names; a bound on one document. */
+const PORTS_MAX = 256;
+/** Longer texts are refused before anything looks at them; the rules of names say what is right. */
+const TEXT_MAX = 4_096;
+
+const closed = { additionalProperties: false };
+const text = (description: string) => Type.String({ maxLength: TEXT_MAX, description });
+const underlay = (family: 4 | 6) =>
+  Type.Union([text(`IPv${family} address on the network between the hosts`), Type.Null()], {
+    description: `IPv${family} address on the network between the hosts; null for none`,
+  });
+
+const hostSettings = {
+  labels: Type.Optional(LabelsSchema),
+  underlay_ip4: Type.Optional(underlay(4)),
+  underlay_ip6: Type.Optional(underlay(6)),
+};
+
+export const HostCreateSchema = named(
+  'HostCreate',
+  Type.Object({ name: text('DNS label; becomes the id'), ...hostSettings }, closed),
+);
+export type HostCreate = Static<typeof HostCreateSchema>;
+
+export const HostPatchSchema = named('HostPatch', Type.Object(hostSettings, closed));
+export type HostPatch = Static<typeof HostPatchSchema>;
+
+export const NamespacePutSchema = named('NamespacePut', Type.Object({ labels: LabelsSchema }, closed));
+
+const workloadSettings = {
+  labels: Type.Optional(LabelsSchema),
+  ports: Type.Optional(Type.Array(PortSchema, { maxItems: PORTS_MAX, description: 'Ports that policies may name' })),
+};
+
+export const WorkloadCreateSchema = named(
+  'WorkloadCreate',
+  Type.Object(
+    {
+      name: text('DNS label'),
+      namespace: Type.Optional(
+        Type.String({ maxLength: TEXT_MAX, default: 'default', description: 'Made when it does not exist' }),
+      ),
+      host: text('id of its host'),
+      netns: Type.Optional(text('Path of its network namespace on the host')),
+      ip4: Type.Optional(text("Of the host's pool; else the next free one")),
+      ip6: Type.Optional(text("Of the host's pool; else the next free one")),
+      ...workloadSettings,
+    },
+    closed,
+  ),
+);
+export type WorkloadCreate = Static<typeof WorkloadCreateSchema>;
+
+export const WorkloadPatchSchema = named('WorkloadPatch', Type.Object(workloadSettings, closed));
+export type WorkloadPatch = Static<typeof WorkloadPatchSchema>;
+
+export const INPUT_SCHEMAS = [
+  HostCreateSchema,
+  HostPatchSchema,
+  NamespacePutSchema,
+  WorkloadCreateSchema,
+  WorkloadPatchSchema,
+];

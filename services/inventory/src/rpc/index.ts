@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The gRPC door: the same operations as REST. */
+import type { Registered } from '@weir/rpc';
+import type { Operations } from '../operations/context.ts';
+import { hostService } from './hosts.ts';
+import { identityService } from './identities.ts';
+import { namespaceService } from './namespaces.ts';
+import { workloadService } from './workloads.ts';
+
+export const inventoryRpc = (operations: Operations): Registered[] => [
+  hostService(operations),
+  namespaceService(operations),
+  workloadService(operations),
+  identityService(operations),
+];

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/** weir.inventory.v1.NamespaceService */
+import { checked, decodeCursor, page } from '@weir/http';
+import { NamespaceService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
+import { implement, type Registered } from '@weir/rpc';
+import { Type } from 'typebox';
+import { notFound, type Operations } from '../operations/context.ts';
+import { deleteNamespace, putNamespace } from '../operations/namespaces.ts';
+import { NamespacePutSchema } from '../routes/inputs.ts';
+import { getNamespace, listNamespaces } from '../store/namespaces.ts';
+import { namespaceMessage } from './messages.ts';
+import { matchOf, pageOfRequest } from './requests.ts';
+
+export const namespaceService = (operations: Operations): Registered =>
+  implement(NamespaceService, {
+    putNamespace: async ({ name, labels, ifRevision }) => {
+      const input = checked(NamespacePutSchema, { labels });
+      return { namespace: namespaceMessage(await putNamespace(operations, name, input.labels, matchOf(ifRevision))) };
+    },
+    getNamespace: async ({ name }) => {
+      const row = await getNamespace(operations.db.kysely, name);
+      if (!row) throw notFound('namespace', name);
+      return { namespace: namespaceMessage(row) };
+    },
+    listNamespaces: async (request) => {
+      const { limit, cursor } = pageOfRequest(request);
+      const rows = await listNamespaces(operations.db.kysely, decodeCursor(Type.String(), cursor) ?? '', limit + 1);
+      const { items, next_cursor } = page(rows, limit, namespaceMessage, ({ name }) => name);
+      return { namespaces: items, nextCursor: next_cursor ?? '' };
+    },
+    deleteNamespace: async ({ name, ifRevision }) => {
+      await deleteNamespace(operations, name, matchOf(ifRevision));
+      return {};
+    },
+  });
