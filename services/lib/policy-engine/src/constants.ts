@@ -33,7 +33,7 @@ export const MAX_POLICY_ENTRIES = 16384;
 export const PROTOCOL_BITS = 8;
 export const PORT_BITS = 16;
 
-/** Security labels of the fixed identities. Fleet-wide ones come from inventory. */
+/** Security labels of the fixed identities: always these, whatever a fleet says. Allocated ones come from inventory. */
 export const RESERVED_LABELS: ReadonlyMap<number, readonly string[]> = new Map([
   [IDENTITY.HOST, ['reserved:host']],
   [IDENTITY.WORLD, ['reserved:world']],
@@ -43,8 +43,8 @@ export const RESERVED_LABELS: ReadonlyMap<number, readonly string[]> = new Map([
   [IDENTITY.REMOTE_NODE, ['reserved:remote-node']],
   [IDENTITY.KUBE_APISERVER, ['reserved:kube-apiserver', 'reserved:remote-node']],
   [IDENTITY.INGRESS, ['reserved:ingress']],
-  [IDENTITY.WORLD_IPV4, ['reserved:world-ipv4']],
-  [IDENTITY.WORLD_IPV6, ['reserved:world-ipv6']],
+  [IDENTITY.WORLD_IPV4, ['reserved:world', 'reserved:world-ipv4']],
+  [IDENTITY.WORLD_IPV6, ['reserved:world', 'reserved:world-ipv6']],
 ]);
 
 /** What a label selector sees of a peer that is only a CIDR identity. */

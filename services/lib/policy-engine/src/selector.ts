@@ -73,9 +73,6 @@ export const matchesSet = (selector: Selector, set: LabelSet): boolean =>
 export const matches = (selector: Selector, labels: readonly string[]): boolean =>
   matchesSet(selector, labelSet(labels));
 
-export const hasKey = (selector: Selector, key: string, sources: readonly string[]): boolean =>
-  selector.requirements.some((requirement) => requirement.key === key && sources.includes(requirement.source));
-
 export const requireLabel = (source: string, key: string, value: string): Requirement => ({
   source,
   key,

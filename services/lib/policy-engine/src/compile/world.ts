@@ -78,22 +78,22 @@ export const createWorld = (): World => {
       add(identity, now);
       changed.push(identity);
     };
-    for (const [identity, reserved] of RESERVED_LABELS) update(identity, identities.get(identity) ?? reserved);
-    for (const [identity, now] of identities) update(identity, now);
+    for (const [identity, reserved] of RESERVED_LABELS) update(identity, reserved);
+    for (const [identity, now] of identities) if (!RESERVED_LABELS.has(identity)) update(identity, now);
     for (const [identity, old] of labels) {
       if (identities.has(identity) || RESERVED_LABELS.has(identity)) continue;
       remove(identity, old);
       changed.push(identity);
     }
     if (changed.length > MAX_CORRECTIONS || selected.size > MAX_CACHED_SELECTORS) selected.clear();
-    for (const identity of changed.length === 0 ? [] : selected.values()) {
+    for (const known of changed.length === 0 ? [] : selected.values()) {
       for (const id of changed) {
         const now = labels.get(id);
-        const belongs = now !== undefined && matches(identity.selector, now);
-        if (belongs === identity.ids.has(id)) continue;
-        if (belongs) identity.ids.add(id);
-        else identity.ids.delete(id);
-        identity.list = undefined;
+        const belongs = now !== undefined && matches(known.selector, now);
+        if (belongs === known.ids.has(id)) continue;
+        if (belongs) known.ids.add(id);
+        else known.ids.delete(id);
+        known.list = undefined;
       }
     }
   };

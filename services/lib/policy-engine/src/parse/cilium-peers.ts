@@ -7,7 +7,7 @@
 import { NAMESPACE_LABEL, NAMESPACE_LABELS_PREFIX } from '../constants.ts';
 import { ANY_SOURCE } from '../labels.ts';
 import type { Direction, Entity, Peer } from '../model.ts';
-import { createSelector, hasKey, type Requirement, requireKey, requireLabel, type Selector } from '../selector.ts';
+import { createSelector, type Requirement, requireKey, requireLabel, type Selector } from '../selector.ts';
 import { readCidr, readExcept } from './cidr.ts';
 import { type Context, type Field, type Fields, NOT_YET, readList, readObject, readString } from './reader.ts';
 import { readRequirements } from './selector.ts';
@@ -37,17 +37,18 @@ export interface CiliumScope {
   readonly selectsInit: boolean;
 }
 
-const INIT_NAMESPACE_SOURCES = ['k8s', ANY_SOURCE];
+const isOfNamespace = ({ source, key }: Requirement): boolean =>
+  (source === 'k8s' || source === ANY_SOURCE) && (key === NAMESPACE_LABEL || key.startsWith(NAMESPACE_LABELS_PREFIX));
 
+/**
+ * What a selector means besides what it says. Every managed endpoint has a namespace label and nobody else does, so requiring
+ * one keeps `NotIn` and `DoesNotExist` from reaching hosts and the outside, which lack every label.
+ */
 const scopeRequirements = (written: readonly Requirement[], scope: CiliumScope): Requirement[] => {
   if (written.some((requirement) => requirement.source === 'reserved')) return [];
-  const selector = createSelector(written);
-  if (hasKey(selector, NAMESPACE_LABEL, INIT_NAMESPACE_SOURCES)) return [];
   if (scope.namespace === undefined) return scope.selectsInit ? [] : [requireKey('k8s', NAMESPACE_LABEL)];
-  const byNamespaceLabel = written.some(
-    ({ source, key }) => INIT_NAMESPACE_SOURCES.includes(source) && key.startsWith(NAMESPACE_LABELS_PREFIX),
-  );
-  return byNamespaceLabel ? [] : [requireLabel('k8s', NAMESPACE_LABEL, scope.namespace)];
+  if (written.some(isOfNamespace)) return [requireKey('k8s', NAMESPACE_LABEL)];
+  return [requireLabel('k8s', NAMESPACE_LABEL, scope.namespace)];
 };
 
 const readEndpoint = (context: Context, field: Field, scope: CiliumScope): Peer | undefined => {

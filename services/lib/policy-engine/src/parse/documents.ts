@@ -8,7 +8,7 @@ import type { Kind, PolicyDocument, PolicyJson, PolicySpec } from '../model.ts';
 import { readCiliumSpec } from './cilium.ts';
 import { createIssues, createWarnings, type Issues } from './issues.ts';
 import { looksLikeJson, readJson } from './json-source.ts';
-import { fromPlain, type Located, MAX_NODES, toPlain } from './located.ts';
+import { fromPlain, type Located, MAX_DEPTH, MAX_NODES, MAX_TEXT_NODES, toPlain } from './located.ts';
 import { readMetadata } from './metadata.ts';
 import { readNetworkPolicySpec } from './network-policy.ts';
 import { type Context, type Field, type Fields, missing, NOT_YET, readList, readObject, scalarOf } from './reader.ts';
@@ -160,13 +160,25 @@ const unfold = (node: Located, issues: Issues): { node: Located; path: string }[
   return items ? (readList(context, items) ?? []) : [];
 };
 
+/** Before anything walks it: aliases can make a short text stand for more than there is memory. */
+const isTooLarge = (node: Located, path: string, nodes: number, most: number, issues: Issues): boolean => {
+  if (nodes <= most && node.depth <= MAX_DEPTH + 2) return false;
+  const what = nodes > most ? `stands for more than ${most} values` : `is nested deeper than ${MAX_DEPTH} levels`;
+  issues.add(path, node.at, what, { fix: 'use fewer aliases, or split the document' });
+  return true;
+};
+
 const readAll = (roots: readonly Located[], issues: Issues, filename: string | undefined): PolicyDocument[] => {
   const documents: PolicyDocument[] = [];
   const seen = new Map<string, number>();
   let count = 0;
+  let nodes = 0;
   for (const root of roots) {
+    nodes += root.nodes;
+    if (isTooLarge(root, '', nodes, MAX_TEXT_NODES, issues)) return documents;
     for (const { node, path } of unfold(root, issues)) {
       count++;
+      if (isTooLarge(node, path, node.nodes, MAX_NODES, issues)) return documents;
       const document = readPolicy(node, path, `${filename ? `${filename} ` : ''}document ${count}`, issues);
       if (!document) continue;
       const first = seen.get(document.key);
@@ -199,7 +211,7 @@ export const parseDocuments = (text: string, options: ParseOptions = {}): ParseR
   if (looksLikeJson(text)) {
     const trial = createIssues(text);
     const root = readJson(text, trial);
-    if (root && root.nodes <= MAX_NODES) {
+    if (root) {
       issues.take(trial);
       roots = [root];
     }

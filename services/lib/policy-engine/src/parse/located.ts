@@ -35,8 +35,9 @@ export type Located = LocatedMap | LocatedList | LocatedScalar;
 
 /** Deeper than any policy by far. */
 export const MAX_DEPTH = 64;
-/** Of one document. */
-export const MAX_NODES = 200_000;
+/** Of one document, and of all together; aliases count as often as they are used. */
+export const MAX_NODES = 100_000;
+export const MAX_TEXT_NODES = 1_000_000;
 
 export const joinPath = (path: string, key: string): string => {
   const part = /^[A-Za-z0-9_-]+$/.test(key) ? key : `[${JSON.stringify(key)}]`;

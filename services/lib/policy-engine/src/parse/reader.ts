@@ -67,8 +67,9 @@ const near = (a: string, b: string): boolean => {
 
 const guess = (name: string, candidates: readonly string[]): string | undefined => {
   const lower = name.toLowerCase();
+  const mirrored = lower.startsWith('from') ? `to${lower.slice(4)}` : lower.replace(/^to/, 'from');
   return (
-    candidates.find((candidate) => candidate.toLowerCase() === lower) ??
+    candidates.find((candidate) => [lower, mirrored].includes(candidate.toLowerCase())) ??
     (name.length <= 40 ? candidates.find((candidate) => near(candidate.toLowerCase(), lower)) : undefined)
   );
 };
@@ -138,8 +139,15 @@ export const readBoolean = (context: Context, field: Field): boolean | undefined
 
 export const readInteger = (context: Context, field: Field, least: number, most: number): number | undefined => {
   const value = scalarOf(field.node);
-  if (typeof value !== 'number' || !Number.isInteger(value)) {
-    return wrongType(context, field, 'a whole number', `write a number from ${least} to ${most}`);
+  if (typeof value !== 'number') {
+    return wrongType(context, field, 'a number', `write a whole number from ${least} to ${most}`);
+  }
+  if (!Number.isInteger(value)) {
+    context.issues.add(field.path, field.node.at, `${value} is not a whole number`, {
+      value,
+      fix: `use ${least} to ${most}`,
+    });
+    return undefined;
   }
   if (value >= least && value <= most) return value;
   context.issues.add(field.path, field.node.at, `${value} is out of range`, { value, fix: `use ${least} to ${most}` });
