@@ -147,12 +147,14 @@ export class World {
 
   /** Everything that packets and policies leave behind is gone; both workloads are ready and let all pass. */
   async reset(): Promise<void> {
-    for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies']) {
-      const { keys, count } = await this.map(name).lookupAll();
-      const size = this.map(name).keySize;
-      for (let at = 0; at < count; at++) this.map(name).delete(keys.subarray(at * size, (at + 1) * size));
-    }
+    for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies']) await this.clear(name);
     for (const who of [WEB, DB]) this.workload(who, OPEN);
+  }
+
+  async clear(name: string): Promise<void> {
+    const map = this.map(name);
+    const { keys, count } = await map.lookupAll();
+    for (let at = 0; at < count; at++) map.delete(keys.subarray(at * map.keySize, (at + 1) * map.keySize));
   }
 
   workload(who: Workload, flags: number, revision = 1, change: Partial<workload> = {}): void {
