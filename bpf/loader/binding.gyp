@@ -11,6 +11,7 @@
         'native/background.cc',
         'native/compatible.cc',
         'native/error.cc',
+        'native/flow_encode.cc',
         'native/handle.cc',
         'native/elf.cc',
         'native/link.cc',
@@ -23,6 +24,8 @@
         'native/object_load.cc',
         'native/perf.cc',
         'native/program.cc',
+        'native/ring_reader.cc',
+        'native/ringbuf.cc',
         'native/tc.cc',
       ],
       'include_dirs': [

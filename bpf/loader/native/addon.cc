@@ -4,6 +4,7 @@
 // calls them, and gives them names, types and errors meant for people.
 #include <napi.h>
 
+#include "flow_encode.h"
 #include "handle.h"
 #include "link.h"
 #include "map.h"
@@ -12,6 +13,7 @@
 #include "netns.h"
 #include "object.h"
 #include "program.h"
+#include "ringbuf.h"
 
 namespace
 {
@@ -29,6 +31,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	weir::InitTc(env, exports);
 	weir::InitMount(env, exports);
 	weir::InitNetlink(env, exports);
+	weir::InitFlowEncode(env, exports);
+	weir::InitRing(env, exports);
 	weir::InitNetns(env, exports);
 	return exports;
 }

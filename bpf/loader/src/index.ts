@@ -33,6 +33,17 @@ export { createNetns, deleteNetns, getSysctl, netnsId, setSysctl } from './netns
 export { BpfObject, type OpenOptions, openObject } from './object.ts';
 export { BpfProgram, openPinnedProgram, type TestRunOptions } from './program.ts';
 export {
+  clockOffsetNs,
+  type EncodeOptions,
+  encodeFlows,
+  type FlowBatchBytes,
+  type FlowRingOptions,
+  type Ring,
+  type RingOptions,
+  type RingStats,
+  ringBuffer,
+} from './ringbuf.ts';
+export {
   attachClsact,
   attachTc,
   CLSACT_PLACE,

@@ -78,6 +78,35 @@ export interface NativeNet {
   sysctl(netns: Optional<string>, key: string, value: Optional<string>): Promise<string>;
 }
 
+export interface NativeRingOptions {
+  readonly batchMax: number;
+  readonly flushMs: number;
+  readonly pollMs: number;
+  readonly maxQueued: number;
+  readonly wantsOthers: boolean;
+  readonly boot: bigint;
+  readonly firstSeq: bigint;
+  readonly connectionOffset: bigint;
+}
+
+export interface NativeRingStats {
+  readonly events: bigint;
+  readonly others: bigint;
+  readonly malformed: bigint;
+  readonly batches: bigint;
+  readonly stalls: bigint;
+  readonly queued: number;
+  readonly nextSeq: bigint;
+}
+
 export interface NativeRing {
-  close(handle: Handle): boolean;
+  ringOpen(
+    map: Handle,
+    options: NativeRingOptions,
+    receive: (isFlows: boolean, bytes: Buffer, count: number, firstSeq: bigint) => void,
+  ): Handle;
+  ringDone(ring: Handle): void;
+  ringStats(ring: Handle): NativeRingStats;
+  clockOffset(): bigint;
+  encodeFlows(raw: Uint8Array, boot: bigint, firstSeq: bigint, offset: bigint, connectionOffset: bigint): Buffer;
 }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The native encoder against the codec generated from the same .proto: byte for byte. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { FlowBatchSchema, type FlowSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
+import fc from 'fast-check';
+import { encodeFlows } from '../src/index.ts';
+import { needKernel } from '../src/testing.ts';
+
+const skip = needKernel();
+
+/** struct flow_event of bpf/include/abi.h. */
+const SIZE = 112;
+
+interface Event {
+  timeNs: bigint;
+  saddr: Uint8Array;
+  daddr: Uint8Array;
+  sport: number;
+  dport: number;
+  /** protocol, tcp_flags, verdict, drop_reason, direction, is_reply, trace_point, trace_reason, report, icmp type, code */
+  small: number[];
+  family: 4 | 6;
+  /** source_identity, destination_identity, rule_id, workload_id */
+  wide: number[];
+  packets: bigint;
+  bytes: bigint;
+  connectionNs: bigint;
+}
+
+const raw = (event: Event): Buffer => {
+  const out = Buffer.alloc(SIZE);
+  const [protocol = 0, flags = 0, verdict = 0, ...rest] = event.small;
+  out[0] = 1;
+  out[1] = 1;
+  out.writeUInt32LE(SIZE, 4);
+  out.writeBigUInt64LE(event.timeNs, 8);
+  out.set(event.saddr, 16);
+  out.set(event.daddr, 32);
+  out.writeUInt16BE(event.sport, 48);
+  out.writeUInt16BE(event.dport, 50);
+  out.set([protocol, event.family, flags, verdict], 52);
+  for (const [at, value] of event.wide.entries()) out.writeUInt32LE(value, 56 + at * 4);
+  out.writeUInt32LE(0xdeadbeef, 72); // ifindex: only of this host
+  out.set(rest, 76);
+  out.writeBigUInt64LE(event.packets, 88);
+  out.writeBigUInt64LE(event.bytes, 96);
+  out.writeBigUInt64LE(event.connectionNs, 104);
+  return out;
+};
+
+const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
+  const [protocol, tcpFlags, verdict, dropReason, direction, isReply, tracePoint, traceReason, report, type, code] =
+    event.small as [number, number, number, number, number, number, number, number, number, number, number];
+  const [sourceIdentity, destinationIdentity, ruleId, workloadId] = event.wide as [number, number, number, number];
+  const ip = (bytes: Uint8Array): Uint8Array => (event.family === 4 ? bytes.slice(12) : bytes);
+  const wrap = (value: bigint): bigint => BigInt.asUintN(64, value);
+  return {
+    $typeName: 'weir.flow.v1.Flow' as (typeof FlowSchema)['typeName'],
+    timeNs: wrap(event.timeNs + offset),
+    sourceIp: ip(event.saddr),
+    destinationIp: ip(event.daddr),
+    sourcePort: event.sport,
+    destinationPort: event.dport,
+    protocol,
+    tcpFlags,
+    icmpType: type,
+    icmpCode: code,
+    sourceIdentity,
+    destinationIdentity,
+    verdict,
+    dropReason,
+    ruleId,
+    direction,
+    isReply: isReply !== 0,
+    tracePoint,
+    traceReason,
+    report,
+    packets: event.packets,
+    bytes: event.bytes,
+    workloadId,
+    connectionNs: event.connectionNs === 0n ? 0n : wrap(event.connectionNs + connectionOffset),
+  };
+};
+
+const u64 = fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.constantFrom(0n, 1n, 127n, 128n, 2n ** 63n));
+const u32 = fc.oneof(fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.constantFrom(0, 127, 128, 2 ** 32 - 1));
+const u8 = fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constant(0));
+const u16 = fc.oneof(fc.integer({ min: 0, max: 65535 }), fc.constant(0));
+const address = fc.uint8Array({ minLength: 16, maxLength: 16 });
+const event = fc.record<Event>({
+  timeNs: u64,
+  saddr: address,
+  daddr: address,
+  sport: u16,
+  dport: u16,
+  small: fc.array(u8, { minLength: 11, maxLength: 11 }),
+  family: fc.constantFrom(4 as const, 6 as const),
+  wide: fc.array(u32, { minLength: 4, maxLength: 4 }),
+  packets: u64,
+  bytes: u64,
+  connectionNs: u64,
+});
+
+test('native and generated encoding are the same bytes', { skip }, () => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 20 }), u64, u64, u64, u64, (events, boot, firstSeq, offset, other) => {
+      const expected = toBinary(
+        FlowBatchSchema,
+        create(FlowBatchSchema, { boot, firstSeq, flows: events.map((one) => flow(one, offset, other)) }),
+      );
+      const actual = encodeFlows(Buffer.concat(events.map(raw)), {
+        boot,
+        firstSeq,
+        offsetNs: BigInt.asIntN(64, offset),
+        connectionOffsetNs: BigInt.asIntN(64, other),
+      });
+      assert.deepEqual(new Uint8Array(actual), expected);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a whole batch is read back', { skip }, () => {
+  const one: Event = {
+    timeNs: 5n,
+    saddr: Uint8Array.from([...Array(10).fill(0), 255, 255, 10, 0, 0, 1]),
+    daddr: Uint8Array.from([...Array(10).fill(0), 255, 255, 10, 0, 0, 2]),
+    sport: 40000,
+    dport: 443,
+    small: [6, 2, 1, 0, 2, 0, 1, 1, 1, 0, 0],
+    family: 4,
+    wide: [256, 257, 7, 3],
+    packets: 1n,
+    bytes: 60n,
+    connectionNs: 4n,
+  };
+  const bytes = encodeFlows(Buffer.concat(Array.from({ length: 1000 }, () => raw(one))), {
+    boot: 9n,
+    firstSeq: 5000n,
+    offsetNs: 100n,
+  });
+  const batch = fromBinary(FlowBatchSchema, bytes);
+  assert.equal(batch.flows.length, 1000);
+  assert.deepEqual([batch.boot, batch.firstSeq, batch.flows[999]?.destinationPort], [9n, 5000n, 443]);
+  assert.deepEqual([...(batch.flows[0]?.sourceIp ?? [])], [10, 0, 0, 1]);
+  assert.deepEqual([batch.flows[0]?.timeNs, batch.flows[0]?.connectionNs], [105n, 104n]);
+});
+
+test('half an event is refused', { skip }, () => {
+  const options = { boot: 0n, firstSeq: 0n, offsetNs: 0n };
+  assert.throws(() => encodeFlows(Buffer.alloc(SIZE + 1), options), { code: 'INVALID_ARGUMENT', message: /whole/ });
+  assert.equal(encodeFlows(Buffer.alloc(0), options).length, 0);
+});
