@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One workload's policy: the engine's entries as a table, with flags. */
 import { weir_workload_flags as flag, weir_limits } from '@weir/bpf';
-import { compileWorkload } from '@weir/policy-engine';
+import type { CompiledWorkload, Compiler, NamedPort } from '@weir/policy-engine';
 import type { PolicyEnabled, WorkloadPolicy } from './model.ts';
 import type { CompilablePolicy } from './policies.ts';
 import { buildPolicyTable } from './policy-table.ts';
 import { LOCKDOWN_FLAGS } from './transition.ts';
-
-export interface NamedPort {
-  readonly name: string;
-  readonly port: number;
-  readonly protocol: number;
-}
 
 export interface CompileRequest {
   readonly identity: number;
@@ -19,6 +13,8 @@ export interface CompileRequest {
   readonly policies: readonly CompilablePolicy[];
   readonly identities: ReadonlyMap<number, readonly string[]>;
   readonly cidrs: ReadonlyMap<string, number>;
+  /** What named ports mean at each identity, for egress rules. */
+  readonly peerNamedPorts: ReadonlyMap<number, readonly NamedPort[]>;
   /** Why no correct table can be made (such as prefixes without a number); empty = it can. */
   readonly impossible: string;
 }
@@ -47,27 +43,25 @@ const lockdown = (why: string, entries: number): WorkloadPolicy => ({
 });
 
 /** Never throws: a workload whose policy can't be made is denied everything, and says why. */
-export const compilePolicy = (request: CompileRequest, settings: CompileSettings): WorkloadPolicy => {
+export const compilePolicy = (
+  compiler: Compiler,
+  request: CompileRequest,
+  settings: CompileSettings,
+): WorkloadPolicy => {
   if (request.impossible !== '') return lockdown(request.impossible, 0);
-  let compiled: ReturnType<typeof compileWorkload>;
+  const { identity, namedPorts, impossible: _, ...input } = request;
+  const maxEntries = settings.maxEntries ?? weir_limits.WEIR_MAX_POLICY;
+  let compiled: CompiledWorkload;
   try {
-    compiled = compileWorkload({
-      identities: request.identities,
-      policies: request.policies,
-      cidrs: request.cidrs,
-      subject: { identity: request.identity, namedPorts: request.namedPorts },
-    });
+    compiled = compiler.compile({ ...input, subject: { identity, namedPorts }, maxEntries });
   } catch (error) {
     return lockdown(`its policy could not be compiled: ${(error as Error).message}`, 0);
   }
   const { entries, enforceIngress, enforceEgress } = compiled;
-  const max = settings.maxEntries ?? weir_limits.WEIR_MAX_POLICY;
-  const table = buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress });
-  if (compiled.overflow || table.count > max) {
-    return lockdown(`its policy has ${table.count} entries or more, at most ${max} fit`, entries.length);
-  }
+  const fits = !compiled.overflow && entries.length + 2 <= maxEntries;
+  if (!fits) return lockdown(`its policy has ${entries.length} entries, at most ${maxEntries - 2} fit`, entries.length);
   return {
-    table,
+    table: buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress }),
     flags:
       flag.WORKLOAD_READY |
       (enforceIngress ? flag.WORKLOAD_ENFORCE_INGRESS : 0) |

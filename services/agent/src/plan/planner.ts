@@ -4,11 +4,13 @@
  * answer. Incremental: a document marks what it touches, `compute` works on that only.
  */
 import type { ConfigEntry } from '@weir/bus';
+import { type Compiler, createCompiler } from '@weir/policy-engine';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { Addresses } from './addresses.ts';
 import { type CompileSettings, compilePolicy } from './compile.ts';
 import { Ipcache } from './ipcache.ts';
 import type { DesiredWorkload, DocumentError, LocalFacts, Route, WorkloadPolicy } from './model.ts';
+import { NamedPorts } from './named-ports.ts';
 import { hostMac, linkName, workloadMac } from './names.ts';
 import { CidrIds, LocalIds } from './numbers.ts';
 import { Policies } from './policies.ts';
@@ -42,6 +44,8 @@ export class Planner {
   readonly localIds: LocalIds;
   readonly #addresses: Addresses;
   readonly #policies = new Policies();
+  readonly #namedPorts = new NamedPorts();
+  readonly #compiler: Compiler = createCompiler();
   readonly #entries = new Map<string, ConfigEntry>();
   readonly #hosts = new Map<string, Host>();
   /** Removed ones stay until `collect`, so that a table loses them only after the ipcache did. */
@@ -121,9 +125,11 @@ export class Planner {
     this.#dropLocal(subject);
     if (!this.#refuse(subject, revision, issues)) {
       this.#addresses.removeWorkload(subject);
+      if (this.#namedPorts.remove(subject)) this.#allDirty = true;
       return;
     }
     this.#addresses.putWorkload(subject, revision, workload);
+    if (this.#namedPorts.put(subject, workload)) this.#allDirty = true;
     if (!here) return;
     this.#locals.set(workload.id, { subject, revision, doc: workload });
     this.#dirty.add(workload.id);
@@ -140,6 +146,7 @@ export class Planner {
       case 'workload':
         this.#dropLocal(subject);
         this.#addresses.removeWorkload(subject);
+        if (this.#namedPorts.remove(subject)) this.#allDirty = true;
         break;
       case 'identity':
         this.#goneIdentities.add(body.value.identity);
@@ -238,12 +245,14 @@ export class Planner {
         const policies = this.#policies.of(doc.identity);
         const missing = refused.size > 0 && policies.some(({ cidrs }) => cidrs.some((cidr) => refused.has(cidr)));
         policy = compilePolicy(
+          this.#compiler,
           {
             identity: doc.identity,
             namedPorts,
             policies,
             identities: this.#identities,
             cidrs: this.cidrIds.all,
+            peerNamedPorts: this.#namedPorts.byIdentity,
             impossible: missing ? `the policies of this host name more CIDR prefixes than fit` : '',
           },
           this.#options,

@@ -9,20 +9,7 @@
  * after it without any packet seeing a mixture (see transition.ts).
  */
 import { policy_entry, policy_key, weir_policy_bits } from '@weir/bpf';
-
-/** What the policy engine compiles to. */
-export interface PolicyEntry {
-  readonly egress: boolean;
-  /** 0 = any. */
-  readonly identity: number;
-  /** 0 = any. */
-  readonly protocol: number;
-  readonly port: number;
-  /** Significant bits of the port. */
-  readonly portPrefixBits: number;
-  readonly deny: boolean;
-  readonly ruleId: number;
-}
+import type { PolicyEntry } from '@weir/policy-engine';
 
 export interface PolicyTable {
   readonly keys: Buffer;

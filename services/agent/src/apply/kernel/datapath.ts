@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The loaded object with its pinned maps, and what is built on it. */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { objectPath } from '@weir/bpf/objects';
+import { type BpfObject, ensureBpffs, openObject } from '@weir/loader';
+import type { Kernel } from '../ports.ts';
+import { kernelAttachments } from './attachments.ts';
+import { kernelMaps } from './maps.ts';
+import { type KernelNetwork, kernelNetwork, prepareHost } from './network.ts';
+
+export interface DatapathOptions {
+  readonly bpffsDir: string;
+  readonly uplink?: string;
+  readonly maxConntrack?: number;
+  /** Power of two, in pages. */
+  readonly ringBytes?: number;
+  /** Path of the host's network namespace; this process's own unless told. */
+  readonly hostNetns?: string;
+}
+
+export interface Datapath extends Kernel {
+  readonly object: BpfObject;
+  readonly network: KernelNetwork;
+  /** Maps whose pin was of another shape: they begin empty. */
+  readonly replaced: readonly string[];
+  /** Puts back pins of maps that somebody removed. Returns their names. */
+  repairPins(): Promise<readonly string[]>;
+  close(): void;
+}
+
+export const linksDirOf = (bpffsDir: string): string => join(bpffsDir, 'links');
+
+/** Not pinned: nothing in it outlives a packet, or it belongs to the object. */
+const pinned = (name: string): boolean => !name.startsWith('.') && name !== 'scratch';
+
+const u32 = (value: number): Buffer => {
+  const out = Buffer.allocUnsafe(4);
+  out.writeUInt32LE(value, 0);
+  return out;
+};
+
+export const openDatapath = async (options: DatapathOptions): Promise<Datapath> => {
+  const bpffsDir = await ensureBpffs(options.bpffsDir);
+  const { maxConntrack, ringBytes, hostNetns, uplink } = options;
+  const existed = (name: string): boolean => existsSync(join(bpffsDir, name));
+  const before = new Set(['workloads', 'policies', 'addresses', 'cidrs', 'ipcache', 'conntrack'].filter(existed));
+  const object = await openObject(objectPath('workload'), {
+    pinDir: bpffsDir,
+    replaceIncompatible: true,
+    maxEntries: {
+      ...(maxConntrack === undefined ? {} : { conntrack: maxConntrack }),
+      ...(ringBytes === undefined ? {} : { events: ringBytes }),
+    },
+    rodata: ringBytes === undefined ? {} : { events_wakeup_bytes: u32(ringBytes / 4) },
+  });
+  await object.commitPins();
+  await prepareHost(hostNetns);
+  const network = kernelNetwork({ ...(uplink ? { uplink } : {}), ...(hostNetns ? { hostNetns } : {}) });
+  return {
+    object,
+    network,
+    maps: kernelMaps(object),
+    attachments: kernelAttachments(object, linksDirOf(bpffsDir), hostNetns),
+    replaced: [...before].filter((name) => !object.map(name).reused),
+    repairPins: async () => {
+      const missing = [...object.maps.values()].filter(({ name }) => pinned(name) && !existed(name));
+      if (missing.length === 0) return [];
+      // The whole file system may have been unmounted.
+      await ensureBpffs(options.bpffsDir);
+      for (const map of missing) map.pin(join(bpffsDir, map.name));
+      return missing.map(({ name }) => name);
+    },
+    close: () => {
+      network.close();
+      object.close();
+    },
+  };
+};
+
+/** Takes away everything that agents of this host have made: links, interfaces, routes, pins. */
+export const cleanup = async (
+  bpffsDir: string,
+  hostNetns?: string,
+): Promise<{ readonly workloads: number; readonly routes: number }> => {
+  const network = kernelNetwork(hostNetns ? { hostNetns } : {});
+  try {
+    const links = await network.links();
+    for (const { ifname } of links) await network.remove(ifname);
+    const routes = await network.routes();
+    for (const route of routes.values()) await network.removeRoute(route);
+    await rm(bpffsDir, { recursive: true, force: true });
+    return { workloads: links.length, routes: routes.size };
+  } finally {
+    network.close();
+  }
+};

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The maps of the real kernel. Few elements are written one by one (a microsecond each), many by batch. */
+import {
+  address_key,
+  address_value,
+  cidr_value,
+  ct_entry,
+  ipcache_value,
+  prefix_key,
+  sweep_ctx,
+  weir_sweep_flags,
+  workload,
+} from '@weir/bpf';
+import { type BpfObject, createInner, openMapById } from '@weir/loader';
+import { cidrOfAddress, formatIp, formatMac, parseCidr, parseIp, parseMac } from '@weir/net';
+import {
+  encodeIpcacheValue,
+  encodePrefixKey,
+  type IpcacheEntry,
+  type PrefixText,
+  prefixParts,
+  prefixText,
+} from '../../plan/ipcache.ts';
+import { readPolicyTable } from '../../plan/policy-table.ts';
+import type { Maps, PolicySwap, SwapFailure, WorkloadValue } from '../ports.ts';
+
+const NO_ADDRESS = new Uint8Array(16);
+const BATCH = 4096;
+const SWAPS_AT_ONCE = 8;
+
+const u32 = (value: number): Buffer => {
+  const out = Buffer.allocUnsafe(4);
+  out.writeUInt32LE(value, 0);
+  return out;
+};
+
+const addressBytes = (text: string): Uint8Array => (text === '' ? NO_ADDRESS : parseIp(text));
+const addressText = (bytes: Uint8Array): string => (bytes.every((byte) => byte === 0) ? '' : formatIp(bytes));
+
+export const encodeWorkload = (value: WorkloadValue): Buffer =>
+  workload.encode({
+    id: value.localId,
+    identity: value.identity,
+    flags: value.flags,
+    policy_revision: value.revision,
+    default_rule_ingress: value.defaultRuleIngress,
+    default_rule_egress: value.defaultRuleEgress,
+    ip4: addressBytes(value.ip4),
+    ip6: addressBytes(value.ip6),
+    mac: parseMac(value.mac),
+    host_mac: parseMac(value.hostMac),
+    ifindex: value.ifindex,
+  });
+
+export const decodeWorkload = (bytes: Buffer, at = 0): WorkloadValue => {
+  const value = workload.decode(bytes, at);
+  return {
+    ifindex: value.ifindex,
+    localId: value.id,
+    identity: value.identity,
+    flags: value.flags,
+    revision: value.policy_revision,
+    defaultRuleIngress: value.default_rule_ingress,
+    defaultRuleEgress: value.default_rule_egress,
+    ip4: addressText(value.ip4),
+    ip6: addressText(value.ip6),
+    mac: formatMac(value.mac),
+    hostMac: formatMac(value.host_mac),
+  };
+};
+
+const cidrKey = (prefix: string, out?: Buffer, at?: number): Buffer => {
+  const { addr, bits128 } = parseCidr(prefix);
+  return prefix_key.encode({ prefixlen: bits128, addr }, out, at);
+};
+
+const V4_MAPPED_BITS = 96;
+
+const cidrText = (keys: Buffer, at: number): string => {
+  const { prefixlen, addr } = prefix_key.decode(keys, at);
+  // Below 96 bits a v4-mapped address can only be an IPv6 prefix.
+  const { text } = cidrOfAddress(addr);
+  const v4 = prefixlen >= V4_MAPPED_BITS && !text.includes(':');
+  return parseCidr(v4 ? `${formatIp(addr)}/${prefixlen - V4_MAPPED_BITS}` : `${ip6Text(addr)}/${prefixlen}`).text;
+};
+
+const ip6Text = (addr: Uint8Array): string => {
+  const groups = Array.from({ length: 8 }, (_, i) => (((addr[i * 2] ?? 0) << 8) | (addr[i * 2 + 1] ?? 0)).toString(16));
+  return groups.join(':');
+};
+
+const inBatches = async <T>(items: readonly T[], work: (batch: readonly T[]) => Promise<void>): Promise<void> => {
+  for (let i = 0; i < items.length; i += BATCH) await work(items.slice(i, i + BATCH));
+};
+
+/** Keys of `items` one after the other, as a batch call takes them. */
+const keysOf = <T>(items: readonly T[], size: number, encode: (item: T, out: Buffer, at: number) => void): Buffer => {
+  const keys = Buffer.alloc(items.length * size);
+  items.forEach((item, i) => {
+    encode(item, keys, i * size);
+  });
+  return keys;
+};
+
+export const kernelMaps = (object: BpfObject): Maps => {
+  const workloads = object.map('workloads');
+  const policies = object.map('policies');
+  const addresses = object.map('addresses');
+  const cidrs = object.map('cidrs');
+  const ipcache = object.map('ipcache');
+  const conntrack = object.map('conntrack');
+  const sweep = object.program('ct_sweep');
+
+  /** A table apart from everything, filled; or why it can't be. */
+  const build = async ({
+    ifindex,
+    table,
+  }: PolicySwap): Promise<{ ifindex: number; map?: Awaited<ReturnType<typeof createInner>>; error?: Error }> => {
+    const map = await createInner(policies, `policy_${ifindex}`);
+    try {
+      await map.updateBatch(table.keys, table.values, table.count);
+      return { ifindex, map };
+    } catch (error) {
+      map.close();
+      return { ifindex, error: error as Error };
+    }
+  };
+
+  const swapSome = async (swaps: readonly PolicySwap[]): Promise<SwapFailure[]> => {
+    const built = await Promise.all(swaps.map(build));
+    const good = built.flatMap(({ ifindex, map }) => (map ? [{ ifindex, map }] : []));
+    try {
+      // One call for all: the kernel waits for the packets under way once per call, not once per table.
+      const keys = Buffer.concat(good.map(({ ifindex }) => u32(ifindex)));
+      const values = Buffer.concat(good.map(({ map }) => u32(map.fd)));
+      await policies.updateBatch(keys, values, good.length);
+    } finally {
+      for (const { map } of good) map.close();
+    }
+    return built.flatMap(({ ifindex, error }) => (error ? [{ ifindex, error }] : []));
+  };
+
+  return {
+    readWorkloads: async () => {
+      const { values, count } = await workloads.lookupAll();
+      return Array.from({ length: count }, (_, i) => decodeWorkload(values, i * workload.size));
+    },
+    writeWorkloads: async (values) => {
+      for (const value of values) workloads.update(u32(value.ifindex), encodeWorkload(value));
+    },
+    removeWorkload: async (ifindex) => {
+      policies.delete(u32(ifindex));
+      workloads.delete(u32(ifindex));
+    },
+
+    readPolicy: async (ifindex) => {
+      const id = policies.lookupInnerId(u32(ifindex));
+      if (id === undefined) return undefined;
+      const map = openMapById(id);
+      try {
+        const { keys, values, count } = await map.lookupAll();
+        return readPolicyTable(keys, values, count);
+      } finally {
+        map.close();
+      }
+    },
+    swapPolicies: async (swaps) => {
+      const failures: SwapFailure[] = [];
+      for (let i = 0; i < swaps.length; i += SWAPS_AT_ONCE) {
+        failures.push(...(await swapSome(swaps.slice(i, i + SWAPS_AT_ONCE))));
+      }
+      return failures;
+    },
+
+    readAddresses: async () => {
+      const { keys, values, count } = await addresses.lookupAll();
+      const found = new Map<string, number>();
+      for (let i = 0; i < count; i++) {
+        const { addr } = address_key.decode(keys, i * address_key.size);
+        found.set(formatIp(addr), address_value.read.ifindex(values, i * address_value.size));
+      }
+      return found;
+    },
+    writeAddress: async (address, ifindex) =>
+      addresses.update(address_key.encode({ addr: parseIp(address) }), address_value.encode({ ifindex })),
+    removeAddress: async (address) => {
+      addresses.delete(address_key.encode({ addr: parseIp(address) }));
+    },
+
+    readCidrs: async () => {
+      const { keys, values, count } = await cidrs.lookupAll();
+      const found = new Map<string, number>();
+      for (let i = 0; i < count; i++) {
+        found.set(cidrText(keys, i * prefix_key.size), cidr_value.read.identity(values, i * cidr_value.size));
+      }
+      return found;
+    },
+    writeCidrs: (entries) =>
+      inBatches(entries, async (batch) => {
+        const keys = keysOf(batch, prefix_key.size, ([prefix], out, at) => cidrKey(prefix, out, at));
+        const values = keysOf(batch, cidr_value.size, ([, identity], out, at) =>
+          cidr_value.encode({ identity }, out, at),
+        );
+        await cidrs.updateBatch(keys, values, batch.length);
+      }),
+    removeCidrs: (prefixes) =>
+      inBatches(prefixes, async (batch) => {
+        await cidrs.deleteBatch(
+          keysOf(batch, prefix_key.size, (prefix, out, at) => cidrKey(prefix, out, at)),
+          batch.length,
+        );
+      }),
+
+    readIpcache: async () => {
+      const { keys, values, count } = await ipcache.lookupAll();
+      const found = new Map<PrefixText, IpcacheEntry>();
+      for (let i = 0; i < count; i++) {
+        const { prefixlen, addr } = prefix_key.decode(keys, i * prefix_key.size);
+        const { identity, host4 } = ipcache_value.decode(values, i * ipcache_value.size);
+        found.set(prefixText(addr, prefixlen), { identity, host4 });
+      }
+      return found;
+    },
+    writeIpcache: (entries) =>
+      inBatches(entries, async (batch) => {
+        const keys = keysOf(batch, prefix_key.size, ([key], out, at) => encodePrefixKey(key, out, at));
+        const values = keysOf(batch, ipcache_value.size, ([, entry], out, at) => encodeIpcacheValue(entry, out, at));
+        await ipcache.updateBatch(keys, values, batch.length);
+      }),
+    removeIpcache: (texts) =>
+      inBatches(texts, async (batch) => {
+        await ipcache.deleteBatch(
+          keysOf(batch, prefix_key.size, (key, out, at) => encodePrefixKey(key, out, at)),
+          batch.length,
+        );
+      }),
+
+    removeConnections: async (ifindexes) => {
+      // What they counted and nobody reported yet is reported first.
+      const flags = weir_sweep_flags.SWEEP_REPORT_ALL;
+      const ctx = sweep_ctx.encode({
+        now_ns: 0n,
+        flags,
+        failed: 0,
+        entries: 0n,
+        reported: 0n,
+        expired: 0n,
+        deferred: 0n,
+      });
+      await sweep.testRun({ ctx });
+      const { keys, values, count } = await conntrack.lookupAll();
+      const gone: Buffer[] = [];
+      for (let i = 0; i < count; i++) {
+        if (!ifindexes.has(ct_entry.read.ifindex(values, i * ct_entry.size))) continue;
+        gone.push(keys.subarray(i * conntrack.keySize, (i + 1) * conntrack.keySize));
+      }
+      return conntrack.deleteBatch(Buffer.concat(gone), gone.length);
+    },
+  };
+};
+
+/** For people: the prefix of an ipcache key. */
+export const showPrefix = (key: PrefixText): string => {
+  const { addr, bits128 } = prefixParts(key);
+  return cidrText(prefix_key.encode({ prefixlen: bits128, addr }), 0);
+};

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Interfaces and routes of the real kernel. A workload has its addresses as /32 and /128 and nothing on its link: all
+ * goes to the gateway, an address of the host side that is the same on every host side. Neighbours are set for ever
+ * on both ends, so that no packet waits for, and nobody can answer, a question about them.
+ */
+
+import { isWeirError, weirError } from '@weir/errors';
+import { type Netlink, netnsId, openNetlink, setSysctl } from '@weir/loader';
+import type { Route, Wiring } from '../../plan/model.ts';
+import { GATEWAY4, GATEWAY6, LINK_NAME, PEER_NAME } from '../../plan/names.ts';
+import type { HostLink, Network } from '../ports.ts';
+
+/** Marks the routes of this agent among those of the host (rtm_protocol); unassigned in the kernel's list. */
+export const ROUTE_PROTOCOL = 87;
+
+export interface NetworkOptions {
+  /** Interface to the other hosts; its MTU is the workloads'. */
+  readonly uplink?: string;
+  /** Path of the host's namespace; this process's own unless told. */
+  readonly hostNetns?: string;
+}
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+const hasErrno = (error: unknown, ...names: readonly string[]): boolean =>
+  isWeirError(error) && names.includes(String(error.facts.details?.errnoName));
+
+/** A setting that this kernel or namespace does not have (IPv6 off, say) changes nothing. */
+const sysctls = async (netns: string | undefined, settings: Readonly<Record<string, string>>): Promise<void> => {
+  for (const [key, value] of Object.entries(settings)) {
+    try {
+      await setSysctl(netns, key, value);
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT')) throw error;
+    }
+  }
+};
+
+/** What a router needs, once for the host's namespace. */
+export const prepareHost = (hostNetns?: string): Promise<void> =>
+  sysctls(hostNetns, { 'net/ipv4/ip_forward': '1', 'net/ipv6/conf/all/forwarding': '1' });
+
+const hostSideSettings = (ifname: string): Record<string, string> => ({
+  // The program checks sources; the stack's own check would ask for routes that point back.
+  [`net/ipv4/conf/${ifname}/rp_filter`]: '0',
+  // Answer for addresses of this side only: every host side has the same gateway address.
+  [`net/ipv4/conf/${ifname}/arp_ignore`]: '1',
+  [`net/ipv4/conf/${ifname}/send_redirects`]: '0',
+  [`net/ipv4/conf/${ifname}/accept_redirects`]: '0',
+  [`net/ipv6/conf/${ifname}/accept_ra`]: '0',
+  [`net/ipv6/conf/${ifname}/accept_dad`]: '0',
+  [`net/ipv6/conf/${ifname}/accept_redirects`]: '0',
+});
+
+const PEER_SETTINGS = {
+  [`net/ipv6/conf/${PEER_NAME}/disable_ipv6`]: '0',
+  [`net/ipv6/conf/${PEER_NAME}/accept_ra`]: '0',
+  [`net/ipv6/conf/${PEER_NAME}/accept_dad`]: '0',
+  [`net/ipv6/conf/${PEER_NAME}/autoconf`]: '0',
+};
+
+/** Inside the workload's namespace. The host side is still down or its program knows a closed workload. */
+const configurePeer = async (wiring: Wiring): Promise<void> => {
+  const { netns, ip4, ip6, hostMac } = wiring;
+  const inside = openNetlink(netns);
+  try {
+    const lo = await inside.linkByName('lo');
+    if (lo && !lo.up) await inside.setUp(lo.ifindex);
+    const eth = await inside.linkByName(PEER_NAME);
+    if (!eth) throw weirError('KERNEL', `${netns} has no ${PEER_NAME}: somebody renamed or removed it`);
+    await sysctls(netns, PEER_SETTINGS);
+    const ifindex = eth.ifindex;
+    if (ip4) await inside.addAddress(ifindex, `${ip4}/32`, { noprefixroute: true });
+    if (ip6) await inside.addAddress(ifindex, `${ip6}/128`, { nodad: true, noprefixroute: true });
+    await inside.setUp(ifindex);
+    if (ip4) {
+      await inside.addNeighbour({ ifindex, ip: GATEWAY4, mac: hostMac });
+      await inside.replaceRoute({ dst: `${GATEWAY4}/32`, ifindex, scope: 'link' });
+      await inside.replaceRoute({ dst: '0.0.0.0/0', via: GATEWAY4, ifindex, onlink: true });
+    }
+    if (ip6) {
+      await inside.addNeighbour({ ifindex, ip: GATEWAY6, mac: hostMac });
+      await inside.replaceRoute({ dst: '::/0', via: GATEWAY6, ifindex });
+    }
+  } finally {
+    inside.close();
+  }
+};
+
+export interface KernelNetwork extends Network {
+  /** Addresses of the host's own interfaces, workloads' excepted; text without prefix length. */
+  hostAddresses(): Promise<string[]>;
+  monitor(onChange: () => void): { stop(): Promise<void> };
+  close(): void;
+}
+
+export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
+  const host: Netlink = openNetlink(options.hostNetns);
+  const uplinkMtu = async (): Promise<number | undefined> =>
+    options.uplink ? (await host.linkByName(options.uplink))?.mtu : undefined;
+
+  /** Where the host's own packets to workloads come from; otherwise the gateway's address would be chosen. */
+  const sourceAddress = async (): Promise<string | undefined> => {
+    const uplink = options.uplink ? await host.linkByName(options.uplink) : undefined;
+    const candidates = (await host.addresses()).filter(({ family, scope }) => family === 4 && scope === 'universe');
+    const best = candidates.find(({ ifindex }) => ifindex === uplink?.ifindex) ?? candidates[0];
+    return best?.address.split('/')[0];
+  };
+
+  const configureHostSide = async ({ ifname, ip4, ip6, mac }: Wiring, ifindex: number): Promise<void> => {
+    await sysctls(options.hostNetns, hostSideSettings(ifname));
+    await host.addAddress(ifindex, `${GATEWAY4}/32`, { scope: 'link', noprefixroute: true });
+    await host.addAddress(ifindex, `${GATEWAY6}/64`, { nodad: true });
+    await host.setUp(ifindex);
+    if (ip4) {
+      await host.addNeighbour({ ifindex, ip: ip4, mac });
+      const src = await sourceAddress();
+      await host.replaceRoute({
+        dst: `${ip4}/32`,
+        ifindex,
+        scope: 'link',
+        protocol: ROUTE_PROTOCOL,
+        ...(src ? { src } : {}),
+      });
+    }
+    if (ip6) {
+      await host.addNeighbour({ ifindex, ip: ip6, mac });
+      await host.replaceRoute({ dst: `${ip6}/128`, ifindex, protocol: ROUTE_PROTOCOL });
+    }
+  };
+
+  return {
+    links: async () =>
+      (await host.links())
+        .filter(({ name }) => LINK_NAME.test(name))
+        .map(({ name, ifindex, up }): HostLink => ({ ifname: name, ifindex, up })),
+
+    netnsId: async (path) => {
+      try {
+        return String(await netnsId(path));
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    },
+
+    create: async ({ ifname, netns, mac, hostMac }) => {
+      const mtu = await uplinkMtu();
+      try {
+        const link = await host.addVeth({
+          name: ifname,
+          peer: PEER_NAME,
+          peerNetns: netns,
+          mac: hostMac,
+          peerMac: mac,
+          ...(mtu ? { mtu } : {}),
+        });
+        return link.ifindex;
+      } catch (error) {
+        if (!hasErrno(error, 'EEXIST')) throw error;
+        throw weirError(
+          'CONFLICT',
+          `${netns} has an interface ${PEER_NAME} already, or the host one called ${ifname}`,
+          {
+            field: 'netns',
+            value: netns,
+            fix: 'give each workload a network namespace of its own and let the agent make its interface',
+            cause: error,
+          },
+        );
+      }
+    },
+
+    configure: async (wiring, ifindex) => {
+      await configurePeer(wiring);
+      await configureHostSide(wiring, ifindex);
+    },
+
+    remove: async (ifname) => {
+      const link = await host.linkByName(ifname);
+      if (!link) return;
+      try {
+        await host.deleteLink(link.ifindex);
+      } catch (error) {
+        if (!hasErrno(error, 'ENODEV')) throw error;
+      }
+    },
+
+    routes: async () => {
+      const found = new Map<string, Route>();
+      for (const { dst, via, protocol } of await host.routes({ table: 254 })) {
+        if (protocol === ROUTE_PROTOCOL && via !== undefined) found.set(dst, { dst, via });
+      }
+      return found;
+    },
+    putRoute: ({ dst, via }) => host.replaceRoute({ dst, via, protocol: ROUTE_PROTOCOL }),
+    removeRoute: async ({ dst, via }) => {
+      try {
+        await host.delRoute({ dst, via, protocol: ROUTE_PROTOCOL });
+      } catch (error) {
+        if (!hasErrno(error, 'ESRCH')) throw error;
+      }
+    },
+
+    hostAddresses: async () => {
+      const own = new Set(
+        (await host.links()).filter(({ name }) => LINK_NAME.test(name)).map(({ ifindex }) => ifindex),
+      );
+      return (await host.addresses())
+        .filter(({ ifindex, scope }) => !own.has(ifindex) && scope !== 'host')
+        .map(({ address }) => address.split('/')[0] as string)
+        .sort();
+    },
+
+    monitor: (onChange) =>
+      host.monitor((change) => {
+        if (change.kind === 'route' || (change.kind === 'link' && change.action === 'add')) return;
+        onChange();
+      }),
+
+    close: () => host.close(),
+  };
+};
