@@ -3,7 +3,7 @@
  * Why a flow passes or not, at both ends, by the compiler and the judge that enforce it. A flow passes only when its source may
  * send it (egress) and its destination may receive it (ingress); an end that is no workload is not asked.
  */
-import { parseIp, protocolName } from '@weir/net';
+import { PROTOCOLS, parseIp, protocolName } from '@weir/net';
 import { allocateCidrs, type CidrAllocator, collectCidrs, createCidrIndex } from './compile/cidrs.ts';
 import { compileWorkload } from './compile/compiler.ts';
 import type { NamedPort, PolicyInput } from './compile/input.ts';
@@ -110,6 +110,12 @@ const sentence = (
   }
 };
 
+const describeFlow = (protocol: number, port: number): string => {
+  const name = protocolName(protocol);
+  const icmp = protocol === PROTOCOLS.ICMP || protocol === PROTOCOLS.ICMPv6;
+  return icmp ? `${name} type ${port >> 8}` : `${name}/${port}`;
+};
+
 const sameLabels = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && [...a].sort().join('\n') === [...b].sort().join('\n');
 
@@ -186,7 +192,7 @@ export const explain = (input: ExplainInput): Explanation => {
   const egress = side('egress', from, to);
   const ingress = side('ingress', to, from);
   const verdict = egress.verdict === 'allow' && ingress.verdict === 'allow' ? 'allow' : 'deny';
-  const flow = `${from.name} -> ${to.name} ${protocolName(input.protocol)}/${input.port}`;
+  const flow = `${from.name} -> ${to.name} ${describeFlow(input.protocol, input.port)}`;
   const text = [`${flow}: ${verdict === 'allow' ? 'allowed' : 'refused'}`, egress.text, ingress.text].join('\n');
   return { verdict, egress, ingress, text };
 };

@@ -99,12 +99,11 @@ const readSpecs = (context: Context, root: Fields, kind: Kind, namespace: string
   return fields.map((field) => readCiliumSpec(context, field, namespace)).filter((spec) => spec !== undefined);
 };
 
-const readPolicy = (node: Located, path: string, name: string, issues: Issues): PolicyDocument | undefined => {
+const readPolicy = (node: Located, issues: Issues): PolicyDocument | undefined => {
   const before = issues.list.length;
   const warnings = createWarnings(issues.locate);
   const context: Context = { issues, warnings };
-  issues.setDocument(name);
-  const field: Field = { node, keyAt: node.at, path };
+  const field: Field = { node, keyAt: node.at, path: '' };
   const specFields =
     node.kind === 'map' && scalarOf(node.entries.get('kind')?.value ?? node) === 'NetworkPolicy'
       ? ['spec']
@@ -161,10 +160,10 @@ const unfold = (node: Located, issues: Issues): { node: Located; path: string }[
 };
 
 /** Before anything walks it: aliases can make a short text stand for more than there is memory. */
-const isTooLarge = (node: Located, path: string, nodes: number, most: number, issues: Issues): boolean => {
+const isTooLarge = (node: Located, nodes: number, most: number, issues: Issues): boolean => {
   if (nodes <= most && node.depth <= MAX_DEPTH + 2) return false;
   const what = nodes > most ? `stands for more than ${most} values` : `is nested deeper than ${MAX_DEPTH} levels`;
-  issues.add(path, node.at, what, { fix: 'use fewer aliases, or split the document' });
+  issues.add('', node.at, what, { fix: 'use fewer aliases, or split the document' });
   return true;
 };
 
@@ -175,11 +174,13 @@ const readAll = (roots: readonly Located[], issues: Issues, filename: string | u
   let nodes = 0;
   for (const root of roots) {
     nodes += root.nodes;
-    if (isTooLarge(root, '', nodes, MAX_TEXT_NODES, issues)) return documents;
+    issues.setDocument(undefined, '');
+    if (isTooLarge(root, nodes, MAX_TEXT_NODES, issues)) return documents;
     for (const { node, path } of unfold(root, issues)) {
       count++;
-      if (isTooLarge(node, path, node.nodes, MAX_NODES, issues)) return documents;
-      const document = readPolicy(node, path, `${filename ? `${filename} ` : ''}document ${count}`, issues);
+      issues.setDocument(`${filename ? `${filename} ` : ''}document ${count}`, path);
+      if (isTooLarge(node, node.nodes, MAX_NODES, issues)) return documents;
+      const document = readPolicy(node, issues);
       if (!document) continue;
       const first = seen.get(document.key);
       if (first === undefined) {
@@ -187,7 +188,7 @@ const readAll = (roots: readonly Located[], issues: Issues, filename: string | u
         documents.push(document);
         continue;
       }
-      issues.add(path, node.at, `document ${count} has the same kind, namespace and name as document ${first}`, {
+      issues.add('', node.at, `document ${count} has the same kind, namespace and name as document ${first}`, {
         value: document.key,
         fix: 'remove one of them, or give it another name',
       });
@@ -230,7 +231,7 @@ export const parseDocuments = (text: string, options: ParseOptions = {}): ParseR
 export const parseDocument = (json: unknown): PolicyDocument => {
   const issues = createIssues();
   const root = fromPlain(json, '', issues);
-  const document = readPolicy(root, '', 'document', issues);
+  const document = readPolicy(root, issues);
   if (document && issues.list.length === 0) return document;
   const [first] = issues.list;
   throw weirError('INVALID_ARGUMENT', first ? `${first.path}: ${first.message}` : 'the document is not valid', {

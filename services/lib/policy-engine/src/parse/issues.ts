@@ -15,8 +15,8 @@ export interface IssueFacts {
 
 export interface Issues {
   readonly list: readonly FieldIssue[];
-  /** Names the document that following issues belong to. */
-  setDocument(name: string | undefined): void;
+  /** Names the document that following issues belong to; `prefix` is where it stands in a list. Paths in it count from itself. */
+  setDocument(name: string | undefined, prefix?: string): void;
   add(path: string, at: number, message: string, facts?: IssueFacts): void;
   locate(at: number): Position | undefined;
   /** Takes over what a trial reading found. */
@@ -51,11 +51,13 @@ export const createIssues = (text?: string): Issues => {
   const list: FieldIssue[] = [];
   const locate = createLocate(text);
   let document: string | undefined;
+  let prefix = '';
   return {
     list,
     locate,
-    setDocument(name) {
+    setDocument(name, where = prefix) {
       document = name;
+      prefix = where;
     },
     take(other) {
       list.push(...other.list.slice(0, MAX_ISSUES - list.length));
@@ -63,7 +65,7 @@ export const createIssues = (text?: string): Issues => {
     add(path, at, message, facts = {}) {
       if (list.length >= MAX_ISSUES) return;
       list.push({
-        path,
+        path: prefix === '' || path === '' ? `${prefix}${path}` : `${prefix}.${path}`,
         message,
         ...(facts.value === undefined ? {} : { value: shown(facts.value) }),
         ...(facts.fix === undefined ? {} : { fix: facts.fix }),

@@ -129,7 +129,7 @@ const convert = (document: Document.Parsed, issues: Issues): Located => {
       }
       located = scalar(at, value as string | number | boolean | null);
     } else throw new Refused(at, 'is not a YAML value', 'correct the YAML syntax');
-    const { anchor } = part as YamlNode;
+    const anchor = (part as YamlNode | null)?.anchor;
     if (anchor) anchors.set(anchor, located);
     return located;
   };
