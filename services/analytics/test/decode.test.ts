@@ -175,8 +175,8 @@ const POISON: readonly [string, FlowInit | undefined, RegExp][] = [
   ['a protocol of 9 bits', { protocol: 256 }, /8 bits/],
   ['an identity of 32 bits', { sourceIdentity: 0x8000_0000 }, /31 bits/],
   ['impossible bytes', { bytes: 2n ** 40n }, /too large/],
-  ['a verdict of 16 bits', { verdict: 0x8000 }, /15 bits/],
-  ['a negative verdict', { verdict: -1 }, /32 bits/],
+  ['a verdict of 16 bits', { verdict: 0x8000 as never }, /15 bits/],
+  ['a negative verdict', { verdict: -1 as never }, /32 bits/],
 ];
 
 for (const [what, over, reason] of POISON) {
