@@ -90,22 +90,6 @@ Napi::Value Query(const Napi::CallbackInfo &info)
 	});
 }
 
-// tcxSupported(): asks for an interface that cannot exist. Kernels without tcx
-// do not know the attach type, the others do not find the interface.
-Napi::Value TcxSupported(const Napi::CallbackInfo &info)
-{
-	return Async(info.Env(), [] {
-		const bpf_insn code[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
-		const Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "weir_probe", "GPL", code, 2, nullptr));
-		if (program.get() < 0)
-			ThrowErrno("tcx probe");
-		constexpr auto tcxIngress = static_cast<bpf_attach_type>(46);
-		const Fd link(bpf_link_create(program.get(), 0x7fffffff, tcxIngress, nullptr));
-		const bool supported = link.get() >= 0 || errno == ENODEV;
-		return Finish([supported](Napi::Env env) { return Napi::Boolean::New(env, supported); });
-	});
-}
-
 } // namespace
 
 void InitTc(Napi::Env env, Napi::Object exports)
@@ -113,7 +97,6 @@ void InitTc(Napi::Env env, Napi::Object exports)
 	Export(env, exports, "tcAttach", Attach);
 	Export(env, exports, "tcDetach", Detach);
 	Export(env, exports, "tcQuery", Query);
-	Export(env, exports, "tcxSupported", TcxSupported);
 }
 
 } // namespace weir

@@ -9,6 +9,10 @@ import { native } from './native.ts';
 const BPFFS = { directory: '/sys/fs/bpf', magic: 0xcafe4a11 } as const;
 const TRACEFS = { directories: ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'], magic: 0x74726163 } as const;
 
+/** The usual bpffs when it is mounted. */
+export const bpffsMount = async (): Promise<string | undefined> =>
+  (await isOn(BPFFS.directory, BPFFS.magic)) ? BPFFS.directory : undefined;
+
 const isOn = async (directory: string, magic: number): Promise<boolean> => {
   if (!existsSync(directory)) return false;
   // some types are negative where the kernel's word is signed

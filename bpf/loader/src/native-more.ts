@@ -19,6 +19,22 @@ export interface NativeLinkInfo {
 
 type Optional<T> = T | undefined;
 
+export type ProbedFeature =
+  | 'btf'
+  | 'tcx'
+  | 'clsact'
+  | 'redirectPeer'
+  | 'redirectNeigh'
+  | 'bpfLoop'
+  | 'ringbuf'
+  | 'batchHash'
+  | 'batchLpm'
+  | 'tpBtf'
+  | 'fentry'
+  | 'lsmLoads'
+  | 'kprobe'
+  | 'uprobe';
+
 export interface NativeLinks {
   linkAttachDevice(
     program: Handle,
@@ -57,6 +73,7 @@ export interface NativeLinks {
   tcDetach(...filter: TcFilterArguments): Promise<void>;
   tcQuery(...filter: TcFilterArguments): Promise<number | undefined>;
   tcxSupported(): Promise<boolean>;
+  probe(): Promise<Record<ProbedFeature, boolean>>;
 }
 
 export type TcFilterArguments = [

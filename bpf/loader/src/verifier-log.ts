@@ -19,10 +19,10 @@ const programBlocks = (log: string): { program: string; body: string[] }[] =>
 
 /** The last instructions, each under its C line; an instruction's register states are kept only for the last one. */
 const tail = (body: readonly string[]): string[] => {
-  const reasonAt = body.length - 1;
   const kept: string[] = [];
   let instructions = 0;
-  for (let at = reasonAt; at >= 0 && instructions < INSTRUCTIONS; at--) {
+  let at = body.length - 1;
+  for (; at >= 0 && instructions < INSTRUCTIONS; at--) {
     const line = body[at] ?? '';
     if (isInstruction(line)) {
       kept.unshift(instructions++ === 0 ? line : line.replace(/\s*; (R\d|frame\d)[\s\S]*$/, ''));
@@ -31,10 +31,8 @@ const tail = (body: readonly string[]): string[] => {
     }
   }
   // the C line above the first instruction that is kept
-  if (kept[0] !== undefined && isInstruction(kept[0])) {
-    const above = body.slice(0, body.indexOf(kept[0])).findLast(isSource);
-    if (above) kept.unshift(above);
-  }
+  const above = body.slice(0, at + 1).findLast(isSource);
+  if (above !== undefined && isInstruction(kept[0] ?? '')) kept.unshift(above);
   return kept;
 };
 
