@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Builds the inventory service: hosts, workloads, namespaces, identities, addresses. Its changes leave through the
- * outbox; what hosts say of themselves comes in from the bus.
+ * outbox; what hosts say of themselves comes in from the bus. What was begun ends in the opposite order, also when
+ * a later step fails.
  */
 import { connectBus, createSigner, ensureStreams, runOutbox, serviceInbox } from '@weir/bus';
 import { createDb, migrate } from '@weir/db';
@@ -13,19 +14,23 @@ import { consumeAcks } from './consumers/acks.ts';
 import { consumeHeartbeats } from './consumers/heartbeats.ts';
 import { parsePools } from './domain/pools.ts';
 import { createInventoryHttp } from './http.ts';
+import { measureInventory } from './measure.ts';
 import { inventoryRpc } from './rpc/index.ts';
 import type { Tables } from './store/tables.ts';
 
 export const SCHEMA = 'inventory';
 export const MIGRATIONS = new URL('../migrations', import.meta.url).pathname;
 
-export const createApp = async (config: InventoryConfig): Promise<RunningService> => {
+const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Promise<Omit<RunningService, 'close'>> => {
   const pools = parsePools(config.pool4, config.pool6);
   const telemetry = await startTelemetry({ service: SCHEMA });
+  ending.defer(() => telemetry.shutdown());
   const log = logger(SCHEMA);
   const onError = (error: unknown): void => log.error({ error }, 'inventory: a background task failed');
+
   await migrate({ url: config.databaseUrl, schema: SCHEMA, dir: MIGRATIONS });
   const db = createDb<Tables>({ url: config.databaseUrl, schema: SCHEMA });
+  ending.defer(() => db.close());
   const inboxPrefix = serviceInbox(SCHEMA);
   const bus = await connectBus({
     servers: config.natsUrl.split(','),
@@ -33,6 +38,7 @@ export const createApp = async (config: InventoryConfig): Promise<RunningService
     inboxPrefix,
     ...(config.natsSeed === undefined ? {} : { nkeySeed: config.natsSeed }),
   });
+  ending.defer(() => bus.close());
   await ensureStreams(bus.jsm);
   const outbox = runOutbox({
     db,
@@ -41,28 +47,30 @@ export const createApp = async (config: InventoryConfig): Promise<RunningService
     publisher: 'inventory',
     inboxPrefix,
     onError,
+    ...(config.newEpoch ? { onBehind: 'new-epoch' as const } : {}),
   });
+  ending.defer(() => outbox.stop());
   const consumers = [consumeHeartbeats(bus, db, onError), consumeAcks(bus, db, onError)];
+  for (const consumer of consumers) ending.defer(() => consumer.stop());
+
   const operations = { db, pools };
+  ending.defer(measureInventory(operations));
+  const rpc = await createRpcServer({ services: inventoryRpc(operations), host: config.host, port: config.grpcPort });
+  ending.defer(() => rpc.close());
   const http = await createInventoryHttp(operations, {
     database: () => db.ping(),
-    bus: async () => {
-      await bus.nc.flush();
-    },
+    bus: () => bus.nc.flush(),
   });
-  const rpc = await createRpcServer({ services: inventoryRpc(operations), host: config.host, port: config.grpcPort });
-  const url = await listen(http, { host: config.host, port: config.port });
-  return {
-    http: url,
-    grpc: rpc.address,
-    close: async () => {
-      await http.close();
-      await rpc.close();
-      for (const consumer of consumers) await consumer.stop();
-      await outbox.stop();
-      await bus.close();
-      await db.close();
-      await telemetry.shutdown();
-    },
-  };
+  ending.defer(() => http.close());
+  return { http: await listen(http, { host: config.host, port: config.port }), grpc: rpc.address };
+};
+
+export const createApp = async (config: InventoryConfig): Promise<RunningService> => {
+  const ending = new AsyncDisposableStack();
+  try {
+    return { ...(await build(config, ending)), close: () => ending.disposeAsync() };
+  } catch (error) {
+    await ending.disposeAsync();
+    throw error;
+  }
 };

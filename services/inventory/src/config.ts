@@ -11,6 +11,10 @@ export const InventoryConfig = Type.Object({
   natsUrl: settings.natsUrl(),
   natsSeed: Type.Optional(settings.natsSeed()),
   signingSeed: settings.signingSeed(),
+  newEpoch: Type.Boolean({
+    default: false,
+    description: 'start a new epoch when the bus holds newer configuration than the database, as after a restore',
+  }),
   pool4: Type.String({ default: '10.77.0.0/16', description: 'IPv4 prefix, a /24 of it for each host' }),
   pool6: Type.String({ default: 'fd77::/48', description: 'IPv6 prefix, a /112 of it for each host' }),
 });

@@ -6,6 +6,8 @@
 import { type Bus, subjects } from '@weir/bus';
 import type { Database } from '@weir/db';
 import type { AgentHeartbeat } from '@weir/proto/weir/bus/v1/agent_pb.js';
+import { counter } from '@weir/telemetry';
+import { cleanBig, cleanCount, cleanMap, cleanText, cleanTexts } from '../domain/reports.ts';
 import { saveStatuses } from '../store/hosts.ts';
 import type { Tables } from '../store/tables.ts';
 
@@ -15,18 +17,15 @@ const FIRST_FLUSH_MS = 50;
 
 type Status = Parameters<typeof saveStatuses>[1][number];
 
-const text = (map: Readonly<Record<string, bigint>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value.toString()]));
-
 const statusOf = (host: string, heartbeat: AgentHeartbeat, seen: Date): Status => ({
   host_id: host,
   last_seen_at: seen,
-  boot: heartbeat.boot,
-  version: heartbeat.version,
-  kernel: heartbeat.kernel,
-  realised: text(heartbeat.realised) as never,
-  workloads_ready: heartbeat.workloadsReady,
-  workloads_total: heartbeat.workloadsTotal,
+  boot: cleanBig(heartbeat.boot),
+  version: cleanText(heartbeat.version),
+  kernel: cleanText(heartbeat.kernel),
+  realised: cleanMap(heartbeat.realised) as never,
+  workloads_ready: cleanCount(heartbeat.workloadsReady),
+  workloads_total: cleanCount(heartbeat.workloadsTotal),
   flows: {
     produced: String(heartbeat.flows?.produced ?? 0n),
     lost_ring: String(heartbeat.flows?.lostRing ?? 0n),
@@ -34,8 +33,8 @@ const statusOf = (host: string, heartbeat: AgentHeartbeat, seen: Date): Status =
     published: String(heartbeat.flows?.published ?? 0n),
     committed_seq: String(heartbeat.flows?.committedSeq ?? 0n),
   } as never,
-  counters: text(heartbeat.counters) as never,
-  features: heartbeat.features,
+  counters: cleanMap(heartbeat.counters) as never,
+  features: cleanTexts(heartbeat.features),
 });
 
 export interface Consumer {
@@ -43,6 +42,7 @@ export interface Consumer {
 }
 
 export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (error: unknown) => void): Consumer => {
+  const received = counter('weir_inventory_heartbeats_total');
   const waiting = new Map<string, Status>();
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
@@ -62,6 +62,7 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
       try {
         const host = subjects.hb.parse(message.subject)?.host;
         if (host === undefined) return;
+        received.add(1);
         waiting.set(host, statusOf(host, subjects.hb.decode(message.data), new Date()));
         timer ??= setTimeout(flush, Date.now() - lastFlush > FLUSH_MS ? FIRST_FLUSH_MS : FLUSH_MS);
       } catch (failure) {

@@ -3,6 +3,7 @@
  * Labels of workloads and namespaces, and the security labels made of them. A user never sets a label in a
  * reserved prefix: policies trust those to say where a workload is, not what somebody claims (S17).
  */
+import { createHash } from 'node:crypto';
 import { type FieldIssue, weirError } from '@weir/errors';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -36,9 +37,19 @@ const keyProblem = (key: string): string | undefined => {
   return undefined;
 };
 
-/** Throws INVALID_ARGUMENT that lists every wrong label. */
-export const checkLabels = (labels: Labels, field: string): void => {
-  const issues: FieldIssue[] = [];
+/** A namespace may repeat the label that says its name, not contradict it. */
+const nameIssue = (labels: Labels, field: string, namespace: string): FieldIssue[] => {
+  const given = labels[METADATA_NAME];
+  if (given === undefined || given === namespace) return [];
+  const fix = `leave it out, or give ${namespace}`;
+  return [
+    { path: `${field}.${METADATA_NAME}`, message: 'this is always the name of the namespace', value: given, fix },
+  ];
+};
+
+/** Throws INVALID_ARGUMENT that lists every wrong label. `namespace`: they are that namespace's. */
+export const checkLabels = (labels: Labels, field: string, namespace?: string): void => {
+  const issues: FieldIssue[] = namespace === undefined ? [] : nameIssue(labels, field, namespace);
   const entries = Object.entries(labels);
   if (entries.length > MAX_LABELS) {
     issues.push({ path: field, message: `${entries.length} labels are too many`, fix: `use at most ${MAX_LABELS}` });
@@ -69,3 +80,9 @@ export const securityLabels = (workload: Labels, namespace: string, namespaceLab
     .map(([key, value]) => `k8s:${key}=${value}`)
     .sort();
 };
+
+/** Key of a set of labels, which is sorted. No label holds a newline. */
+export const labelsHash = (labels: readonly string[]): Buffer =>
+  createHash('sha256')
+    .update(labels.map((label) => `${label}\n`).join(''))
+    .digest();

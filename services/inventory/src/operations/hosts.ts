@@ -4,7 +4,7 @@ import { enqueueConfig } from '@weir/bus';
 import { isUniqueViolation, withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
-import { canonicalIp, ipFamily, parseIp } from '@weir/net';
+import { checkUnderlay } from '../domain/addresses.ts';
 import { hostDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels } from '../domain/labels.ts';
 import { checkName } from '../domain/names.ts';
@@ -18,17 +18,26 @@ export interface HostInput {
   readonly underlay_ip6?: string | null;
 }
 
-const underlay = (field: 'underlay_ip4' | 'underlay_ip6', text: string | null | undefined): string | null => {
-  if (text === null || text === undefined) return null;
-  const family = field === 'underlay_ip4' ? 4 : 6;
-  if (ipFamily(parseIp(text)) !== family) {
-    throw weirError('INVALID_ARGUMENT', `${field} ${text} is not an IPv${family} address`, {
-      field,
-      value: text,
-      fix: `give the host's IPv${family} address on the network between the hosts, or leave it out`,
+/** What a unique constraint means to whoever asked. */
+const conflict = (error: unknown, id: string, input: Partial<HostInput>): unknown => {
+  if (isUniqueViolation(error, 'hosts_pkey')) {
+    return weirError('CONFLICT', `host ${id} exists`, {
+      field: 'name',
+      value: id,
+      fix: 'choose another name, or change the host with PATCH',
+      cause: error,
     });
   }
-  return canonicalIp(text);
+  for (const field of ['underlay_ip4', 'underlay_ip6'] as const) {
+    if (!isUniqueViolation(error, `hosts_${field}_key`)) continue;
+    return weirError('CONFLICT', `another host has ${field} ${input[field]}`, {
+      field,
+      value: input[field],
+      fix: 'give the address of this host, or correct the other one first',
+      cause: error,
+    });
+  }
+  return error;
 };
 
 export const createHost = async ({ db, pools }: Operations, input: HostInput): Promise<HostWithStatus> => {
@@ -37,8 +46,8 @@ export const createHost = async ({ db, pools }: Operations, input: HostInput): P
   const host = {
     id: input.name,
     labels: input.labels ?? {},
-    underlay_ip4: underlay('underlay_ip4', input.underlay_ip4),
-    underlay_ip6: underlay('underlay_ip6', input.underlay_ip6),
+    underlay_ip4: checkUnderlay('underlay_ip4', input.underlay_ip4, pools),
+    underlay_ip6: checkUnderlay('underlay_ip6', input.underlay_ip6, pools),
   };
   try {
     await withTransaction(db, async (trx) => {
@@ -47,50 +56,52 @@ export const createHost = async ({ db, pools }: Operations, input: HostInput): P
       await trx.updateTable('hosts').set({ revision }).where('id', '=', row.id).execute();
     });
   } catch (error) {
-    if (!isUniqueViolation(error, 'hosts_pkey')) throw error;
-    throw weirError('CONFLICT', `host ${input.name} exists`, {
-      field: 'name',
-      value: input.name,
-      fix: 'choose another name, or change the host with PATCH',
-      cause: error,
-    });
+    throw conflict(error, input.name, input);
   }
   return (await getHost(db.kysely, input.name)) as HostWithStatus;
 };
 
 export const updateHost = async (
-  { db }: Operations,
+  { db, pools }: Operations,
   id: string,
   change: Partial<Omit<HostInput, 'name'>>,
   ifMatch: string | undefined,
 ): Promise<HostWithStatus> => {
   if (change.labels) checkLabels(change.labels, 'labels');
-  await withTransaction(db, async (trx) => {
-    const row = (await trx.selectFrom('hosts').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()) as
-      | HostRow
-      | undefined;
-    if (!row) throw notFound('host', id);
-    requireMatch(ifMatch, row.revision);
-    const next: HostRow = {
-      ...row,
-      labels: change.labels ?? row.labels,
-      underlay_ip4:
-        change.underlay_ip4 === undefined ? row.underlay_ip4 : underlay('underlay_ip4', change.underlay_ip4),
-      underlay_ip6:
-        change.underlay_ip6 === undefined ? row.underlay_ip6 : underlay('underlay_ip6', change.underlay_ip6),
-    };
-    const { revision } = await enqueueConfig(trx, [hostDocument(next)]);
-    await trx
-      .updateTable('hosts')
-      .set({
-        labels: JSON.stringify(next.labels),
-        underlay_ip4: next.underlay_ip4,
-        underlay_ip6: next.underlay_ip6,
-        revision,
-      })
-      .where('id', '=', id)
-      .execute();
-  });
+  try {
+    await withTransaction(db, async (trx) => {
+      const row = (await trx.selectFrom('hosts').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()) as
+        | HostRow
+        | undefined;
+      if (!row) throw notFound('host', id);
+      requireMatch(ifMatch, row.revision);
+      const next: HostRow = {
+        ...row,
+        labels: change.labels ?? row.labels,
+        underlay_ip4:
+          change.underlay_ip4 === undefined
+            ? row.underlay_ip4
+            : checkUnderlay('underlay_ip4', change.underlay_ip4, pools),
+        underlay_ip6:
+          change.underlay_ip6 === undefined
+            ? row.underlay_ip6
+            : checkUnderlay('underlay_ip6', change.underlay_ip6, pools),
+      };
+      const { revision } = await enqueueConfig(trx, [hostDocument(next)]);
+      await trx
+        .updateTable('hosts')
+        .set({
+          labels: JSON.stringify(next.labels),
+          underlay_ip4: next.underlay_ip4,
+          underlay_ip6: next.underlay_ip6,
+          revision,
+        })
+        .where('id', '=', id)
+        .execute();
+    });
+  } catch (error) {
+    throw conflict(error, id, change);
+  }
   return (await getHost(db.kysely, id)) as HostWithStatus;
 };
 

@@ -11,7 +11,7 @@ import { checkName } from '../domain/names.ts';
 import { allocateIdentity } from '../store/identities.ts';
 import { lockNamespace, type NamespaceRow, setNamespaceLabels } from '../store/namespaces.ts';
 import type { Tables } from '../store/tables.ts';
-import type { WorkloadRow } from '../store/workloads.ts';
+import { lockWorkloadsOf, saveIdentities, type WorkloadRow } from '../store/workloads.ts';
 import { notFound, type Operations } from './context.ts';
 
 /** The namespace's labels, made when it is new; shared lock, so that they don't change before the workload is in. */
@@ -25,34 +25,30 @@ export const putNamespace = async (
   ifMatch: string | undefined,
 ): Promise<NamespaceRow> => {
   checkName('name', name);
-  checkLabels(labels, 'labels');
+  checkLabels(labels, 'labels', name);
   return withTransaction(db, async (trx) => {
     const row = await lockNamespace(trx, name, 'update');
     requireMatch(ifMatch, row.revision);
-    const documents = await reidentify(trx, name, labels);
-    const { revision } = await enqueueConfig(trx, documents);
-    await trx.updateTable('workloads').set({ revision }).where('namespace', '=', name).execute();
+    await reidentify(trx, name, labels);
     return setNamespaceLabels(trx, row, labels);
   });
 };
 
-const reidentify = async (trx: Transaction<Tables>, namespace: string, labels: Labels): Promise<OutboxDocument[]> => {
-  const rows = (await trx
-    .selectFrom('workloads')
-    .selectAll()
-    .where('namespace', '=', namespace)
-    .orderBy('id')
-    .forUpdate()
-    .execute()) as WorkloadRow[];
+/** Workloads whose identity stays are left alone: their revision says when they changed. */
+const reidentify = async (trx: Transaction<Tables>, namespace: string, labels: Labels): Promise<void> => {
   const documents: OutboxDocument[] = [];
-  for (const row of rows) {
+  const changed: WorkloadRow[] = [];
+  for (const row of await lockWorkloadsOf(trx, namespace)) {
     const security = securityLabels(row.labels, namespace, labels);
     const allocated = await allocateIdentity(trx, security);
-    documents.push(...identityDocuments(allocated, security));
-    documents.push(workloadDocument({ ...row, identity: allocated.identity }));
-    await trx.updateTable('workloads').set({ identity: allocated.identity }).where('id', '=', row.id).execute();
+    if (allocated.identity === row.identity) continue;
+    const next = { ...row, identity: allocated.identity };
+    documents.push(...identityDocuments(allocated, security), workloadDocument(next));
+    changed.push(next);
   }
-  return documents;
+  if (changed.length === 0) return;
+  const { revision } = await enqueueConfig(trx, documents);
+  await saveIdentities(trx, changed, revision);
 };
 
 export const deleteNamespace = ({ db }: Operations, name: string, ifMatch: string | undefined): Promise<void> =>

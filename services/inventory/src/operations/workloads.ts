@@ -4,7 +4,7 @@ import { enqueueConfig } from '@weir/bus';
 import { isUniqueViolation, withTransaction } from '@weir/db';
 import { type FieldIssue, weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
-import { canonicalIp } from '@weir/net';
+import { checkAddress } from '../domain/addresses.ts';
 import { identityDocuments, workloadDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
 import { checkName, checkNetns, workloadId } from '../domain/names.ts';
@@ -66,8 +66,8 @@ export const createWorkload = async ({ db }: Operations, input: WorkloadInput): 
         });
       }
       const wanted = {
-        ...(input.ip4 === undefined ? {} : { ip4: canonicalIp(input.ip4) }),
-        ...(input.ip6 === undefined ? {} : { ip6: canonicalIp(input.ip6) }),
+        ...(input.ip4 === undefined ? {} : { ip4: checkAddress('ip4', input.ip4, 4) }),
+        ...(input.ip6 === undefined ? {} : { ip6: checkAddress('ip6', input.ip6, 6) }),
       };
       if (wanted.ip4) checkStatic('ip4', wanted.ip4, host.pool4);
       if (wanted.ip6) checkStatic('ip6', wanted.ip6, host.pool6);

@@ -102,6 +102,17 @@ export const WorkloadSchema = named(
   }),
 );
 
+/** Ready means ready as what it is now: what the host said of an earlier identity says nothing of this one. */
+const workloadState = (row: WorkloadWithStatus): { state: string; state_message: string | null } => {
+  // Until its host has spoken of it.
+  if (row.state === null) return { state: 'waiting-to-regenerate', state_message: null };
+  if (row.state === 'ready' && row.reported_identity !== null && row.reported_identity !== row.identity) {
+    const state_message = `host ${row.host_id} still has it with identity ${row.reported_identity}`;
+    return { state: 'waiting-to-regenerate', state_message };
+  }
+  return { state: row.state, state_message: row.message || null };
+};
+
 export const workloadView = (row: WorkloadWithStatus): Static<typeof WorkloadSchema> => ({
   id: row.id,
   name: row.name,
@@ -113,9 +124,7 @@ export const workloadView = (row: WorkloadWithStatus): Static<typeof WorkloadSch
   ip6: row.ip6,
   netns: row.netns || null,
   ports: row.ports.map((port) => ({ ...port }) as Static<typeof PortSchema>),
-  // Until its host has spoken of it.
-  state: row.state ?? 'waiting-to-regenerate',
-  state_message: row.message || null,
+  ...workloadState(row),
   local_id: row.local_id,
   policy_enabled: row.policy_enabled,
   policy_entries: row.policy_entries,

@@ -11,6 +11,8 @@ import type { Tables } from './tables.ts';
 
 /** How long an address rests: longer than conntrack keeps what is not TCP, and than agents need to hear of it. */
 export const COOLDOWN_S = 120;
+/** In a pool that is full otherwise: at least until agents have heard that the last owner is gone. */
+const MIN_REST_S = 5;
 /** Candidates looked at in one query. */
 const BATCH = 64n;
 
@@ -33,37 +35,32 @@ export const lockHost = async (trx: Transaction<Tables>, hostId: string): Promis
     .selectFrom('hosts')
     .select(['id', 'pool4', 'pool6', 'next4', 'next6'])
     .where('id', '=', hostId)
-    .forUpdate()
+    // Heartbeats refer to the row meanwhile: its key stays.
+    .forNoKeyUpdate()
     .executeTakeFirst();
   return row && { ...row, pool4: parseCidr(row.pool4), pool6: parseCidr(row.pool6) };
 };
 
-/** Which of `addresses` can't be given now. */
-const blocked = async (
-  trx: Transaction<Tables>,
-  addresses: readonly string[],
-  evenResting: boolean,
-): Promise<Set<string>> => {
+/** Which of `addresses` can't be given now: they have an owner, or had one less than `restS` ago. */
+const blocked = async (trx: Transaction<Tables>, addresses: readonly string[], restS: number): Promise<Set<string>> => {
   const { rows } = await sql<{ address: string }>`
     select host(ip4) as address from workloads where ip4 = any(${addresses}::inet[])
     union all select host(ip6) from workloads where ip6 = any(${addresses}::inet[])
     union all select host(address) from released_addresses
-      where ${evenResting} and address = any(${addresses}::inet[])
-        and released_at > now() - make_interval(secs => ${COOLDOWN_S})`.execute(trx);
+      where address = any(${addresses}::inet[]) and released_at > now() - make_interval(secs => ${restS})`.execute(trx);
   return new Set(rows.map((row) => row.address));
 };
 
 const nextFit = async (trx: Transaction<Tables>, host: HostPool): Promise<{ address: string; next: bigint }> => {
   const size = capacity(host.pool);
-  // Rather an address that rests than none at all: a full pool takes the second round.
-  for (const evenResting of [true, false]) {
+  for (const restS of [COOLDOWN_S, MIN_REST_S]) {
     for (let start = 0n; start < size && start < 65_536n; start += BATCH) {
       const indexes = Array.from(
         { length: Number(BATCH < size - start ? BATCH : size - start) },
         (_, i) => host.next + start + BigInt(i),
       );
       const candidates = indexes.map((index) => addressAt(host.pool, index));
-      const taken = await blocked(trx, candidates, evenResting);
+      const taken = await blocked(trx, candidates, restS);
       const free = candidates.findIndex((address) => !taken.has(address));
       if (free >= 0) return { address: candidates[free] as string, next: ((indexes[free] as bigint) + 1n) % size };
     }
@@ -71,7 +68,7 @@ const nextFit = async (trx: Transaction<Tables>, host: HostPool): Promise<{ addr
   throw weirError('CONFLICT', `host ${host.id} has no free address in ${host.pool.text}`, {
     field: 'host',
     value: host.id,
-    fix: 'delete workloads of this host or place the workload on another one',
+    fix: `delete workloads of this host, wait ${MIN_REST_S} s if you just did, or place the workload on another host`,
   });
 };
 
@@ -87,7 +84,7 @@ export const assignAddresses = async (
   wanted: { readonly ip4?: string; readonly ip6?: string },
 ): Promise<Assigned> => {
   const fixed = [wanted.ip4, wanted.ip6].filter((address) => address !== undefined);
-  const taken = await blocked(trx, fixed, false);
+  const taken = await blocked(trx, fixed, 0);
   for (const [field, address] of Object.entries(wanted)) {
     if (address === undefined || !taken.has(address)) continue;
     throw weirError('CONFLICT', `${field} ${address} belongs to another workload`, {

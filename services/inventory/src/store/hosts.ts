@@ -91,3 +91,18 @@ export const saveStatuses = async (
       flows = excluded.flows, counters = excluded.counters, features = excluded.features
     where host_status.last_seen_at <= excluded.last_seen_at`.execute(db);
 };
+
+/** Sooner than by the next heartbeat. Of the boot that is known only: one that begins anew says so in its heartbeat. */
+export const saveRealised = async (
+  db: Kysely<Tables>,
+  hostId: string,
+  boot: bigint,
+  realised: Readonly<Record<string, string>>,
+): Promise<void> => {
+  await db
+    .updateTable('host_status')
+    .set({ realised: JSON.stringify(realised) })
+    .where('host_id', '=', hostId)
+    .where('boot', '=', boot)
+    .execute();
+};

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Identity numbers. The unique constraint on the label set is what makes a number fleet-wide: whoever loses a race
+ * Identity numbers. The unique hash of the label set is what makes a number fleet-wide: whoever loses a race
  * finds the winner's row. Numbers are given in order and are not reused while the table holds them.
  */
 import { weirError } from '@weir/errors';
 import { type Kysely, sql, type Transaction } from 'kysely';
+import { labelsHash } from '../domain/labels.ts';
 import { FIRST_IDENTITY, LAST_IDENTITY } from '../domain/reserved.ts';
 import type { Tables } from './tables.ts';
 
@@ -24,12 +25,8 @@ export interface Allocated {
 const IDENTITY_LOCK = 0x1de47;
 
 export const allocateIdentity = async (trx: Transaction<Tables>, labels: readonly string[]): Promise<Allocated> => {
-  const find = () =>
-    trx
-      .selectFrom('identities')
-      .select('identity')
-      .where('labels', '=', [...labels])
-      .executeTakeFirst();
+  const hash = labelsHash(labels);
+  const find = () => trx.selectFrom('identities').select('identity').where('labels_hash', '=', hash).executeTakeFirst();
   const known = await find();
   if (known) return { identity: known.identity, fresh: false };
   await sql`select pg_advisory_xact_lock(${sql.lit(IDENTITY_LOCK)})`.execute(trx);
@@ -55,7 +52,7 @@ export const allocateIdentity = async (trx: Transaction<Tables>, labels: readonl
   }
   await trx
     .insertInto('identities')
-    .values({ identity, labels: [...labels] })
+    .values({ identity, labels: [...labels], labels_hash: hash })
     .execute();
   return { identity, fresh: true };
 };

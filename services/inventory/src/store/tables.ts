@@ -44,7 +44,7 @@ export interface Tables {
     counters: JSONColumnType<Record<string, string>>;
     features: string[];
   };
-  identities: { identity: number; labels: string[]; created_at: Generated<Date> };
+  identities: { identity: number; labels: string[]; labels_hash: Buffer; created_at: Generated<Date> };
   namespaces: { name: string; labels: JSONColumnType<Labels>; revision: bigint; created_at: Generated<Date> };
   workloads: {
     id: string;
@@ -67,6 +67,7 @@ export interface Tables {
     local_id: number;
     policy_enabled: string;
     policy_entries: number;
+    identity: number | null;
     seen_at: Generated<Date>;
   };
   released_addresses: { address: string; released_at: Generated<Date> };

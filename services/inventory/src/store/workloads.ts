@@ -7,6 +7,9 @@ export type WorkloadRow = Selectable<Tables['workloads']>;
 export type WorkloadStatusRow = Selectable<Tables['workload_status']>;
 export type WorkloadWithStatus = WorkloadRow & {
   readonly [K in 'state' | 'message' | 'local_id' | 'policy_enabled' | 'policy_entries']: WorkloadStatusRow[K] | null;
+} & {
+  /** With which its host has it. */
+  readonly reported_identity: number | null;
 };
 
 export interface WorkloadFilter {
@@ -22,7 +25,8 @@ const withStatus = (db: Kysely<Tables>) =>
     .selectFrom('workloads as w')
     .leftJoin('workload_status as s', 's.workload_id', 'w.id')
     .selectAll('w')
-    .select(['s.state', 's.message', 's.local_id', 's.policy_enabled', 's.policy_entries']);
+    .select(['s.state', 's.message', 's.local_id', 's.policy_enabled', 's.policy_entries'])
+    .select('s.identity as reported_identity');
 
 export const listWorkloads = (
   db: Kysely<Tables>,
@@ -48,6 +52,27 @@ export const lockWorkload = (trx: Transaction<Tables>, id: string): Promise<Work
     WorkloadRow | undefined
   >;
 
+/** In one order, so that two who lock several wait for each other. */
+export const lockWorkloadsOf = (trx: Transaction<Tables>, namespace: string): Promise<WorkloadRow[]> =>
+  trx
+    .selectFrom('workloads')
+    .selectAll()
+    .where('namespace', '=', namespace)
+    .orderBy('id')
+    .forUpdate()
+    .execute() as Promise<WorkloadRow[]>;
+
+export const saveIdentities = async (
+  trx: Transaction<Tables>,
+  rows: readonly WorkloadRow[],
+  revision: bigint,
+): Promise<void> => {
+  await sql`
+    update workloads w set identity = c.identity, revision = ${revision}
+    from unnest(${rows.map(({ id }) => id)}::text[], ${rows.map(({ identity }) => identity)}::int[]) as c (id, identity)
+    where w.id = c.id`.execute(trx);
+};
+
 export interface StatusOfWorkload {
   readonly workload_id: string;
   readonly state: string;
@@ -55,6 +80,7 @@ export interface StatusOfWorkload {
   readonly local_id: number;
   readonly policy_enabled: string;
   readonly policy_entries: number;
+  readonly identity: number;
 }
 
 /** States as `hostId` told them; only of workloads that are that host's. */
@@ -65,11 +91,13 @@ export const saveWorkloadStatuses = async (
 ): Promise<void> => {
   if (statuses.length === 0) return;
   await sql`
-    insert into workload_status (workload_id, state, message, local_id, policy_enabled, policy_entries)
+    insert into workload_status (workload_id, state, message, local_id, policy_enabled, policy_entries, identity)
     select s.* from jsonb_to_recordset(${JSON.stringify(statuses)}::jsonb)
-      as s (workload_id text, state text, message text, local_id integer, policy_enabled text, policy_entries integer)
+      as s (workload_id text, state text, message text, local_id integer, policy_enabled text, policy_entries integer,
+            identity integer)
     join workloads w on w.id = s.workload_id and w.host_id = ${hostId}
     on conflict (workload_id) do update set
       state = excluded.state, message = excluded.message, local_id = excluded.local_id,
-      policy_enabled = excluded.policy_enabled, policy_entries = excluded.policy_entries, seen_at = now()`.execute(db);
+      policy_enabled = excluded.policy_enabled, policy_entries = excluded.policy_entries,
+      identity = excluded.identity, seen_at = now()`.execute(db);
 };

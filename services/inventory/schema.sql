@@ -1,0 +1,123 @@
+-- The whole schema of inventory as the migrations make it, for reading. A test compares the two.
+
+-- The bus's tables (services/lib/bus): what is published, what waits to be.
+create table bus_publisher (
+  one boolean primary key default true check (one),
+  epoch bigint not null default 1 check (epoch > 0),
+  revision bigint not null default 0 check (revision >= 0)
+);
+
+create table bus_outbox (
+  revision bigint primary key,
+  epoch bigint not null,
+  subject text not null,
+  -- serialized weir.bus.v1.ConfigDocument, not signed yet
+  document bytea not null,
+  removed boolean not null,
+  trace jsonb not null default '{}',
+  created_at timestamptz not null default now()
+);
+
+create table bus_document (
+  subject text primary key,
+  epoch bigint not null,
+  revision bigint not null,
+  document bytea not null
+);
+
+-- Machines that run an agent. id is the DNS label by which people know them.
+create table hosts (
+  id text primary key,
+  labels jsonb not null default '{}',
+  -- Two hosts under one address: what is meant for one would reach the other.
+  underlay_ip4 inet unique,
+  underlay_ip6 inet unique,
+  -- Fleet-wide number: which slice of the cluster pools is this host's.
+  slot integer not null unique check (slot >= 0),
+  pool4 cidr not null unique,
+  pool6 cidr not null unique,
+  -- Where the search for a free address goes on (next fit), so that addresses are not reused at once.
+  next4 bigint not null default 0,
+  next6 bigint not null default 0,
+  -- Of its configuration document.
+  revision bigint not null,
+  created_at timestamptz not null default now()
+);
+
+-- What a host says of itself, apart from what it is configured to be: written every few seconds.
+create table host_status (
+  host_id text primary key references hosts (id) on delete cascade,
+  last_seen_at timestamptz not null,
+  boot bigint not null,
+  version text not null default '',
+  kernel text not null default '',
+  -- publisher -> revision
+  realised jsonb not null default '{}',
+  workloads_ready integer not null default 0,
+  workloads_total integer not null default 0,
+  flows jsonb not null default '{}',
+  counters jsonb not null default '{}',
+  features text[] not null default '{}'
+);
+
+-- A number for each set of security labels, the same in the whole fleet. Rows are never changed, and kept when no
+-- workload has them any more: flows of the past name them.
+create table identities (
+  identity integer primary key check (identity between 256 and 65535),
+  -- Sorted, with sources: k8s:app=web
+  labels text[] not null,
+  created_at timestamptz not null default now(),
+  -- SHA-256 over the labels, each ended by a newline: a set is larger than an index row may be.
+  labels_hash bytea not null unique
+);
+
+-- Their labels are part of the identity of the workloads in them. `default` always exists.
+create table namespaces (
+  name text primary key,
+  labels jsonb not null default '{}',
+  -- Rises with each change; no document.
+  revision bigint not null default 0,
+  created_at timestamptz not null default now()
+);
+
+create table workloads (
+  -- namespace.name
+  id text primary key,
+  namespace text not null references namespaces (name),
+  name text not null,
+  host_id text not null references hosts (id),
+  labels jsonb not null default '{}',
+  identity integer not null references identities (identity),
+  ip4 inet not null unique,
+  ip6 inet not null unique,
+  netns text not null default '',
+  -- [{name, port, protocol}]
+  ports jsonb not null default '[]',
+  -- Of its configuration document.
+  revision bigint not null,
+  created_at timestamptz not null default now(),
+  unique (namespace, name)
+);
+create index workloads_host on workloads (host_id);
+create index workloads_identity on workloads (identity);
+create index workloads_labels on workloads using gin (labels);
+
+-- What its host's agent last said of a workload.
+create table workload_status (
+  workload_id text primary key references workloads (id) on delete cascade,
+  state text not null,
+  message text not null default '',
+  local_id integer not null default 0,
+  policy_enabled text not null default 'none',
+  policy_entries integer not null default 0,
+  seen_at timestamptz not null default now(),
+  -- With which identity the host has it: ready as something else is not ready. Null: the agent did not say.
+  identity integer
+);
+
+-- Addresses given back: not given out again until they have cooled down, so that nobody's stale
+-- rule or cache meets a new owner.
+create table released_addresses (
+  address inet primary key,
+  released_at timestamptz not null default now()
+);

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Addresses that people give, as the one text under which they are stored. */
+import { type WeirError, weirError } from '@weir/errors';
+import { cidrContainsIp, formatIp, ipFamily, parseCidr, parseIp } from '@weir/net';
+import type { Pools } from './pools.ts';
+
+const refused = (field: string, value: string, why: string, fix: string): WeirError =>
+  weirError('INVALID_ARGUMENT', `${field} ${JSON.stringify(value)} ${why}`, { field, value, fix });
+
+/** Throws INVALID_ARGUMENT unless `text` is an address of that family. */
+export const checkAddress = (field: string, text: string, family: 4 | 6): string => {
+  const fix = `give an IPv${family} address such as ${family === 4 ? '10.77.0.5' : 'fd77::5'}, or leave it out`;
+  let bytes: Uint8Array;
+  try {
+    bytes = parseIp(text);
+  } catch {
+    throw refused(field, text, 'is not an IP address', fix);
+  }
+  if (ipFamily(bytes) !== family) throw refused(field, text, `is not an IPv${family} address`, fix);
+  return formatIp(bytes);
+};
+
+/** No host is reached from another one under these. */
+const UNUSABLE = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'fe80::/10', 'ff00::/8'].map((text) =>
+  parseCidr(text),
+);
+
+export const checkUnderlay = (
+  field: 'underlay_ip4' | 'underlay_ip6',
+  text: string | null | undefined,
+  { pool4, pool6 }: Pools,
+): string | null => {
+  if (text === null || text === undefined) return null;
+  const family = field === 'underlay_ip4' ? 4 : 6;
+  const address = checkAddress(field, text, family);
+  const bytes = parseIp(address);
+  const fix = `give the host's unicast IPv${family} address on the network between the hosts, or leave it out`;
+  const unusable = UNUSABLE.find((cidr) => cidrContainsIp(cidr, bytes));
+  if (unusable) throw refused(field, text, `lies in ${unusable.text}, where no other host reaches it`, fix);
+  const pool = [pool4, pool6].find((cidr) => cidrContainsIp(cidr, bytes));
+  if (pool) throw refused(field, text, `lies in ${pool.text}, which belongs to workloads`, fix);
+  return address;
+};
