@@ -10,7 +10,7 @@ import { resolveFilter } from '../domain/conditions.ts';
 import type { Directory } from '../domain/directory.ts';
 import type { FlowFilter } from '../domain/filter.ts';
 import type { StoredFlow } from '../domain/flow-view.ts';
-import type { FlowKey, FlowPages } from '../store/flow-pages.ts';
+import type { FlowKey, FlowPage, FlowPages } from '../store/flow-pages.ts';
 import type { LiveFlows } from './hub.ts';
 import { OVERLAP_US, Position } from './position.ts';
 import type { Lost } from './queue.ts';
@@ -35,6 +35,8 @@ export interface FollowRequest {
 /** `id`: where the reader is when it has this one. */
 export type FollowEvent = { readonly flow: StoredFlow; readonly id: string } | Lost;
 
+type KeyedFlow = FlowPage['flows'][number];
+
 const PAGE = 500;
 const BARRIER_POLL_MS = 25;
 /** When the store is further behind, the stream begins with what it has and says that something is missing. */
@@ -52,14 +54,15 @@ const storeCaughtUp = async ({ bus, consumer }: FollowDeps, signal: AbortSignal)
   return false;
 };
 
-/** Stored flows from `sinceUs` on, oldest first. */
+/** Stored flows from `sinceUs` on, or behind one of them, oldest first. */
 async function* storedSince(
   deps: FollowDeps,
   filter: FlowFilter,
   sinceUs: number,
+  behind: FlowKey | undefined,
   signal: AbortSignal,
-): AsyncGenerator<StoredFlow> {
-  let after: FlowKey | undefined;
+): AsyncGenerator<KeyedFlow> {
+  let after = behind;
   do {
     const page = await deps.pages.page({
       conditions: resolveFilter(filter, deps.directory),
@@ -74,7 +77,7 @@ async function* storedSince(
   } while (after !== undefined && !signal.aborted);
 }
 
-const lastStored = async (deps: FollowDeps, filter: FlowFilter, count: number): Promise<readonly StoredFlow[]> => {
+const lastStored = async (deps: FollowDeps, filter: FlowFilter, count: number): Promise<readonly KeyedFlow[]> => {
   const { flows } = await deps.pages.page({
     conditions: resolveFilter(filter, deps.directory),
     sinceUs: filter.sinceUs,
@@ -122,12 +125,13 @@ async function* replay(
   const stored =
     from === undefined && last !== undefined
       ? await lastStored(deps, filter, last)
-      : storedSince(deps, filter, sinceUs ?? 0, signal);
+      : storedSince(deps, filter, sinceUs ?? 0, from?.stored, signal);
+  const before = from ?? new Position();
   for await (const flow of stored) {
-    if (from?.covers(flow)) continue;
+    if (before.covers(flow)) continue;
     replayed.add(flow);
     position.advance(flow);
-    yield { flow, id: from ? from.at(flow.timeUs) : new Position().at(flow.timeUs) };
+    yield { flow, id: before.at(flow.key).toString() };
   }
 }
 

@@ -3,9 +3,11 @@
  * Where a reader of a stream is: what it gets as the event's id and sends back to go on. Flows of a host come in the
  * order of their numbers, those of different hosts do not: so it holds, for the hosts heard of late, the last number
  * of each, and for all others a time. Exact while at most 32 hosts are active; beyond, some flows come twice.
+ * Stored flows come in the store's order instead: among them the place is the key of the last one.
  */
 import { weirError } from '@weir/errors';
 import type { StoredFlow } from '../domain/flow-view.ts';
+import type { FlowKey } from '../store/flow-pages.ts';
 
 interface HostPosition {
   readonly boot: number;
@@ -17,20 +19,26 @@ interface HostPosition {
 export const OVERLAP_US = 10_000_000;
 const HOSTS_MAX = 32;
 const HOST = /^([a-z0-9-]{1,63}):([0-9a-z]{1,11}):([0-9a-z]{1,11}):([0-9a-z]{1,11})$/;
+const STORED = /^~([0-9a-z]{1,11}):([0-9a-z]{1,6}):([0-9a-z]{1,11}):([0-9a-z]{1,11})$/;
 const RADIX = 36;
 
 export class Position {
   readonly #hosts: Map<string, HostPosition>;
   #timeUs: number;
+  /** Among stored flows: the last one that was given. */
+  readonly stored: FlowKey | undefined;
 
-  constructor(timeUs = 0, hosts: Map<string, HostPosition> = new Map()) {
+  constructor(timeUs = 0, hosts: Map<string, HostPosition> = new Map(), stored?: FlowKey) {
     this.#timeUs = timeUs;
     this.#hosts = hosts;
+    this.stored = stored;
   }
 
   /** Throws INVALID_ARGUMENT. */
   static parse(id: string): Position {
-    const [time = '', ...hosts] = id.split('/');
+    const [time = '', ...parts] = id.split('/');
+    const stored = STORED.exec(parts[0] ?? '');
+    const hosts = stored === null ? parts : parts.slice(1);
     const matches = hosts.map((host) => HOST.exec(host));
     if (!/^[0-9a-z]{1,11}$/.test(time) || matches.includes(null) || hosts.length > HOSTS_MAX) {
       throw weirError('INVALID_ARGUMENT', 'Last-Event-ID is not one that this API gave out', {
@@ -48,6 +56,9 @@ export class Position {
           { boot: number(match?.[2]), seq: number(match?.[3]), timeUs: number(match?.[4]) },
         ]),
       ),
+      stored
+        ? { timeUs: number(stored[1]), hostId: number(stored[2]), boot: number(stored[3]), seq: number(stored[4]) }
+        : undefined,
     );
   }
 
@@ -75,16 +86,18 @@ export class Position {
     return new Position(this.#timeUs, new Map(this.#hosts));
   }
 
-  /** Id of a reader that has everything stored before that time, which comes ordered by time and not by number. */
-  at(timeUs: number): string {
-    return new Position(timeUs + OVERLAP_US, this.#hosts).toString();
+  /** Of a reader that has what is stored up to there, and what it had before. */
+  at(stored: FlowKey): Position {
+    return new Position(this.#timeUs, this.#hosts, stored);
   }
 
   toString(): string {
     const recent = [...this.#hosts].filter(([, { timeUs }]) => timeUs >= this.sinceUs).slice(-HOSTS_MAX);
     const text = (value: number): string => value.toString(RADIX);
+    const { stored } = this;
     return [
       text(this.#timeUs),
+      ...(stored ? [`~${[stored.timeUs, stored.hostId, stored.boot, stored.seq].map(text).join(':')}`] : []),
       ...recent.map(([host, { boot, seq, timeUs }]) => `${host}:${text(boot)}:${text(seq)}:${text(timeUs)}`),
     ].join('/');
   }

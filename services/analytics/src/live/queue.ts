@@ -42,8 +42,10 @@ export class FlowQueue {
       const item = this.#items[this.#head];
       if (item !== undefined) {
         this.#head += 1;
-        if (this.#head > QUEUE_MAX / 2) this.#items.splice(0, this.#head);
-        if (this.#head > this.#items.length) this.#head = 0;
+        if (this.#head > QUEUE_MAX / 2) {
+          this.#items.splice(0, this.#head);
+          this.#head = 0;
+        }
         return item;
       }
       if (this.#lost > 0) {

@@ -50,13 +50,15 @@ export interface SendOptions {
 type Signer = ReturnType<typeof createSigner>;
 
 export const until = async (
-  what: string,
+  what: string | (() => string),
   check: () => Promise<boolean> | boolean,
   timeoutMs = 15_000,
 ): Promise<void> => {
   const deadline = performance.now() + timeoutMs;
   while (!(await check())) {
-    if (performance.now() > deadline) throw new Error(`not in ${timeoutMs} ms: ${what}`);
+    if (performance.now() > deadline) {
+      throw new Error(`not in ${timeoutMs} ms: ${typeof what === 'string' ? what : what()}`);
+    }
     await sleep(20);
   }
 };
