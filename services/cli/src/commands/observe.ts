@@ -14,7 +14,7 @@ export const OBSERVE_FORMATS = ['compact', 'json', 'table'] as const;
 /** Filters that exist for either end, the source and the destination. */
 export const END_FILTERS = ['ip', 'workload', 'namespace', 'label', 'identity', 'port'] as const;
 /** Filters of the flow itself. */
-export const FLOW_FILTERS = ['verdict', 'protocol', 'direction', 'host', 'drop-reason', 'rule-id'] as const;
+export const FLOW_FILTERS = ['verdict', 'protocol', 'direction', 'host', 'drop-reason', 'rule-id', 'is-reply'] as const;
 
 export interface ObserveOptions {
   readonly output: (typeof OBSERVE_FORMATS)[number];
@@ -31,29 +31,24 @@ export const observe = async (context: Context, options: ObserveOptions): Promis
   if (options.follow && options.until)
     throw new CliFailure(EXIT.usage, 'error: --follow has no end; leave out --until');
   const write = writer(context, options);
-  // What is asked for from the past comes first; following alone starts now.
-  if (!options.follow || options.last !== undefined || options.since) {
-    const query = new URLSearchParams(options.filters);
-    if (options.since) query.set('since', options.since);
-    if (options.until) query.set('until', options.until);
-    const bounded = options.since !== undefined && options.last === undefined;
-    const flows = await context.client.list<Flow>(
-      'analytics',
-      '/v1/flows',
-      query,
-      bounded ? Infinity : (options.last ?? DEFAULT_LAST),
-    );
-    write(flows.reverse());
+  const query = new URLSearchParams(options.filters);
+  if (options.since) query.set('since', options.since);
+  if (options.until) query.set('until', options.until);
+  if (!options.follow) {
+    const most = options.last ?? (options.since === undefined ? DEFAULT_LAST : Number.POSITIVE_INFINITY);
+    write((await context.client.list<Flow>('analytics', '/v1/flows', query, most)).reverse());
+    return;
   }
-  if (!options.follow) return;
+  // The stream itself begins with the past that is asked for, so nothing falls between past and live.
+  if (options.last !== undefined) query.set('last', String(options.last));
   for await (const { event, data } of followEvents(
     context.client,
     'analytics',
     '/v1/flows/stream',
-    options.filters,
+    query,
     context.signal,
   )) {
-    if (event === 'flow' || event === 'message') write([JSON.parse(data) as Flow]);
+    if (event === 'flow') write([JSON.parse(data) as Flow]);
     else if (event === 'lost') context.err(`lost: ${data}`);
   }
 };

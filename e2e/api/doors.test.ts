@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The doors to one running fleet: REST with its documents, live flows by SSE and by gRPC, health, reflection,
+ * metrics, the accounting of events, and the `weir` command with its exit codes.
+ */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe, test } from 'node:test';
+import { callApi } from '@weir/infra/api';
+import { createFleet, type Fleet, until, type Workload } from '@weir/infra/fleet';
+import { needKernel } from '@weir/loader/testing';
+import { FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
+import { HostService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
+import { createRpcClient } from '@weir/rpc';
+import { testFleet } from '../lib/fleet-options.ts';
+
+const CLI = new URL('../../services/cli/src/main.ts', import.meta.url).pathname;
+
+const POLICY = `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: server, namespace: default }
+spec:
+  podSelector: { matchLabels: { app: server } }
+  ingress:
+    - from: [ { podSelector: { matchLabels: { app: client } } } ]
+      ports: [ { port: 80 } ]
+`;
+
+describe('doors', { skip: needKernel() }, () => {
+  let fleet: Fleet;
+  let client: Workload;
+  let server: Workload;
+  const dir = mkdtempSync(join(tmpdir(), 'weir-doors-'));
+  const file = join(dir, 'server.yaml');
+
+  before(async () => {
+    fleet = await createFleet(testFleet('do', ['h1', 'h2']));
+    [client, server] = (await Promise.all([
+      fleet.addWorkload({ name: 'client', host: 'h1', labels: { app: 'client' } }),
+      fleet.addWorkload({ name: 'server', host: 'h2', labels: { app: 'server' }, tcp: [80, 81] }),
+    ])) as [Workload, Workload];
+    writeFileSync(file, POLICY);
+  });
+  after(async () => {
+    rmSync(dir, { recursive: true, force: true });
+    await fleet?.destroy();
+  });
+
+  const weir = (...words: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...words], {
+      encoding: 'utf8',
+      env: { ...process.env, ...fleet.control.cliEnv },
+    });
+    return { status, stdout, stderr };
+  };
+  const talk = (port = 80) => client.probe({ protocol: 'tcp', host: server.ip4, port });
+
+  test('diff, apply, get and delete follow one another with their exit codes', async () => {
+    const difference = weir('diff', '-f', file);
+    assert.equal(difference.status, 1, difference.stderr);
+    assert.match(difference.stdout, /^\+.*podSelector/m);
+    const applied = weir('apply', '-f', file, '--wait');
+    assert.equal(applied.status, 0, applied.stderr);
+    assert.match(applied.stdout, /NetworkPolicy\/default\/server created/);
+    assert.match(applied.stdout, /2 hosts: h1, h2/);
+    assert.match(weir('apply', '-f', file).stdout, /unchanged/);
+    assert.equal(weir('diff', '-f', file).status, 0);
+    assert.equal((await talk()).ok, true);
+    assert.equal((await talk(81)).ok, false);
+
+    const policies = weir('get', 'policies', '-o', 'json');
+    assert.deepEqual(
+      JSON.parse(policies.stdout).items.map((p: { key: string }) => p.key),
+      ['NetworkPolicy/default/server'],
+    );
+    assert.match(weir('get', 'workloads').stdout, /default +server +h2 +ready/);
+    assert.match(weir('get', 'hosts', '-o', 'wide').stdout, /h1 +alive/);
+    assert.match(weir('get', 'identities').stdout, /k8s:app=server/);
+    assert.match(weir('get', 'workload', 'default/server', '-o', 'yaml').stdout, /^host: h2$/m);
+    assert.equal(weir('get', 'workload', 'default/nobody').status, 1);
+    const deleted = weir('delete', 'NetworkPolicy/default/server');
+    assert.equal(deleted.status, 0, deleted.stderr);
+    assert.equal(weir('delete', 'NetworkPolicy/default/server').status, 1);
+    await until('the port to be open again', 5_000, async () => (await talk(81)).ok);
+    assert.equal(weir('get', 'nothing').status, 2);
+    assert.equal(
+      spawnSync(process.execPath, [CLI, 'get', 'hosts'], {
+        env: { ...process.env, WEIR_INVENTORY_URL: 'http://127.0.0.1:1' },
+      }).status,
+      3,
+    );
+  });
+
+  test('status says what is well and accounts for every flow', async () => {
+    await talk();
+    await until('everything produced to be stored', 15_000, async () => {
+      const { items } = await callApi<{
+        items: { host: string; produced: number; stored: number; lost_ring: number; lost_spool: number }[];
+      }>(`${fleet.control.urls.analytics}/v1/watermarks`);
+      return (
+        items.length === 2 && items.every((w) => w.produced > 0 && w.produced === w.stored + w.lost_ring + w.lost_spool)
+      );
+    });
+    const status = weir('status');
+    assert.equal(status.status, 0, status.stdout + status.stderr);
+    assert.match(status.stdout, /host h1 .*alive.* 0 lost/);
+  });
+
+  test('observe --follow shows a connection while it happens', async () => {
+    const follower = spawn(
+      process.execPath,
+      [CLI, 'observe', '--follow', '--to-workload', 'default/server', '--to-port', '81', '-o', 'json'],
+      { env: { ...process.env, ...fleet.control.cliEnv }, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    try {
+      const line = once(createInterface({ input: follower.stdout }), 'line') as Promise<[string]>;
+      const talking = setInterval(() => void talk(81), 200);
+      const [text] = await line.finally(() => clearInterval(talking));
+      const flow = JSON.parse(text) as { destination: { workload: string; port: number }; verdict: string };
+      assert.equal(flow.destination.port, 81);
+      assert.equal(flow.verdict, 'FORWARDED');
+    } finally {
+      follower.kill('SIGINT');
+      const [code] = await once(follower, 'exit');
+      assert.equal(code, 0);
+    }
+  });
+
+  test('gRPC lists and streams the same flows', async () => {
+    const flows = createRpcClient(FlowService, fleet.control.grpc.analytics);
+    const stop = new AbortController();
+    const talking = setInterval(() => void talk(), 200);
+    try {
+      for await (const { event } of flows.streamFlows(
+        { filter: { to: { workloads: ['default/server'], ports: [80] }, isReply: false } },
+        { signal: stop.signal, timeoutMs: 15_000 },
+      )) {
+        if (event.case !== 'flow') continue;
+        assert.equal(event.value.destination?.workload, 'server');
+        break;
+      }
+      const page = await flows.listFlows({ filter: { to: { ports: [80] } }, pageSize: 3 });
+      assert.equal(page.flows.length, 3);
+      assert.notEqual(page.nextPageToken, '');
+    } finally {
+      clearInterval(talking);
+      stop.abort();
+      flows.close();
+    }
+    const hosts = createRpcClient(HostService, fleet.control.grpc.inventory);
+    try {
+      const { hosts: list } = await hosts.listHosts({});
+      assert.deepEqual(
+        list.map((h) => h.id),
+        ['h1', 'h2'],
+      );
+    } finally {
+      hosts.close();
+    }
+  });
+
+  test('the service map has the edge, with its counts', async () => {
+    await until('the edge', 10_000, async () => {
+      const map = await callApi<{
+        edges: { source: number; destination: number; port: number; connections: number; packets: number }[];
+      }>(`${fleet.control.urls.analytics}/v1/service-map?since=10m`);
+      return map.edges.some(
+        (e) =>
+          e.source === client.identity &&
+          e.destination === server.identity &&
+          e.port === 80 &&
+          e.connections > 0 &&
+          e.packets > 0,
+      );
+    });
+  });
+
+  test('each service answers health, OpenAPI 3.1, Swagger UI and Prometheus metrics', async () => {
+    for (const url of Object.values(fleet.control.urls)) {
+      assert.equal((await fetch(`${url}/readyz`)).status, 200);
+      const document = (await (await fetch(`${url}/docs/json`)).json()) as { openapi: string; paths: object };
+      assert.match(document.openapi, /^3\.1\./);
+      assert.ok(Object.keys(document.paths).length >= 4);
+      assert.match(await (await fetch(`${url}/docs/`)).text(), /swagger/i);
+      assert.match(await (await fetch(`${url}/metrics`)).text(), /^weir_/m);
+    }
+  });
+});
