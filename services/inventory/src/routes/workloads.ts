@@ -39,7 +39,7 @@ export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
             ...pageQuery,
             host: Type.Optional(Type.String()),
             namespace: Type.Optional(Type.String()),
-            identity: Type.Optional(Type.Integer({ minimum: 0 })),
+            identity: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
             label: Type.Optional(Type.Array(Type.String(), { description: 'key=value; all of them' })),
           },
           { additionalProperties: false },

@@ -37,7 +37,7 @@ export const listWorkloads = (
   let query = withStatus(db).where('w.id', '>', after).orderBy('w.id').limit(limit);
   if (filter.host !== undefined) query = query.where('w.host_id', '=', filter.host);
   if (filter.namespace !== undefined) query = query.where('w.namespace', '=', filter.namespace);
-  if (filter.identity !== undefined) query = query.where('w.identity', '=', filter.identity);
+  if (filter.identity !== undefined) query = query.where(sql<boolean>`w.identity = ${filter.identity}::bigint`);
   if (filter.labels !== undefined)
     query = query.where(sql<boolean>`w.labels @> ${JSON.stringify(filter.labels)}::jsonb`);
   return query.execute() as Promise<WorkloadWithStatus[]>;

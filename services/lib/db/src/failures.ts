@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What Postgres' failures mean to us. Only failures of availability are translated here (to UNAVAILABLE with
- * a retry time): a violated constraint means something else in every table, so stores ask for it by name.
+ * What Postgres' failures mean to us. Failures of availability are translated here (to UNAVAILABLE with a retry time),
+ * and texts that no column can hold; a violated constraint means something else in every table, so stores ask for it
+ * by name.
  */
 import { isWeirError, type WeirError, weirError } from '@weir/errors';
 
@@ -16,10 +17,13 @@ interface PgFailure {
 const UNAVAILABLE_SQLSTATE = /^(08...|57P0[1-5]|53...|58030)$/;
 const UNAVAILABLE_ERRNO = /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/;
 const UNAVAILABLE_TEXT =
-  /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|Query read timeout|connection error and is not queryable|the pool after calling end/;
+  /timeout exceeded when trying to connect|timeout expired|Connection terminated|Client has encountered a connection error|Query read timeout|connection error and is not queryable|the pool after calling end/;
 /** Lock not granted in time, statement cancelled by its time limit. */
 const BUSY_SQLSTATE = /^(55P03|57014)$/;
 const RETRY_SQLSTATE = /^(40001|40P01)$/;
+
+/** A text that Postgres cannot hold: a zero byte, or \\u0000 in JSON. It came from outside. */
+const TEXT_SQLSTATE = /^(22021|22P05)$/;
 
 const RETRY_AFTER_S = 1;
 
@@ -48,7 +52,7 @@ const unavailable = (message: string, cause: unknown): WeirError =>
     cause,
   });
 
-/** Failures of availability become UNAVAILABLE; everything else is returned as it is. */
+/** Failures of availability become UNAVAILABLE, impossible texts INVALID_ARGUMENT; everything else is returned as it is. */
 export const translateFailure = (error: unknown): unknown => {
   if (isWeirError(error)) return error;
   const { code = '', message = '' } = asFailure(error);
@@ -62,5 +66,8 @@ export const translateFailure = (error: unknown): unknown => {
     return unavailable('the database is not reachable', error);
   }
   if (BUSY_SQLSTATE.test(code)) return unavailable('the database did not answer in time', error);
+  if (TEXT_SQLSTATE.test(code)) {
+    return weirError('INVALID_ARGUMENT', 'a text holds a zero byte', { fix: 'leave it out of the text', cause: error });
+  }
   return error;
 };

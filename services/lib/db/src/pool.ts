@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A pg pool that fails fast and in our terms: connecting takes a second at most, statements have a limit on both
+ * A pg pool that fails fast and in our terms: connecting takes a second at most, waiting for a connection that
+ * others use a little longer, statements have a limit on both
  * sides, and every promise it gives rejects with UNAVAILABLE when the database is away. A dying connection never
  * throws outside a promise. int8 is read as bigint.
  */
@@ -15,6 +16,8 @@ export interface PoolOptions {
   readonly max?: number;
   /** An API answers 503 within a second when the database is away. */
   readonly connectTimeoutMs?: number;
+  /** How long a request waits while all connections are in use: bursts get through, an overload does not pile up. */
+  readonly waitTimeoutMs?: number;
   /** Longest statement; 0 for none (migrations). */
   readonly statementTimeoutMs?: number;
   readonly lockTimeoutMs?: number;
@@ -23,6 +26,7 @@ export interface PoolOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 1_000;
+const WAIT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 5_000;
 const LOCK_TIMEOUT_MS = 3_000;
 /** The client's own limit, for a server that no longer answers at all. */
@@ -48,6 +52,17 @@ const translating =
     return result instanceof Promise ? result.catch(rejectTranslated) : result;
   };
 
+/** The pool's own limit covers connecting and waiting for a turn alike; a server that is away shall show sooner. */
+const clientWithTimeout = (connectTimeoutMs: number): typeof pg.Client =>
+  class extends pg.Client {
+    constructor(config?: string | pg.ClientConfig) {
+      super({
+        ...(typeof config === 'string' ? { connectionString: config } : config),
+        connectionTimeoutMillis: connectTimeoutMs,
+      });
+    }
+  };
+
 export const schemaName = (schema: string): string => {
   if (!SCHEMA_NAME.test(schema)) throw new TypeError(`not a schema name: ${JSON.stringify(schema)}`);
   return schema;
@@ -58,7 +73,8 @@ export const createPool = (options: PoolOptions): pg.Pool => {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.max ?? 10,
-    connectionTimeoutMillis: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    Client: clientWithTimeout(options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS),
+    connectionTimeoutMillis: options.waitTimeoutMs ?? WAIT_TIMEOUT_MS,
     statement_timeout: statementTimeoutMs,
     ...(statementTimeoutMs === 0 ? {} : { query_timeout: statementTimeoutMs + READ_GRACE_MS }),
     lock_timeout: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,

@@ -176,3 +176,24 @@ test('an unreachable database is UNAVAILABLE within a second', async () => {
     await db.close();
   }
 });
+
+test('a burst waits for its turn instead of failing', async () => {
+  const database = await testDatabase({ schema: 'demo', migrationsDir });
+  const db = createDb({ url: database.url, schema: 'demo', max: 2 });
+  try {
+    await Promise.all(Array.from({ length: 12 }, () => db.pool.query('select pg_sleep(0.25)')));
+  } finally {
+    await db.close();
+    await database.drop();
+  }
+});
+
+test('a text that no column can hold is the fault of whoever sent it', async () => {
+  const database = await testDatabase({ schema: 'demo', migrationsDir });
+  const db = createDb({ url: database.url, schema: 'demo' });
+  const refused = (error: unknown) => isWeirError(error) && error.code === 'INVALID_ARGUMENT';
+  await assert.rejects(db.pool.query('select $1::text', ['a\0b']), refused);
+  await assert.rejects(db.pool.query('select $1::jsonb', [JSON.stringify({ a: '\0' })]), refused);
+  await db.close();
+  await database.drop();
+});
