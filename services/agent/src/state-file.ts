@@ -10,18 +10,23 @@ import type { LocalIdState } from './plan/numbers.ts';
 
 export interface AgentState {
   readonly version: 1;
+  readonly lastBoot: string;
   readonly localIds: LocalIdState;
   /** Namespace behind each interface when it was made. */
   readonly netnsIds: Readonly<Record<string, string>>;
   /** Kernel counter of events lost, as far as it was reported by boots before. */
   readonly reportedLost: string;
+  /** What makes Unix times of the kernel's in connections' ids, for the uptime of the machine that it was measured in. */
+  readonly connectionOffset: { readonly machineBoot: string; readonly ns: string };
 }
 
 export const EMPTY_STATE: AgentState = {
   version: 1,
+  lastBoot: '0',
   localIds: { next: 1, ids: {} },
   netnsIds: {},
   reportedLost: '0',
+  connectionOffset: { machineBoot: '', ns: '0' },
 };
 
 export class StateFile {

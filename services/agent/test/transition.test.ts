@@ -39,6 +39,7 @@ const live = async ({ state, desired, netnsIds, at, onReach }: Run): Promise<voi
   };
   const host = new HostDatapath({ kernel: memoryKernel(state), reach, netnsIds });
   await host.load();
+  await host.adopt(desired);
   await host.wire(desired);
   Object.assign(netnsIds, host.takeNetnsIds());
   await host.apply(desired, NO_IPCACHE);
@@ -172,6 +173,7 @@ describe('a workload', () => {
     const host = new HostDatapath({ kernel: memoryKernel(state, { maxPolicy: 10 }), netnsIds });
     await host.load();
     const large = desiredOf(desiredWorkload(ID, policyOf(entries, true, false)));
+    await host.adopt(large);
     await host.wire(large);
     const { failed } = await host.apply(large, NO_IPCACHE);
     assert.deepEqual([...failed.keys()], [ID]);
@@ -186,6 +188,7 @@ describe('a workload', () => {
     const host = new HostDatapath({ kernel: memoryKernel(state), netnsIds });
     const desired = desiredOf(desiredWorkload(ID, policy));
     await host.load();
+    await host.adopt(desired);
     await host.wire(desired);
     const before = [...state.links.values()][0]?.ifindex;
     state.netns.set(`/run/netns/${ID}`, 'two');
@@ -202,6 +205,7 @@ describe('a workload', () => {
     const host = new HostDatapath({ kernel: memoryKernel(state) });
     const desired = desiredOf(desiredWorkload(ID, policyOf([], false, false)));
     await host.load();
+    await host.adopt(desired);
     await host.wire(desired, 1000);
     assert.match(host.failure(ID) ?? '', /waiting for network namespace/);
     assert.equal(host.retryInMs(1000), 500);
@@ -218,6 +222,7 @@ describe('a workload', () => {
     const host = new HostDatapath({ kernel: memoryKernel(state), netnsIds });
     const desired = desiredOf(desiredWorkload(ID, policyOf([], true, true)));
     await host.load();
+    await host.adopt(desired);
     await host.wire(desired);
     state.attached.clear();
     const [value] = state.workloads.values();

@@ -118,9 +118,8 @@ export class HostDatapath {
     return this.#failures.get(id)?.message;
   }
 
-  /** Connects and disconnects. True when there is more to do at once. */
-  async wire(desired: Desired, nowMs = performance.now()): Promise<boolean> {
-    await this.#settleFound(desired);
+  /** Connects and disconnects. `more`: there is more to do at once. */
+  async wire(desired: Desired, nowMs = performance.now()): Promise<{ changed: boolean; more: boolean }> {
     const gone = [...this.#wired].filter(([id, wired]) => !sameWiring(desired.workloads.get(id), wired));
     for (const [id, wired] of gone) await this.#unwire(id, wired);
     await this.#forget(gone.map(([, { value }]) => value));
@@ -131,10 +130,11 @@ export class HostDatapath {
         wiring.netns !== '' && !this.#wired.has(id) && (this.#failures.get(id)?.retryAtMs ?? 0) <= nowMs,
     );
     const batch = todo.slice(0, WIRES_PER_PASS);
+    const before = this.#wired.size;
     for (let i = 0; i < batch.length; i += WIRES_AT_ONCE) {
       await Promise.all(batch.slice(i, i + WIRES_AT_ONCE).map((workload) => this.#wireOne(workload, nowMs)));
     }
-    return todo.length > batch.length;
+    return { changed: gone.length > 0 || this.#wired.size > before, more: todo.length > batch.length };
   }
 
   /** When a failed or waiting workload is due again, ms from `nowMs`; undefined: none. */
@@ -147,7 +147,9 @@ export class HostDatapath {
     return soonest;
   }
 
-  async #settleFound(desired: Desired): Promise<void> {
+  /** Takes over what an earlier agent connected; what of it is not desired any more, or not like that, goes. */
+  async adopt(desired: Desired): Promise<void> {
+    if (this.#found.size + this.#lonelyLinks.length + this.#lonelyValues.length === 0) return;
     for (const ifname of this.#lonelyLinks.splice(0)) await this.#wirer.unwire(ifname, undefined);
     const stale = this.#lonelyValues.splice(0);
     const wanted = new Map([...desired.workloads.values()].map((workload) => [workload.wiring.ifname, workload]));
@@ -259,15 +261,20 @@ export class HostDatapath {
         await maps.writeWorkloads([wired.value]);
       }
     }
-    this.#cidrs = new Map(await maps.readCidrs());
-    this.#addresses = new Map(await maps.readAddresses());
-    this.#routes = new Map(await network.routes());
     return problems;
   }
 
-  /** Reads every policy table back; a difference is seen by the next apply. */
-  async inspectPolicies(): Promise<void> {
-    for (const wired of this.#wired.values()) wired.table = await this.#kernel.maps.readPolicy(wired.ifindex);
+  /** Reads everything back that can differ from what we believe; the next apply writes the difference. */
+  async reread(): Promise<void> {
+    const { maps, network } = this.#kernel;
+    const values = new Map((await maps.readWorkloads()).map((value) => [value.ifindex, value]));
+    for (const wired of this.#wired.values()) {
+      wired.table = await maps.readPolicy(wired.ifindex);
+      wired.value = values.get(wired.ifindex) ?? wired.value;
+    }
+    this.#cidrs = new Map(await maps.readCidrs());
+    this.#addresses = new Map(await maps.readAddresses());
+    this.#routes = new Map(await network.routes());
   }
 }
 

@@ -43,6 +43,11 @@ export interface SpoolStats {
   readonly committedSeq: bigint;
 }
 
+interface Waiting {
+  readonly batch: SpoolBatch;
+  readonly settled: () => void;
+}
+
 const SEGMENT_NAME = /^\d{20}\.seg$/;
 /** Waits before acknowledged but uncommitted segments are sent again; the first two lie inside the 120 s in which
  * the bus recognises a repetition, so they cost no storage. */
@@ -52,7 +57,7 @@ export class Spool {
   readonly #options: Required<SpoolOptions>;
   #segments: Segment[] = [];
   #tail: { segment: Segment; file: FileHandle } | undefined;
-  #queue: SpoolBatch[] = [];
+  #queue: Waiting[] = [];
   #queuedBytes = 0;
   #writing: Promise<void> | undefined;
   #bytes = 0;
@@ -112,16 +117,18 @@ export class Spool {
     await rmdir(join(this.#options.dir, String(boot))).catch(() => {});
   }
 
-  /** Never blocks and never throws; what can't be kept is counted. */
-  append(batch: SpoolBatch): void {
+  /** Never blocks and never rejects; what can't be kept is counted. Settles when the batch is on disk or counted. */
+  append(batch: SpoolBatch): Promise<void> {
     if (this.#queuedBytes > this.#options.queueBytes) {
       this.#loseBatch(batch);
-      return;
+      return Promise.resolve();
     }
-    this.#queue.push(batch);
-    this.#queuedBytes += batch.bytes.length;
-    this.#writing ??= this.#drain().finally(() => {
-      this.#writing = undefined;
+    return new Promise((settled) => {
+      this.#queue.push({ batch, settled });
+      this.#queuedBytes += batch.bytes.length;
+      this.#writing ??= this.#drain().finally(() => {
+        this.#writing = undefined;
+      });
     });
   }
 
@@ -132,21 +139,23 @@ export class Spool {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      const batches = this.#queue;
+      const waiting = this.#queue;
       this.#queue = [];
       this.#queuedBytes = 0;
-      for (let from = 0; from < batches.length; ) {
+      for (let from = 0; from < waiting.length; ) {
+        const first = from;
         const group: { batch: SpoolBatch; framed: Buffer }[] = [];
         let groupBytes = 0;
-        while (from < batches.length && (group.length === 0 || groupBytes < this.#options.segmentBytes / 4)) {
-          const batch = batches[from++] as SpoolBatch;
+        while (from < waiting.length && (group.length === 0 || groupBytes < this.#options.segmentBytes / 4)) {
+          const { batch } = waiting[from++] as Waiting;
           const framed = frame(encodeRecord(batch));
           group.push({ batch, framed });
           groupBytes += framed.length;
         }
         await this.#write(group, groupBytes);
+        for (const { settled } of waiting.slice(first, from)) settled();
+        this.#options.onAppended();
       }
-      this.#options.onAppended();
     }
   }
 

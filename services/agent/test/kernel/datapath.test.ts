@@ -80,6 +80,7 @@ describe('the real kernel', { skip: needKernel() }, () => {
     await agent.load();
   };
   const apply = async (): Promise<void> => {
+    await agent.adopt(desired());
     await agent.wire(desired());
     netnsIds = agent.takeNetnsIds() ?? netnsIds;
     const delta = ipcache.delta();

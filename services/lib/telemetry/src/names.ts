@@ -82,6 +82,15 @@ export const METRICS = {
   weir_inventory_heartbeats_total: { kind: 'counter', unit: '1', help: 'Agent heartbeats received' },
   weir_inventory_acks_total: { kind: 'counter', unit: '1', help: 'Agent acknowledgements received' },
 
+  weir_policy_applied_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Documents that were applied or deleted, by what came of it',
+    labels: ['action'],
+  },
+  weir_policy_acks_total: { kind: 'counter', unit: '1', help: 'Agent acknowledgements stored' },
+  weir_policy_documents: { kind: 'gauge', unit: '1', help: 'Policy documents in force' },
+
   weir_analytics_flows_stored_total: { kind: 'counter', unit: '1', help: 'Flows committed in Postgres' },
   weir_analytics_flows_duplicate_total: {
     kind: 'counter',
@@ -122,6 +131,78 @@ export const METRICS = {
     kind: 'counter',
     unit: '1',
     help: 'Flows not sent to a live stream because its reader was too slow; each reader is told',
+  },
+  weir_agent_pass_duration_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'Time of one pass from what is known to what stands in the kernel',
+    labels: ['outcome'],
+    buckets: SECONDS,
+  },
+  weir_agent_realise_duration_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'Time from the arrival of a document to the end of the pass that brought it into the kernel',
+    buckets: SECONDS,
+  },
+  weir_agent_policy_swaps_total: { kind: 'counter', unit: '1', help: 'Policy tables of workloads that were replaced' },
+  weir_agent_workloads: { kind: 'gauge', unit: '1', help: 'Workloads of this host by state', labels: ['state'] },
+  weir_agent_lockdowns: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Workloads that are denied everything because their policy does not fit; should be 0',
+  },
+  weir_agent_document_errors: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Documents that could not be realised; should be 0',
+  },
+  weir_agent_map_pressure_ratio: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Used part of a map, 0 to 1; of policy tables the fullest',
+    labels: ['map'],
+  },
+  weir_agent_repairs_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Things that somebody took away or changed behind the agent and that it put back',
+  },
+  weir_agent_trouble_total: { kind: 'counter', unit: '1', help: 'Failures that the agent logged and outlived' },
+  weir_agent_sweep_duration_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'Time of one walk over the tracked connections',
+    buckets: SECONDS,
+  },
+  weir_agent_connections: { kind: 'gauge', unit: '1', help: 'Connections tracked at the last walk' },
+  weir_agent_flows_total: { kind: 'counter', unit: '1', help: 'Flow events taken from the ring buffer' },
+  weir_agent_flows_published_total: { kind: 'counter', unit: '1', help: 'Flow events acknowledged by the bus' },
+  weir_agent_flows_lost_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Flow events lost: ring (buffer in the kernel full), spool (its bound reached), earlier (the same, of agents before)',
+    labels: ['where'],
+  },
+  weir_agent_spool_bytes: { kind: 'gauge', unit: 'By', help: 'Flow events on disk that are not known to be stored' },
+  weir_agent_control_silence_seconds: {
+    kind: 'gauge',
+    unit: 's',
+    help: 'Time since the last heartbeat of a publisher of configuration',
+    labels: ['publisher'],
+  },
+  weir_agent_bus_connected: { kind: 'gauge', unit: '1', help: '1 while the agent is connected to the bus' },
+  weir_datapath_events_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Counters of the datapath by name: enum weir_counter of the kernel contract',
+    labels: ['counter'],
+  },
+  weir_datapath_dropped_packets_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Packets dropped by the datapath',
+    labels: ['reason', 'direction'],
   },
 } as const satisfies Record<string, MetricSpec>;
 

@@ -6,7 +6,7 @@
  */
 
 import { isWeirError, weirError } from '@weir/errors';
-import { type Netlink, netnsId, openNetlink, setSysctl } from '@weir/loader';
+import { type Netlink, type NetworkLink, netnsId, openNetlink, setSysctl } from '@weir/loader';
 import type { Route, Wiring } from '../../plan/model.ts';
 import { GATEWAY4, GATEWAY6, LINK_NAME, PEER_NAME } from '../../plan/names.ts';
 import type { HostLink, Network } from '../ports.ts';
@@ -96,6 +96,13 @@ export interface KernelNetwork extends Network {
 
 export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
   const host: Netlink = openNetlink(options.hostNetns);
+  /** Host sides that were seen or made here: what happens to their addresses is our own doing. */
+  const own = new Set<number>();
+  const workloadLinks = async (): Promise<NetworkLink[]> => {
+    const found = (await host.links()).filter(({ name }) => LINK_NAME.test(name));
+    for (const { ifindex } of found) own.add(ifindex);
+    return found;
+  };
   const uplinkMtu = async (): Promise<number | undefined> =>
     options.uplink ? (await host.linkByName(options.uplink))?.mtu : undefined;
 
@@ -131,9 +138,7 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
 
   return {
     links: async () =>
-      (await host.links())
-        .filter(({ name }) => LINK_NAME.test(name))
-        .map(({ name, ifindex, up }): HostLink => ({ ifname: name, ifindex, up })),
+      (await workloadLinks()).map(({ name, ifindex, up }): HostLink => ({ ifname: name, ifindex, up })),
 
     netnsId: async (path) => {
       try {
@@ -155,6 +160,7 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
           peerMac: mac,
           ...(mtu ? { mtu } : {}),
         });
+        own.add(link.ifindex);
         return link.ifindex;
       } catch (error) {
         if (!hasErrno(error, 'EEXIST')) throw error;
@@ -203,9 +209,7 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     },
 
     hostAddresses: async () => {
-      const own = new Set(
-        (await host.links()).filter(({ name }) => LINK_NAME.test(name)).map(({ ifindex }) => ifindex),
-      );
+      await workloadLinks();
       return (await host.addresses())
         .filter(({ ifindex, scope }) => !own.has(ifindex) && scope !== 'host')
         .map(({ address }) => address.split('/')[0] as string)
@@ -214,7 +218,9 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
 
     monitor: (onChange) =>
       host.monitor((change) => {
-        if (change.kind === 'route' || (change.kind === 'link' && change.action === 'add')) return;
+        if (change.kind === 'route') return;
+        if (change.kind === 'link' && (change.action === 'add' || !LINK_NAME.test(change.link.name))) return;
+        if (change.kind === 'address' && own.has(change.address.ifindex)) return;
         onChange();
       }),
 

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The real host as the agent's platform: counters, sweep, events and connections beside the executor's doors. */
+import {
+  ct_entry,
+  ct_key,
+  DROP_TEXT,
+  drop_key,
+  drop_value,
+  MAPS,
+  sweep_ctx,
+  weir_counter,
+  weir_ct_flags,
+  weir_direction,
+} from '@weir/bpf';
+import { type BpfMap, type Features, featureProbe, ringBuffer } from '@weir/loader';
+import { formatIp } from '@weir/net';
+import type { Connection, Counters, EventSourceOptions, Platform, SweepResult } from '../../platform.ts';
+import { type DatapathOptions, openDatapath } from './datapath.ts';
+
+const U64_BYTES = 8;
+
+/** Sum over all CPUs of a u64 at `at` of each CPU's value. */
+const sumCpus = (values: Buffer, start: number, stride: number, valueBytes: number, at: number): bigint => {
+  let sum = 0n;
+  for (let cpu = start; cpu < start + stride; cpu += valueBytes) sum += values.readBigUInt64LE(cpu + at);
+  return sum;
+};
+
+const counterName = (name: string): string => name.replace('COUNTER_', '').toLowerCase();
+
+const readCounters = async (counters: BpfMap, drops: BpfMap): Promise<Counters> => {
+  const named: Record<string, bigint> = {};
+  const all = await counters.lookupAll();
+  const byIndex = new Map<number, bigint>();
+  for (let i = 0; i < all.count; i++) {
+    const value = sumCpus(all.values, i * counters.valueStride, counters.valueStride, U64_BYTES, 0);
+    byIndex.set(all.keys.readUInt32LE(i * 4), value);
+  }
+  for (const [name, index] of Object.entries(weir_counter)) {
+    if (name !== 'COUNTER_MAX') named[counterName(name)] = byIndex.get(index) ?? 0n;
+  }
+  const dropped = await drops.lookupAll();
+  for (let i = 0; i < dropped.count; i++) {
+    const { reason, direction } = drop_key.decode(dropped.keys, i * drop_key.size);
+    const way =
+      direction === weir_direction.DIRECTION_INGRESS
+        ? 'ingress'
+        : direction === weir_direction.DIRECTION_EGRESS
+          ? 'egress'
+          : 'unknown';
+    const packets = sumCpus(
+      dropped.values,
+      i * drops.valueStride,
+      drops.valueStride,
+      drop_value.size,
+      drop_value.offsets.packets,
+    );
+    named[`drop.${(DROP_TEXT[reason]?.name ?? String(reason)).toLowerCase()}.${way}`] = packets;
+  }
+  return { named, eventsLost: byIndex.get(weir_counter.COUNTER_EVENTS_LOST) ?? 0n };
+};
+
+const readConnections = async (conntrack: BpfMap, limit: number): Promise<Connection[]> => {
+  const { keys, values, count } = await conntrack.lookupAll();
+  const nowNs = process.hrtime.bigint();
+  const shown = Math.min(count, limit);
+  return Array.from({ length: shown }, (_, i): Connection => {
+    const key = ct_key.decode(keys, i * ct_key.size);
+    const entry = ct_entry.decode(values, i * ct_entry.size);
+    const { orig, reply } = entry;
+    return {
+      local: formatIp(key.local),
+      remote: formatIp(key.remote),
+      localPort: key.local_port,
+      remotePort: key.remote_port,
+      protocol: key.protocol,
+      direction: entry.flags & weir_ct_flags.CT_INGRESS ? 'ingress' : 'egress',
+      flags: entry.flags,
+      ifindex: entry.ifindex,
+      workloadId: entry.workload_id,
+      peerIdentity: entry.peer_identity,
+      ruleId: entry.rule_id,
+      packets: orig.packets + orig.new_packets + reply.packets + reply.new_packets,
+      bytes: orig.bytes + orig.new_bytes + reply.bytes + reply.new_bytes,
+      expiresInS: Number((entry.expires_ns - nowNs) / 1_000_000_000n),
+    };
+  });
+};
+
+const featureNames = (features: Features): string[] =>
+  Object.entries(features)
+    .filter(([, value]) => value === true)
+    .map(([name]) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+
+const emptyContext = (): Buffer =>
+  sweep_ctx.encode({ now_ns: 0n, flags: 0, failed: 0, entries: 0n, reported: 0n, expired: 0n, deferred: 0n });
+
+export const kernelPlatform = async (
+  options: DatapathOptions,
+): Promise<Platform & { readonly replaced: readonly string[] }> => {
+  const features = await featureProbe();
+  const datapath = await openDatapath(options);
+  const { object, network } = datapath;
+  const conntrack = object.map('conntrack');
+  const ctSweep = object.program('ct_sweep');
+  return {
+    kernel: datapath,
+    replaced: datapath.replaced,
+    kernelVersion: features.kernel,
+    features: featureNames(features),
+    capacity: {
+      workloads: object.map('workloads').maxEntries,
+      addresses: object.map('addresses').maxEntries,
+      ipcache: object.map('ipcache').maxEntries,
+      cidrs: object.map('cidrs').maxEntries,
+      policy: MAPS.policies.inner.maxEntries,
+      conntrack: conntrack.maxEntries,
+    },
+    hostAddresses: () => network.hostAddresses(),
+    monitor: (onChange) => network.monitor(onChange),
+    repairPins: () => datapath.repairPins(),
+    sweep: async (): Promise<SweepResult> => {
+      const { ctxOut } = await ctSweep.testRun({ ctx: emptyContext() });
+      const result = sweep_ctx.decode(ctxOut);
+      if (result.failed) throw new Error('the walk over conntrack failed');
+      return {
+        entries: Number(result.entries),
+        reported: Number(result.reported),
+        expired: Number(result.expired),
+        deferred: Number(result.deferred),
+      };
+    },
+    counters: () => readCounters(object.map('counters'), object.map('drops')),
+    connections: (limit) => readConnections(conntrack, limit),
+    startEvents: ({ boot, firstSeq, connectionOffsetNs, onBatch, onTrouble }: EventSourceOptions) => {
+      const ring = ringBuffer({
+        map: object.map('events'),
+        flow: { boot, firstSeq, ...(connectionOffsetNs === undefined ? {} : { connectionOffsetNs }) },
+        onBatch: ({ firstSeq: first, count, bytes }) => onBatch({ firstSeq: first, count, bytes }),
+        onError: (error) => onTrouble('a batch of events could not be handed on', error),
+      });
+      let lastSeq = firstSeq;
+      return {
+        get nextSeq() {
+          try {
+            lastSeq = ring.nextSeq;
+          } catch {
+            // Stopped: it stays what it was.
+          }
+          return lastSeq;
+        },
+        stop: () => ring.stop(),
+      };
+    },
+    close: async () => datapath.close(),
+  };
+};

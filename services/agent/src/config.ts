@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Settings of the agent: WEIR_AGENT_<NAME>, and WEIR_TRUSTED_SIGNERS, which all programs share. */
+import { settings } from '@weir/config';
+import { type Static, Type } from 'typebox';
+import { FAILPOINTS } from './apply/failpoint.ts';
+
+const path = (description: string) => Type.String({ pattern: '^/', description });
+const MIB = 1 << 20;
+
+export const AgentSettings = Type.Object({
+  host: Type.String({
+    pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+    description: 'id of this host as registered in inventory (a DNS label)',
+  }),
+  natsUrl: settings.natsUrl(),
+  natsSeed: Type.Optional(settings.natsSeed()),
+  trustedSigners: settings.trustedSigners(),
+  stateDir: Type.String({
+    pattern: '^/',
+    default: '/var/lib/weir/agent',
+    description: 'folder for the last-known-good configuration and the spool of events',
+  }),
+  bpffsDir: Type.String({
+    pattern: '^/',
+    default: '/sys/fs/bpf/weir',
+    description: 'folder in a bpffs for pinned maps and links',
+  }),
+  cgroup: Type.Optional(path('cgroup v2 folder of this host; nothing uses it yet')),
+  uplink: Type.Optional(Type.String({ minLength: 1, maxLength: 15, description: 'interface to the other hosts' })),
+  socket: Type.Optional(path('unix socket of the local API; none unless set')),
+  metricsPort: Type.Optional(settings.port(0)),
+  maxConntrack: Type.Integer({
+    minimum: 1024,
+    maximum: 16_777_216,
+    default: 524_288,
+    description: 'connections tracked; about 250 bytes of kernel memory each. Changing it begins with none',
+  }),
+  ringBytes: Type.Integer({
+    minimum: 4096,
+    maximum: 268_435_456,
+    default: 8 * MIB,
+    description: 'ring buffer of events, bytes: a power of two, at least a page',
+  }),
+  spoolMaxBytes: Type.Integer({
+    minimum: 4 * MIB,
+    maximum: 1 << 40,
+    default: 256 * MIB,
+    description: 'disk for events that are not stored yet; beyond it the oldest are dropped and counted',
+  }),
+  hostAccess: Type.Union([Type.Literal('always'), Type.Literal('policy')], {
+    default: 'always',
+    description: '"always": the host may reach its own workloads whatever policy says; "policy": it needs a rule',
+  }),
+  resyncS: Type.Integer({
+    minimum: 1,
+    maximum: 86_400,
+    default: 60,
+    description: 'how often everything in the kernel is compared with what should be there, seconds',
+  }),
+  failpoint: Type.Optional(
+    Type.String({
+      pattern: `^(${FAILPOINTS.map((name) => name.replaceAll('.', '\\.')).join('|')})(:[1-9][0-9]*)?$`,
+      description: 'for tests: name[:n], the agent kills itself at the n-th passage',
+    }),
+  ),
+});
+
+export type AgentConfig = Static<typeof AgentSettings>;

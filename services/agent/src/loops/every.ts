@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Runs something again and again, never twice at once; a failure is told and does not end it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Loop {
+  stop(): Promise<void>;
+}
+
+export const every = (
+  intervalMs: number,
+  work: () => Promise<void> | void,
+  onFailure: (error: unknown) => void,
+): Loop => {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const running = (async () => {
+    while (!signal.aborted) {
+      await sleep(intervalMs, undefined, { signal, ref: false }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        await work();
+      } catch (error) {
+        onFailure(error);
+      }
+    }
+  })();
+  return {
+    stop: async () => {
+      stopping.abort();
+      await running;
+    },
+  };
+};

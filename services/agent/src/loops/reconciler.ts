@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Brings the kernel to what the configuration says, whenever somebody says that something changed, and on a timer.
+ * It takes no input but the signal: every pass computes from what is known then. One pass at a time; a burst of
+ * documents is one pass.
+ */
+import type { HostDatapath } from '../apply/host.ts';
+import type { DocumentError } from '../plan/model.ts';
+import type { Planner } from '../plan/planner.ts';
+import { EMPTY_REPORT, type Report, workloadReports } from '../report/report.ts';
+import type { StateFile } from '../state-file.ts';
+
+export interface ReconcilerOptions {
+  readonly planner: Planner;
+  readonly host: HostDatapath;
+  readonly stateFile: StateFile;
+  /** A first whole configuration is there. */
+  readonly isComplete: () => boolean;
+  /** Per publisher, how far the planner was told. */
+  readonly positions: () => Readonly<Record<string, { readonly revision: bigint }>>;
+  /** What the planner was told is on disk. */
+  readonly persisted: () => Promise<void>;
+  readonly hostAddresses: () => Promise<readonly string[]>;
+  readonly readIpcache: () => Promise<Parameters<Planner['ipcache']['compareWith']>[0]>;
+  readonly onReport: (report: Report) => void;
+  readonly onPass?: (pass: PassFacts) => void;
+  readonly onTrouble: (what: string, cause: unknown) => void;
+  readonly debounceMs?: number;
+  readonly resyncMs?: number;
+}
+
+export interface PassFacts {
+  readonly durationMs: number;
+  readonly ok: boolean;
+  readonly swapped: number;
+  readonly committed: number;
+}
+
+/** Documents of one API call come within a few ms of each other. */
+const DEBOUNCE_MS = 5;
+const RESYNC_MS = 60_000;
+const RETRY_MIN_MS = 100;
+const RETRY_MAX_MS = 5_000;
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  #report: Report = EMPTY_REPORT;
+  #timer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #resyncTimer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  /** Compare with what the kernel really holds: at first, after a failure, and on a timer. */
+  #compareDue = true;
+  #collectDue = false;
+  #retryMs = RETRY_MIN_MS;
+  #addresses: readonly string[] = [];
+  /** Documents that came since the last pass that succeeded: what a failure concerns. */
+  readonly #fresh = new Map<string, bigint>();
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#resyncTimer = setInterval(() => this.resync(), options.resyncMs ?? RESYNC_MS);
+    this.#resyncTimer.unref();
+  }
+
+  get report(): Report {
+    return this.#report;
+  }
+
+  /** Told before `trigger`, for error reports. */
+  noteDocument(subject: string, revision: bigint): void {
+    this.#fresh.set(subject, revision);
+  }
+
+  trigger(): void {
+    if (this.#stopped) return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#running) this.#again = true;
+      else this.#occupy(this.#run());
+    }, this.#options.debounceMs ?? DEBOUNCE_MS);
+  }
+
+  #occupy(work: Promise<void>): void {
+    this.#running = work
+      .catch(() => {})
+      .finally(() => {
+        this.#running = undefined;
+        if (!this.#again) return;
+        this.#again = false;
+        this.trigger();
+      });
+  }
+
+  /** A pass that believes nothing and forgets what only lingered. */
+  resync(): void {
+    this.#compareDue = true;
+    this.#collectDue = true;
+    this.trigger();
+  }
+
+  /** Nothing of a pass is under way and none starts meanwhile: for whoever else looks at the host. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#running) await this.#running;
+    const result = work();
+    this.#occupy(result.then(() => {}));
+    return result;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#resyncTimer);
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const startedMs = performance.now();
+    try {
+      const facts = await this.#pass();
+      this.#retryMs = RETRY_MIN_MS;
+      this.#options.onPass?.({ durationMs: performance.now() - startedMs, ok: true, ...facts });
+    } catch (error) {
+      this.#options.onTrouble('a pass failed; it is tried again', error);
+      this.#options.onPass?.({ durationMs: performance.now() - startedMs, ok: false, swapped: 0, committed: 0 });
+      this.#compareDue = true;
+      this.#fail(error as Error);
+      this.#retryIn(this.#retryMs);
+      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+    }
+  }
+
+  async #pass(): Promise<{ swapped: number; committed: number }> {
+    const { planner, host } = this.#options;
+    if (!this.#options.isComplete()) return { swapped: 0, committed: 0 };
+    if (this.#collectDue) {
+      this.#collectDue = false;
+      planner.collect();
+    }
+    this.#addresses = await this.#options.hostAddresses();
+    if (this.#compareDue) await this.#compare();
+
+    // From here to the next await nothing can be told to the planner: these belong together.
+    planner.setFacts({ addresses: this.#addresses, configurationComplete: true });
+    const desired = planner.compute();
+    const delta = planner.ipcache.delta();
+    const positions = this.#options.positions();
+    const fresh = new Map(this.#fresh);
+
+    await this.#options.persisted();
+    await host.adopt(desired);
+    await this.#saveState();
+    let result = await host.apply(desired, delta);
+    planner.ipcache.written(delta);
+    this.#compareDue = false;
+    let { swapped, committed } = result;
+
+    const wiring = await host.wire(desired);
+    if (wiring.changed) {
+      await this.#saveState();
+      result = await host.apply(desired, { puts: [], deletes: [], rejudge: false });
+      swapped += result.swapped;
+      committed += result.committed;
+    }
+    for (const id of planner.localIds.known()) if (!desired.workloads.has(id)) planner.localIds.release(id);
+
+    for (const [subject, revision] of fresh) if (this.#fresh.get(subject) === revision) this.#fresh.delete(subject);
+    const realised: Record<string, bigint> = { ...this.#report.realised };
+    for (const [publisher, { revision }] of Object.entries(positions)) {
+      if (publisher === 'inventory' && wiring.more) continue;
+      realised[publisher] = revision;
+    }
+    const routeErrors = result.routeFailures.map(({ route, error }) => ({
+      subject: '',
+      revision: 0n,
+      code: 'KERNEL',
+      message: `the route to ${route.dst} via ${route.via} could not be set: ${error.message}`,
+    }));
+    this.#publish({
+      realised,
+      errors: [...desired.errors, ...routeErrors],
+      workloads: workloadReports(desired, host, result.failed),
+    });
+    if (wiring.more) this.#again = true;
+    const retryMs = result.failed.size > 0 || routeErrors.length > 0 ? RETRY_MAX_MS : host.retryInMs();
+    if (retryMs !== undefined) this.#retryIn(retryMs);
+    return { swapped, committed };
+  }
+
+  async #compare(): Promise<void> {
+    const { planner, host } = this.#options;
+    await host.reread();
+    const differing = planner.ipcache.compareWith(await this.#options.readIpcache());
+    if (differing > 0) this.#options.onTrouble(`${differing} entries of the ipcache were to be corrected`, undefined);
+  }
+
+  async #saveState(): Promise<void> {
+    const localIds = this.#options.planner.localIds.takeChange();
+    const netnsIds = this.#options.host.takeNetnsIds();
+    if (!localIds && !netnsIds) return;
+    await this.#options.stateFile.save({ ...(localIds ? { localIds } : {}), ...(netnsIds ? { netnsIds } : {}) });
+  }
+
+  /** What was realised stays said; what came since has failed, and says why. */
+  #fail(error: Error): void {
+    const errors: DocumentError[] = [...this.#fresh].map(([subject, revision]) => ({
+      subject,
+      revision,
+      code: 'KERNEL',
+      message: `this host could not write it to the kernel: ${error.message}`,
+    }));
+    this.#publish({ ...this.#report, errors });
+  }
+
+  #publish(report: Report): void {
+    this.#report = report;
+    this.#options.onReport(report);
+  }
+
+  #retryIn(ms: number): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.trigger(), ms);
+  }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the agent stands on: the real host (apply/kernel/platform.ts) or a simulated one (sim/platform.ts). */
+import type { Kernel } from './apply/ports.ts';
+import type { SpoolBatch } from './events/segment.ts';
+
+export interface EventSource {
+  /** Sequence number that the next event gets. */
+  readonly nextSeq: bigint;
+  /** Hands over what waits, then ends. */
+  stop(): Promise<void>;
+}
+
+export interface EventSourceOptions {
+  readonly boot: bigint;
+  readonly firstSeq: bigint;
+  readonly connectionOffsetNs?: bigint;
+  /** Nothing more is read while too many are unsettled. */
+  readonly onBatch: (batch: SpoolBatch) => Promise<void>;
+  readonly onTrouble: (what: string, cause: unknown) => void;
+}
+
+export interface SweepResult {
+  readonly entries: number;
+  readonly reported: number;
+  readonly expired: number;
+  readonly deferred: number;
+}
+
+export interface Counters {
+  /** Counters of the datapath by name, and `drop.<reason>.<direction>`. */
+  readonly named: Readonly<Record<string, bigint>>;
+  /** Flow events that found no room in the ring buffer. */
+  readonly eventsLost: bigint;
+}
+
+export interface Connection {
+  readonly local: string;
+  readonly remote: string;
+  readonly localPort: number;
+  readonly remotePort: number;
+  readonly protocol: number;
+  readonly direction: 'ingress' | 'egress';
+  readonly flags: number;
+  readonly ifindex: number;
+  readonly workloadId: number;
+  readonly peerIdentity: number;
+  readonly ruleId: number;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly expiresInS: number;
+}
+
+export interface Platform {
+  readonly kernel: Kernel;
+  readonly kernelVersion: string;
+  readonly features: readonly string[];
+  /** Capacities of the maps, for their pressure. */
+  readonly capacity: Readonly<Record<'workloads' | 'addresses' | 'ipcache' | 'cidrs' | 'policy' | 'conntrack', number>>;
+  /** The host's own addresses, workloads' interfaces excepted. */
+  hostAddresses(): Promise<readonly string[]>;
+  /** Something about interfaces or addresses changed. */
+  monitor(onChange: () => void): { stop(): Promise<void> };
+  /** Puts back pins that somebody removed; says which. */
+  repairPins(): Promise<readonly string[]>;
+  sweep(): Promise<SweepResult>;
+  counters(): Promise<Counters>;
+  connections(limit: number): Promise<readonly Connection[]>;
+  startEvents(options: EventSourceOptions): EventSource;
+  close(): Promise<void>;
+}

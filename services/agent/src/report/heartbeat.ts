@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/** hb.<host>: that the agent lives, how far it is, and what it counts. Core NATS: the next one follows in 5 s. */
+import { type Bus, subjects } from '@weir/bus';
+import type { SpoolStats } from '../events/spool.ts';
+import type { Counters } from '../platform.ts';
+import type { Report } from './report.ts';
+
+export const HEARTBEAT_MS = 5_000;
+export const VERSION = '0.1.0';
+
+export interface HeartbeatFacts {
+  readonly host: string;
+  readonly boot: bigint;
+  readonly kernel: string;
+  readonly features: readonly string[];
+  readonly report: Report;
+  readonly counters: Counters;
+  readonly spool: SpoolStats;
+  readonly nextSeq: bigint;
+  readonly firstSeq: bigint;
+  /** Of the ring buffer, in this boot or while no agent ran before it. */
+  readonly lostRing: bigint;
+}
+
+export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatFacts): void => {
+  if (nc.isClosed()) return;
+  const { host, boot, report, counters, spool, nextSeq, firstSeq, lostRing } = facts;
+  const bytes = subjects.hb.encode({
+    boot,
+    timeMs: BigInt(Date.now()),
+    version: VERSION,
+    kernel: facts.kernel,
+    realised: { ...report.realised },
+    workloadsReady: report.workloads.filter(({ state }) => state === 'ready').length,
+    workloadsTotal: report.workloads.length,
+    flows: {
+      produced: nextSeq - firstSeq + lostRing,
+      lostRing,
+      lostSpool: spool.lost,
+      published: spool.published,
+      committedSeq: spool.committedSeq,
+      nextSeq,
+    },
+    counters: { ...counters.named },
+    features: [...facts.features],
+  });
+  nc.publish(subjects.hb.build({ host }), bytes);
+};
