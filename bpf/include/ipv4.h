@@ -53,15 +53,17 @@ INLINE bool ipv4_martian(__be32 source, __be32 destination)
  */
 VERIFIED_ONCE int check_ipv4_options(struct __sk_buff *skb, __u32 at, __u32 length)
 {
-	struct {
+	union {
+		__u32 words[(IPV4_HEADER_MAX - IPV4_HEADER_MIN) / 4];
 		__u8 bytes[IPV4_HEADER_MAX - IPV4_HEADER_MIN];
 	} options = {};
 	__u32 next = 0;
 
-	if (length < 1 || length > sizeof(options))
-		return DROP_INVALID_PACKET;
-	if (bpf_skb_load_bytes(skb, at, &options, length))
-		return DROP_INVALID_PACKET;
+	/* word by word: old verifiers do not follow the bounds of a variable length */
+	for (__u32 i = 0; i < sizeof(options.words) / 4 && i * 4 < length; i++) {
+		if (bpf_skb_load_bytes(skb, at + i * 4, &options.words[i], 4))
+			return DROP_INVALID_PACKET;
+	}
 	for (__u32 i = 0; i < sizeof(options) && i < length; i++) {
 		__u8 type = options.bytes[i], size;
 

@@ -98,4 +98,16 @@ struct {
 	__uint(value_size, sizeof(struct pass));
 } scratch SEC(".maps") DOC("what one CPU knows about the packet it is judging; nothing in it outlives the packet");
 
+/*
+ * Functions that look something up by a key inside the pass ask for it again
+ * instead of taking a pointer: verifiers before 6.2 know that a map value may be a
+ * key, but not that memory handed to a function may.
+ */
+INLINE struct pass *this_pass(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
 #endif

@@ -59,11 +59,12 @@ INLINE bool parse_quoted(struct __sk_buff *skb, struct pass *pass)
 }
 
 /*
- * Looks for the connection that pass's ICMP error is about. Returns true, with the
+ * Looks for the connection that this ICMP error is about. Returns true, with the
  * connection's rule in pass->verdict, when the error is related.
  */
-VERIFIED_ONCE int find_related(struct __sk_buff *skb, struct pass *pass, struct workload *workload)
+VERIFIED_ONCE int find_related(struct __sk_buff *skb, struct workload *workload)
 {
+	struct pass *pass = this_pass();
 	struct ct_entry *entry;
 	struct ct_key *key;
 	bool reply;

@@ -77,8 +77,9 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 }
 
 /* A packet that opens a connection, or would. Returns a drop reason or 0. */
-VERIFIED_ONCE int open_connection(struct pass *pass, struct workload *workload, struct ct_entry *old)
+VERIFIED_ONCE int open_connection(struct workload *workload, struct ct_entry *old)
 {
+	struct pass *pass = this_pass();
 	__u32 flags;
 	int reason;
 
@@ -107,8 +108,9 @@ VERIFIED_ONCE int open_connection(struct pass *pass, struct workload *workload, 
  * is). Counts and reports what it lets pass and what it does not. Returns a drop
  * reason or 0.
  */
-VERIFIED_ONCE int track(struct __sk_buff *skb, struct pass *pass, struct workload *workload)
+VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 {
+	struct pass *pass = this_pass();
 	struct ct_entry *entry;
 	int reason;
 
@@ -118,11 +120,11 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct pass *pass, struct workloa
 	pass->related = 0;
 	connection_key(&pass->tuple, pass->towards, &pass->key);
 	if (workload->flags & WORKLOAD_LOCKDOWN) {
-		reason = open_connection(pass, workload, NULL);
+		reason = open_connection(workload, NULL);
 		refuse(pass, workload);
 		return reason;
 	}
-	if (is_icmp_error(&pass->tuple) && find_related(skb, pass, workload)) {
+	if (is_icmp_error(&pass->tuple) && find_related(skb, workload)) {
 		pass->related = 1;
 		message_key(&pass->tuple, pass->towards, true, &pass->key);
 	}
@@ -135,7 +137,7 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct pass *pass, struct workloa
 	if (is_alive(entry, workload, pass->now_ns) && !opens_anew(pass, entry, is_reply(entry, pass->towards)))
 		reason = follow_connection(pass, workload, entry);
 	else
-		reason = open_connection(pass, workload, entry);
+		reason = open_connection(workload, entry);
 	if (reason) {
 		pass->verdict.reason = reason;
 		refuse(pass, workload);

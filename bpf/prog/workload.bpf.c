@@ -14,10 +14,8 @@
 
 INLINE struct pass *begin(__u32 counter)
 {
-	__u32 zero = 0;
-
 	count(counter);
-	return bpf_map_lookup_elem(&scratch, &zero);
+	return this_pass();
 }
 
 /* A packet that a workload has sent, at the workload that receives it, if that is one of this host. */
@@ -34,7 +32,7 @@ INLINE int deliver_locally(struct __sk_buff *skb, struct pass *pass, const struc
 		__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
 		return refuse_for(pass, target, DROP_EP_NOT_READY);
 	}
-	if (track(skb, pass, target))
+	if (track(skb, target))
 		return TC_ACT_SHOT;
 	return hand_over(skb, pass, target);
 }
@@ -67,7 +65,7 @@ int from_workload(struct __sk_buff *skb)
 	address_copy(destination.addr, pass->tuple.daddr);
 	local = bpf_map_lookup_elem(&addresses, &destination);
 	pass->trace_point = local ? TRACE_TO_ENDPOINT : TRACE_TO_STACK;
-	if (track(skb, pass, workload))
+	if (track(skb, workload))
 		return TC_ACT_SHOT;
 	/* the last hop was this one: the stack answers with time exceeded */
 	if (!local || pass->ttl <= 1)
@@ -99,7 +97,7 @@ int to_workload(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	if (pass->fragment == FRAGMENT_FIRST)
 		record_fragment(pass);
-	return track(skb, pass, workload) ? TC_ACT_SHOT : TC_ACT_OK;
+	return track(skb, workload) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
 /* Run by the agent every second or so (BPF_PROG_RUN). */
