@@ -34,7 +34,7 @@ export interface Harness {
   agent(host: string): Promise<Bus>;
   /** A reader of all configuration, as another service is one. */
   reader(): Promise<Bus>;
-  restart(): Promise<void>;
+  restart(settings?: Readonly<Record<string, string>>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -63,7 +63,8 @@ export const startHarness = async (settings: Readonly<Record<string, string>> = 
     WEIR_INVENTORY_SIGNING_SEED: signing.seed,
     ...settings,
   };
-  const start = () => createApp(loadConfig(InventoryConfig, env, 'INVENTORY'));
+  const start = (more: Readonly<Record<string, string>> = {}) =>
+    createApp(loadConfig(InventoryConfig, { ...env, ...more }, 'INVENTORY'));
   let app = await start();
   const connections: Bus[] = [];
   const connect = async (name: string, inboxPrefix: string): Promise<Bus> => {
@@ -89,9 +90,9 @@ export const startHarness = async (settings: Readonly<Record<string, string>> = 
     },
     agent: (host) => connect(host, agentInbox(host)),
     reader: () => connect('policy', '_INBOX_SVC_policy'),
-    restart: async () => {
+    restart: async (more) => {
       await app.close();
-      app = await start();
+      app = await start(more);
     },
     stop: async () => {
       for (const bus of connections) await bus.close();

@@ -14,7 +14,7 @@ export interface PoolOptions {
   readonly schema?: string;
   /** Connections. Default 10: services are async, and Postgres gains nothing from more than a few per core. */
   readonly max?: number;
-  /** An API answers 503 within a second when the database is away. */
+  /** An API answers 503 within a second when the database is away. `?connect_timeout=` (seconds) of the URL does too. */
   readonly connectTimeoutMs?: number;
   /** How long a request waits while all connections are in use: bursts get through, an overload does not pile up. */
   readonly waitTimeoutMs?: number;
@@ -63,6 +63,12 @@ const clientWithTimeout = (connectTimeoutMs: number): typeof pg.Client =>
     }
   };
 
+/** libpq's parameter, for a server that is slow to answer: far away, or on an overloaded machine. */
+const connectTimeoutOf = (url: string): number | undefined => {
+  const seconds = Number(URL.canParse(url) ? new URL(url).searchParams.get('connect_timeout') : 0);
+  return seconds > 0 ? seconds * 1_000 : undefined;
+};
+
 export const schemaName = (schema: string): string => {
   if (!SCHEMA_NAME.test(schema)) throw new TypeError(`not a schema name: ${JSON.stringify(schema)}`);
   return schema;
@@ -73,7 +79,7 @@ export const createPool = (options: PoolOptions): pg.Pool => {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.max ?? 10,
-    Client: clientWithTimeout(options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS),
+    Client: clientWithTimeout(options.connectTimeoutMs ?? connectTimeoutOf(options.url) ?? CONNECT_TIMEOUT_MS),
     connectionTimeoutMillis: options.waitTimeoutMs ?? WAIT_TIMEOUT_MS,
     statement_timeout: statementTimeoutMs,
     ...(statementTimeoutMs === 0 ? {} : { query_timeout: statementTimeoutMs + READ_GRACE_MS }),

@@ -27,6 +27,8 @@ export interface TestDatabaseOptions {
   readonly migrationsDir?: string;
 }
 
+/** Tests of several packages share the machine: a slow connection there is no outage. */
+const CONNECT_TIMEOUT_S = 10;
 const DIR_PREFIX = 'weir-test-pg-';
 
 const processIsAlive = (pid: number): boolean => {
@@ -118,7 +120,7 @@ export const testDatabase = async (options: TestDatabaseOptions): Promise<TestDa
     const name = `test_${options.schema}_${process.pid}_${randomBytes(4).toString('hex')}`;
     await withClient(keeper.url, (client) => client.query(`create database "${name}" template "${template}"`));
     return {
-      url: urlOfDatabase(keeper.url, name),
+      url: `${urlOfDatabase(keeper.url, name)}?connect_timeout=${CONNECT_TIMEOUT_S}`,
       drop: async () => {
         await withClient(keeper.url, (client) => client.query(`drop database if exists "${name}" with (force)`));
         keeper.detach();
