@@ -51,8 +51,7 @@ Napi::Value AttachDevice(const Napi::CallbackInfo &info)
 					// XDP calls a missing interface an invalid argument
 					const int err = errno;
 					char name[IF_NAMESIZE];
-					Throw("attach", if_indextoname(ifindex, name) ? err : ENODEV,
-						"interface index " + std::to_string(ifindex));
+					Throw("attach", if_indextoname(ifindex, name) ? err : ENODEV);
 				}
 				link = AdoptLink(fd, pinPath);
 			});

@@ -84,6 +84,9 @@ Elements LookupAll(const Map &map)
 		out.count += count;
 		if (err == ENOENT)
 			return out;
+		// a cursor that was deleted meanwhile makes some types start over
+		if (out.count > uint64_t{map.info.max_entries} * 2 + chunkElements)
+			Throw("map batch lookup", EAGAIN, "the map changed faster than it could be read");
 		if (err == ENOSPC && chunk < map.info.max_entries) {
 			chunk = std::min(chunk * 2, map.info.max_entries); // one bucket holds more than the chunk
 			continue;

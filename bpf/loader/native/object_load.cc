@@ -31,7 +31,7 @@ ObjectPtr Open(const LoadRequest &request, const LogCapture &log)
 	                             ? bpf_object__open_mem(request.image.data(), request.image.size(), &options)
 	                             : bpf_object__open_file(request.path.c_str(), &options);
 	if (!object)
-		Throw("object open", errno, request.name, log.text());
+		Throw("object open", errno, "", log.text());
 	return ObjectPtr(object, bpf_object__close);
 }
 
@@ -213,7 +213,7 @@ LoadedObject Load(const LoadRequest &request)
 	bpf_object__for_each_map(map, object.get()) plans[NameOf(map)] = PlanPin(map, request);
 
 	if (const int result = bpf_object__load(object.get()); result < 0)
-		Throw("object load", result, request.name, log.text());
+		Throw("object load", result, "", log.text());
 
 	std::shared_ptr<Fd> types;
 	if (bpf_object__btf_fd(object.get()) >= 0)

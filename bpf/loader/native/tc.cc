@@ -45,7 +45,7 @@ void Run(const Filter &filter, const char *op, const std::function<int()> &call)
 	InNetns(filter.netns, [&] {
 		LogCapture log;
 		if (const int result = call(); result < 0)
-			Throw(op, result, "interface index " + std::to_string(filter.hook.ifindex), log.text());
+			Throw(op, result, "", log.text());
 	});
 }
 

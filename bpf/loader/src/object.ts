@@ -74,7 +74,7 @@ export const openObject = async (source: string | Uint8Array, options: OpenOptio
   // libbpf makes map names of it: letters, digits and underscores
   const file = typeof source === 'string' ? basename(source).replace(/(\.bpf)?\.o$/, '') : 'memory';
   const name = file.replaceAll(/\W/g, '_');
-  const loaded = await attemptAsync(`object ${typeof source === 'string' ? source : '(in memory)'}`, () =>
+  const loaded = await attemptAsync(typeof source === 'string' ? source : 'an object in memory', () =>
     native().objectOpen(source, {
       name,
       pinDir: options.pinDir,
