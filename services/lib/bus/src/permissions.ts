@@ -92,7 +92,7 @@ const SERVICE_PUBLISH: Readonly<Record<Service, readonly string[]>> = {
 
 const SERVICE_SUBSCRIBE: Readonly<Record<Service, readonly string[]>> = {
   inventory: [subjects.hb.wildcard, subjects.ack.wildcard],
-  policy: [subjects.ack.wildcard],
+  policy: [subjects.ack.wildcard, subjects.hb.wildcard],
   analytics: [evtWildcard(), subjects.hb.wildcard],
 };
 

@@ -1,0 +1,81 @@
+-- The whole schema of the policy service as migrations/ make it; a test compares the two.
+
+create table bus_publisher (
+  one boolean primary key default true check (one),
+  epoch bigint not null default 1 check (epoch > 0),
+  revision bigint not null default 0 check (revision >= 0)
+);
+insert into bus_publisher default values;
+
+create table bus_outbox (
+  revision bigint primary key,
+  epoch bigint not null,
+  subject text not null,
+  -- serialized weir.bus.v1.ConfigDocument, not signed yet
+  document bytea not null,
+  removed boolean not null,
+  trace jsonb not null default '{}',
+  created_at timestamptz not null default now()
+);
+
+create table bus_document (
+  subject text primary key,
+  epoch bigint not null,
+  revision bigint not null,
+  document bytea not null
+);
+
+-- Documents in force.
+create table policies (
+  -- kind/namespace/name; '-' for the namespace of a cluster-wide policy
+  key text primary key,
+  kind text not null,
+  namespace text not null,
+  name text not null,
+  policy_revision bigint not null check (policy_revision > 0),
+  created_at timestamptz not null default now()
+);
+create index policies_kind on policies (kind, key);
+create index policies_namespace on policies (namespace, key);
+
+-- Every version there ever was, removals too: a rule seen long ago still names its document.
+create table policy_revisions (
+  key text not null,
+  policy_revision bigint not null check (policy_revision > 0),
+  -- of the fleet's configuration (bus_publisher)
+  revision bigint not null unique,
+  -- as written, the order of its fields kept; null for a removal
+  document json,
+  made_at timestamptz not null default now(),
+  primary key (key, policy_revision)
+);
+alter table policies add foreign key (key, policy_revision) references policy_revisions (key, policy_revision);
+
+-- One number for each rule of each version, what verdicts and flows carry. 0 is no rule.
+create sequence rule_ids as integer;
+create table rules (
+  id integer primary key,
+  key text not null,
+  policy_revision bigint not null,
+  path text not null,
+  direction text not null check (direction in ('ingress', 'egress')),
+  action text not null check (action in ('allow', 'deny')),
+  description text,
+  -- in the text as it was applied, from 1
+  line_number integer,
+  column_number integer,
+  unique (key, policy_revision, path),
+  foreign key (key, policy_revision) references policy_revisions (key, policy_revision)
+);
+
+-- What each host last said of what stands in its kernel.
+create table host_acks (
+  host text primary key,
+  boot bigint not null,
+  -- newest revision of this service that is wholly realised
+  realised bigint not null,
+  -- [{subject, revision, code, message}]
+  errors jsonb not null default '[]',
+  -- when the broker stored it
+  acked_at timestamptz not null
+);

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Applying documents: all or none, in one transaction that gives the rules their numbers and queues the documents
+ * for the fleet. A document that means the same as the one in force is left alone, and its rules keep their numbers;
+ * any other makes a new version, whose rules get new ones.
+ */
+import { enqueueConfig, type OutboxDocument } from '@weir/bus';
+import { withTransaction } from '@weir/db';
+import { weirError } from '@weir/errors';
+import { requireMatch } from '@weir/http';
+import { type ListedRule, lint, listRules, type PolicyDocument, type PolicyWarning } from '@weir/policy-engine';
+import { counter } from '@weir/telemetry';
+import type { Transaction } from 'kysely';
+import { admit } from '../domain/admission.ts';
+import { unifiedDiff } from '../domain/diff.ts';
+import { documentText, sameDocument } from '../domain/documents.ts';
+import { findPolicies, lastVersions, lockPolicies, type PolicyRow, saveVersions } from '../store/policies.ts';
+import { takeRuleIds } from '../store/rules.ts';
+import type { Tables } from '../store/tables.ts';
+import type { Operations } from './context.ts';
+
+export type ApplyAction = 'created' | 'configured' | 'unchanged';
+
+export interface ApplyResult {
+  readonly key: string;
+  readonly action: ApplyAction;
+  /** Of the document in force; 0 when a dry run would create it. */
+  readonly revision: bigint;
+  readonly warnings: readonly PolicyWarning[];
+}
+
+export interface ApplyAnswer {
+  readonly results: readonly ApplyResult[];
+  readonly revision: bigint;
+}
+
+export interface ApplyOptions {
+  readonly dryRun?: boolean;
+  readonly ifMatch?: string;
+}
+
+interface Change {
+  readonly document: PolicyDocument;
+  readonly before: PolicyRow | undefined;
+  readonly action: ApplyAction;
+}
+
+const classify = async (
+  db: Transaction<Tables> | Operations['db']['kysely'],
+  documents: readonly PolicyDocument[],
+): Promise<Change[]> => {
+  const rows = await findPolicies(
+    db,
+    documents.map(({ key }) => key),
+  );
+  const known = new Map(rows.map((row) => [row.key, row]));
+  return documents.map((document) => {
+    const before = known.get(document.key);
+    const same = before !== undefined && sameDocument(before.document, document.json);
+    return { document, before, action: before === undefined ? 'created' : same ? 'unchanged' : 'configured' };
+  });
+};
+
+const checkMatch = (ifMatch: string | undefined, changes: readonly Change[]): void => {
+  if (ifMatch === undefined) return;
+  const [only] = changes;
+  if (only === undefined || changes.length > 1) {
+    throw weirError('INVALID_ARGUMENT', 'If-Match names one revision, but there are several documents', {
+      field: 'If-Match',
+      value: ifMatch.slice(0, 100),
+      fix: 'apply one document with it',
+    });
+  }
+  requireMatch(ifMatch, only.before?.revision ?? 0n);
+};
+
+interface Numbered {
+  readonly change: Change;
+  readonly rules: readonly (ListedRule & { readonly id: number })[];
+}
+
+const numberRules = async (trx: Transaction<Tables>, changes: readonly Change[]): Promise<Numbered[]> => {
+  const listed = changes.map((change) => ({ change, rules: listRules(change.document) }));
+  const ids = await takeRuleIds(
+    trx,
+    listed.reduce((sum, { rules }) => sum + rules.length, 0),
+  );
+  let next = 0;
+  return listed.map(({ change, rules }) => ({
+    change,
+    rules: rules.map((rule) => {
+      const id = ids[next] as number;
+      next += 1;
+      return { ...rule, id };
+    }),
+  }));
+};
+
+const outboxDocument = ({ change, rules }: Numbered, policyRevision: bigint): OutboxDocument => ({
+  kind: 'policy',
+  key: change.document.key,
+  body: {
+    case: 'policy',
+    value: {
+      key: change.document.key,
+      policyRevision,
+      document: JSON.stringify(change.document.json),
+      rules: rules.map(({ path, id }) => ({ path, id })),
+    },
+  },
+});
+
+/** Returns the new revision of each changed document. */
+const write = async (trx: Transaction<Tables>, changes: readonly Change[]): Promise<Map<string, bigint>> => {
+  const changed = changes.filter(({ action }) => action !== 'unchanged');
+  if (changed.length === 0) return new Map();
+  const last = await lastVersions(
+    trx,
+    changed.map(({ document }) => document.key),
+  );
+  const numbered = await numberRules(trx, changed);
+  const versionOf = (key: string): bigint => (last.get(key) ?? 0n) + 1n;
+  const { revisions } = await enqueueConfig(
+    trx,
+    numbered.map((one) => outboxDocument(one, versionOf(one.change.document.key))),
+  );
+  await saveVersions(
+    trx,
+    numbered.map(({ change: { document }, rules }, index) => ({
+      key: document.key,
+      kind: document.kind,
+      namespace: document.namespace ?? '-',
+      name: document.name,
+      policyRevision: versionOf(document.key),
+      revision: revisions[index] as bigint,
+      document: document.json,
+      rules: rules.map(({ id, path, direction, action, description, line, column }) => ({
+        id,
+        path,
+        direction,
+        action,
+        description: description ?? null,
+        line_number: line ?? null,
+        column_number: column ?? null,
+      })),
+    })),
+  );
+  return new Map(numbered.map(({ change }, index) => [change.document.key, revisions[index] as bigint]));
+};
+
+const answer = (
+  { fleet }: Operations,
+  changes: readonly Change[],
+  written: ReadonlyMap<string, bigint>,
+  identities = fleet.identities(),
+): ApplyAnswer => {
+  const results = changes.map(({ document, before, action }) => ({
+    key: document.key,
+    action,
+    revision: written.get(document.key) ?? before?.revision ?? 0n,
+    warnings: lint(document, { identities }),
+  }));
+  const revisions = results.map(({ revision }) => revision).sort((a, b) => Number(a - b));
+  return { results, revision: revisions.at(-1) ?? 0n };
+};
+
+export const applyPolicies = async (
+  operations: Operations,
+  text: string,
+  { dryRun = false, ifMatch }: ApplyOptions = {},
+): Promise<ApplyAnswer> => {
+  const documents = admit(text);
+  if (dryRun) {
+    const changes = await classify(operations.db.kysely, documents);
+    checkMatch(ifMatch, changes);
+    return answer(operations, changes, new Map());
+  }
+  const { changes, written } = await withTransaction(operations.db, async (trx) => {
+    await lockPolicies(trx);
+    const found = await classify(trx, documents);
+    checkMatch(ifMatch, found);
+    return { changes: found, written: await write(trx, found) };
+  });
+  for (const { action } of changes) counter('weir_policy_applied_total').add(1, { action });
+  return answer(operations, changes, written);
+};
+
+export interface DiffResult {
+  readonly key: string;
+  readonly action: ApplyAction;
+  readonly diff: string;
+}
+
+export const diffPolicies = async ({ db }: Operations, text: string): Promise<readonly DiffResult[]> => {
+  const changes = await classify(db.kysely, admit(text));
+  return changes.map(({ document, before, action }) => ({
+    key: document.key,
+    action,
+    diff:
+      action === 'unchanged'
+        ? ''
+        : unifiedDiff(
+            before === undefined ? '' : documentText(before.document),
+            documentText(document.json),
+            before === undefined ? '/dev/null' : `${document.key} (in force)`,
+            `${document.key} (given)`,
+          ),
+  }));
+};

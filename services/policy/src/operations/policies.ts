@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Reading and removing documents. */
+import { enqueueConfig } from '@weir/bus';
+import { withTransaction } from '@weir/db';
+import { requireMatch } from '@weir/http';
+import { counter } from '@weir/telemetry';
+import {
+  findPolicies,
+  findVersion,
+  lastVersions,
+  listPolicies,
+  lockPolicies,
+  type PolicyFilter,
+  type PolicyRow,
+  type RuleRow,
+  saveVersions,
+} from '../store/policies.ts';
+import { rulesOf } from '../store/rules.ts';
+import { type Operations, policyNotFound } from './context.ts';
+
+export interface PolicyWithRules extends PolicyRow {
+  readonly rules: readonly RuleRow[];
+}
+
+const withRules = async ({ db }: Operations, rows: readonly PolicyRow[]): Promise<PolicyWithRules[]> => {
+  const rules = await rulesOf(db.kysely, rows);
+  return rows.map((row) => ({ ...row, rules: rules.get(row.key) ?? [] }));
+};
+
+/** The document in force, or a former version of it. */
+export const getPolicy = async (
+  operations: Operations,
+  key: string,
+  policyRevision?: bigint,
+): Promise<PolicyWithRules> => {
+  const { kysely } = operations.db;
+  const row =
+    policyRevision === undefined
+      ? (await findPolicies(kysely, [key]))[0]
+      : await findVersion(kysely, key, policyRevision);
+  if (row === undefined) throw policyNotFound(policyRevision === undefined ? key : `${key} version ${policyRevision}`);
+  const [policy] = await withRules(operations, [row]);
+  return policy as PolicyWithRules;
+};
+
+export const pageOfPolicies = async (
+  operations: Operations,
+  filter: PolicyFilter,
+  after: string,
+  limit: number,
+): Promise<PolicyWithRules[]> => withRules(operations, await listPolicies(operations.db.kysely, filter, after, limit));
+
+/** Returns the revision of the removal. The numbers of its rules stay taken. */
+export const deletePolicy = async ({ db }: Operations, key: string, ifMatch: string | undefined): Promise<bigint> => {
+  const removed = await withTransaction(db, async (trx) => {
+    await lockPolicies(trx);
+    const [row] = await findPolicies(trx, [key]);
+    if (row === undefined) throw policyNotFound(key);
+    requireMatch(ifMatch, row.revision);
+    const last = (await lastVersions(trx, [key])).get(key) ?? row.policy_revision;
+    const { revision } = await enqueueConfig(trx, [{ kind: 'policy', key }]);
+    await saveVersions(trx, [{ ...row, policyRevision: last + 1n, revision, document: null, rules: [] }]);
+    return revision;
+  });
+  counter('weir_policy_applied_total').add(1, { action: 'deleted' });
+  return removed;
+};

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+/** /v1/policies: documents in, documents out. */
+import { decodeCursor, etag, type HttpApp, page, pageOf, pageQuery, ref, textBodies } from '@weir/http';
+import { Type } from 'typebox';
+import { applyPolicies, diffPolicies } from '../operations/apply.ts';
+import type { Operations } from '../operations/context.ts';
+import { deletePolicy, getPolicy, pageOfPolicies } from '../operations/policies.ts';
+import { ApplyAnswerSchema, applyView, DeletedSchema, DiffAnswerSchema, PolicySchema, policyView } from './views.ts';
+
+const Key = Type.Object(
+  {
+    kind: Type.String({ minLength: 1, maxLength: 63 }),
+    namespace: Type.String({ minLength: 1, maxLength: 63, description: '- for a cluster-wide policy' }),
+    name: Type.String({ minLength: 1, maxLength: 253 }),
+  },
+  { additionalProperties: false },
+);
+type Key = { readonly kind: string; readonly namespace: string; readonly name: string };
+const keyOf = ({ kind, namespace, name }: Key): string => `${kind}/${namespace}/${name}`;
+
+const IfMatch = Type.Object({
+  'if-match': Type.Optional(Type.String({ description: 'ETag of what was read; 412 when it has changed since' })),
+});
+
+const LIMIT = 100;
+const BODY = {
+  description:
+    'Policy documents, one or several, as YAML or JSON: NetworkPolicy (networking.k8s.io/v1), CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy (cilium.io/v2)',
+  content: {
+    'application/yaml': { schema: Type.String({ minLength: 1 }) },
+    'application/json': { schema: Type.Unknown() },
+  },
+};
+
+/** Bodies are text here, JSON too: only the engine's reader knows lines and columns. */
+const documentRoutes = (app: HttpApp, operations: Operations): void => {
+  const tags = ['policies'];
+  textBodies(app);
+
+  app.post(
+    '/v1/policies',
+    {
+      schema: {
+        tags,
+        summary: 'Apply documents, all or none',
+        querystring: Type.Object(
+          { dry_run: Type.Optional(Type.Boolean({ default: false, description: 'Check and answer, change nothing' })) },
+          { additionalProperties: false },
+        ),
+        headers: IfMatch,
+        body: BODY,
+        response: { 200: ref(ApplyAnswerSchema) },
+      },
+    },
+    async ({ body, query, headers }) =>
+      applyView(await applyPolicies(operations, textOf(body), { dryRun: query.dry_run, ifMatch: headers['if-match'] })),
+  );
+
+  app.post(
+    '/v1/policies/diff',
+    {
+      schema: {
+        tags,
+        summary: 'What applying the documents would change',
+        body: BODY,
+        response: { 200: ref(DiffAnswerSchema) },
+      },
+    },
+    async ({ body }) => ({ results: [...(await diffPolicies(operations, textOf(body)))] }),
+  );
+};
+
+const textOf = (body: unknown): string => (typeof body === 'string' ? body : '');
+
+export const policyRoutes = (app: HttpApp, operations: Operations): void => {
+  const tags = ['policies'];
+  app.register(async (scope) => documentRoutes(scope as HttpApp, operations));
+
+  app.get(
+    '/v1/policies',
+    {
+      schema: {
+        tags,
+        summary: 'List the documents in force',
+        querystring: Type.Object(
+          {
+            ...pageQuery,
+            kind: Type.Optional(Type.String({ maxLength: 63 })),
+            namespace: Type.Optional(Type.String({ maxLength: 63, description: '- for cluster-wide ones' })),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 200: pageOf(ref(PolicySchema)) },
+      },
+    },
+    async ({ query }) => {
+      const limit = query.limit ?? LIMIT;
+      const after = decodeCursor(Type.String(), query.cursor) ?? '';
+      return page(await pageOfPolicies(operations, query, after, limit + 1), limit, policyView, ({ key }) => key);
+    },
+  );
+
+  app.get(
+    '/v1/policies/:kind/:namespace/:name',
+    {
+      schema: {
+        tags,
+        summary: 'Show a document',
+        params: Key,
+        querystring: Type.Object(
+          { policy_revision: Type.Optional(Type.Integer({ minimum: 1, description: 'A former version' })) },
+          { additionalProperties: false },
+        ),
+        response: { 200: ref(PolicySchema) },
+      },
+    },
+    async ({ params, query }, reply) => {
+      const wanted = query.policy_revision;
+      const policy = await getPolicy(operations, keyOf(params), wanted === undefined ? undefined : BigInt(wanted));
+      return reply.header('etag', etag(policy.revision)).send(policyView(policy));
+    },
+  );
+
+  app.delete(
+    '/v1/policies/:kind/:namespace/:name',
+    {
+      schema: {
+        tags,
+        summary: 'Remove a document; answers with the revision of the removal',
+        params: Key,
+        headers: IfMatch,
+        response: { 200: ref(DeletedSchema) },
+      },
+    },
+    async ({ params, headers }) => {
+      const key = keyOf(params);
+      return { key, revision: Number(await deletePolicy(operations, key, headers['if-match'])) };
+    },
+  );
+};

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the REST API shows: schemas with names, and rows made into them. */
+import { named, nullable, ref } from '@weir/http';
+import { type Static, Type } from 'typebox';
+import type { HostRevision } from '../domain/realisation.ts';
+import type { ApplyAnswer } from '../operations/apply.ts';
+import type { PolicyWithRules } from '../operations/policies.ts';
+import type { RuleWithVersion } from '../store/rules.ts';
+
+const Revision = Type.Integer({ minimum: 0, description: 'Of the fleet configuration of this service' });
+const Direction = Type.Enum(['ingress', 'egress']);
+const RuleAction = Type.Enum(['allow', 'deny']);
+
+export const PolicySchema = named(
+  'Policy',
+  Type.Object({
+    key: Type.String({ description: 'kind/namespace/name; - for the namespace of a cluster-wide policy' }),
+    kind: Type.String(),
+    namespace: Type.String(),
+    name: Type.String(),
+    document: Type.Unknown({ description: 'As it was written, as JSON' }),
+    revision: Revision,
+    policy_revision: Type.Integer({ minimum: 1, description: 'Counts the versions of this document' }),
+    rules: Type.Array(
+      Type.Object({
+        path: Type.String({ examples: ['spec.ingress[0]'] }),
+        id: Type.Integer({ minimum: 1 }),
+        direction: Direction,
+        action: RuleAction,
+      }),
+    ),
+    created_at: Type.String({ format: 'date-time' }),
+    updated_at: Type.String({ format: 'date-time' }),
+  }),
+);
+
+export const policyView = (policy: PolicyWithRules): Static<typeof PolicySchema> => ({
+  key: policy.key,
+  kind: policy.kind,
+  namespace: policy.namespace,
+  name: policy.name,
+  document: policy.document,
+  revision: Number(policy.revision),
+  policy_revision: Number(policy.policy_revision),
+  rules: policy.rules.map(({ path, id, direction, action }) => ({ path, id, direction, action })),
+  created_at: policy.created_at.toISOString(),
+  updated_at: policy.updated_at.toISOString(),
+});
+
+export const WarningSchema = named(
+  'Warning',
+  Type.Object(
+    {
+      code: Type.String({ examples: ['selects-nothing'] }),
+      message: Type.String(),
+      path: Type.String(),
+      fix: Type.Optional(Type.String()),
+      line: Type.Optional(Type.Integer({ minimum: 1 })),
+      column: Type.Optional(Type.Integer({ minimum: 1 })),
+    },
+    { description: 'Legal, but perhaps not what was meant' },
+  ),
+);
+
+const ApplyAction = Type.Enum(['created', 'configured', 'unchanged']);
+
+export const ApplyAnswerSchema = named(
+  'ApplyAnswer',
+  Type.Object({
+    results: Type.Array(
+      Type.Object({
+        key: Type.String(),
+        action: ApplyAction,
+        revision: Revision,
+        warnings: Type.Array(ref(WarningSchema)),
+      }),
+    ),
+    revision: Type.Integer({ minimum: 0, description: 'A host that has realised it has realised all documents here' }),
+  }),
+);
+
+export const applyView = ({ results, revision }: ApplyAnswer): Static<typeof ApplyAnswerSchema> => ({
+  results: results.map((result) => ({
+    ...result,
+    revision: Number(result.revision),
+    warnings: result.warnings.map(({ code, message, path, fix, line, column }) => ({
+      code,
+      message,
+      path,
+      ...(fix === undefined ? {} : { fix }),
+      ...(line === undefined ? {} : { line }),
+      ...(column === undefined ? {} : { column }),
+    })),
+  })),
+  revision: Number(revision),
+});
+
+export const DiffAnswerSchema = named(
+  'DiffAnswer',
+  Type.Object({
+    results: Type.Array(
+      Type.Object({
+        key: Type.String(),
+        action: ApplyAction,
+        diff: Type.String({ description: 'Unified diff of the documents as YAML; empty when unchanged' }),
+      }),
+    ),
+  }),
+);
+
+export const DeletedSchema = named('Deleted', Type.Object({ key: Type.String(), revision: Revision }));
+
+export const RuleSchema = named(
+  'Rule',
+  Type.Object({
+    id: Type.Integer({ minimum: 1 }),
+    policy_key: Type.String(),
+    revision: Revision,
+    policy_revision: Type.Integer({ minimum: 1 }),
+    path: Type.String(),
+    action: RuleAction,
+    direction: Direction,
+    description: nullable(Type.String()),
+    line: nullable(Type.Integer({ minimum: 1, description: 'In the text as it was applied' })),
+    column: nullable(Type.Integer({ minimum: 1 })),
+    current: Type.Boolean({ description: 'The version of the document that it belongs to is in force' }),
+  }),
+);
+
+export const ruleView = (rule: RuleWithVersion): Static<typeof RuleSchema> => ({
+  id: rule.id,
+  policy_key: rule.key,
+  revision: Number(rule.revision),
+  policy_revision: Number(rule.policy_revision),
+  path: rule.path,
+  action: rule.action,
+  direction: rule.direction,
+  description: rule.description,
+  line: rule.line_number,
+  column: rule.column_number,
+  current: rule.current,
+});
+
+export const RevisionSchema = named(
+  'Revision',
+  Type.Object({
+    revision: Revision,
+    hosts: Type.Array(
+      Type.Object({
+        host: Type.String(),
+        realised: Type.Integer({ minimum: 0, description: 'Newest revision that stands in its kernel' }),
+        state: Type.Enum(['realised', 'pending', 'failed', 'away'], {
+          description: 'away: nothing is heard of its agent; it takes the newest revision when it returns',
+        }),
+        error: nullable(Type.String()),
+      }),
+    ),
+  }),
+);
+
+export const revisionView = (revision: number, hosts: readonly HostRevision[]): Static<typeof RevisionSchema> => ({
+  revision,
+  hosts: hosts.map((host) => ({ ...host, realised: Number(host.realised) })),
+});
+
+export const SCHEMAS = [
+  PolicySchema,
+  WarningSchema,
+  ApplyAnswerSchema,
+  DiffAnswerSchema,
+  DeletedSchema,
+  RuleSchema,
+  RevisionSchema,
+];

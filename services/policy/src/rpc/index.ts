@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The gRPC door: the same operations as REST. */
+import { weirError } from '@weir/errors';
+import { RevisionService, RuleService } from '@weir/proto/weir/policy/v1/policy_pb.js';
+import { implement, type Registered } from '@weir/rpc';
+import type { Operations } from '../operations/context.ts';
+import { WAIT_MAX_S, waitForRevision } from '../operations/revisions.ts';
+import { getRule, getRules, RULE_IDS_MAX } from '../operations/rules.ts';
+import { hostMessage, ruleMessage } from './messages.ts';
+import { policyService } from './policies.ts';
+
+const INT4_MAX = 2 ** 31 - 1;
+
+const ruleService = (operations: Operations): Registered =>
+  implement(RuleService, {
+    getRule: async ({ id }) => ({ rule: ruleMessage(await getRule(operations, Math.min(id, INT4_MAX))) }),
+    batchGetRules: async ({ ids }) => {
+      if (ids.length > RULE_IDS_MAX) {
+        throw weirError('INVALID_ARGUMENT', `ids names more than ${RULE_IDS_MAX} rules`, {
+          field: 'ids',
+          value: ids.length,
+          fix: 'ask in several calls',
+        });
+      }
+      const known = ids.filter((id) => id > 0 && id <= INT4_MAX);
+      return { rules: (await getRules(operations, known)).map(ruleMessage) };
+    },
+  });
+
+const revisionService = (operations: Operations): Registered =>
+  implement(RevisionService, {
+    getRevision: async ({ revision, waitS }, { signal }) => {
+      if (waitS > WAIT_MAX_S) {
+        throw weirError('INVALID_ARGUMENT', `wait_s must be ${WAIT_MAX_S} at most`, {
+          field: 'wait_s',
+          value: waitS,
+          fix: 'ask again after the answer',
+        });
+      }
+      const hosts = await waitForRevision(operations, revision, waitS, signal);
+      return { revision, hosts: hosts.map(hostMessage) };
+    },
+  });
+
+export const policyRpc = (operations: Operations): Registered[] => [
+  policyService(operations),
+  ruleService(operations),
+  revisionService(operations),
+];

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What REST shows as messages of weir.policy.v1: null and absent become the empty value. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { PolicyWarning } from '@weir/policy-engine';
+import {
+  Action,
+  Direction,
+  type HostRevisionSchema,
+  HostRevisionState,
+  type PolicySchema,
+  RuleAction,
+  type RuleSchema,
+  type WarningSchema,
+} from '@weir/proto/weir/policy/v1/policy_pb.js';
+import type { HostRevision } from '../domain/realisation.ts';
+import type { PolicyWithRules } from '../operations/policies.ts';
+import type { RuleWithVersion } from '../store/rules.ts';
+
+export const ACTIONS = {
+  created: Action.CREATED,
+  configured: Action.CONFIGURED,
+  unchanged: Action.UNCHANGED,
+} as const;
+
+const DIRECTIONS = { ingress: Direction.INGRESS, egress: Direction.EGRESS } as const;
+const RULE_ACTIONS = { allow: RuleAction.ALLOW, deny: RuleAction.DENY } as const;
+const STATES = {
+  realised: HostRevisionState.REALISED,
+  pending: HostRevisionState.PENDING,
+  failed: HostRevisionState.FAILED,
+  away: HostRevisionState.AWAY,
+} as const;
+
+export const policyMessage = (policy: PolicyWithRules): MessageInitShape<typeof PolicySchema> => ({
+  key: policy.key,
+  kind: policy.kind,
+  namespace: policy.namespace,
+  name: policy.name,
+  document: JSON.stringify(policy.document),
+  revision: policy.revision,
+  policyRevision: policy.policy_revision,
+  rules: policy.rules.map(({ path, id, direction, action }) => ({
+    path,
+    id,
+    direction: DIRECTIONS[direction],
+    action: RULE_ACTIONS[action],
+  })),
+  createdAt: timestampFromDate(policy.created_at),
+  updatedAt: timestampFromDate(policy.updated_at),
+});
+
+export const warningMessage = (warning: PolicyWarning): MessageInitShape<typeof WarningSchema> => ({
+  code: warning.code,
+  message: warning.message,
+  path: warning.path,
+  fix: warning.fix ?? '',
+  line: warning.line ?? 0,
+  column: warning.column ?? 0,
+});
+
+export const ruleMessage = (rule: RuleWithVersion): MessageInitShape<typeof RuleSchema> => ({
+  id: rule.id,
+  policyKey: rule.key,
+  revision: rule.revision,
+  policyRevision: rule.policy_revision,
+  path: rule.path,
+  direction: DIRECTIONS[rule.direction],
+  action: RULE_ACTIONS[rule.action],
+  description: rule.description ?? '',
+  line: rule.line_number ?? 0,
+  column: rule.column_number ?? 0,
+  current: rule.current,
+});
+
+export const hostMessage = ({
+  host,
+  realised,
+  state,
+  error,
+}: HostRevision): MessageInitShape<typeof HostRevisionSchema> => ({
+  host,
+  realised,
+  state: STATES[state],
+  error: error ?? '',
+});

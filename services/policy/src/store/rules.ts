@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Rules of all versions, by number and by document. */
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { RuleRow } from './policies.ts';
+import type { Tables } from './tables.ts';
+
+export interface RuleWithVersion extends RuleRow {
+  readonly revision: bigint;
+  readonly current: boolean;
+}
+
+export const takeRuleIds = async (trx: Transaction<Tables>, count: number): Promise<number[]> => {
+  const { rows } = await sql<{ id: bigint }>`
+    select nextval('rule_ids') as id from generate_series(1, ${count}::integer)`.execute(trx);
+  return rows.map(({ id }) => Number(id));
+};
+
+export const findRules = (db: Kysely<Tables>, ids: readonly number[]): Promise<RuleWithVersion[]> =>
+  db
+    .selectFrom('rules as u')
+    .innerJoin('policy_revisions as r', (join) =>
+      join.onRef('r.key', '=', 'u.key').onRef('r.policy_revision', '=', 'u.policy_revision'),
+    )
+    .leftJoin('policies as p', (join) =>
+      join.onRef('p.key', '=', 'u.key').onRef('p.policy_revision', '=', 'u.policy_revision'),
+    )
+    .selectAll('u')
+    .select(['r.revision', sql<boolean>`p.key is not null`.as('current')])
+    .where(sql<boolean>`u.id = any (${ids}::integer[])`)
+    .orderBy('u.id')
+    .execute();
+
+/** Rules of versions, each list in the order of the document. */
+export const rulesOf = async (
+  db: Kysely<Tables>,
+  versions: readonly { readonly key: string; readonly policy_revision: bigint }[],
+): Promise<Map<string, RuleRow[]>> => {
+  const rules = new Map<string, RuleRow[]>(versions.map(({ key }) => [key, []]));
+  if (versions.length === 0) return rules;
+  const rows = await sql<RuleRow>`
+    select u.* from rules u
+    join unnest(
+      ${versions.map(({ key }) => key)}::text[],
+      ${versions.map(({ policy_revision: version }) => version.toString())}::bigint[]
+    ) as wanted (key, policy_revision) using (key, policy_revision)
+    order by u.id`.execute(db);
+  for (const row of rows.rows) rules.get(row.key)?.push(row);
+  return rules;
+};

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Tables of schema `policy` as kysely sees them; migrations/ is their definition, schema.sql the whole. */
+import type { PolicyJson } from '@weir/policy-engine';
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type { DocumentFailure } from '../domain/realisation.ts';
+
+export interface Tables {
+  policies: {
+    key: string;
+    kind: string;
+    namespace: string;
+    name: string;
+    policy_revision: bigint;
+    created_at: Generated<Date>;
+  };
+  policy_revisions: {
+    key: string;
+    policy_revision: bigint;
+    revision: bigint;
+    document: ColumnType<PolicyJson | null, string | null, never>;
+    made_at: Generated<Date>;
+  };
+  rules: {
+    id: number;
+    key: string;
+    policy_revision: bigint;
+    path: string;
+    direction: 'ingress' | 'egress';
+    action: 'allow' | 'deny';
+    description: string | null;
+    line_number: number | null;
+    column_number: number | null;
+  };
+  host_acks: {
+    host: string;
+    boot: bigint;
+    realised: bigint;
+    errors: JSONColumnType<readonly DocumentFailure[]>;
+    acked_at: Date;
+  };
+}
