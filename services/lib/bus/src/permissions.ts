@@ -75,6 +75,8 @@ const STREAM_CALLS = Object.values(STREAM).flatMap((stream) =>
 /** One durable consumer, shared by the replicas of a service. */
 const durableCalls = (stream: StreamName, durable: string): string[] => [
   ...consumerCalls(stream, durable, ['INFO', 'CREATE', 'DURABLE.CREATE', 'MSG.NEXT']),
+  // A consumer with a filter names it behind its own name.
+  `$JS.API.CONSUMER.CREATE.${stream}.${durable}.>`,
   `$JS.ACK.${stream}.${durable}.>`,
 ];
 
