@@ -53,7 +53,11 @@ export const startHarness = async (settings: Readonly<Record<string, string>> = 
       ],
     }),
   });
-  const database = await testDatabase({ schema: SCHEMA, migrationsDir: MIGRATIONS });
+  const given = settings.WEIR_INVENTORY_DATABASE_URL;
+  const database: TestDatabase =
+    given === undefined
+      ? await testDatabase({ schema: SCHEMA, migrationsDir: MIGRATIONS })
+      : { url: given, drop: async () => {} };
   const env = {
     WEIR_INVENTORY_PORT: '0',
     WEIR_INVENTORY_GRPC_PORT: '0',

@@ -5,7 +5,7 @@
  * misspelt setting that is silently ignored is worse than a service that does not start. Everything wrong is told
  * at once, each with variable, value and fix; values of secrets are not repeated.
  */
-import { type FieldIssue, weirError } from '@weir/errors';
+import { type FieldIssue, nearest, weirError } from '@weir/errors';
 import type { Static, TObject, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 
@@ -41,12 +41,9 @@ const convert = (schema: SettingSchema, text: string): unknown => {
   }
 };
 
-const nearest = (name: string, known: readonly string[]): string | undefined => {
-  const score = (other: string): number => {
-    const parts = new Set(other.split('_'));
-    return name.split('_').filter((part) => parts.has(part)).length;
-  };
-  return [...known].sort((a, b) => score(b) - score(a))[0];
+const unknownFix = (name: string, known: readonly string[]): string => {
+  const meant = nearest(name, known);
+  return meant === undefined ? `unset it; known are ${known.join(', ')}` : `did you mean ${meant}? Otherwise unset it`;
 };
 
 const constraint = (schema: SettingSchema & Record<string, unknown>): string => {
@@ -75,11 +72,7 @@ export const loadConfig = <S extends TObject>(
 
   for (const name of Object.keys(env)) {
     if (prefix === '' || !name.startsWith(namespace) || known.includes(name)) continue;
-    issues.push({
-      path: name,
-      message: 'is not a known setting',
-      fix: `did you mean ${nearest(name, known)}? Otherwise unset it`,
-    });
+    issues.push({ path: name, message: 'is not a known setting', fix: unknownFix(name, known) });
   }
 
   const required = new Set(schema.required as readonly string[] | undefined);

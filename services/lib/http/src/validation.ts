@@ -4,7 +4,7 @@
  * work. Bodies are taken literally: "5" is no number and unknown fields are errors. Path, query and headers are text
  * by nature, so there "5" is a number, and one value may stand for a list of one.
  */
-import { type FieldIssue, type WeirError, weirError } from '@weir/errors';
+import { type FieldIssue, nearest, type WeirError, weirError } from '@weir/errors';
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormatsModule from 'ajv-formats';
 import type { Static, TSchema } from 'typebox';
@@ -13,7 +13,6 @@ import { FieldIssueSchema } from './schemas.ts';
 /** More is noise to a reader and work for an attacker to cause. */
 const ISSUES_MAX = 50;
 const VALUE_MAX_LENGTH = 200;
-const SUGGESTION_DISTANCE = 3;
 
 const addFormats = addFormatsModule as unknown as typeof addFormatsModule.default;
 
@@ -44,26 +43,10 @@ export const fieldPath = (pointer: string, property?: string): string => {
   );
 };
 
-export const distance = (left: string, right: string): number => {
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= left.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= right.length; j += 1) {
-      const replaced = (row[j - 1] ?? 0) + (left[i - 1] === right[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, replaced));
-    }
-    row = next;
-  }
-  return row[right.length] ?? 0;
-};
-
 /** What a reader probably meant, or everything that would be accepted. */
 export const suggest = (given: string, known: readonly string[]): string => {
-  const [nearest] = known
-    .map((name) => ({ name, far: distance(given.slice(0, 64).toLowerCase(), name.toLowerCase()) }))
-    .filter(({ far }) => far <= SUGGESTION_DISTANCE)
-    .sort((a, b) => a.far - b.far);
-  if (nearest !== undefined) return `did you mean ${nearest.name}?`;
+  const meant = nearest(given, known);
+  if (meant !== undefined) return `did you mean ${meant}?`;
   return known.length === 0 ? 'leave it out' : `use one of: ${known.slice(0, 40).join(', ')}`;
 };
 
