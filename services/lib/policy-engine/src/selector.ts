@@ -47,28 +47,38 @@ export const splitKey = (text: string, defaultSource: string): { source: string;
     : { source: text.slice(0, colon) || defaultSource, key: text.slice(colon + 1) };
 };
 
-const fromSource = (labels: readonly Label[] | undefined, source: string): readonly Label[] => {
-  if (!labels) return [];
-  if (source === ANY_SOURCE) return labels;
-  return labels.filter((label) => label.source === source);
+/** Does a label of the right source exist, with one of the values when they are asked for? No allocation: this is the hot loop. */
+const finds = (
+  labels: readonly Label[] | undefined,
+  source: string,
+  values: readonly string[] | undefined,
+): boolean => {
+  if (!labels) return false;
+  for (const label of labels) {
+    if (source !== ANY_SOURCE && label.source !== source) continue;
+    if (!values || values.includes(label.value)) return true;
+  }
+  return false;
 };
 
-const holds = (requirement: Requirement, set: LabelSet): boolean => {
-  const found = fromSource(set.byKey.get(requirement.key), requirement.source);
-  switch (requirement.operator) {
+const holds = ({ key, source, operator, values }: Requirement, set: LabelSet): boolean => {
+  const labels = set.byKey.get(key);
+  switch (operator) {
     case 'Exists':
-      return found.length > 0;
+      return finds(labels, source, undefined);
     case 'DoesNotExist':
-      return found.length === 0;
+      return !finds(labels, source, undefined);
     case 'In':
-      return found.some((label) => requirement.values.includes(label.value));
+      return finds(labels, source, values);
     case 'NotIn':
-      return !found.some((label) => requirement.values.includes(label.value));
+      return !finds(labels, source, values);
   }
 };
 
-export const matchesSet = (selector: Selector, set: LabelSet): boolean =>
-  selector.requirements.every((requirement) => holds(requirement, set));
+export const matchesSet = (selector: Selector, set: LabelSet): boolean => {
+  for (const requirement of selector.requirements) if (!holds(requirement, set)) return false;
+  return true;
+};
 
 export const matches = (selector: Selector, labels: readonly string[]): boolean =>
   matchesSet(selector, labelSet(labels));

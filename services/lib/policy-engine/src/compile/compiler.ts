@@ -3,14 +3,15 @@
  * Policies -> the entries of one workload. Selectors give identities, port ranges give prefixes, denials close each identity's
  * trie. Pure and deterministic: equal input gives equal output, in the same order; the compiler keeps caches, never state.
  */
-import { ANY_IDENTITY, IDENTITY, ipBlockTwin, MAX_POLICY_ENTRIES, scopeOf } from '../constants.ts';
+import { ANY_IDENTITY, IDENTITY, MAX_POLICY_ENTRIES, scopeOf } from '../constants.ts';
 import { type Direction, defaultDenyPath, type PolicySpec, type Rule } from '../model.ts';
 import { matches } from '../selector.ts';
 import { ANY_ATOM, type Atom, atom, atomBits, atomPort, atomProtocol, rangeAtoms } from './atoms.ts';
 import type { CompiledWorkload, CompileInput, NamedPort, PolicyEntry } from './input.ts';
 import { createLedger, type Ledger } from './ledger.ts';
+import { createPeerResolver, type PeerResolver } from './peers.ts';
 import { closeTrie, deniedAtoms, type Verdict } from './trie.ts';
-import { createWorld, type World } from './world.ts';
+import { createWorld } from './world.ts';
 
 export interface Compiler {
   compile(input: CompileInput): CompiledWorkload;
@@ -21,85 +22,70 @@ interface SelectedRule {
   readonly ruleId: number;
 }
 
-const peersOf = (world: World, rule: Rule): 'any' | ReadonlySet<number> => {
-  if (rule.peers === 'any') return 'any';
-  const identities = new Set<number>();
-  for (const peer of rule.peers) {
-    switch (peer.kind) {
-      case 'selector':
-        for (const identity of world.select(peer.selector)) identities.add(identity);
-        break;
-      case 'entity':
-        if (peer.entity === 'all') return 'any';
-        for (const identity of world.entity(peer.entity)) identities.add(identity);
-        break;
-      case 'cidr':
-        for (const identity of world.cidrs().within(peer.cidr, peer.except)) {
-          identities.add(identity);
-          if (peer.ipBlock) identities.add(ipBlockTwin(identity));
-        }
-        // A peer outside every known prefix is known by its family only.
-        if (peer.cidr.bits === 0 && peer.except.length === 0) {
-          identities.add(peer.cidr.family === 4 ? IDENTITY.WORLD_IPV4 : IDENTITY.WORLD_IPV6);
-        }
-        break;
-    }
+interface RuleAtoms {
+  readonly fixed: readonly Atom[];
+  readonly named: readonly { readonly name: string; readonly protocol: number }[];
+}
+
+/** Far more than fits even when denials take most out again: the workload goes into lockdown without the work. */
+const MAX_ATOMS = 256 * MAX_POLICY_ENTRIES;
+
+const ruleAtoms = new WeakMap<Rule, RuleAtoms>();
+const atomsOf = (rule: Rule): RuleAtoms => {
+  let atoms = ruleAtoms.get(rule);
+  if (!atoms) {
+    const l4 = rule.l4 === 'any' ? [] : rule.l4;
+    const fixed = l4.flatMap((one) => (one.kind === 'range' ? rangeAtoms(one.protocol, one.first, one.last) : []));
+    atoms = {
+      fixed: rule.l4 === 'any' ? [ANY_ATOM] : [...new Set(fixed)].sort((a, b) => a - b),
+      named: l4.filter((one) => one.kind === 'named'),
+    };
+    ruleAtoms.set(rule, atoms);
   }
-  if (identities.has(IDENTITY.WORLD_IPV4) && identities.has(IDENTITY.WORLD_IPV6)) identities.add(IDENTITY.WORLD);
-  return identities;
+  return atoms;
 };
 
-const namedAtoms = (rule: Rule, ports: readonly NamedPort[]): Atom[] => {
-  if (rule.l4 === 'any') return [];
-  const named = rule.l4.filter((l4) => l4.kind === 'named');
-  return ports
-    .filter(({ name, protocol }) => named.some((l4) => l4.name === name && l4.protocol === protocol))
+const namedAtoms = (named: RuleAtoms['named'], ports: readonly NamedPort[]): Atom[] =>
+  ports
+    .filter(({ name, protocol }) => named.some((one) => one.name === name && one.protocol === protocol))
     .map(({ port, protocol }) => atom(protocol, port, 16));
-};
 
-const fixedAtoms = (rule: Rule): Atom[] =>
-  rule.l4 === 'any'
-    ? [ANY_ATOM]
-    : rule.l4.flatMap((l4) => (l4.kind === 'range' ? rangeAtoms(l4.protocol, l4.first, l4.last) : []));
-
-const hasNamed = (rule: Rule): boolean => rule.l4 !== 'any' && rule.l4.some(({ kind }) => kind === 'named');
-
-const addRule = (
-  ledger: Ledger,
-  { rule, ruleId }: SelectedRule,
-  peers: 'any' | ReadonlySet<number>,
-  input: CompileInput,
-): void => {
-  const identities: Iterable<number> = peers === 'any' ? [ANY_IDENTITY] : peers;
-  const fixed = fixedAtoms(rule);
-  const ingressNamed = rule.direction === 'ingress' && hasNamed(rule) ? namedAtoms(rule, input.subject.namedPorts) : [];
-  const atoms = [...fixed, ...ingressNamed];
-  if (atoms.length > 0) {
-    const index = ledger.number(rule.action === 'deny', ruleId, atoms);
-    for (const identity of identities) ledger.add(identity, index);
+const addRule = (ledger: Ledger, { rule, ruleId }: SelectedRule, peersOf: PeerResolver, input: CompileInput): void => {
+  const { fixed, named } = atomsOf(rule);
+  const peers = peersOf(rule);
+  const deny = rule.action === 'deny';
+  if (named.length === 0 || rule.direction === 'ingress') {
+    const atoms = named.length === 0 ? fixed : [...fixed, ...namedAtoms(named, input.subject.namedPorts)];
+    if (atoms.length > 0) ledger.add(deny, ruleId, atoms, peers);
+    return;
   }
-  if (rule.direction === 'ingress' || !hasNamed(rule)) return;
+  if (fixed.length > 0) ledger.add(deny, ruleId, fixed, peers);
   // The name is the destination's, so the same rule means another port for each peer.
   for (const [identity, ports] of input.peerNamedPorts ?? []) {
-    if (peers !== 'any' && !peers.has(identity)) continue;
-    const resolved = namedAtoms(rule, ports);
-    if (resolved.length > 0) ledger.add(identity, ledger.number(rule.action === 'deny', ruleId, resolved));
+    if (!peers.has(identity)) continue;
+    const atoms = namedAtoms(named, ports);
+    if (atoms.length > 0) ledger.add(deny, ruleId, atoms, { key: `#${identity}`, identities: [identity] });
   }
 };
 
+interface CompiledDirection {
+  readonly entries: readonly PolicyEntry[];
+  readonly overflow: boolean;
+}
+
 const compileDirection = (
-  world: World,
   rules: readonly SelectedRule[],
+  peersOf: PeerResolver,
   input: CompileInput,
   egress: boolean,
-): PolicyEntry[] => {
+): CompiledDirection => {
   const ledger = createLedger();
-  for (const selected of rules) addRule(ledger, selected, peersOf(world, selected.rule), input);
+  for (const selected of rules) addRule(ledger, selected, peersOf, input);
+  if (ledger.size() > MAX_ATOMS) return { entries: [], overflow: true };
   const denied = deniedAtoms(ledger.contributions(ANY_IDENTITY));
-  const closed = new Map<number, readonly [Atom, Verdict][]>();
+  const closed = new Map<string, readonly [Atom, Verdict][]>();
   const entries: PolicyEntry[] = [];
-  for (const identity of ledger.identities()) {
-    const set = ledger.setOf(identity);
+  for (const { identity, set } of ledger.groups()) {
     let trie = closed.get(set);
     if (!trie) {
       trie = [...closeTrie(ledger.contributions(identity), denied)].sort(([a], [b]) => a - b);
@@ -117,7 +103,7 @@ const compileDirection = (
       });
     }
   }
-  return entries;
+  return { entries, overflow: false };
 };
 
 const lowest = (numbers: readonly number[]): number => (numbers.length === 0 ? 0 : Math.min(...numbers));
@@ -133,25 +119,38 @@ const CLOSED: CompiledWorkload = {
   unknownSubject: true,
 };
 
+interface SelectedSpec {
+  readonly spec: PolicySpec;
+  readonly ruleIds: ReadonlyMap<string, number>;
+}
+
+/** In ascending order of their numbers, as the ledger wants them. */
+const selectRules = (specs: readonly SelectedSpec[], direction: Direction): SelectedRule[] =>
+  specs
+    .flatMap(({ spec, ruleIds }) =>
+      spec.rules
+        .filter((rule) => rule.direction === direction)
+        .map((rule) => ({ rule, ruleId: ruleIds.get(rule.path) ?? 0 })),
+    )
+    .sort((a, b) => a.ruleId - b.ruleId);
+
 export const createCompiler = (): Compiler => {
   const world = createWorld();
+  const peersOf = createPeerResolver(world);
   return {
     compile(input) {
       world.sync(input.identities, input.cidrs);
       const labels = world.labelsOf(input.subject.identity);
       if (!labels) return CLOSED;
       const specs = input.policies.flatMap(({ doc, ruleIds }) =>
-        doc.specs.filter(({ subject }) => matches(subject, labels)).map((spec) => ({ spec, ruleIds })),
+        doc.specs.filter(({ subject }) => matches(subject, labels)).map((spec): SelectedSpec => ({ spec, ruleIds })),
       );
       const enforced = (direction: Direction) => specs.filter(({ spec }) => spec.defaultDeny[direction]);
       const defaultRule = (direction: Direction): number =>
         lowest(enforced(direction).map(({ spec, ruleIds }) => ruleIds.get(defaultDenyPath(spec, direction)) ?? 0));
-      const rulesOf = (direction: Direction): SelectedRule[] =>
-        specs.flatMap(({ spec, ruleIds }) => selectRules(spec, ruleIds, direction));
-      const entries = [
-        ...compileDirection(world, rulesOf('ingress'), input, false),
-        ...compileDirection(world, rulesOf('egress'), input, true),
-      ];
+      const ingress = compileDirection(selectRules(specs, 'ingress'), peersOf, input, false);
+      const egress = compileDirection(selectRules(specs, 'egress'), peersOf, input, true);
+      const entries = [...ingress.entries, ...egress.entries];
       return {
         entries,
         enforceIngress: enforced('ingress').length > 0,
@@ -159,17 +158,12 @@ export const createCompiler = (): Compiler => {
         ipBlock: entries.some(({ identity }) => scopeOf(identity) === IDENTITY.SCOPE_IPBLOCK),
         defaultRuleIngress: defaultRule('ingress'),
         defaultRuleEgress: defaultRule('egress'),
-        overflow: entries.length > (input.maxEntries ?? MAX_POLICY_ENTRIES),
+        overflow: ingress.overflow || egress.overflow || entries.length > (input.maxEntries ?? MAX_POLICY_ENTRIES),
         unknownSubject: false,
       };
     },
   };
 };
-
-const selectRules = (spec: PolicySpec, ruleIds: ReadonlyMap<string, number>, direction: Direction): SelectedRule[] =>
-  spec.rules
-    .filter((rule) => rule.direction === direction)
-    .map((rule) => ({ rule, ruleId: ruleIds.get(rule.path) ?? 0 }));
 
 /** One workload, once. Who compiles many or again keeps a compiler (createCompiler): it remembers selectors. */
 export const compileWorkload = (input: CompileInput): CompiledWorkload => createCompiler().compile(input);

@@ -1,62 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Who gets what from which rule. Thousands of identities get the same contributions, so sets of them are shared: each identity
- * holds one number, a node in a tree of "this set plus that contribution", and a trie is closed once per set.
+ * Who gets what from which rule, without the product of rules and identities. Rules of one shape (verdict and atoms) differ for an
+ * identity only in who is named, and the lowest number is: so each shape keeps one rule per identity, rules come in ascending
+ * order, and a rule whose shape and peers were seen before adds nothing. Identities with equal contributions share one trie.
  */
 import type { Atom } from './atoms.ts';
 import type { Contribution } from './trie.ts';
 
-export interface Ledger {
-  /** Number of what one rule contributes; equal contributions share it. */
-  number(deny: boolean, ruleId: number, atoms: readonly Atom[]): number;
-  add(identity: number, contribution: number): void;
-  /** Ascending. */
-  identities(): number[];
-  /** Equal for identities with the same contributions in the same order. */
-  setOf(identity: number): number;
-  contributions(identity: number): Contribution[];
+/** What somebody means by "these peers": equal text, equal set. */
+export interface PeerSet {
+  readonly key: string;
+  readonly identities: Iterable<number>;
 }
 
-const EMPTY_SET = 0;
-// Sets and contributions both stay far below this; their pair is one safe integer.
-const PAIR = 2 ** 26;
+export interface Ledger {
+  /** Call in ascending order of rule numbers. */
+  add(deny: boolean, ruleId: number, atoms: readonly Atom[], peers: PeerSet): void;
+  contributions(identity: number): Contribution[];
+  /** Identities in ascending order; `set` is equal for those with equal contributions. */
+  groups(): { readonly identity: number; readonly set: string }[];
+  /** Atoms of all identities together, before denials take some out. */
+  size(): number;
+}
+
+interface Shape {
+  readonly deny: boolean;
+  readonly atoms: readonly Atom[];
+  readonly ruleIds: Map<number, number>;
+  readonly peers: Set<string>;
+}
 
 export const createLedger = (): Ledger => {
-  const contributions: Contribution[] = [];
-  const numbers = new Map<string, number>();
-  const sets: { readonly parent: number; readonly contribution: number }[] = [{ parent: EMPTY_SET, contribution: -1 }];
-  const extended = new Map<number, number>();
-  const byIdentity = new Map<number, number>();
+  const shapes = new Map<string, Shape>();
+  const shapeOf = (deny: boolean, atoms: readonly Atom[]): Shape => {
+    const key = `${deny ? '!' : ''}${atoms.join(',')}`;
+    let shape = shapes.get(key);
+    if (!shape) {
+      shape = { deny, atoms, ruleIds: new Map(), peers: new Set() };
+      shapes.set(key, shape);
+    }
+    return shape;
+  };
   return {
-    number(deny, ruleId, atoms) {
-      const key = `${deny ? '!' : ''}${ruleId}:${atoms.join(',')}`;
-      const known = numbers.get(key);
-      if (known !== undefined) return known;
-      contributions.push({ atoms, deny, ruleId });
-      numbers.set(key, contributions.length - 1);
-      return contributions.length - 1;
+    add(deny, ruleId, atoms, peers) {
+      const shape = shapeOf(deny, atoms);
+      if (shape.peers.has(peers.key)) return;
+      shape.peers.add(peers.key);
+      for (const identity of peers.identities) if (!shape.ruleIds.has(identity)) shape.ruleIds.set(identity, ruleId);
     },
-    add(identity, contribution) {
-      const set = byIdentity.get(identity) ?? EMPTY_SET;
-      const pair = set * PAIR + contribution;
-      let next = extended.get(pair);
-      if (next === undefined) {
-        next = sets.push({ parent: set, contribution }) - 1;
-        extended.set(pair, next);
-      }
-      byIdentity.set(identity, next);
-    },
-    identities: () => [...byIdentity.keys()].sort((a, b) => a - b),
-    setOf: (identity) => byIdentity.get(identity) ?? EMPTY_SET,
     contributions(identity) {
       const found: Contribution[] = [];
-      let set = byIdentity.get(identity) ?? EMPTY_SET;
-      while (set !== EMPTY_SET) {
-        const { parent, contribution } = sets[set] as { parent: number; contribution: number };
-        found.push(contributions[contribution] as Contribution);
-        set = parent;
+      for (const { deny, atoms, ruleIds } of shapes.values()) {
+        const ruleId = ruleIds.get(identity);
+        if (ruleId !== undefined) found.push({ deny, atoms, ruleId });
       }
       return found;
+    },
+    groups() {
+      const sets = new Map<number, string>();
+      let number = 0;
+      for (const { ruleIds } of shapes.values()) {
+        number++;
+        for (const [identity, ruleId] of ruleIds) sets.set(identity, `${sets.get(identity) ?? ''}${number}:${ruleId},`);
+      }
+      return [...sets].map(([identity, set]) => ({ identity, set })).sort((a, b) => a.identity - b.identity);
+    },
+    size() {
+      let size = 0;
+      for (const { atoms, ruleIds } of shapes.values()) size += atoms.length * ruleIds.size;
+      return size;
     },
   };
 };

@@ -16,6 +16,8 @@ export type IdentityLabels = ReadonlyMap<number, readonly string[]>;
 export interface World {
   /** Takes over what changed since the last call. Label arrays are compared by reference: a changed one is a new array. */
   sync(identities: IdentityLabels, cidrs: CidrAllocator): void;
+  /** Changes whenever an answer may have changed. */
+  version(): number;
   labelsOf(identity: number): readonly string[] | undefined;
   select(selector: Selector): readonly number[];
   entity(entity: Exclude<Entity, 'all'>): readonly number[];
@@ -37,17 +39,28 @@ const RESERVED_ENTITY: Readonly<Partial<Record<Entity, readonly number[]>>> = {
 };
 const WORLD_IDENTITIES: readonly number[] = [IDENTITY.WORLD, IDENTITY.WORLD_IPV4, IDENTITY.WORLD_IPV6];
 
+const ascending = (a: number, b: number): number => a - b;
+
+const includes = (ids: readonly number[], wanted: number): boolean => {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ids[middle] as number) < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return ids[low] === wanted;
+};
+
 export const createWorld = (): World => {
   const labels = new Map<number, readonly string[]>();
   /** `key=value` -> identities that carry it, from whatever source: candidates for selectors. */
   const postings = new Map<string, Set<number>>();
-  const selected = new Map<
-    string,
-    { readonly selector: Selector; readonly ids: Set<number>; list?: readonly number[] }
-  >();
-  let cidrSource: CidrAllocator = new Map();
-  let cidrCopy = new Map<string, number>();
-  let cidrIndex = createCidrIndex(cidrSource);
+  const selected = new Map<string, { readonly selector: Selector; ids: readonly number[] }>();
+  let sorted: readonly { readonly identity: number; readonly set: LabelSet }[] = [];
+  let version = 0;
+  let cidrCopy: CidrAllocator = new Map();
+  let cidrIndex = createCidrIndex(cidrCopy);
 
   const eachPosting = (set: LabelSet, visit: (posting: string) => void): void => {
     for (const same of set.byKey.values()) for (const label of same) visit(`${label.key}=${label.value}`);
@@ -85,15 +98,19 @@ export const createWorld = (): World => {
       remove(identity, old);
       changed.push(identity);
     }
+    if (changed.length > 0) {
+      version++;
+      sorted = [...labels]
+        .map(([identity, now]) => ({ identity, set: labelSet(now) }))
+        .sort((a, b) => a.identity - b.identity);
+    }
     if (changed.length > MAX_CORRECTIONS || selected.size > MAX_CACHED_SELECTORS) selected.clear();
     for (const known of changed.length === 0 ? [] : selected.values()) {
       for (const id of changed) {
         const now = labels.get(id);
         const belongs = now !== undefined && matches(known.selector, now);
-        if (belongs === known.ids.has(id)) continue;
-        if (belongs) known.ids.add(id);
-        else known.ids.delete(id);
-        known.list = undefined;
+        if (belongs === includes(known.ids, id)) continue;
+        known.ids = belongs ? [...known.ids, id].sort(ascending) : known.ids.filter((other) => other !== id);
       }
     }
   };
@@ -101,14 +118,14 @@ export const createWorld = (): World => {
   const syncCidrs = (cidrs: CidrAllocator): void => {
     const same =
       cidrs.size === cidrCopy.size && [...cidrs].every(([text, identity]) => cidrCopy.get(text) === identity);
-    cidrSource = cidrs;
     if (same) return;
-    cidrCopy = new Map(cidrSource);
+    version++;
+    cidrCopy = new Map(cidrs);
     cidrIndex = createCidrIndex(cidrCopy);
   };
 
-  /** The shortest list of identities that can match at all. */
-  const candidates = (selector: Selector): Iterable<number> => {
+  /** The shortest list of identities that can match at all; undefined when that is everybody. */
+  const candidates = (selector: Selector): ReadonlySet<number> | undefined => {
     let best: ReadonlySet<number>[] | undefined;
     let bestSize = labels.size;
     for (const { operator, key, values } of selector.requirements) {
@@ -119,7 +136,7 @@ export const createWorld = (): World => {
       best = sets;
       bestSize = size;
     }
-    if (!best) return labels.keys();
+    if (!best) return undefined;
     return best.length === 1 && best[0] ? best[0] : new Set(best.flatMap((set) => [...set]));
   };
 
@@ -134,16 +151,19 @@ export const createWorld = (): World => {
   const select = (selector: Selector): readonly number[] => {
     let known = selected.get(selector.text);
     if (!known) {
-      const ids = new Set<number>();
-      for (const identity of candidates(selector)) {
-        if (matches(selector, labels.get(identity) ?? [])) ids.add(identity);
+      const ids: number[] = [];
+      const among = candidates(selector);
+      if (!among) {
+        for (const { identity, set } of sorted) if (matchesSet(selector, set)) ids.push(identity);
+      } else {
+        for (const identity of among) if (matches(selector, labels.get(identity) ?? [])) ids.push(identity);
+        ids.sort(ascending);
       }
       known = { selector, ids };
       selected.set(selector.text, known);
     }
-    known.list ??= [...known.ids].sort((a, b) => a - b);
     const ofCidrs = cidrIdentities(selector);
-    return ofCidrs.length === 0 ? known.list : [...known.list, ...ofCidrs];
+    return ofCidrs.length === 0 ? known.ids : [...known.ids, ...ofCidrs];
   };
   /** Of source `reserved` only: anybody may call a workload's label "host". */
   const withReservedLabel = (key: string): readonly number[] =>
@@ -154,6 +174,7 @@ export const createWorld = (): World => {
       syncIdentities(identities);
       syncCidrs(cidrs);
     },
+    version: () => version,
     labelsOf: (identity) => labels.get(identity),
     select,
     entity(entity) {
