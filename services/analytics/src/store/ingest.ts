@@ -48,8 +48,11 @@ const US_PER_MS = 1_000;
 /** Rows go to the socket in pieces of about this size. */
 const CHUNK_BYTES = 64 * 1024;
 const ATTEMPTS = 8;
-/** No partition for a row: it was dropped a moment ago. */
-const NO_PARTITION = '23514';
+/** No partition for a row, because it was dropped a moment ago; with a name it is a constraint of the table. */
+const isMissingPartition = (error: unknown): boolean => {
+  const { code, constraint } = (error ?? {}) as { code?: string; constraint?: string };
+  return code === '23514' && constraint === undefined;
+};
 
 class MissingPartitions extends Error {
   override readonly name = 'MissingPartitions';
@@ -80,7 +83,7 @@ export class FlowStore {
       try {
         return await this.#storeOnce(messages, missing);
       } catch (error) {
-        if ((error as { code?: string })?.code === NO_PARTITION) {
+        if (isMissingPartition(error)) {
           await this.#options.flows.refresh();
           await this.#options.edges.refresh();
         } else if (!isRetryable(error)) throw error;

@@ -1,0 +1,254 @@
+-- The whole schema of analytics, as it is after all migrations: for reading. A test compares it with them.
+
+create schema analytics;
+set search_path = analytics;
+
+-- Who sends flows, and which of their sequence numbers are stored.
+
+create table hosts (
+  id integer generated always as identity primary key,
+  name text not null unique,
+  first_seen_at timestamptz not null default now()
+);
+comment on table hosts is 'Hosts that were heard on the bus; id is the distribution column of every event table';
+
+-- One run of a host''s agent. Sequence numbers count within a boot.
+create table agents (
+  host_id integer not null references hosts (id),
+  boot bigint not null,
+  first_seen_at timestamptz not null default now(),
+  stored bigint not null default 0,
+  committed_seq bigint,
+  committed_at timestamptz,
+  produced bigint not null default 0,
+  lost_ring bigint not null default 0,
+  lost_spool bigint not null default 0,
+  published bigint not null default 0,
+  next_seq bigint not null default 0,
+  released_seq bigint not null default 0,
+  reported_at timestamptz,
+  primary key (host_id, boot)
+);
+comment on column agents.boot is 'Start of the agent, unix milliseconds';
+comment on column agents.stored is 'Rows stored, exactly';
+comment on column agents.committed_seq is 'Everything up to here is stored or known to be lost';
+comment on column agents.produced is 'From here on: what the agent''s last heartbeat said, since its boot';
+comment on column agents.released_seq is 'Up to here the agent has let go of its copies';
+
+-- The ledger that makes redelivery harmless: ranges of sequence numbers whose rows are stored, written in the
+-- transaction that stores them. Neighbours are joined, so in the long run a boot has one row.
+create table ingested (
+  host_id integer not null,
+  boot bigint not null,
+  first_seq bigint not null,
+  next_seq bigint not null,
+  stored_at timestamptz not null default now(),
+  primary key (host_id, boot, first_seq),
+  foreign key (host_id, boot) references agents (host_id, boot) on delete cascade,
+  check (next_seq > first_seq)
+);
+comment on column ingested.next_seq is 'One past the last';
+
+-- Flows as they were reported. Partitions are made ahead of time, get their filter indexes when they close and are
+-- dropped whole; rows come by binary COPY only, and `ingested` is what keeps them unique.
+
+create table flows (
+  time timestamptz not null,
+  boot bigint not null,
+  seq bigint not null,
+  connection_ns bigint not null,
+  packets bigint not null,
+  bytes bigint not null,
+  host_id integer not null,
+  source_identity integer not null,
+  destination_identity integer not null,
+  rule_id integer not null,
+  workload_id integer not null,
+  source_port integer not null,
+  destination_port integer not null,
+  detail integer not null,
+  protocol smallint not null,
+  verdict smallint not null,
+  drop_reason smallint not null,
+  source_ip inet not null,
+  destination_ip inet not null
+) partition by range (time);
+
+-- The only index of the open partition: cheap to keep, and a reader walks back in time.
+create index flows_time_brin on flows using brin (time) with (pages_per_range = 32, autosummarize = on);
+
+comment on table flows is 'Read the view flow_records; this is its storage';
+comment on column flows.time is 'Of the last packet counted, by the host''s clock; cut to what the store keeps';
+comment on column flows.connection_ns is 'When conntrack made the connection''s entry, unix nanoseconds; 0: none';
+comment on column flows.workload_id is 'Host-local number of the workload where it was seen';
+comment on column flows.detail is 'Bits 0-15 TCP flags, or ICMP type << 8 | code; 16-20 trace point; 21-24 trace reason; 25-28 report; 29-30 direction; 31 reply';
+
+-- Who talked to whom, per minute: written in the transaction that stores the flows, so never counted twice. Kept
+-- longer than the flows themselves. Client and server are those of the connection, whichever way a packet went.
+
+create table edges (
+  minute timestamptz not null,
+  last_seen timestamptz not null,
+  connections bigint not null,
+  packets bigint not null,
+  bytes bigint not null,
+  reply_packets bigint not null,
+  reply_bytes bigint not null,
+  host_id integer not null,
+  client_identity integer not null,
+  server_identity integer not null,
+  port integer not null,
+  protocol smallint not null,
+  verdict smallint not null,
+  direction smallint not null,
+  primary key (minute, host_id, client_identity, server_identity, protocol, port, verdict, direction)
+) partition by range (minute);
+
+comment on table edges is 'Flows per minute and edge; each connection is seen at its client (egress) and at its server (ingress)';
+comment on column edges.connections is 'First reports that were not replies';
+comment on column edges.port is 'Of the server; 0 for protocols without ports';
+
+-- Names for the numbers in flows, taken from the signed configuration as it passes. Rows are never overwritten by a
+-- new owner: what a number or an address meant at a time is the newest row that began before it.
+
+create table config_documents (
+  subject text primary key,
+  epoch bigint not null,
+  revision bigint not null,
+  removed boolean not null default false
+);
+comment on table config_documents is 'Newest document seen per subject: an older one changes nothing';
+
+create table identity_labels (
+  identity integer not null,
+  valid_from timestamptz not null,
+  labels text[] not null,
+  removed_at timestamptz,
+  primary key (identity, valid_from)
+);
+create index identity_labels_labels on identity_labels using gin (labels);
+
+create table workload_addresses (
+  ip inet not null,
+  valid_from timestamptz not null,
+  workload_id text not null,
+  name text not null,
+  namespace text not null,
+  host text not null,
+  identity integer not null,
+  removed_at timestamptz,
+  primary key (ip, valid_from)
+);
+create index workload_addresses_workload on workload_addresses (workload_id);
+create index workload_addresses_name on workload_addresses (name, namespace);
+
+create table rules (
+  id integer primary key,
+  policy_key text not null,
+  path text not null,
+  policy_revision bigint not null
+);
+comment on table rules is 'Of every policy revision seen, for ever: flows name the rule that decided them';
+
+-- Messages that can never be stored, with the reason, so that one of them does not stop the others.
+
+create table dead_letters (
+  id bigint generated always as identity primary key,
+  received_at timestamptz not null default now(),
+  host text,
+  subject text not null,
+  stream_seq bigint not null,
+  message_id text not null,
+  deliveries integer not null,
+  reason text not null,
+  payload bytea not null,
+  unique (subject, stream_seq, message_id)
+);
+
+-- What people and dashboards read.
+
+create function labels_at(wanted integer, at timestamptz) returns text[] language sql stable return (
+  select labels from identity_labels
+  where identity = wanted
+  order by valid_from <= at desc, case when valid_from <= at then valid_from end desc, valid_from
+  limit 1
+);
+comment on function labels_at is 'Labels of an identity as of a time';
+
+create function workload_at(wanted inet, at timestamptz) returns text language sql stable return (
+  select namespace || '/' || name from workload_addresses
+  where ip = wanted
+  order by valid_from <= at desc, case when valid_from <= at then valid_from end desc, valid_from
+  limit 1
+);
+comment on function workload_at is 'namespace/name of the workload that had an address at a time';
+
+create view flow_records as
+select
+  f.time,
+  h.name as host,
+  f.boot,
+  f.seq,
+  f.source_ip,
+  f.source_port,
+  f.source_identity,
+  f.destination_ip,
+  f.destination_port,
+  f.destination_identity,
+  f.protocol,
+  case when f.protocol = 6 then f.detail & 255 end as tcp_flags,
+  case when f.protocol in (1, 58) then f.detail >> 8 & 255 end as icmp_type,
+  case when f.protocol in (1, 58) then f.detail & 255 end as icmp_code,
+  (array['FORWARDED', 'DROPPED', 'ERROR', 'AUDIT', 'REDIRECTED', 'TRACED', 'TRANSLATED'])[f.verdict] as verdict,
+  nullif(f.drop_reason, 0) as drop_reason,
+  nullif(f.rule_id, 0) as rule_id,
+  r.policy_key as policy,
+  r.path as rule_path,
+  (array['INGRESS', 'EGRESS'])[f.detail >> 29 & 3] as direction,
+  f.detail < 0 as is_reply,
+  (array['to-endpoint', 'to-stack', 'to-host', 'to-network', 'from-endpoint'])[f.detail >> 16 & 31] as trace_point,
+  (array['NEW', 'ESTABLISHED', 'REPLY', 'RELATED'])[f.detail >> 21 & 15] as trace_reason,
+  (array['FIRST', 'FLAGS', 'INTERVAL', 'CLOSE', 'EXPIRED', 'DROP'])[f.detail >> 25 & 15] as report,
+  f.packets,
+  f.bytes,
+  f.connection_ns,
+  f.workload_id
+from flows f
+join hosts h on h.id = f.host_id
+left join rules r on r.id = f.rule_id;
+comment on view flow_records is 'One direction of a connection since its last report, seen at one workload. Give a time range: partitions are cut by time. Names: labels_at(identity, time), workload_at(ip, time)';
+
+create view edge_records as
+select
+  e.minute,
+  h.name as host,
+  e.client_identity,
+  e.server_identity,
+  e.protocol,
+  e.port,
+  (array['FORWARDED', 'DROPPED', 'ERROR', 'AUDIT', 'REDIRECTED', 'TRACED', 'TRANSLATED'])[e.verdict] as verdict,
+  (array['INGRESS', 'EGRESS'])[e.direction] as seen,
+  e.connections,
+  e.packets,
+  e.bytes,
+  e.reply_packets,
+  e.reply_bytes,
+  e.last_seen
+from edges e
+join hosts h on h.id = e.host_id;
+comment on view edge_records is 'Traffic per minute between identities; a connection between two workloads is seen at both: filter on seen';
+
+create view accounting as
+select
+  h.name as host,
+  a.boot,
+  a.produced,
+  a.stored,
+  a.lost_ring,
+  a.lost_spool,
+  a.committed_seq,
+  a.committed_at,
+  a.reported_at
+from agents a
+join hosts h on h.id = a.host_id;
+comment on view accounting is 'Per run of an agent: produced = stored + lost_ring + lost_spool + what is on its way';
