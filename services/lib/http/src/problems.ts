@@ -80,11 +80,22 @@ export const sendProblem = (reply: FastifyReply, request: FastifyRequest, error:
     .send(body);
 };
 
+/**
+ * Closing at once, as Fastify asks for, would reset the connection of a client that still sends, and its answer would
+ * be lost with it. So the rest is read and thrown away; the request timeout bounds how long.
+ */
+const readRest = (request: FastifyRequest, reply: FastifyReply): void => {
+  reply.removeHeader('connection');
+  request.raw.removeAllListeners('data');
+  request.raw.resume();
+};
+
 export const answerProblems = (app: FastifyInstance): void => {
   const log = logger('http');
   app.setErrorHandler((thrown: FastifyError, request, reply) => {
     const error = isWeirError(thrown) ? thrown : fromFastify(thrown, request);
     report(log, request, error);
+    if (error.code === 'TOO_LARGE') readRest(request, reply);
     return sendProblem(reply, request, error);
   });
   app.setNotFoundHandler((request, reply) =>
