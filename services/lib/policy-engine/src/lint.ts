@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Warnings about documents that are valid but may not do what was meant. Those of parsing come first. */
-import { createWorld, type IdentityLabels } from './compile/world.ts';
+import { createWorld, type IdentityLabels, type World } from './compile/world.ts';
 import { IDENTITY } from './constants.ts';
 import type { PolicyDocument, PolicyWarning } from './model.ts';
 import { matches } from './selector.ts';
@@ -10,15 +10,25 @@ export interface LintOptions {
   readonly identities?: IdentityLabels;
 }
 
+/** Many documents are looked at with the same identities: their labels are read once. */
+const worlds = new WeakMap<IdentityLabels, World>();
+
+const worldOf = (identities: IdentityLabels): World => {
+  const world = worlds.get(identities) ?? createWorld();
+  worlds.set(identities, world);
+  world.sync(identities, new Map());
+  return world;
+};
+
 export const lint = (doc: PolicyDocument, options: LintOptions = {}): PolicyWarning[] => {
   const warnings: PolicyWarning[] = [...doc.warnings];
   const { identities } = options;
   if (!identities) return warnings;
-  const workloads = [...identities].filter(([identity]) => identity >= IDENTITY.FIRST_ALLOCATED);
-  const world = createWorld();
-  world.sync(identities, new Map());
+  const world = worldOf(identities);
   for (const spec of doc.specs) {
-    if (!workloads.some(([, labels]) => matches(spec.subject, labels))) {
+    if (
+      !world.select(spec.subject).some((identity) => identity >= IDENTITY.FIRST_ALLOCATED && identities.has(identity))
+    ) {
       warnings.push({
         code: 'selects-nothing',
         message: `${doc.key} selects no workload that exists now`,
