@@ -18,12 +18,12 @@ const ATTACH_TIMEOUT_MS = 90_000;
 const RETRY_MS = 100;
 
 /**
- * A socket name in Linux's abstract namespace, one per user and checkout: binding it is the lock, and nothing is
- * left in a file system.
+ * A socket name in Linux's abstract namespace, one per user and checkout (and WEIR_TEST_PG_SCOPE, for a server apart):
+ * binding it is the lock, and nothing is left in a file system.
  */
 export const keeperAddress = (): string => {
   const scope = createHash('sha256')
-    .update(`${import.meta.url} ${process.getuid?.()}`)
+    .update(`${import.meta.url} ${process.getuid?.()} ${process.env.WEIR_TEST_PG_SCOPE ?? ''}`)
     .digest('hex')
     .slice(0, 16);
   return `\0weir-test-pg-${scope}`;

@@ -3,7 +3,7 @@
  * Program: keeps one test Postgres for as long as a test process is connected, then removes all of it and ends.
  * Two keepers started at once meet at the socket's name: the second one ends.
  */
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { startTestPostgres } from './testing.ts';
 import { keeperAddress } from './testing-keeper-client.ts';
 
@@ -13,25 +13,27 @@ const LINGER_MS = 1_500;
 const clients = new Set<Socket>();
 let leaving: NodeJS.Timeout | undefined;
 
-const listen = (onClient: (socket: Socket) => void): Promise<boolean> =>
+const listen = (onClient: (socket: Socket) => void): Promise<Server | undefined> =>
   new Promise((done) => {
     const server = createServer(onClient);
-    server.once('error', () => done(false));
-    server.listen(keeperAddress(), () => done(true));
+    server.once('error', () => done(undefined));
+    server.listen(keeperAddress(), () => done(server));
   });
 
 const run = async (): Promise<void> => {
-  const server = Promise.withResolvers<{ url: string; stop(): Promise<void> }>();
+  const postgres = Promise.withResolvers<{ url: string; stop(): Promise<void> }>();
+  let listener: Server | undefined;
   const leave = async (): Promise<void> => {
-    // Nobody can attach from here on: who finds the socket closed starts a new keeper.
-    await (await server.promise).stop();
-    process.exit(0);
+    // The name is free from here on: who comes now starts a keeper of his own.
+    listener?.close();
+    await postgres.promise.then((server) => server.stop()).catch(() => {});
+    process.exit();
   };
   const leaveSoon = (): void => {
     clearTimeout(leaving);
     leaving = setTimeout(() => clients.size === 0 && void leave(), LINGER_MS);
   };
-  const bound = await listen((socket) => {
+  listener = await listen((socket) => {
     clients.add(socket);
     socket.on('error', () => {});
     socket.once('close', () => {
@@ -39,22 +41,19 @@ const run = async (): Promise<void> => {
       if (clients.size === 0) leaveSoon();
     });
     socket.resume();
-    server.promise.then(({ url }) => socket.write(`${url}\n`)).catch(() => socket.destroy());
+    postgres.promise.then(({ url }) => socket.write(`${url}\n`)).catch(() => socket.destroy());
   });
-  if (!bound) return;
+  if (listener === undefined) return;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void leave());
   try {
-    server.resolve(await startTestPostgres());
+    postgres.resolve(await startTestPostgres());
     if (clients.size === 0) leaveSoon();
   } catch (error) {
     console.error(error);
-    server.promise.catch(() => {});
-    server.reject(error);
     process.exitCode = 1;
-    setTimeout(() => process.exit(1), RETRY_GAP_MS);
+    postgres.reject(error);
+    await leave();
   }
 };
-
-const RETRY_GAP_MS = 200;
 
 await run();

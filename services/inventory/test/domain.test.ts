@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isWeirError } from '@weir/errors';
+import { cidrContains, cidrContainsIp, parseCidr, parseIp } from '@weir/net';
+import fc from 'fast-check';
+import { checkAddress } from '../src/domain/addresses.ts';
+import { checkLabels, labelsHash, securityLabels } from '../src/domain/labels.ts';
+import { hostState, STALE_AFTER_MS } from '../src/domain/liveness.ts';
+import { addressAt, capacity, checkStatic, hostPools, parsePools, slotCount } from '../src/domain/pools.ts';
+import { cleanBig, cleanCount, cleanText } from '../src/domain/reports.ts';
+
+const key = fc.stringMatching(/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/);
+const value = fc.stringMatching(/^([A-Za-z0-9]([A-Za-z0-9_.-]{0,10}[A-Za-z0-9])?)?$/);
+const labels = fc.dictionary(key, value, { maxKeys: 6 });
+
+test('security labels: sorted, unique, and a function of what they are made of', () => {
+  fc.assert(
+    fc.property(labels, key, labels, (own, namespace, ofNamespace) => {
+      checkLabels(own, 'labels');
+      const made = securityLabels(own, namespace, ofNamespace);
+      assert.deepEqual(made, [...new Set(made)].sort());
+      assert.ok(made.includes(`k8s:io.kubernetes.pod.namespace=${namespace}`));
+      assert.ok(made.includes(`k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=${namespace}`));
+      const shuffled = Object.fromEntries(Object.entries(own).reverse());
+      assert.deepEqual(securityLabels(shuffled, namespace, ofNamespace), made);
+    }),
+  );
+});
+
+test('different sets of labels have different hashes, and nobody reaches the namespace of another', () => {
+  fc.assert(
+    fc.property(labels, key, labels, key, (left, leftSpace, right, rightSpace) => {
+      const [a, b] = [securityLabels(left, leftSpace, {}), securityLabels(right, rightSpace, {})];
+      assert.equal(labelsHash(a).equals(labelsHash(b)), a.join() === b.join());
+      if (leftSpace !== rightSpace) assert.notDeepEqual(a, b);
+    }),
+  );
+});
+
+test('whatever a label is, it is taken as it is or refused with its name', () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string({ maxLength: 80 }), fc.string({ maxLength: 80 }), { maxKeys: 3 }), (given) => {
+      try {
+        checkLabels(given, 'labels');
+      } catch (error) {
+        assert.ok(isWeirError(error) && (error.facts.issues?.length ?? 0) > 0);
+        return;
+      }
+      for (const label of securityLabels(given, 'x', {})) assert.match(label, /^k8s:[A-Za-z0-9._/-]+=[A-Za-z0-9._-]*$/);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('slots: inside the cluster pools, none over another', () => {
+  const pools = parsePools('10.64.0.0/12', 'fd77::/48');
+  assert.equal(slotCount(pools), 4096);
+  fc.assert(
+    fc.property(fc.nat(4095), fc.nat(4095), (left, right) => {
+      const [a, b] = [hostPools(pools, left), hostPools(pools, right)];
+      for (const family of ['pool4', 'pool6'] as const) {
+        const [one, other] = [parseCidr(a[family], { strict: true }), parseCidr(b[family], { strict: true })];
+        assert.ok(cidrContains(pools[family], one));
+        assert.equal(cidrContains(one, other), left === right);
+      }
+    }),
+  );
+});
+
+test('addresses of a slot: never the network, gateway or broadcast; what is given may be asked for', () => {
+  for (const text of ['10.77.3.0/24', 'fd77::3:0/112']) {
+    const pool = parseCidr(text);
+    const last = capacity(pool);
+    fc.assert(
+      fc.property(fc.bigInt(0n, 1n << 40n), (index) => {
+        const address = addressAt(pool, index);
+        assert.ok(cidrContainsIp(pool, parseIp(address)));
+        assert.doesNotMatch(address, /(\.0|\.1|\.255|:0|:1)$/);
+        checkStatic('ip', address, pool);
+        assert.equal(addressAt(pool, index + last), address);
+      }),
+    );
+    assert.equal(new Set(Array.from({ length: 253 }, (_, index) => addressAt(pool, BigInt(index)))).size, 253);
+  }
+});
+
+test('addresses are stored in one spelling', () => {
+  assert.equal(checkAddress('ip6', 'FD77:0:0::0005', 6), 'fd77::5');
+  assert.throws(() => checkAddress('ip4', '10.0.0.01', 4), /is not an IP address/);
+  assert.throws(() => checkAddress('ip4', '::ffff:10.0.0.1/96', 4));
+});
+
+test('a host is stale after three heartbeats that did not come', () => {
+  const now = 1_000_000;
+  assert.equal(hostState(null, now), 'never-seen');
+  assert.equal(hostState(new Date(now - STALE_AFTER_MS), now), 'alive');
+  assert.equal(hostState(new Date(now - STALE_AFTER_MS - 1), now), 'stale');
+});
+
+test('what agents report fits the columns', () => {
+  assert.equal(cleanText('a\0b\ud800'), 'ab\ufffd');
+  assert.equal(cleanText('x'.repeat(10_000)).length, 1_024);
+  assert.deepEqual([cleanCount(2 ** 32 - 1), cleanBig(2n ** 64n - 1n)], [2 ** 31 - 1, 2n ** 63n - 1n]);
+});
