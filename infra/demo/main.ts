@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs, promisify } from 'node:util';
 import { toWeirError } from '@weir/errors';
+import { callApi } from '../src/api.ts';
 import { createFleet, type Fleet } from '../src/fleet.ts';
 import { CONVERSATIONS, describe, HOSTS, WORKLOADS } from './scenario.ts';
 import { bad, createSteps, good, heading, print, table } from './screen.ts';
@@ -48,9 +49,15 @@ const because = (flow: FlowView): string => {
   return flow.drop_reason ? `${flow.drop_reason.text}: ${rule}` : rule;
 };
 
+/** Set by showAfter: the revision that every host must hold from then on. */
+let policyRevision = 0;
+
 const showAfter = async (fleet: Fleet): Promise<void> => {
   heading('$ weir apply -f infra/demo/policy.yaml');
   print(await weir(fleet, 'apply', '-f', POLICY, '--wait'));
+  policyRevision = (
+    await callApi<{ items: { revision: number }[] }>(`${fleet.control.urls.policy}/v1/policies`)
+  ).items.reduce((newest, { revision }) => Math.max(newest, revision), 0);
   heading('After it, only what was drawn; the rule that decided, read back from the flows');
   const since = Date.now();
   const talks = await talkAll(fleet, CONVERSATIONS);
@@ -121,6 +128,7 @@ const showAgentKilled = async (fleet: Fleet): Promise<void> => {
 };
 
 const showWhereToLook = async (fleet: Fleet): Promise<void> => {
+  await fleet.waitReported('policy', policyRevision);
   heading('$ weir status');
   print(await weir(fleet, 'status'));
   heading('$ weir observe --last 6 --verdict DROPPED');
@@ -128,15 +136,15 @@ const showWhereToLook = async (fleet: Fleet): Promise<void> => {
   heading('APIs (REST, with OpenAPI at /docs)');
   table(Object.entries(fleet.control.urls).map(([name, url]) => [name, `${url}/docs`]));
   if (args.once) return;
-  heading('Try, in another terminal');
+  heading('Try, in another terminal, in this folder');
   for (const line of [
-    './weir get workloads -o wide',
-    './weir observe --follow',
+    'npx weir get workloads -o wide',
+    'npx weir observe --follow',
     `curl -s '${fleet.control.urls.analytics}/v1/service-map' | jq .edges`,
-    './weir delete CiliumNetworkPolicy/shop/db-from-api',
-    `nsenter --net=/run/netns/${fleet.host('h1').netns} bpftool net show`,
+    'npx weir delete CiliumNetworkPolicy/shop/db-from-api',
+    `curl -s --unix-socket ${fleet.agents.get('h1')?.socket} http://h1/workloads | jq .`,
   ]) {
-    print(`  ${line.replace('./weir', `node_modules/.bin/weir`)}`);
+    print(`  ${line}`);
   }
   print();
   print('The fleet runs until Ctrl-C.');

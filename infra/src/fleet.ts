@@ -161,6 +161,16 @@ export class Fleet {
     );
   }
 
+  /** Resolves when every host's own heartbeat says that it holds `revision` of the publisher. */
+  async waitReported(publisher: string, revision: number, timeoutMs = 15_000): Promise<void> {
+    await until(`every host to report revision ${revision}`, timeoutMs, async () => {
+      const { items } = await callApi<{ items: { id: string; realised: Record<string, number> }[] }>(
+        `${this.control.urls.inventory}/v1/hosts?limit=1000`,
+      );
+      return items.filter(({ id }) => this.agents.has(id)).every((h) => (h.realised[publisher] ?? 0) >= revision);
+    });
+  }
+
   async destroy(): Promise<void> {
     for (const workload of this.workloads.values()) await workload.process.stop('SIGKILL');
     for (const agent of this.agents.values()) await agent.stop();

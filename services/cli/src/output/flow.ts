@@ -76,7 +76,7 @@ export const compactFlow = (flow: Flow, paint: Paint): string => {
     `${end(left)} ${arrow} ${end(right)}`,
     flow.trace_point,
     `${verdict}${reason}`,
-    `(${detail(flow)}; ${flow.packets} packets, ${flow.bytes} bytes)`,
+    `(${detail(flow)}; ${flow.packets} ${Number(flow.packets) === 1 ? 'packet' : 'packets'}, ${flow.bytes} bytes)`,
     ...(rule ? [`by ${escapeUntrusted(rule)}`] : []),
   ].join(' ');
 };
