@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The OpenAPI document of this service, from its routes. Run as a program it writes openapi.json. */
-import { writeFile } from 'node:fs/promises';
+/** The OpenAPI document of this service, from its routes. */
 import { fileURLToPath } from 'node:url';
 import { openapiText } from '@weir/http';
 import { createInventoryHttp } from './http.ts';
@@ -16,5 +15,3 @@ export const openapi = async (): Promise<string> => {
   await app.close();
   return text;
 };
-
-if (import.meta.main) await writeFile(OPENAPI_FILE, await openapi());
