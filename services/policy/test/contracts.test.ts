@@ -4,10 +4,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { OUTBOX_SQL } from '@weir/bus';
-import { migrate } from '@weir/db';
+import { createDb, migrate } from '@weir/db';
 import { schemaSnapshot, testDatabase } from '@weir/db/testing';
 import { openapiText } from '@weir/http';
-import pg from 'pg';
 import { MIGRATIONS, SCHEMA } from '../src/app.ts';
 import { createPolicyHttp } from '../src/http.ts';
 import type { Operations } from '../src/operations/context.ts';
@@ -17,12 +16,9 @@ const fileUrl = (name: string): URL => new URL(`../${name}`, import.meta.url);
 test('migrations make what schema.sql shows, and a second time nothing', async () => {
   const migrated = await testDatabase({ schema: SCHEMA, migrationsDir: MIGRATIONS });
   const written = await testDatabase({ schema: SCHEMA });
-  const client = new pg.Client({ connectionString: written.url });
-  await client.connect();
-  await client.query(
-    `create schema ${SCHEMA}; set search_path = ${SCHEMA}; ${readFileSync(fileUrl('schema.sql'), 'utf8')}`,
-  );
-  await client.end();
+  const db = createDb({ url: written.url, schema: SCHEMA });
+  await db.pool.query(`create schema ${SCHEMA}; ${readFileSync(fileUrl('schema.sql'), 'utf8')}`);
+  await db.close();
   try {
     assert.equal(await schemaSnapshot(written.url, SCHEMA), await schemaSnapshot(migrated.url, SCHEMA));
     assert.deepEqual(await migrate({ url: migrated.url, schema: SCHEMA, dir: MIGRATIONS }), []);

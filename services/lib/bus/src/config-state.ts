@@ -67,6 +67,11 @@ export class ConfigState {
     return [...this.#held.values()].filter(({ removed }) => !removed);
   }
 
+  /** Tombstones too. */
+  held(subject: string): ConfigEntry | undefined {
+    return this.#held.get(subject);
+  }
+
   get(subject: string): ConfigEntry | undefined {
     const entry = this.#held.get(subject);
     return entry?.removed === false ? entry : undefined;

@@ -4,9 +4,10 @@
  * nothing falls between. Gaps show by revision or by the publisher's heartbeat and are healed by another snapshot;
  * so is every reconnect, and on a timer everything. Handlers run one after the other and are awaited.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
+import { counter } from '@weir/telemetry';
 import { type ConfigEntry, ConfigState, configEntry, type Position } from './config-state.ts';
 import { verifySigned } from './signing.ts';
 import { readSnapshot } from './snapshot.ts';
@@ -65,6 +66,8 @@ const RETRY_MAX_MS = 10_000;
 const HEAL_MIN_MS = 4_000;
 const HEAL_MAX_MS = 300_000;
 
+const VERIFY_CHUNK = 64;
+
 const CLOSED = Symbol('closed');
 type Task = () => void | Promise<void>;
 
@@ -95,6 +98,7 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
       return verifySigned(bytes, trustedKeys, subject);
     } catch (error) {
       stats.refused += 1;
+      counter('weir_bus_rejected_total').add(1, { reason: 'refused' });
       onError(error, subject);
       return undefined;
     }
@@ -114,7 +118,16 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
   const takeSnapshot = async (): Promise<void> => {
     const messages = await readSnapshot({ ...options, signal });
     stats.snapshots += 1;
-    state.snapshot(messages.flatMap(({ subject, data }) => openEntry(subject, data) ?? []));
+    const entries: ConfigEntry[] = [];
+    for (const [index, { subject, data }] of messages.entries()) {
+      // Thousands of signatures take seconds: others get their turn in between.
+      if (index % VERIFY_CHUNK === VERIFY_CHUNK - 1) await setImmediate();
+      const held = state.held(subject);
+      const same = held !== undefined && Buffer.compare(held.signed, data) === 0;
+      const entry = same ? held : openEntry(subject, data);
+      if (entry !== undefined) entries.push(entry);
+    }
+    state.snapshot(entries);
     await handle(() => onReset(state.entries()));
   };
 
@@ -132,16 +145,17 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
   };
 
   /** One snapshot at a time; asking again meanwhile waits for the one under way. */
-  const resync = (): Promise<void> => {
+  const resync = (reason: string): Promise<void> => {
     clearTimeout(resyncAt);
     resyncAt = undefined;
+    if (syncing === undefined) counter('weir_config_resyncs_total').add(1, { reason });
     syncing ??= retrying().finally(() => {
       syncing = undefined;
     });
     return syncing;
   };
-  const resyncSoon = (delayMs: number): void => {
-    resyncAt ??= setTimeout(() => void resync(), delayMs);
+  const resyncSoon = (reason: string, delayMs: number): void => {
+    resyncAt ??= setTimeout(() => void resync(reason), delayMs);
   };
 
   /** Another snapshot because a heartbeat did not fit; less and less often while that does not help. */
@@ -149,7 +163,7 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
     if (Date.now() < healNotBefore) return;
     healNotBefore = Date.now() + healWaitMs;
     healWaitMs = Math.min(healWaitMs * 2, HEAL_MAX_MS);
-    resyncSoon(GAP_GRACE_MS + Math.random() * jitterMs);
+    resyncSoon('heartbeat', GAP_GRACE_MS + Math.random() * jitterMs);
   };
 
   const onDocument = async (subject: string, data: Uint8Array): Promise<void> => {
@@ -158,11 +172,12 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
     const applied = state.live(entry);
     if (applied === 'older') {
       stats.older += 1;
+      counter('weir_bus_rejected_total').add(1, { reason: 'older' });
       return;
     }
     if (applied === 'gap') {
       stats.gaps += 1;
-      resyncSoon(GAP_GRACE_MS);
+      resyncSoon('gap', GAP_GRACE_MS);
     }
     await handle(() => onChange(entry), subject);
   };
@@ -174,6 +189,7 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
     const { verdict, gone } = state.heartbeat(publisher, body.value);
     if (verdict === 'older') {
       stats.older += 1;
+      counter('weir_bus_rejected_total').add(1, { reason: 'older' });
       return;
     }
     heartbeats.set(publisher, Date.now());
@@ -193,7 +209,7 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
   const followConnection = async (): Promise<void> => {
     for await (const status of nc.status()) {
       if (signal.aborted) return;
-      if (status.type === 'reconnect') resyncSoon(Math.random() * jitterMs);
+      if (status.type === 'reconnect') resyncSoon('reconnect', Math.random() * jitterMs);
     }
   };
 
@@ -203,10 +219,10 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
   }
   const subscriptions = [follow(CFG_ALL, onDocument), follow(CFG_HEARTBEAT_ALL, onHeartbeat)];
   void followConnection();
-  const timer = setInterval(() => void resync(), options.resyncIntervalMs ?? RESYNC_INTERVAL_MS);
+  const timer = setInterval(() => void resync('timer'), options.resyncIntervalMs ?? RESYNC_INTERVAL_MS);
   timer.unref();
   // The broker must have seen the subscriptions before the snapshot is asked for: same connection, so in order.
-  const ready = resync();
+  const ready = resync('start');
 
   return {
     ready,
@@ -215,7 +231,7 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
     get: (subject) => state.get(subject),
     stats: () => ({ ...stats }),
     lastHeartbeatMs: (publisher) => heartbeats.get(publisher),
-    resync,
+    resync: () => resync('asked'),
     stop: async () => {
       stopping.abort(CLOSED);
       clearInterval(timer);

@@ -5,6 +5,7 @@
  * a crash between repeats it under the same message ids. Woken by NOTIFY, and by a timer for what NOTIFY missed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { counter, observe } from '@weir/telemetry';
 import type pg from 'pg';
 import { HEARTBEAT_INTERVAL_MS, type PublisherState, publishHeartbeat } from './config-heartbeat.ts';
 import type { Bus } from './connect.ts';
@@ -135,6 +136,7 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
     const id = `${publisher}:${row.epoch}:${row.revision}`;
     await publishTo(bus.js, STREAM.CONFIG, row.subject, signer.sign(row.document), id, { headers: row.trace });
     published += 1;
+    counter('weir_outbox_published_total').add(1);
   };
 
   /** Publishes one batch; what was acknowledged is forgotten even when a later one fails. Returns its size. */
@@ -236,6 +238,10 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
     }
   };
 
+  const stopObserving = observe('weir_outbox_pending', async (result) => {
+    const { rows } = await db.pool.query<{ count: bigint }>('select count(*) as count from bus_outbox');
+    result(Number(rows[0]?.count ?? 0));
+  });
   void followConnection();
   const running = run();
   return {
@@ -259,6 +265,7 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
         poke();
       }),
     stop: async () => {
+      stopObserving();
       stopping.abort();
       await running;
     },

@@ -3,6 +3,7 @@
 import type { JetStreamClient } from '@nats-io/jetstream';
 import { headers } from '@nats-io/nats-core';
 import { weirError } from '@weir/errors';
+import { counter } from '@weir/telemetry';
 import type { StreamName } from './streams.ts';
 import { STREAM } from './streams.ts';
 import { traceHeaders } from './trace.ts';
@@ -39,6 +40,7 @@ export const publishTo = async (
       headers: sent,
     });
   } catch (cause) {
+    counter('weir_bus_publish_failures_total').add(1, { stream });
     throw weirError('UNAVAILABLE', `the bus did not acknowledge a message on ${subject}`, {
       field: subject,
       fix: 'it is sent again under the same id; if it lasts, look at nats-server and its disk',
@@ -48,11 +50,13 @@ export const publishTo = async (
   }
   // An acknowledgement of another stream is none: anyone can have the broker send one to any inbox.
   if (answer.stream !== stream || !Number.isSafeInteger(answer.seq)) {
+    counter('weir_bus_publish_failures_total').add(1, { stream });
     throw weirError('UNAVAILABLE', `${subject} was not acknowledged by ${stream}`, {
       field: subject,
       value: answer.stream,
     });
   }
+  counter('weir_bus_published_total').add(1, { stream });
   return { seq: answer.seq, duplicate: answer.duplicate };
 };
 

@@ -45,6 +45,7 @@ const PROBE_INTERVAL_MS = 5_000;
 const PROBE_TIMEOUT_MS = 3_000;
 const MISSES = 3;
 const RESTART_MS = 1_000;
+const EXIT_GRACE_MS = 200;
 /** As large as what agents send: a tiny message still finds room when theirs no longer do. */
 const PROBE_BYTES = 256 * 1024;
 const MIN_FREE_BYTES = 2 * PROBE_BYTES;
@@ -124,6 +125,8 @@ export const superviseNats = async (options: SuperviseOptions): Promise<Supervis
       ]);
     }
     await bus?.nc.close();
+    // One that ended by itself fails its probe a moment before its end is known.
+    await Promise.race([server.exited, sleep(EXIT_GRACE_MS)]);
     if (signal.aborted || !alive) return;
     healthy = false;
     onEvent({ type: 'killed', pid: server.pid });
