@@ -28,7 +28,9 @@ export const AgentSettings = Type.Object({
   cgroup: Type.Optional(path('cgroup v2 folder of this host; nothing uses it yet')),
   uplink: Type.Optional(Type.String({ minLength: 1, maxLength: 15, description: 'interface to the other hosts' })),
   socket: Type.Optional(path('unix socket of the local API; none unless set')),
-  metricsPort: Type.Optional(settings.port(0)),
+  metricsPort: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 65_535, description: 'TCP port of /metrics on loopback; 0 for any free one' }),
+  ),
   maxConntrack: Type.Integer({
     minimum: 1024,
     maximum: 16_777_216,

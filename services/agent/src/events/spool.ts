@@ -314,6 +314,10 @@ export class Spool {
     return overdue.length;
   }
 
+  get hasUnsent(): boolean {
+    return this.#segments.some((segment) => segment.hasPending || segment.ambiguous > 0);
+  }
+
   stats(): SpoolStats {
     return {
       bytes: this.#bytes,

@@ -55,7 +55,8 @@ export class Reconciler {
   #compareDue = true;
   #collectDue = false;
   #retryMs = RETRY_MIN_MS;
-  #addresses: readonly string[] = [];
+  /** Nothing was written yet: differences are news, not drift. */
+  #first = true;
   /** Documents that came since the last pass that succeeded: what a failure concerns. */
   readonly #fresh = new Map<string, bigint>();
 
@@ -144,11 +145,10 @@ export class Reconciler {
       this.#collectDue = false;
       planner.collect();
     }
-    this.#addresses = await this.#options.hostAddresses();
+    planner.setFacts({ addresses: await this.#options.hostAddresses(), configurationComplete: true });
     if (this.#compareDue) await this.#compare();
 
     // From here to the next await nothing can be told to the planner: these belong together.
-    planner.setFacts({ addresses: this.#addresses, configurationComplete: true });
     const desired = planner.compute();
     const delta = planner.ipcache.delta();
     const positions = this.#options.positions();
@@ -160,6 +160,7 @@ export class Reconciler {
     let result = await host.apply(desired, delta);
     planner.ipcache.written(delta);
     this.#compareDue = false;
+    this.#first = false;
     let { swapped, committed } = result;
 
     const wiring = await host.wire(desired);
@@ -198,7 +199,8 @@ export class Reconciler {
     const { planner, host } = this.#options;
     await host.reread();
     const differing = planner.ipcache.compareWith(await this.#options.readIpcache());
-    if (differing > 0) this.#options.onTrouble(`${differing} entries of the ipcache were to be corrected`, undefined);
+    if (differing > 0 && !this.#first)
+      this.#options.onTrouble(`${differing} entries of the ipcache were to be corrected`, undefined);
   }
 
   async #saveState(): Promise<void> {

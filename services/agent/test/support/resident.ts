@@ -23,21 +23,21 @@ let kept: Socket | undefined;
 
 const echoOnce = (socket: Socket, timeoutMs: number): Promise<Answer> =>
   new Promise((resolve) => {
-    const timer = setTimeout(() => resolve('timeout'), timeoutMs);
     const done = (answer: Answer): void => {
       clearTimeout(timer);
-      socket.removeAllListeners('data');
+      socket.off('data', onData).off('error', onError);
       resolve(answer);
     };
-    socket.once('data', () => done('ok'));
-    socket.once('error', (error: NodeJS.ErrnoException) =>
-      done(error.code === 'ECONNREFUSED' ? 'refused' : String(error.code)),
-    );
+    const onData = (): void => done('ok');
+    const onError = (error: NodeJS.ErrnoException): void =>
+      done(error.code === 'ECONNREFUSED' ? 'refused' : String(error.code));
+    const timer = setTimeout(() => done('timeout'), timeoutMs);
+    socket.once('data', onData).once('error', onError);
     socket.write('hello');
   });
 
 const tcp = async (host: string, port: number, timeoutMs: number): Promise<Answer> => {
-  const socket = connect({ host, port });
+  const socket = connect({ host, port }).on('error', () => {});
   try {
     return await echoOnce(socket, timeoutMs);
   } finally {

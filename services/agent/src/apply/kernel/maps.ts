@@ -12,17 +12,17 @@ import {
   workload,
 } from '@weir/bpf';
 import { type BpfObject, createInner, openMapById } from '@weir/loader';
-import { cidrOfAddress, formatIp, formatMac, parseCidr, parseIp, parseMac } from '@weir/net';
+import { formatIp, formatMac, parseIp, parseMac } from '@weir/net';
 import {
   encodeIpcacheValue,
   encodePrefixKey,
   type IpcacheEntry,
   type PrefixText,
-  prefixParts,
   prefixText,
 } from '../../plan/ipcache.ts';
 import { readPolicyTable } from '../../plan/policy-table.ts';
 import type { Maps, PolicySwap, SwapFailure, WorkloadValue } from '../ports.ts';
+import { cidrKey, cidrText } from './prefixes.ts';
 
 const NO_ADDRESS = new Uint8Array(16);
 const BATCH = 4096;
@@ -67,26 +67,6 @@ export const decodeWorkload = (bytes: Buffer, at = 0): WorkloadValue => {
     mac: formatMac(value.mac),
     hostMac: formatMac(value.host_mac),
   };
-};
-
-const cidrKey = (prefix: string, out?: Buffer, at?: number): Buffer => {
-  const { addr, bits128 } = parseCidr(prefix);
-  return prefix_key.encode({ prefixlen: bits128, addr }, out, at);
-};
-
-const V4_MAPPED_BITS = 96;
-
-const cidrText = (keys: Buffer, at: number): string => {
-  const { prefixlen, addr } = prefix_key.decode(keys, at);
-  // Below 96 bits a v4-mapped address can only be an IPv6 prefix.
-  const { text } = cidrOfAddress(addr);
-  const v4 = prefixlen >= V4_MAPPED_BITS && !text.includes(':');
-  return parseCidr(v4 ? `${formatIp(addr)}/${prefixlen - V4_MAPPED_BITS}` : `${ip6Text(addr)}/${prefixlen}`).text;
-};
-
-const ip6Text = (addr: Uint8Array): string => {
-  const groups = Array.from({ length: 8 }, (_, i) => (((addr[i * 2] ?? 0) << 8) | (addr[i * 2 + 1] ?? 0)).toString(16));
-  return groups.join(':');
 };
 
 const inBatches = async <T>(items: readonly T[], work: (batch: readonly T[]) => Promise<void>): Promise<void> => {
@@ -257,10 +237,4 @@ export const kernelMaps = (object: BpfObject): Maps => {
       return conntrack.deleteBatch(Buffer.concat(gone), gone.length);
     },
   };
-};
-
-/** For people: the prefix of an ipcache key. */
-export const showPrefix = (key: PrefixText): string => {
-  const { addr, bits128 } = prefixParts(key);
-  return cidrText(prefix_key.encode({ prefixlen: bits128, addr }), 0);
 };

@@ -12,7 +12,7 @@ import {
   weir_ct_flags,
   weir_direction,
 } from '@weir/bpf';
-import { type BpfMap, type Features, featureProbe, ringBuffer } from '@weir/loader';
+import { type BpfMap, clockOffsetNs, type Features, featureProbe, ringBuffer } from '@weir/loader';
 import { formatIp } from '@weir/net';
 import type { Connection, Counters, EventSourceOptions, Platform, SweepResult } from '../../platform.ts';
 import { type DatapathOptions, openDatapath } from './datapath.ts';
@@ -117,6 +117,7 @@ export const kernelPlatform = async (
       conntrack: conntrack.maxEntries,
     },
     hostAddresses: () => network.hostAddresses(),
+    clockOffsetNs,
     monitor: (onChange) => network.monitor(onChange),
     repairPins: () => datapath.repairPins(),
     sweep: async (): Promise<SweepResult> => {

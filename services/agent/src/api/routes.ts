@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the local API answers. */
+import { weir_workload_flags } from '@weir/bpf';
+import { weirError } from '@weir/errors';
+import { protocolName } from '@weir/net';
+import { metricsText } from '@weir/telemetry';
+import type { HostDatapath } from '../apply/host.ts';
+import { showPrefix } from '../apply/kernel/prefixes.ts';
+import type { Planner } from '../plan/planner.ts';
+import { policyRows } from '../plan/policy-table.ts';
+import type { Platform } from '../platform.ts';
+import type { Report } from '../report/report.ts';
+import type { LocalRequest, LocalRoutes } from './server.ts';
+
+export interface LocalSources {
+  readonly platform: Platform;
+  readonly host: HostDatapath;
+  readonly planner: Planner;
+  readonly report: () => Report;
+  readonly status: () => Promise<unknown>;
+}
+
+const LIMIT_DEFAULT = 1_000;
+const LIMIT_MAX = 100_000;
+
+const limitOf = ({ query }: LocalRequest): number => {
+  const text = query.get('limit') ?? String(LIMIT_DEFAULT);
+  const limit = Number(text);
+  if (Number.isInteger(limit) && limit >= 1 && limit <= LIMIT_MAX) return limit;
+  throw weirError('INVALID_ARGUMENT', `limit ${JSON.stringify(text)} is not a number from 1 to ${LIMIT_MAX}`, {
+    field: 'limit',
+    value: text,
+    fix: `give a number from 1 to ${LIMIT_MAX}`,
+  });
+};
+
+const flagNames = (flags: number): string[] =>
+  Object.entries(weir_workload_flags)
+    .filter(([, bit]) => flags & bit)
+    .map(([name]) => name.replace('WORKLOAD_', '').toLowerCase());
+
+const workloads = ({ host, report }: LocalSources): unknown => ({
+  items: report().workloads.map((workload) => {
+    const wired = host.wired.get(workload.id);
+    return {
+      ...workload,
+      interface: wired?.wiring.ifname ?? null,
+      ifindex: wired?.ifindex ?? null,
+      netns: wired?.wiring.netns ?? null,
+      ip4: wired?.value.ip4 ?? null,
+      ip6: wired?.value.ip6 ?? null,
+      mac: wired?.value.mac ?? null,
+      flags: flagNames(wired?.value.flags ?? 0),
+      policy_revision: wired?.value.revision ?? null,
+    };
+  }),
+});
+
+/** Straight from the kernel, with what each entry has counted. */
+const policy = async ({ host, platform }: LocalSources, { rest }: LocalRequest): Promise<unknown> => {
+  const id = rest.join('/');
+  const wired = host.wired.get(id);
+  if (!wired) {
+    throw weirError('NOT_FOUND', `no workload ${JSON.stringify(id)} is connected on this host`, {
+      field: 'id',
+      value: id,
+      fix: `use one of ${[...host.wired.keys()].slice(0, 20).join(', ') || 'none: there is no workload'}`,
+    });
+  }
+  const table = await platform.kernel.maps.readPolicy(wired.ifindex);
+  return {
+    id,
+    flags: flagNames(wired.value.flags),
+    revision: wired.value.revision,
+    entries: (table ? policyRows(table) : []).map(({ portPrefixBits, ruleId, ...row }) => ({
+      ...row,
+      protocol: row.protocol === 0 ? 'ANY' : protocolName(row.protocol),
+      port_prefix_bits: portPrefixBits,
+      rule_id: ruleId,
+    })),
+  };
+};
+
+const ipcache = ({ planner }: LocalSources, request: LocalRequest): unknown => {
+  const limit = limitOf(request);
+  const items: unknown[] = [];
+  for (const [key, { identity, host4 }] of planner.ipcache.entries()) {
+    if (items.length === limit) break;
+    const bytes = [host4 >>> 24, (host4 >>> 16) & 0xff, (host4 >>> 8) & 0xff, host4 & 0xff];
+    items.push({ prefix: showPrefix(key), identity, host: host4 === 0 ? null : bytes.join('.') });
+  }
+  return { total: planner.ipcache.size, items };
+};
+
+const conntrack = async ({ platform }: LocalSources, request: LocalRequest): Promise<unknown> => ({
+  items: (await platform.connections(limitOf(request))).map((connection) => ({
+    ...connection,
+    protocol: protocolName(connection.protocol),
+  })),
+});
+
+export const localRoutes = (sources: LocalSources): LocalRoutes => ({
+  status: () => sources.status(),
+  workloads: () => workloads(sources),
+  policy: (request) => policy(sources, request),
+  ipcache: (request) => ipcache(sources, request),
+  conntrack: (request) => conntrack(sources, request),
+  metrics: () => metricsText(),
+});

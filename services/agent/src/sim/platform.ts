@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A simulated host: the agent on it speaks the real bus, plans and executes as on a real one, and touches nothing. For
+ * tests and for fleets of thousands. Every network namespace exists here; flows are made up at a given rate.
+ */
+import { create, toBinary } from '@bufbuild/protobuf';
+import { weir_limits } from '@weir/bpf';
+import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
+import type { EventSource, EventSourceOptions, Platform } from '../platform.ts';
+import { emptyState, type MemoryState, memoryKernel } from './memory-kernel.ts';
+
+export interface SimulatedOptions {
+  /** Kept between agents of one host, as a kernel would. */
+  readonly state?: MemoryState;
+  readonly addresses?: readonly string[];
+  /** Flow events per second; 0: none. */
+  readonly flowsPerSecond?: number;
+}
+
+const FLUSH_MS = 50;
+const TCP = 6;
+const V4 = Uint8Array.of(10, 0, 0, 1);
+
+const madeUpFlows = ({ boot, firstSeq, onBatch }: EventSourceOptions, perSecond: number): EventSource => {
+  let nextSeq = firstSeq;
+  let owed = 0;
+  const emit = (): void => {
+    owed += (perSecond * FLUSH_MS) / 1000;
+    const count = Math.floor(owed);
+    if (count === 0) return;
+    owed -= count;
+    const flows = Array.from({ length: count }, (_, i) => ({
+      timeNs: BigInt(Date.now()) * 1_000_000n,
+      sourceIp: V4,
+      destinationIp: V4,
+      sourcePort: 1024 + (i % 60_000),
+      destinationPort: 80,
+      protocol: TCP,
+      verdict: 1,
+      packets: 1n,
+      bytes: 60n,
+    }));
+    const bytes = toBinary(FlowBatchSchema, create(FlowBatchSchema, { boot, firstSeq: nextSeq, flows }));
+    const batch = { firstSeq: nextSeq, count, bytes };
+    nextSeq += BigInt(count);
+    void onBatch(batch);
+  };
+  const timer = perSecond > 0 ? setInterval(emit, FLUSH_MS) : undefined;
+  return {
+    get nextSeq() {
+      return nextSeq;
+    },
+    stop: async () => clearInterval(timer),
+  };
+};
+
+export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { readonly state: MemoryState } => {
+  const state = options.state ?? emptyState();
+  return {
+    state,
+    kernel: memoryKernel(state, { anyNetns: true }),
+    kernelVersion: 'simulated',
+    features: ['simulated'],
+    capacity: {
+      workloads: weir_limits.WEIR_MAX_WORKLOADS,
+      addresses: weir_limits.WEIR_MAX_WORKLOADS * 2,
+      ipcache: weir_limits.WEIR_MAX_IPCACHE,
+      cidrs: weir_limits.WEIR_MAX_CIDRS,
+      policy: weir_limits.WEIR_MAX_POLICY,
+      conntrack: weir_limits.WEIR_MAX_CONNTRACK,
+    },
+    hostAddresses: async () => options.addresses ?? [],
+    clockOffsetNs: () => BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint(),
+    monitor: () => ({ stop: async () => {} }),
+    repairPins: async () => [],
+    sweep: async () => ({ entries: 0, reported: 0, expired: 0, deferred: 0 }),
+    counters: async () => ({ named: {}, eventsLost: 0n }),
+    connections: async () => [],
+    startEvents: (events) => madeUpFlows(events, options.flowsPerSecond ?? 0),
+    close: async () => {},
+  };
+};

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Started by agent.test.ts inside the namespace that is the host here: bus, control plane and agent are all in it. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fromBinary } from '@bufbuild/protobuf';
+import { createNetns, deleteNetns } from '@weir/loader';
+import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
+import { AgentProcess, askLocal } from '../support/agent-process.ts';
+import { allowOnly, ControlPlane, until } from '../support/control-plane.ts';
+import { Resident } from '../support/netns.ts';
+
+const NAMES = ['web', 'db', 'evil'];
+const IDS = NAMES.map((name) => `prod.${name}`);
+const netnsOf = (id: string): string => `/run/netns/weir-agent-${process.pid}-${id}`;
+const ip4 = (id: string): string => `10.1.0.${2 + IDS.indexOf(id)}`;
+const ip6 = (id: string): string => `fd00:1::${2 + IDS.indexOf(id)}`;
+
+describe('inside', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'weir-agent-'));
+  const bpffs = process.env.WEIR_TEST_BPFFS as string;
+  const socket = join(dir, 'a.sock');
+  const inside: Record<string, Resident> = {};
+  let plane: ControlPlane;
+  let agent: AgentProcess;
+
+  const env = (more: Record<string, string> = {}): Record<string, string> => ({
+    WEIR_AGENT_HOST: 'h1',
+    WEIR_AGENT_NATS_URL: plane.nats.url,
+    WEIR_TRUSTED_SIGNERS: plane.trustedSigners.join(),
+    WEIR_AGENT_STATE_DIR: join(dir, 'state'),
+    WEIR_AGENT_BPFFS_DIR: bpffs,
+    WEIR_AGENT_UPLINK: 'uplink0',
+    WEIR_AGENT_SOCKET: socket,
+    WEIR_AGENT_METRICS_PORT: '0',
+    WEIR_AGENT_MAX_CONNTRACK: '4096',
+    WEIR_AGENT_RING_BYTES: '262144',
+    ...more,
+  });
+  const start = async (more?: Record<string, string>): Promise<void> => {
+    agent = new AgentProcess(env(more));
+    await agent.ready;
+  };
+  const resident = (id: string): Resident => inside[id] as Resident;
+  const tcp = (from: string, to: string, timeoutMs = 400): Promise<string> =>
+    resident(from).ask({ op: 'tcp', host: Math.random() < 0.5 ? ip4(to) : ip6(to), port: 80, timeoutMs });
+
+  before(async () => {
+    plane = await ControlPlane.start();
+    await plane.host('h1', 1);
+    for (const [i, id] of IDS.entries()) {
+      await createNetns(netnsOf(id));
+      inside[id] = new Resident(netnsOf(id));
+      await resident(id).ask({ op: 'listen', port: 80 });
+      await plane.identity(1001 + i, `k8s:app=${NAMES[i]}`, 'k8s:io.kubernetes.pod.namespace=prod');
+      await plane.workload(id, 'h1', 1001 + i, ip4(id), { ip6: ip6(id), netns: netnsOf(id) });
+    }
+    await plane.policy(allowOnly('db', 'db', 'web'));
+    await start();
+  });
+
+  after(async () => {
+    await agent.stop('SIGKILL');
+    const { code } = await new AgentProcess(env(), '--cleanup').exited;
+    assert.equal(code, 0);
+    assert.ok(!existsSync(bpffs));
+    assert.equal(execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' }).includes(' wr'), false);
+    await plane.stop();
+    for (const id of IDS) {
+      await inside[id]?.stop();
+      await deleteNetns(netnsOf(id));
+    }
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('connects, enforces, acknowledges', async () => {
+    const { workloads, errors } = await plane.realised('h1');
+    assert.deepEqual(errors, []);
+    assert.deepEqual(
+      workloads.map(({ id, state, message }) => [id, state, message]).sort(),
+      IDS.map((id) => [id, 'ready', '']).sort(),
+    );
+    assert.equal(await tcp('prod.web', 'prod.db'), 'ok');
+    assert.equal(await tcp('prod.evil', 'prod.db'), 'timeout');
+    assert.equal(await tcp('prod.evil', 'prod.web'), 'ok');
+  });
+
+  it('tells the bus what it saw, with identities, rule and drop reason', async () => {
+    const flows = () => plane.flows.flatMap(({ bytes }) => fromBinary(FlowBatchSchema, bytes).flows);
+    const dropped = await until(() => flows().find(({ dropReason }) => dropReason === 133), 'a dropped flow');
+    assert.equal(dropped.sourceIdentity, 1003);
+    assert.equal(dropped.destinationIdentity, 1002);
+    assert.notEqual(dropped.ruleId, 0, 'the default denial is a rule too');
+    const forwarded = await until(
+      () => flows().find((flow) => flow.verdict === 1 && flow.destinationIdentity === 1002),
+      'a forwarded flow',
+    );
+    assert.equal(forwarded.sourceIdentity, 1001);
+    assert.equal(forwarded.destinationPort, 80);
+  });
+
+  it('answers on its socket, which only root may open', async () => {
+    assert.equal(statSync(socket).mode & 0o777, 0o600);
+    const get = async (path: string) => JSON.parse((await askLocal(socket, path)).body);
+    assert.equal((await get('/status')).workloads.ready, 3);
+    assert.equal((await get('/workloads')).items.length, 3);
+    const { entries } = await get('/policy/prod.db');
+    assert.ok(
+      entries.some(
+        (entry: { identity: number; verdict: string }) => entry.identity === 1001 && entry.verdict === 'allow',
+      ),
+    );
+    assert.ok((await get('/ipcache?limit=3')).items.length === 3);
+    assert.ok((await get('/conntrack?limit=5')).items.length > 0);
+    assert.match((await askLocal(socket, '/metrics')).body, /weir_agent_workloads\{[^}]*state="ready"[^}]*\} 3/);
+    assert.equal((await askLocal(socket, '/policy/none')).status, 404);
+    assert.equal((await askLocal(socket, '/conntrack?limit=0')).status, 422);
+    assert.equal((await askLocal(socket, '/nonsense')).status, 404);
+  });
+
+  it('F01: killed again and again, no connection is lost and nothing forbidden passes', async () => {
+    assert.equal(await resident('prod.web').ask({ op: 'open', host: ip4('prod.db'), port: 80 }), 'ok');
+    let probing = true;
+    const forbidden: string[] = [];
+    const kept: string[] = [];
+    const fresh: string[] = [];
+    const probes = [
+      (async () => {
+        while (probing) forbidden.push(await tcp('prod.evil', 'prod.db', 20));
+      })(),
+      (async () => {
+        while (probing) {
+          kept.push(await resident('prod.web').ask({ op: 'say', timeoutMs: 1000 }));
+          fresh.push(await tcp('prod.web', 'prod.db', 1000));
+        }
+      })(),
+    ];
+    for (let i = 0; i < 5; i++) {
+      await agent.stop('SIGKILL');
+      await start();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    probing = false;
+    await Promise.all(probes);
+    assert.ok(forbidden.length > 20 && kept.length > 20);
+    assert.deepEqual([...new Set(forbidden)], ['timeout']);
+    assert.deepEqual([...new Set(kept)], ['ok']);
+    assert.deepEqual([...new Set(fresh)], ['ok']);
+    assert.equal(JSON.parse((await askLocal(socket, '/status')).body).workloads.ready, 3);
+  });
+
+  it('F03: killed at every step of a change, it comes out right', async () => {
+    let probing = true;
+    const forbidden: string[] = [];
+    const probe = (async () => {
+      while (probing) forbidden.push(await tcp('prod.evil', 'prod.db', 10));
+    })();
+    // All of them are tried on the simulated kernel (transition.test.ts); here those between writes of different maps.
+    const steps = ['apply.begun', 'apply.swapped', 'apply.ipcache-written', 'apply.committed'];
+    for (const [i, at] of steps.entries()) {
+      await agent.stop('SIGKILL');
+      agent = new AgentProcess(env({ WEIR_AGENT_FAILPOINT: at }));
+      // A change that touches tables, prefixes and addresses: it dies in the middle of it, or at its start.
+      const document = allowOnly('db', 'db', 'web');
+      const block = { ipBlock: { cidr: `192.0.2.${i}/32` } };
+      const from = [...(document.spec.ingress[0]?.from ?? []), block] as (typeof document.spec.ingress)[0]['from'];
+      await plane.policy({
+        ...document,
+        spec: { ...document.spec, ingress: [{ ...document.spec.ingress[0], from }] },
+      } as never);
+      await plane.workload(`prod.far${i}`, 'h2', 1001, `10.9.0.${i}`);
+      assert.equal((await agent.exited).signal, 'SIGKILL', at);
+      await start();
+      await plane.realised('h1');
+      assert.equal(await tcp('prod.web', 'prod.db', 1000), 'ok', at);
+    }
+    probing = false;
+    await probe;
+    assert.deepEqual([...new Set(forbidden)], ['timeout']);
+  });
+
+  it('new connections and removed ones at every step of a kill while wiring', async () => {
+    const id = 'prod.late';
+    const netns = netnsOf(id);
+    for (const at of ['wire.created', 'wire.closed-entry', 'wire.attached', 'wire.configured']) {
+      await agent.stop('SIGKILL');
+      await createNetns(netns);
+      agent = new AgentProcess(env({ WEIR_AGENT_FAILPOINT: at }));
+      await plane.workload(id, 'h1', 1001, '10.1.0.77', { ip6: 'fd00:1::77', netns });
+      assert.equal((await agent.exited).signal, 'SIGKILL', at);
+      await start();
+      const late = (await plane.realised('h1')).workloads.find((workload) => workload.id === id);
+      await until(
+        () => plane.acks.get('h1')?.workloads.find((workload) => workload.id === id)?.state === 'ready',
+        `${at}: ${late?.message}`,
+      );
+      const there = new Resident(netns);
+      assert.equal(await there.ask({ op: 'tcp', host: ip6('prod.db'), port: 80, timeoutMs: 1000 }), 'ok', at);
+      await there.stop();
+      await plane.remove('workload', id);
+      await plane.realised('h1');
+      await deleteNetns(netns);
+    }
+    assert.equal(JSON.parse((await askLocal(socket, '/workloads')).body).items.length, 3);
+    assert.equal(
+      execFileSync('ls', [join(bpffs, 'links')], { encoding: 'utf8' })
+        .trim()
+        .split('\n').length,
+      6,
+    );
+  });
+
+  it('ends on SIGTERM and leaves the datapath', async () => {
+    assert.deepEqual(await agent.stop('SIGTERM'), { code: 0, signal: null });
+    assert.ok(!existsSync(socket));
+    assert.equal(await tcp('prod.web', 'prod.db', 1000), 'ok');
+    assert.equal(await tcp('prod.evil', 'prod.db', 50), 'timeout');
+    await start();
+  });
+});
