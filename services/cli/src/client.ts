@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The REST APIs as the command sees them. Addresses come from the environment; a refusal becomes a CliFailure. */
 import type { Problem } from '@weir/errors';
+import { escapeUntrusted } from '@weir/net';
 import { CliFailure, EXIT, Refused } from './failure.ts';
 
 export const SERVICES = {
@@ -63,7 +64,8 @@ export class Client {
       });
     } catch (error) {
       if (request.signal?.aborted) throw error;
-      const why = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).message;
+      const { cause, message } = error as { cause?: { code?: string; message?: string }; message: string };
+      const why = cause?.code ?? cause?.message ?? message;
       throw new CliFailure(
         EXIT.unreachable,
         `error: ${service} is not reachable at ${base} (${why})\n  fix: start it, or set ${SERVICES[service].variable}`,
@@ -102,5 +104,9 @@ const refusal = async (service: Service, response: Response): Promise<CliFailure
   } catch {
     // not a problem document; said below
   }
-  return new CliFailure(EXIT.failed, `error: ${service} answered ${response.status}: ${text.slice(0, 200)}`);
+  return new CliFailure(
+    EXIT.failed,
+    `error: ${service} answered ${response.status}: ${escapeUntrusted(text, 200)}`,
+    response.status,
+  );
 };

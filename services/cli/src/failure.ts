@@ -11,10 +11,13 @@ export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3 } as const;
 /** Ends the command with a message for people; thrown anywhere below a command. */
 export class CliFailure extends Error {
   readonly exitCode: number;
+  /** HTTP status, when a service answered. */
+  readonly status: number | undefined;
 
-  constructor(exitCode: number, message: string) {
+  constructor(exitCode: number, message: string, status?: number) {
     super(message);
     this.exitCode = exitCode;
+    this.status = status;
   }
 }
 
@@ -23,7 +26,7 @@ export class Refused extends CliFailure {
   readonly problem: Problem;
 
   constructor(problem: Problem) {
-    super(EXIT.failed, renderProblem(problem));
+    super(EXIT.failed, renderProblem(problem), problem.status);
     this.problem = problem;
   }
 }
@@ -49,9 +52,12 @@ const issueLine = (issue: FieldIssue, locate?: LocateLine): string =>
     ...(issue.fix ? [`  fix: ${escapeUntrusted(issue.fix)}`] : []),
   ].join('\n');
 
+export const renderIssues = (issues: readonly FieldIssue[], locate?: LocateLine): string =>
+  issues.map((issue) => issueLine(issue, locate)).join('\n');
+
 /** A problem answer (RFC 9457) for people: one line per thing that is wrong, its place first, its fix after. */
 export const renderProblem = (problem: Problem, locate?: LocateLine): string => {
-  if (problem.errors?.length) return problem.errors.map((issue) => issueLine(issue, locate)).join('\n');
+  if (problem.errors?.length) return renderIssues(problem.errors, locate);
   return [
     `error: ${place(problem, locate)}${problem.field ? `${problem.field}: ` : ''}${escapeUntrusted(problem.detail)}${value(problem)}`,
     ...(problem.fix ? [`  fix: ${escapeUntrusted(problem.fix)}`] : []),

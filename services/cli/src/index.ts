@@ -41,7 +41,9 @@ export const run = async (words: readonly string[], around: Surroundings): Promi
       around.err(error.message);
       return error.exitCode;
     }
-    throw error;
+    around.err(`error: this should not have happened: ${(error as Error).message}`);
+    around.err(around.env.WEIR_DEBUG ? ((error as Error).stack ?? '') : '  fix: WEIR_DEBUG=1 shows where');
+    return EXIT.failed;
   }
 };
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The words of the command line: every command, option and its help, and nothing of what they do. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
+import { type ExplainOptions, explainFlow } from './commands/explain.ts';
 import { type GetOptions, get } from './commands/get.ts';
 import { END_FILTERS, FLOW_FILTERS, OBSERVE_FORMATS, observe } from './commands/observe.ts';
-import { apply, diff, remove } from './commands/policies.ts';
+import { apply, diff, type RemoveOptions, remove } from './commands/policies.ts';
 import { RESOURCES } from './commands/resources.ts';
 import { status } from './commands/status.ts';
 import type { Context } from './context.ts';
 import { FORMATS } from './output/table.ts';
+
+const { version } = manifest;
 
 const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
@@ -22,6 +26,7 @@ const files = (): Option =>
 
 export const createProgram = (context: Context): Command => {
   const program = new Command('weir')
+    .version(version, '-V, --version', 'version of this command')
     .description('Networking, policy and visibility for a fleet of Linux hosts.')
     .addHelpText(
       'after',
@@ -70,12 +75,31 @@ export const createProgram = (context: Context): Command => {
     .command('delete [policy...]')
     .description('delete policies by kind/namespace/name or by the documents in files')
     .addOption(files())
-    .action((keys: string[], o: { filename?: string[] }) => remove(context, keys, o.filename ?? []));
+    .option('--ignore-not-found', 'what is not there is no failure')
+    .action((keys: string[], o: RemoveOptions) => remove(context, keys, o));
+
+  addExplain(program, context);
 
   addObserve(program, context, 'observe');
   addObserve(getCommand, context, 'flows');
   return program;
 };
+
+const addExplain = (parent: Command, context: Context): void => {
+  parent
+    .command('explain')
+    .description('why a flow passes or not, at both ends, by the policies in force; status 1 when it is refused')
+    .requiredOption('--from <end>', 'workload as namespace/name, or an address')
+    .requiredOption('--to <end>', 'workload as namespace/name, or an address')
+    .option('--port <port>', 'destination port; for ICMP the type', '0')
+    .option('--protocol <name>', 'TCP, UDP, SCTP, ICMP, ICMPv6', 'TCP')
+    .option('-f, --filename <path>', 'as if these documents had been applied', collect)
+    .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'yaml']).default('text'))
+    .action((options: ExplainOptions) => explainFlow(context, options));
+};
+
+/** Letters that are worth their confusion: those that kubectl and hubble have. */
+const SHORT: Readonly<Record<string, string>> = { namespace: '-n, ', label: '-l, ' };
 
 const addObserve = (parent: Command, context: Context, name: string): void => {
   const command = parent
@@ -89,14 +113,18 @@ const addObserve = (parent: Command, context: Context, name: string): void => {
     .option('--since <time>', 'from then on: RFC 3339, or how long ago: 30s, 5m, 2h')
     .option('--until <time>', 'up to then');
   for (const filter of END_FILTERS) {
-    command.addOption(new Option(`--${filter} <value>`, `${filter} of either end`).argParser(collect));
+    command.addOption(
+      new Option(`${SHORT[filter] ?? ''}--${filter} <value>`, `${filter} of either end`).argParser(collect),
+    );
     command.addOption(new Option(`--from-${filter} <value>`, `${filter} of the source`).argParser(collect));
     command.addOption(new Option(`--to-${filter} <value>`, `${filter} of the destination`).argParser(collect));
   }
-  for (const filter of FLOW_FILTERS) command.addOption(new Option(`--${filter} <value>`).argParser(collect));
+  for (const [filter, help] of Object.entries(FLOW_FILTERS)) {
+    command.addOption(new Option(`--${filter} <value>`, help).argParser(collect));
+  }
   command.action((options: Record<string, unknown>) => {
     const filters = new URLSearchParams();
-    const names = [...END_FILTERS.flatMap((f) => [f, `from-${f}`, `to-${f}`]), ...FLOW_FILTERS];
+    const names = [...END_FILTERS.flatMap((f) => [f, `from-${f}`, `to-${f}`]), ...Object.keys(FLOW_FILTERS)];
     for (const filter of names) {
       const camel = filter.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
       for (const value of (options[camel] as string[] | undefined) ?? [])

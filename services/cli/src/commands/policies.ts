@@ -2,9 +2,10 @@
 /** `weir apply`, `diff` and `delete`: policy documents in, what changed out. */
 import type { FieldIssue } from '@weir/errors';
 import { escapeUntrusted } from '@weir/net';
+import { parseDocuments } from '@weir/policy-engine';
 import type { Context } from '../context.ts';
 import { type Documents, readDocuments } from '../documents.ts';
-import { CliFailure, EXIT, Refused, renderProblem, renderWarning } from '../failure.ts';
+import { CliFailure, EXIT, Refused, renderIssues, renderProblem, renderWarning } from '../failure.ts';
 
 interface ApplyResult {
   readonly key: string;
@@ -119,21 +120,35 @@ const pathOf = (key: string): string => {
   return `/v1/policies/${[kind, namespace, name].map(encodeURIComponent).join('/')}`;
 };
 
-export const remove = async (context: Context, keys: readonly string[], files: readonly string[]): Promise<void> => {
-  let all = [...keys];
-  if (files.length) {
-    const documents = await readDocuments(files, context.readStdin);
-    const answer = await post<ApplyAnswer>(
-      context,
-      '/v1/policies',
-      documents,
-      new URLSearchParams({ dry_run: 'true' }),
-    );
-    all = [...all, ...answer.results.map((r) => r.key)];
-  }
+/** Keys of the documents in files; read here, so that only what is deleted is asked of the service. */
+const keysIn = async (context: Context, files: readonly string[]): Promise<string[]> => {
+  if (files.length === 0) return [];
+  const documents = await readDocuments(files, context.readStdin);
+  const { documents: parsed, issues } = parseDocuments(documents.text, { maxBytes: Number.POSITIVE_INFINITY });
+  if (issues.length > 0) throw new CliFailure(EXIT.failed, renderIssues(issues, documents.locate));
+  return parsed.map(({ key }) => key);
+};
+
+export interface RemoveOptions {
+  readonly filename?: readonly string[];
+  readonly ignoreNotFound?: boolean;
+}
+
+/** Every policy that can be deleted is; what could not is said at the end. */
+export const remove = async (context: Context, keys: readonly string[], options: RemoveOptions): Promise<void> => {
+  const all = [...keys, ...(await keysIn(context, options.filename ?? []))];
   if (all.length === 0) throw new CliFailure(EXIT.usage, 'error: name a policy (kind/namespace/name) or a file (-f)');
-  for (const key of all) {
-    await context.client.send('policy', pathOf(key), { method: 'DELETE' });
-    context.out(`${escapeUntrusted(key)} deleted`);
+  const paths = all.map((key) => ({ key, path: pathOf(key) }));
+  const refused: string[] = [];
+  for (const { key, path } of paths) {
+    try {
+      await context.client.send('policy', path, { method: 'DELETE' });
+      context.out(`${escapeUntrusted(key)} deleted`);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (error.status === 404 && options.ignoreNotFound) continue;
+      refused.push(error.message);
+    }
   }
+  if (refused.length > 0) throw new CliFailure(EXIT.failed, refused.join('\n'));
 };

@@ -2,7 +2,7 @@
 /** Tables and documents on standard output. Strings that came from outside are escaped before a terminal sees them. */
 import { styleText } from 'node:util';
 import { escapeUntrusted } from '@weir/net';
-import { stringify } from 'yaml';
+import { toJson, toYaml } from './safe.ts';
 
 export interface Column<T> {
   readonly title: string;
@@ -19,13 +19,14 @@ const text = (value: unknown): string => {
   return escapeUntrusted(Array.isArray(value) ? value.join(',') : String(value));
 };
 
-export const renderTable = <T>(columns: readonly Column<T>[], items: readonly T[]): string => {
+/** `widths`: kept and grown by the caller who prints in pieces. */
+export const renderTable = <T>(columns: readonly Column<T>[], items: readonly T[], widths: number[] = []): string => {
   const rows = [columns.map((c) => c.title), ...items.map((item) => columns.map((c) => text(c.cell(item))))];
-  const widths = columns.map((_, i) => Math.max(...rows.map((row) => (row[i] as string).length)));
+  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   return rows
     .map((row) =>
       row
-        .map((cell, i) => cell.padEnd(widths[i] as number))
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
         .join('   ')
         .trimEnd(),
     )
@@ -41,9 +42,9 @@ export const render = <T>(
 ): string => {
   switch (format) {
     case 'json':
-      return JSON.stringify(single ? items[0] : { items }, null, 2);
+      return toJson(single ? items[0] : { items }, 2);
     case 'yaml':
-      return stringify(single ? items[0] : { items }).trimEnd();
+      return toYaml(single ? items[0] : { items });
     case 'wide':
       return renderTable(columns, items);
     case 'table':

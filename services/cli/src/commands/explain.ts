@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * `weir explain`: why a flow passes or not, by the very engine that enforces, from the fleet's workloads, identities and the
+ * policies in force; with -f as if those documents had been applied.
+ */
+import { isIp, PROTOCOLS, protocolNumber } from '@weir/net';
+import {
+  type Endpoint,
+  explain,
+  icmpPort,
+  type PolicyDocument,
+  type PolicyInput,
+  parseDocument,
+  parseDocuments,
+} from '@weir/policy-engine';
+import type { Context } from '../context.ts';
+import { readDocuments } from '../documents.ts';
+import { CliFailure, EXIT, renderIssues } from '../failure.ts';
+import { toJson, toYaml } from '../output/safe.ts';
+
+export interface ExplainOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly port: string;
+  readonly protocol: string;
+  readonly filename?: readonly string[];
+  readonly output: 'text' | 'json' | 'yaml';
+}
+
+interface WorkloadItem {
+  readonly name: string;
+  readonly namespace: string;
+  readonly identity: number;
+  readonly ip4: string | null;
+  readonly ip6: string | null;
+  readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[];
+}
+
+interface PolicyItem {
+  readonly key: string;
+  readonly document: unknown;
+  readonly rules: readonly { readonly path: string; readonly id: number }[];
+}
+
+const usage = (message: string): CliFailure => new CliFailure(EXIT.usage, `error: ${message}`);
+
+const flowOf = (options: ExplainOptions): { protocol: number; port: number } => {
+  let protocol: number;
+  try {
+    protocol = protocolNumber(options.protocol);
+  } catch (error) {
+    throw usage(`--protocol: ${(error as Error).message}`);
+  }
+  const icmp = protocol === PROTOCOLS.ICMP || protocol === PROTOCOLS.ICMPv6;
+  const most = icmp ? 255 : 65_535;
+  const number = Number(options.port);
+  if (!/^\d+$/.test(options.port) || number > most)
+    throw usage(`--port: ${options.port} is not a number from 0 to ${most}`);
+  return { protocol, port: icmp ? icmpPort(number) : number };
+};
+
+const endOf = async (context: Context, text: string, other: string): Promise<Endpoint> => {
+  if (isIp(text)) {
+    const [workload] = (await context.client.list<WorkloadItem>('inventory', '/v1/workloads')).filter(
+      ({ ip4, ip6 }) => text === ip4 || text === ip6,
+    );
+    return workload ? endpointOf(workload, text) : { name: text, ip: text };
+  }
+  const slash = text.indexOf('/');
+  if (slash <= 0) throw usage(`${text} is neither an address nor namespace/name`);
+  const id = `${text.slice(0, slash)}.${text.slice(slash + 1)}`;
+  const workload = await context.client.json<WorkloadItem>('inventory', `/v1/workloads/${encodeURIComponent(id)}`);
+  return endpointOf(workload, other.includes(':') ? workload.ip6 : workload.ip4);
+};
+
+const endpointOf = ({ namespace, name, identity, ports }: WorkloadItem, ip: string | null): Endpoint => ({
+  name: `${namespace}/${name}`,
+  identity,
+  ...(ip ? { ip } : {}),
+  namedPorts: ports.map((port) => ({ name: port.name, port: port.port, protocol: protocolNumber(port.protocol) })),
+});
+
+const candidates = async (context: Context, files: readonly string[]): Promise<readonly PolicyDocument[]> => {
+  if (files.length === 0) return [];
+  const documents = await readDocuments(files, context.readStdin);
+  const { documents: parsed, issues } = parseDocuments(documents.text);
+  if (issues.length > 0) throw new CliFailure(EXIT.failed, renderIssues(issues, documents.locate));
+  return parsed;
+};
+
+export const explainFlow = async (context: Context, options: ExplainOptions): Promise<void> => {
+  const flow = flowOf(options);
+  const changed = await candidates(context, options.filename ?? []);
+  const from = await endOf(context, options.from, options.to);
+  const to = await endOf(context, options.to, options.from);
+  const identities = await context.client.list<{ identity: number; labels: string[] }>('inventory', '/v1/identities');
+  const inForce = await context.client.list<PolicyItem>('policy', '/v1/policies');
+  const policies: PolicyInput[] = [
+    ...inForce
+      .filter(({ key }) => !changed.some((doc) => doc.key === key))
+      .map(({ document, rules }) => ({
+        doc: parseDocument(document),
+        ruleIds: new Map(rules.map(({ path, id }) => [path, id])),
+      })),
+    ...changed.map((doc) => ({ doc, ruleIds: new Map<string, number>() })),
+  ];
+  const answer = explain({
+    policies,
+    identities: new Map(identities.map(({ identity, labels }) => [identity, labels])),
+    from,
+    to,
+    ...flow,
+  });
+  if (options.output === 'json') context.out(toJson(answer, 2));
+  else if (options.output === 'yaml') context.out(toYaml(answer));
+  else {
+    const [verdict = '', ...why] = answer.text.split('\n');
+    context.out(context.paint(answer.verdict === 'allow' ? 'green' : 'red', verdict));
+    for (const line of why) context.out(`  ${line}`);
+  }
+  if (answer.verdict === 'deny') context.setExitCode(EXIT.failed);
+};
