@@ -12,11 +12,13 @@ import { createRpcClient } from '@weir/rpc';
 import { eventually, type Harness, startHarness } from './harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), `weir-outage-${process.pid}-`));
+/** The server is killed, not the machine: what was committed is in the system's cache. */
+const KEEPS = { volatile: true, settings: { synchronous_commit: 'on' } };
 let postgres: EmbeddedPostgres;
 let weir: Harness;
 
 before(async () => {
-  postgres = await startEmbeddedPostgres({ dir, volatile: true });
+  postgres = await startEmbeddedPostgres({ dir, ...KEEPS });
   weir = await startHarness({ WEIR_INVENTORY_DATABASE_URL: await postgres.ensureDatabase('weir') });
   assert.equal((await weir.call('POST', '/v1/hosts', { name: 'alpha' })).status, 201);
 });
@@ -59,7 +61,7 @@ test('without its database the API answers 503 with Retry-After within a second,
   assert.equal((await fetch(`${weir.app.http}/metrics`)).status, 200);
   assert.equal((await weir.call('POST', '/v1/hosts', { name: 'Beta' })).status, 422, 'what is wrong needs no database');
 
-  postgres = await startEmbeddedPostgres({ dir, volatile: true, port: postgres.port });
+  postgres = await startEmbeddedPostgres({ dir, ...KEEPS, port: postgres.port });
   await eventually('the API', async () =>
     (await weir.call('GET', '/v1/hosts/alpha')).status === 200 ? true : undefined,
   );

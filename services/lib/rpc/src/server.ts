@@ -100,6 +100,8 @@ interface Measured {
   end(error?: unknown): void;
 }
 
+const messageOf = (cause: unknown): string | undefined => (cause instanceof Error ? cause.message : undefined);
+
 const measure = (path: string, metadata: Metadata, address: string): Measured => {
   const parent = extractTrace((key) => {
     const value = metadata.get(key)[0];
@@ -126,7 +128,11 @@ const measure = (path: string, metadata: Metadata, address: string): Measured =>
       span.setAttribute('rpc.grpc.status_code', error?.grpcStatus ?? 0);
       if (error !== undefined && error.status >= 500) {
         span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
-        logger('rpc').error({ code: error.code, method: path, error: error.facts.cause ?? error }, error.message);
+        const facts = { code: error.code, method: path };
+        // Away for a moment is no fault of ours: no stack.
+        if (error.code === 'UNAVAILABLE')
+          logger('rpc').warn({ ...facts, cause: messageOf(error.facts.cause) }, error.message);
+        else logger('rpc').error({ ...facts, error: error.facts.cause ?? error }, error.message);
       }
       span.end();
     },
