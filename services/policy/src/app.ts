@@ -58,6 +58,8 @@ export const createApp = async (config: PolicyConfig): Promise<RunningService> =
     await migrate({ url: config.databaseUrl, schema: SCHEMA, dir: MIGRATIONS });
     const db = createDb<Tables>({ url: config.databaseUrl, schema: SCHEMA });
     closers.push(() => db.close());
+    // Acks name revisions, not epochs: those of the epoch that ends would be taken for the new one's.
+    if (config.newEpoch) await db.kysely.deleteFrom('host_acks').execute();
     const inboxPrefix = serviceInbox(SCHEMA);
     const bus = await connectBus({
       servers: config.natsUrl.split(','),
