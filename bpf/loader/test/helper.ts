@@ -100,6 +100,8 @@ export const createPair = async (): Promise<Pair> => {
 /** UDP packets out of the pair's namespace, as fast as node sends them, and how many arrived here. */
 export interface Traffic {
   received(): number;
+  /** Settles when a packet arrives; waits long, for slow machines. */
+  flows(): Promise<void>;
   /** How many of the packets sent from now on, for that long, arrive. */
   during(ms: number): Promise<number>;
   stop(): Promise<void>;
@@ -132,6 +134,12 @@ export const startTraffic = async (pair: Pair): Promise<Traffic> => {
   await once(sender.stdout, 'data');
   return {
     received: () => received,
+    flows: async () => {
+      await sleep(20); // what was under way arrives
+      const before = received;
+      for (let waited = 0; received === before && waited < 20_000; waited += 5) await sleep(5);
+      assert.notEqual(received, before, 'no packet arrives');
+    },
     during: async (ms) => {
       await sleep(50); // what was under way arrives
       const before = received;
