@@ -246,7 +246,7 @@ export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): P
       });
     }
   }
-  const binaries = postgresBinaries(owner.uid !== undefined);
+  const binaries = postgresBinaries(owner.uid !== undefined, dir);
   if (!existsSync(join(dir, 'data', 'PG_VERSION')) || !existsSync(join(dir, 'password'))) {
     await initialise(dir, owner, binaries, options.volatile ?? false);
   }

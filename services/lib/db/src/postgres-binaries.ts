@@ -2,21 +2,10 @@
 /**
  * Finds the Postgres binaries that npm installed for this machine and makes them usable: npm does not run their
  * install script, so the libraries' version links are missing; and a server that must not run as root cannot read
- * a checkout in a closed folder such as /root, so that gets a copy in the temporary folder.
+ * a checkout in a closed folder such as /root, so then they are copied beside the data.
  */
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from 'node:fs';
+import { chmodSync, cpSync, existsSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { weirError } from '@weir/errors';
 
@@ -77,29 +66,26 @@ const makeExecutable = (file: string): void => {
   if ((statSync(file).mode & 0o555) !== 0o555) chmodSync(file, EXECUTABLE);
 };
 
-/** A copy that everybody can read, made once per version; complete or absent. */
-const reachableCopy = (dir: string): string => {
+/** A copy beside the data, made once per version; complete or absent. */
+const copyInto = (home: string, dir: string): string => {
   const { version } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as { version: string };
-  const copy = join(tmpdir(), `weir-postgres-${version}-${process.getuid?.() ?? 0}`);
+  const copy = join(home, `postgres-${version}`);
   if (existsSync(copy)) return copy;
-  const part = `${copy}.${process.pid}`;
-  mkdirSync(part, { mode: 0o755 });
+  const part = `${copy}.part`;
+  rmSync(part, { recursive: true, force: true });
   cpSync(dir, part, { recursive: true, verbatimSymlinks: true });
-  try {
-    renameSync(part, copy);
-  } catch {
-    rmSync(part, { recursive: true, force: true });
-  }
+  chmodSync(part, EXECUTABLE);
+  renameSync(part, copy);
   return copy;
 };
 
-/** `asOtherUser`: the binaries will run without our rights. */
-export const postgresBinaries = (asOtherUser: boolean): PostgresBinaries => {
+/** `asOtherUser`: the binaries will run without our rights. `home`: a folder that this user can enter. */
+export const postgresBinaries = (asOtherUser: boolean, home: string): PostgresBinaries => {
   let dir = packageDir();
   makeLinks(dir);
   const files = ['initdb', 'postgres', 'pg_ctl'].map((name) => join(dir, 'native', 'bin', name));
   for (const file of files) if (existsSync(file)) makeExecutable(file);
-  if (asOtherUser && !worldReachable(dir)) dir = reachableCopy(dir);
+  if (asOtherUser && !worldReachable(dir)) dir = copyInto(home, dir);
   const bin = join(dir, 'native', 'bin');
   return { initdb: join(bin, 'initdb'), postgres: join(bin, basename(files[1] ?? 'postgres')) };
 };
