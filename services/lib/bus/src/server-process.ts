@@ -2,7 +2,7 @@
 /** Runs a nats-server as a child process: started when it answers, stopped for good even when it hangs. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +18,8 @@ export interface NatsProcessOptions {
   readonly config?: string;
   /** Where the streams are kept; default `dir`/jetstream. */
   readonly storeDir?: string;
+  /** Ends with this process however that ends (tests), where setpriv is there. */
+  readonly dieWithParent?: boolean;
   /** Most that the streams may take; default three quarters of what is free. */
   readonly maxStoreBytes?: number;
 }
@@ -77,6 +79,13 @@ const configText = (options: NatsProcessOptions, host: string, storeDir: string)
     '',
   ].join('\n');
 
+const SETPRIV = '/usr/bin/setpriv';
+
+const commandOf = ({ dieWithParent }: NatsProcessOptions, configFile: string): string[] => {
+  const server = [natsServerBinary(), '-c', configFile];
+  return dieWithParent === true && existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--', ...server] : server;
+};
+
 export const startNats = async (options: NatsProcessOptions): Promise<NatsProcess> => {
   const host = options.host ?? '127.0.0.1';
   const storeDir = options.storeDir ?? join(options.dir, 'jetstream');
@@ -86,7 +95,8 @@ export const startNats = async (options: NatsProcessOptions): Promise<NatsProces
   await writeFile(configFile, configText(options, host, storeDir), { mode: 0o600 });
   const log = createWriteStream(join(options.dir, 'nats.log'), { flags: 'a' });
   await once(log, 'open');
-  const child = spawn(natsServerBinary(), ['-c', configFile], { stdio: ['ignore', log, log] });
+  const [command = '', ...words] = commandOf(options, configFile);
+  const child = spawn(command, words, { stdio: ['ignore', log, log] });
   log.close();
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A real nats-server with JetStream in a directory of its own, for tests. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type NatsProcess, startNats } from './server-process.ts';
@@ -16,13 +17,22 @@ export interface TestNats {
   stop(): Promise<void>;
 }
 
+const PREFIX = 'weir-nats-';
+
+/** What a killed run could not remove. */
+const sweepLeftovers = async (): Promise<void> => {
+  for (const name of await readdir(tmpdir())) {
+    const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    await rm(join(tmpdir(), name), { recursive: true, force: true });
+  }
+};
+
 export const startTestNats = async (options: { readonly config?: string } = {}): Promise<TestNats> => {
-  const dir = await mkdtemp(join(tmpdir(), 'weir-nats-'));
+  await sweepLeftovers();
+  const dir = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
   let config = options.config ?? '';
-  let running = await startNats({ dir, config });
-  // A test that ends early leaves no server behind.
-  const killAtExit = (): void => running.kill('SIGKILL');
-  process.once('exit', killAtExit);
+  let running = await startNats({ dir, config, dieWithParent: true });
   const { port, url } = running;
   return {
     url,
@@ -38,10 +48,9 @@ export const startTestNats = async (options: { readonly config?: string } = {}):
       await running.stop();
       if (again.wipe === true) await rm(join(dir, 'jetstream'), { recursive: true, force: true });
       config = again.config ?? config;
-      running = await startNats({ dir, config, port });
+      running = await startNats({ dir, config, port, dieWithParent: true });
     },
     stop: async () => {
-      process.removeListener('exit', killAtExit);
       await running.stop();
       await rm(dir, { recursive: true, force: true });
     },

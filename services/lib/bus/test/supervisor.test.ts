@@ -43,7 +43,13 @@ const config = (): string =>
       },
     ],
   });
-const fast = { probeSeed: probe.seed, probeIntervalMs: 200, probeTimeoutMs: 1_000, misses: 2 };
+const fast = {
+  dieWithParent: true,
+  probeSeed: probe.seed,
+  probeIntervalMs: 200,
+  probeTimeoutMs: 1_000,
+  misses: 2,
+};
 
 test('a killed server is started again on its port', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-supervise-'));
