@@ -15,16 +15,19 @@ import { BusLink } from './bus-link.ts';
 import type { AgentConfig } from './config.ts';
 import { EventPump } from './events/pump.ts';
 import { every, type Loop } from './loops/every.ts';
+import { Inspector } from './loops/inspector.ts';
 import { Reconciler } from './loops/reconciler.ts';
 import { observeAgent } from './metrics.ts';
 import { LocalIds } from './plan/numbers.ts';
 import { Planner } from './plan/planner.ts';
-import type { Counters, Platform, SweepResult } from './platform.ts';
+import type { Platform } from './platform.ts';
+import { Accounts } from './report/accounts.ts';
 import { AckReporter } from './report/ack.ts';
 import { HEARTBEAT_MS, publishAgentHeartbeat, VERSION } from './report/heartbeat.ts';
 import type { Report } from './report/report.ts';
+import { heardOf, statusOf, usedOf } from './report/status.ts';
 import { ConfigLog } from './sources/config-log.ts';
-import { Configuration } from './sources/configuration.ts';
+import { Configuration, type ConfigurationListener } from './sources/configuration.ts';
 import { StateFile } from './state-file.ts';
 
 export interface AgentOptions {
@@ -39,22 +42,41 @@ export interface Agent {
   readonly boot: bigint;
   readonly metricsUrl: string | undefined;
   report(): Report;
-  status(): Promise<Record<string, unknown>>;
+  status(): Record<string, unknown>;
   /** Ends the agent; the datapath stays. */
   close(): Promise<void>;
 }
 
 const SWEEP_MS = 1_000;
-const DRIFT_MS = 5_000;
 const OVERDUE_MS = 10_000;
-const MONITOR_DEBOUNCE_MS = 100;
-const NO_COUNTERS: Counters = { named: {}, eventsLost: 0n };
-const PUBLISHERS = ['inventory', 'policy'];
+
+type Trouble = (what: string, cause: unknown) => void;
+
+/** Documents to the planner and a signal to the reconciler; arrival times for the histogram. */
+const listenerOf = (
+  planner: Planner,
+  reconciler: Reconciler,
+  arrivals: number[],
+  onTrouble: Trouble,
+): ConfigurationListener => ({
+  onReset: (entries) => {
+    for (const { subject, document } of entries) reconciler.noteDocument(subject, document.revision);
+    planner.reset(entries);
+    reconciler.trigger();
+  },
+  onChange: (entry) => {
+    arrivals.push(performance.now());
+    reconciler.noteDocument(entry.subject, entry.document.revision);
+    planner.change(entry);
+    reconciler.trigger();
+  },
+  onError: (error, subject) => onTrouble(`configuration ${subject ?? ''} was refused`, error),
+});
 
 export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOptions): Promise<Agent> => {
   const log = logger('agent');
   const startedMs = Date.now();
-  const onTrouble = (what: string, cause: unknown): void => {
+  const onTrouble: Trouble = (what, cause) => {
     counter('weir_agent_trouble_total').add(1);
     log.warn(cause === undefined ? {} : { error: cause }, what);
   };
@@ -87,7 +109,6 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
   for (const [prefix, identity] of host.cidrs) planner.cidrIds.adopt(prefix, identity);
 
   const arrivals: number[] = [];
-  let hostAddresses: readonly string[] | undefined;
   const ack = new AckReporter({
     host: config.host,
     boot,
@@ -100,10 +121,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
     isComplete: () => configuration.complete,
     positions: () => configuration.positions(),
     persisted: () => configLog.flushed(),
-    hostAddresses: async () => {
-      hostAddresses ??= await platform.hostAddresses();
-      return hostAddresses;
-    },
+    hostAddresses: () => platform.hostAddresses(),
     readIpcache: () => platform.kernel.maps.readIpcache(),
     resyncMs: config.resyncS * 1000,
     onReport: (report) => ack.say(report),
@@ -119,31 +137,17 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
     },
     onTrouble,
   });
-
   const configuration = new Configuration({
     host: config.host,
     trustedKeys: config.trustedSigners,
     log: configLog,
     loaded,
     jitterMs,
-    listener: {
-      onReset: (entries) => {
-        for (const { subject, document } of entries) reconciler.noteDocument(subject, document.revision);
-        planner.reset(entries);
-        reconciler.trigger();
-      },
-      onChange: (entry) => {
-        arrivals.push(performance.now());
-        reconciler.noteDocument(entry.subject, entry.document.revision);
-        planner.change(entry);
-        reconciler.trigger();
-      },
-      onError: (error, subject) => onTrouble(`configuration ${subject ?? ''} was refused`, error),
-    },
+    listener: listenerOf(planner, reconciler, arrivals, onTrouble),
   });
-  const restored = configuration.restore();
+  configuration.restore();
   if (!configuration.complete)
-    log.info('no whole configuration on disk: new workloads stay closed until the bus is reached');
+    log.info('no whole configuration on disk: workloads wait, closed, until the bus is reached');
 
   const pump = await EventPump.start({
     host: config.host,
@@ -154,20 +158,10 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
     platform,
     onTrouble,
   });
-
-  let counters = NO_COUNTERS;
-  let swept: SweepResult | undefined;
-  const readCounters = async (): Promise<void> => {
-    counters = await platform.counters();
-  };
-  await readCounters();
-  // Maps that were made anew count from nothing again.
-  const reported = BigInt(stateFile.state.reportedLost);
-  const lostBefore = reported <= counters.eventsLost ? reported : 0n;
-  const lostRing = (): bigint => counters.eventsLost - lostBefore;
+  const accounts = await Accounts.open(platform, stateFile, pump);
 
   const heartbeat = async (): Promise<void> => {
-    await readCounters();
+    await accounts.read();
     if (!link.bus || !link.connected) return;
     publishAgentHeartbeat(link.bus, {
       host: config.host,
@@ -175,16 +169,15 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
       kernel: platform.kernelVersion,
       features: platform.features,
       report: reconciler.report,
-      counters,
+      counters: accounts.counters,
       spool: pump.stats(),
-      nextSeq: pump.nextSeq,
+      nextSeq: accounts.nextSeq,
       firstSeq: FIRST_SEQ,
-      lostRing: lostRing(),
+      lostRing: accounts.lostRing,
     });
-    if (String(counters.eventsLost) !== stateFile.state.reportedLost) {
-      await stateFile.save({ reportedLost: String(counters.eventsLost) });
-    }
+    await accounts.told();
   };
+  const heartbeatFailed = (error: unknown): void => onTrouble('a heartbeat failed', error);
   const link: BusLink = new BusLink({
     host: config.host,
     servers: config.natsUrl,
@@ -194,7 +187,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
       configuration.connect(bus);
       pump.connect(bus);
       ack.connect(bus);
-      void heartbeat().catch((error) => onTrouble('a heartbeat failed', error));
+      heartbeat().catch(heartbeatFailed);
     },
     onLost: () => {
       log.warn('the connection to the bus is lost; the host goes on, events are kept');
@@ -208,110 +201,52 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
     onTrouble,
   });
 
-  const inspect = async (): Promise<void> => {
-    hostAddresses = undefined;
-    const problems = await reconciler.exclusively(async () => [
-      ...(await host.inspect()),
-      ...(await platform.repairPins()).map((name) => `the pin of map '${name}' was removed`),
-    ]);
-    if (problems.length === 0) return;
-    counter('weir_agent_repairs_total').add(problems.length);
-    for (const problem of problems) log.warn(`${problem}; repaired`);
-    reconciler.trigger();
-  };
+  const inspector = new Inspector({
+    platform,
+    host,
+    reconciler,
+    onProblem: (problem) => log.warn(`${problem}; repaired`),
+    onTrouble,
+  });
   const sweep = async (): Promise<void> => {
     const startMs = performance.now();
-    swept = await platform.sweep();
+    await accounts.sweep();
     histogram('weir_agent_sweep_duration_seconds').record((performance.now() - startMs) / 1000);
   };
   const loops: Loop[] = [
-    every(HEARTBEAT_MS, heartbeat, (error) => onTrouble('a heartbeat failed', error)),
+    every(HEARTBEAT_MS, heartbeat, heartbeatFailed),
     every(SWEEP_MS, sweep, (error) => onTrouble('connections could not be swept', error)),
-    every(DRIFT_MS, inspect, (error) => onTrouble('the host could not be inspected', error)),
-    every(
-      OVERDUE_MS,
-      () => pump.tick(),
-      () => {},
-    ),
+    every(OVERDUE_MS, () => pump.tick(), heartbeatFailed),
   ];
-  let inspectSoon: NodeJS.Timeout | undefined;
-  const monitor = platform.monitor(() => {
-    inspectSoon ??= setTimeout(() => {
-      inspectSoon = undefined;
-      inspect().then(
-        () => reconciler.trigger(),
-        (error) => onTrouble('the host could not be inspected', error),
-      );
-    }, MONITOR_DEBOUNCE_MS);
-  });
-
-  const used = () => ({
-    workloads: host.wired.size,
-    addresses: host.wired.size * 2,
-    ipcache: planner.ipcache.size,
-    cidrs: host.cidrs.size,
-    policy: [...host.wired.values()].reduce((most, { table }) => Math.max(most, table?.count ?? 0), 0),
-    conntrack: swept?.entries ?? 0,
-  });
-  const heard = () => Object.fromEntries(PUBLISHERS.map((name) => [name, configuration.lastHeartbeatMs(name)]));
+  const report = (): Report => reconciler.report;
   const stopMetrics = observeAgent({
-    report: () => reconciler.report,
-    counters: () => counters,
-    sweep: () => swept,
+    report,
+    counters: () => accounts.counters,
+    sweep: () => accounts.swept,
     spool: () => pump.stats(),
-    flows: () => ({ taken: pump.nextSeq - FIRST_SEQ, lostRing: lostRing() }),
-    used,
+    flows: () => ({ taken: accounts.taken, lostRing: accounts.lostRing }),
+    used: () => usedOf({ host, planner, accounts }),
     capacity: platform.capacity,
     connected: () => link.connected,
-    heard,
+    heard: () => heardOf(configuration),
   });
-
-  const status = async (): Promise<Record<string, unknown>> => ({
-    host: config.host,
-    version: VERSION,
-    boot,
-    uptime_s: Math.round((Date.now() - startedMs) / 1000),
-    kernel: platform.kernelVersion,
-    features: platform.features,
-    bus: { connected: link.connected, server: link.bus?.nc.getServer() ?? null },
-    configuration: {
-      complete: configuration.complete,
-      restored_documents: restored,
-      positions: configuration.positions(),
-      last_heartbeat_ms: heard(),
-      ...configuration.stats(),
-    },
-    realised: reconciler.report.realised,
-    errors: reconciler.report.errors,
-    workloads: {
-      ready: reconciler.report.workloads.filter(({ state }) => state === 'ready').length,
-      total: reconciler.report.workloads.length,
-    },
-    maps: { used: used(), capacity: platform.capacity },
-    flows: {
-      produced: pump.nextSeq - FIRST_SEQ + lostRing(),
-      lost_ring: lostRing(),
-      next_seq: pump.nextSeq,
-      spool: pump.stats(),
-    },
-    counters: counters.named,
-  });
+  const status = () =>
+    statusOf({
+      hostId: config.host,
+      ...{ boot, startedMs, platform, host, planner, configuration, link, pump, accounts, report },
+    });
   const api = config.socket
-    ? await serveLocalApi(
-        config.socket,
-        localRoutes({ platform, host, planner, report: () => reconciler.report, status }),
-      )
+    ? await serveLocalApi(config.socket, localRoutes({ platform, host, planner, report, status }))
     : undefined;
 
   reconciler.trigger();
   return {
     boot,
     metricsUrl: telemetry.metricsUrl,
-    report: () => reconciler.report,
+    report,
     status,
     close: async () => {
-      clearTimeout(inspectSoon);
-      await monitor.stop();
+      await inspector.stop();
       for (const loop of loops) await loop.stop();
       await configuration.stop();
       await reconciler.stop();

@@ -17,7 +17,7 @@ export interface LocalSources {
   readonly host: HostDatapath;
   readonly planner: Planner;
   readonly report: () => Report;
-  readonly status: () => Promise<unknown>;
+  readonly status: () => unknown;
 }
 
 const LIMIT_DEFAULT = 1_000;

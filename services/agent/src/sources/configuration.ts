@@ -43,14 +43,15 @@ export class Configuration {
   #watcher: ConfigWatcher | undefined;
   #complete: boolean;
   #refusedStored = 0;
+  #restored = 0;
 
   constructor(options: ConfigurationOptions) {
     this.#options = options;
     this.#complete = options.loaded.complete;
   }
 
-  /** Verifies what the disk holds and hands it over. Returns how many documents it is. */
-  restore(): number {
+  /** Verifies what the disk holds and hands it over. */
+  restore(): void {
     const { loaded, trustedKeys, listener } = this.#options;
     for (const { subject, signed } of loaded.envelopes) {
       try {
@@ -65,17 +66,13 @@ export class Configuration {
     if (this.#refusedStored > 0) this.#complete = false;
     const live = this.#stored.filter(({ removed }) => !removed);
     this.#known = new Set(live.map(({ subject }) => subject));
+    this.#restored = live.length;
     listener.onReset(live);
-    return live.length;
   }
 
   /** A first whole view of the configuration was there, now or before this start. */
   get complete(): boolean {
     return this.#complete;
-  }
-
-  get stored(): number {
-    return this.#stored.length;
   }
 
   connect(bus: Bus): ConfigWatcher {
@@ -125,7 +122,7 @@ export class Configuration {
   }
 
   stats(): Record<string, number> {
-    return { stored: this.#stored.length, refusedStored: this.#refusedStored, ...this.#watcher?.stats() };
+    return { restored: this.#restored, refused_stored: this.#refusedStored, ...this.#watcher?.stats() };
   }
 
   async stop(): Promise<void> {

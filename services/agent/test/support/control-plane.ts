@@ -13,6 +13,7 @@ import {
   type Publisher,
   publishHeartbeat,
   publishTo,
+  STREAM,
   signDocument,
   subjects,
 } from '@weir/bus';
@@ -167,6 +168,16 @@ export class ControlPlane {
       const enough = (ack?.realised.inventory ?? 0n) >= inventory && (ack?.realised.policy ?? 0n) >= policy;
       return enough ? ack : undefined;
     }, `${host} realises ${inventory}, ${policy}`);
+  }
+
+  /** Bytes of all batches of events that the stream holds. */
+  async storedFlows(): Promise<Uint8Array[]> {
+    const consumer = await this.bus.js.consumers.get(STREAM.EVENTS);
+    const { num_pending } = await consumer.info();
+    if (num_pending === 0) return [];
+    const batches: Uint8Array[] = [];
+    for await (const { data } of await consumer.fetch({ max_messages: num_pending, expires: 5000 })) batches.push(data);
+    return batches;
   }
 
   async stop(): Promise<void> {

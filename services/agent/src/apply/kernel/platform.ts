@@ -103,6 +103,8 @@ export const kernelPlatform = async (
   const { object, network } = datapath;
   const conntrack = object.map('conntrack');
   const ctSweep = object.program('ct_sweep');
+  /** Until the kernel announces a change. */
+  let addresses: readonly string[] | undefined;
   return {
     kernel: datapath,
     replaced: datapath.replaced,
@@ -116,9 +118,16 @@ export const kernelPlatform = async (
       policy: MAPS.policies.inner.maxEntries,
       conntrack: conntrack.maxEntries,
     },
-    hostAddresses: () => network.hostAddresses(),
+    hostAddresses: async () => {
+      addresses ??= await network.hostAddresses();
+      return addresses;
+    },
     clockOffsetNs,
-    monitor: (onChange) => network.monitor(onChange),
+    monitor: (onChange) =>
+      network.monitor(() => {
+        addresses = undefined;
+        onChange();
+      }),
     repairPins: () => datapath.repairPins(),
     sweep: async (): Promise<SweepResult> => {
       const { ctxOut } = await ctSweep.testRun({ ctx: emptyContext() });

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The agent's own account of itself, for the local API. */
+import type { HostDatapath } from '../apply/host.ts';
+import type { BusLink } from '../bus-link.ts';
+import type { EventPump } from '../events/pump.ts';
+import type { Planner } from '../plan/planner.ts';
+import type { Platform } from '../platform.ts';
+import type { Configuration } from '../sources/configuration.ts';
+import type { Accounts } from './accounts.ts';
+import { VERSION } from './heartbeat.ts';
+import type { Report } from './report.ts';
+
+export interface StatusSources {
+  readonly hostId: string;
+  readonly boot: bigint;
+  readonly startedMs: number;
+  readonly platform: Platform;
+  readonly host: HostDatapath;
+  readonly planner: Planner;
+  readonly configuration: Configuration;
+  readonly link: BusLink;
+  readonly pump: EventPump;
+  readonly accounts: Accounts;
+  readonly report: () => Report;
+}
+
+const PUBLISHERS = ['inventory', 'policy'];
+
+/** Elements in each map; of policy tables the fullest. */
+export const usedOf = ({
+  host,
+  planner,
+  accounts,
+}: Pick<StatusSources, 'host' | 'planner' | 'accounts'>): Record<keyof Platform['capacity'], number> => ({
+  workloads: host.wired.size,
+  addresses: host.wired.size * 2,
+  ipcache: planner.ipcache.size,
+  cidrs: host.cidrs.size,
+  policy: [...host.wired.values()].reduce((most, { table }) => Math.max(most, table?.count ?? 0), 0),
+  conntrack: accounts.swept?.entries ?? 0,
+});
+
+export const heardOf = (configuration: Configuration): Record<string, number | undefined> =>
+  Object.fromEntries(PUBLISHERS.map((name) => [name, configuration.lastHeartbeatMs(name)]));
+
+export const statusOf = (sources: StatusSources): Record<string, unknown> => {
+  const { platform, configuration, link, pump, accounts } = sources;
+  const { realised, errors, workloads } = sources.report();
+  return {
+    host: sources.hostId,
+    version: VERSION,
+    boot: sources.boot,
+    uptime_s: Math.round((Date.now() - sources.startedMs) / 1000),
+    kernel: platform.kernelVersion,
+    features: platform.features,
+    bus: { connected: link.connected, server: link.bus?.nc.getServer() ?? null },
+    configuration: {
+      complete: configuration.complete,
+      positions: configuration.positions(),
+      last_heartbeat_ms: heardOf(configuration),
+      ...configuration.stats(),
+    },
+    realised,
+    errors,
+    workloads: { ready: workloads.filter(({ state }) => state === 'ready').length, total: workloads.length },
+    maps: { used: usedOf(sources), capacity: platform.capacity },
+    flows: {
+      produced: accounts.taken + accounts.lostRing,
+      lost_ring: accounts.lostRing,
+      next_seq: accounts.nextSeq,
+      spool: pump.stats(),
+    },
+    counters: accounts.counters.named,
+  };
+};
