@@ -2,7 +2,7 @@
 /** The words of the command line: every command, option and its help, and nothing of what they do. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
-import { type ExplainOptions, explainFlow } from './commands/explain.ts';
+import type { ExplainOptions } from './commands/explain.ts';
 import { type GetOptions, get } from './commands/get.ts';
 import { END_FILTERS, FLOW_FILTERS, OBSERVE_FORMATS, observe } from './commands/observe.ts';
 import { apply, diff, type RemoveOptions, remove } from './commands/policies.ts';
@@ -95,7 +95,7 @@ const addExplain = (parent: Command, context: Context): void => {
     .option('--protocol <name>', 'TCP, UDP, SCTP, ICMP, ICMPv6', 'TCP')
     .option('-f, --filename <path>', 'as if these documents had been applied', collect)
     .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'yaml']).default('text'))
-    .action((options: ExplainOptions) => explainFlow(context, options));
+    .action(async (options: ExplainOptions) => (await import('./commands/explain.ts')).explainFlow(context, options));
 };
 
 /** Letters that are worth their confusion: those that kubectl and hubble have. */

@@ -2,7 +2,6 @@
 /** `weir apply`, `diff` and `delete`: policy documents in, what changed out. */
 import type { FieldIssue } from '@weir/errors';
 import { escapeUntrusted } from '@weir/net';
-import { parseDocuments } from '@weir/policy-engine';
 import type { Context } from '../context.ts';
 import { type Documents, readDocuments } from '../documents.ts';
 import { CliFailure, EXIT, Refused, renderIssues, renderProblem, renderWarning } from '../failure.ts';
@@ -124,6 +123,8 @@ const pathOf = (key: string): string => {
 const keysIn = async (context: Context, files: readonly string[]): Promise<string[]> => {
   if (files.length === 0) return [];
   const documents = await readDocuments(files, context.readStdin);
+  // Loaded where it is needed: the engine takes longer to load than all the rest of the command.
+  const { parseDocuments } = await import('@weir/policy-engine');
   const { documents: parsed, issues } = parseDocuments(documents.text, { maxBytes: Number.POSITIVE_INFINITY });
   if (issues.length > 0) throw new CliFailure(EXIT.failed, renderIssues(issues, documents.locate));
   return parsed.map(({ key }) => key);
