@@ -34,6 +34,7 @@ export const weir_ct_flags = {
   CT_CUT: 32,
   CT_MATCHED: 64,
   CT_ESTABLISHED: 128,
+  CT_LOCAL_PEER: 256,
 } as const;
 export type weir_ct_flags = (typeof weir_ct_flags)[keyof typeof weir_ct_flags];
 
@@ -117,8 +118,8 @@ export const weir_limits = {
 export type weir_limits = (typeof weir_limits)[keyof typeof weir_limits];
 
 export const weir_policy_bits = {
-  POLICY_STATIC_BITS: 64,
-  POLICY_FULL_BITS: 88,
+  POLICY_STATIC_BITS: 40,
+  POLICY_FULL_BITS: 64,
 } as const;
 export type weir_policy_bits = (typeof weir_policy_bits)[keyof typeof weir_policy_bits];
 

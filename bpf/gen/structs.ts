@@ -790,48 +790,44 @@ export interface policy_key {
 
 export const policy_key = {
   name: 'policy_key',
-  size: 16,
+  size: 12,
   offsets: {
     prefixlen: 0,
     identity: 4,
-    pad: 8,
-    egress: 11,
-    protocol: 12,
-    port_hi: 13,
-    port_lo: 14,
-    pad2: 15,
+    egress: 8,
+    protocol: 9,
+    port_hi: 10,
+    port_lo: 11,
   },
-  encode(value: policy_key, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
-    codec.need('policy_key', out, at, 16);
+  encode(value: policy_key, out: Buffer = Buffer.allocUnsafe(12), at = 0): Buffer {
+    codec.need('policy_key', out, at, 12);
     out.writeUInt32LE(value.prefixlen, at);
     out.writeUInt32LE(value.identity, at + 4);
-    out.fill(0, at + 8, at + 11);
-    out.writeUInt8(value.egress, at + 11);
-    out.writeUInt8(value.protocol, at + 12);
-    out.writeUInt8(value.port_hi, at + 13);
-    out.writeUInt8(value.port_lo, at + 14);
-    out.writeUInt8(0, at + 15);
+    out.writeUInt8(value.egress, at + 8);
+    out.writeUInt8(value.protocol, at + 9);
+    out.writeUInt8(value.port_hi, at + 10);
+    out.writeUInt8(value.port_lo, at + 11);
     return out;
   },
   decode(from: Buffer, at = 0): policy_key {
-    codec.need('policy_key', from, at, 16);
+    codec.need('policy_key', from, at, 12);
     return {
       prefixlen: from.readUInt32LE(at),
       identity: from.readUInt32LE(at + 4),
-      egress: from.readUInt8(at + 11),
-      protocol: from.readUInt8(at + 12),
-      port_hi: from.readUInt8(at + 13),
-      port_lo: from.readUInt8(at + 14),
+      egress: from.readUInt8(at + 8),
+      protocol: from.readUInt8(at + 9),
+      port_hi: from.readUInt8(at + 10),
+      port_lo: from.readUInt8(at + 11),
     };
   },
   /** Single fields, without decoding the rest. */
   read: {
     prefixlen: (from: Buffer, at = 0): number => from.readUInt32LE(at),
     identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
-    egress: (from: Buffer, at = 0): number => from.readUInt8(at + 11),
-    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 12),
-    port_hi: (from: Buffer, at = 0): number => from.readUInt8(at + 13),
-    port_lo: (from: Buffer, at = 0): number => from.readUInt8(at + 14),
+    egress: (from: Buffer, at = 0): number => from.readUInt8(at + 8),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 9),
+    port_hi: (from: Buffer, at = 0): number => from.readUInt8(at + 10),
+    port_lo: (from: Buffer, at = 0): number => from.readUInt8(at + 11),
   },
 } as const satisfies codec.StructCodec<policy_key>;
 

@@ -189,22 +189,21 @@ struct cidr_value {
  * A change of policy builds a new inner map and swaps it: atomic per workload.
  * Inner: LPM trie. identity and egress are always matched whole (POLICY_STATIC_BITS),
  * then protocol (8) and destination port (16). For ICMP the port is type << 8.
+ * What follows prefixlen has 8 bytes, no more: see the assertion in maps.h.
  *
  * The compiler guarantees that the longest match may be trusted: an allow entry
  * overlapped by a deny of the same or any identity has been turned into a deny. */
 enum weir_policy_bits {
-	POLICY_STATIC_BITS = 64,
-	POLICY_FULL_BITS = 88,
+	POLICY_STATIC_BITS = 40,
+	POLICY_FULL_BITS = 64,
 };
 struct policy_key {
 	__u32 prefixlen;
 	__u32 identity; /* 0 = any */
-	__u8 pad[3];
 	__u8 egress; /* 1 = egress, 0 = ingress */
 	__u8 protocol; /* 0 = any, then the prefix ends before it */
 	__u8 port_hi; /* destination port, network order bytes */
 	__u8 port_lo;
-	__u8 pad2;
 };
 struct policy_entry {
 	__u32 rule_id;
@@ -250,11 +249,12 @@ enum weir_ct_flags {
 	CT_CUT = 1 << 5, /* denied since: dropped, and judged again at every packet */
 	CT_MATCHED = 1 << 6, /* an entry of the policy map decided: matched_identity is its */
 	CT_ESTABLISHED = 1 << 7, /* TCP: answered and past the handshake */
+	CT_LOCAL_PEER = 1 << 8, /* the peer is a workload of this host */
 };
 struct ct_direction {
 	__u64 new_packets; /* since the last report; taken by atomic exchange */
 	__u64 new_bytes; /* L3 bytes */
-	__u64 last_ns; /* of the last packet */
+	__u64 last_ns; /* of the last packet, to the tick of the kernel's clock (10 ms or less) */
 	__u64 reported_ns; /* 0 = never */
 	__u64 packets; /* reported since created */
 	__u64 bytes;
@@ -272,7 +272,7 @@ struct ct_entry {
 	__u32 peer_identity;
 	__u32 rule_id;
 	__u32 matched_identity; /* when CT_MATCHED: peer's, its IPBLOCK twin, or 0 (any) */
-	__u8 trace_point; /* of packets from the workload */
+	__u8 trace_point; /* of packets from the workload; 0 until it sent one */
 	__u8 pad[7];
 	struct ct_direction orig;
 	struct ct_direction reply;

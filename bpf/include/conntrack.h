@@ -80,6 +80,11 @@ INLINE void prolong(struct ct_entry *entry, __u64 until)
 		entry->expires_ns = until;
 }
 
+INLINE bool is_interval_over(const struct ct_direction *direction, __u64 now)
+{
+	return now >= direction->reported_ns + flow_interval_ns;
+}
+
 INLINE __u32 tcp_state(__u8 seen, bool reply)
 {
 	__u32 flags = 0;
@@ -122,7 +127,7 @@ INLINE void report_rest(struct ct_key *key, struct ct_entry *entry)
 /* Where the workload's packets of this connection go: all of them the way this one does. */
 INLINE void note_trace_point(const struct pass *pass, struct ct_entry *entry)
 {
-	if (!pass->towards)
+	if (!pass->towards && pass->trace_point)
 		entry->trace_point = pass->trace_point == TRACE_TO_STACK && entry->peer_identity == IDENTITY_HOST
 		                             ? TRACE_TO_HOST
 		                             : pass->trace_point;
@@ -158,7 +163,7 @@ INLINE void count_packet(struct pass *pass, struct ct_entry *entry, bool reply)
 		before = __sync_fetch_and_or(&entry->flags, state);
 	if (!direction->reported_ns)
 		report = REPORT_FIRST;
-	else if (!report && pass->now_ns - direction->reported_ns >= flow_interval_ns)
+	else if (!report && is_interval_over(direction, pass->now_ns))
 		report = REPORT_INTERVAL;
 	if (is_closed(state) && !is_closed(before))
 		report = REPORT_CLOSE; /* one CPU sees this happen, and reports both directions */
@@ -179,9 +184,10 @@ INLINE void make_fresh(struct pass *pass, const struct workload *workload)
 	__u32 state = pass->tcp_flags ? tcp_state(pass->tcp_flags, false) : 0;
 
 	__builtin_memset(fresh, 0, sizeof(*fresh));
-	fresh->created_ns = pass->now_ns;
+	fresh->created_ns = bpf_ktime_get_ns();
 	fresh->expires_ns = pass->now_ns + idle_limit(pass->key.protocol, state);
-	fresh->flags = state | (pass->towards ? CT_INGRESS : 0) | (pass->verdict.matched ? CT_MATCHED : 0);
+	fresh->flags = state | (pass->towards ? CT_INGRESS : 0) | (pass->verdict.matched ? CT_MATCHED : 0) |
+	               (pass->trace_point == TRACE_TO_ENDPOINT ? CT_LOCAL_PEER : 0);
 	fresh->policy_revision = workload->policy_revision;
 	fresh->ifindex = workload->ifindex;
 	fresh->workload_id = workload->id;

@@ -20,6 +20,16 @@ INLINE void submit(struct flow_event *event)
 	count_atomic(COUNTER_EVENTS);
 }
 
+#define CLOCK_TICK_NS (NS_PER_SECOND / 100)
+
+/* last_ns is only as fine as the kernel's tick: a packet of this tick is the one being reported, now. */
+INLINE __u64 packet_time(__u64 last_ns)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	return now < last_ns + CLOCK_TICK_NS ? now : last_ns;
+}
+
 INLINE struct flow_event *reserve(__u64 time_ns)
 {
 	struct flow_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
@@ -100,7 +110,7 @@ VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 
 		return 0;
 	bytes = __atomic_exchange_n(&direction->new_bytes, 0, __ATOMIC_RELAXED);
 	flags = __atomic_exchange_n(&direction->new_flags, 0, __ATOMIC_RELAXED);
-	event = report_flows ? reserve(direction->last_ns) : NULL;
+	event = report_flows ? reserve(packet_time(direction->last_ns)) : NULL;
 	if (!event && report_flows) {
 		__sync_fetch_and_add(&direction->new_packets, packets);
 		__sync_fetch_and_add(&direction->new_bytes, bytes);
@@ -153,7 +163,7 @@ VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
 	count_drop(reason, pass->towards ? DIRECTION_INGRESS : DIRECTION_EGRESS, pass->packets, pass->bytes);
 	if (!workload || !pass->tuple.family)
 		return TC_ACT_SHOT;
-	event = reserve(pass->now_ns);
+	event = reserve(bpf_ktime_get_ns());
 	if (!event) {
 		count(COUNTER_EVENTS_LOST);
 		return TC_ACT_SHOT;

@@ -95,13 +95,15 @@ INLINE void forget(struct __sk_buff *skb, struct pass *pass)
 {
 	__builtin_memset(&pass->tuple, 0, sizeof(pass->tuple));
 	__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
-	pass->now_ns = bpf_ktime_get_ns();
+	pass->now_ns = bpf_ktime_get_coarse_ns();
 	pass->bytes = skb->len;
 	pass->packets = skb->gso_segs > 1 ? skb->gso_segs : 1;
 	pass->kind = PACKET_FLOW;
 	pass->fragment = FRAGMENT_NONE;
 	pass->tcp_flags = 0;
 	pass->related = 0;
+	pass->target = 0;
+	pass->trace_point = TRACE_UNKNOWN;
 }
 
 /* Returns a drop reason or 0. Whatever it returns, pass says all that is known. */

@@ -63,10 +63,12 @@ struct verdict {
 struct pass {
 	struct tuple tuple;
 	struct walk walk; /* at the L4 header when parse() is done */
-	__u64 now_ns;
+	__u64 now_ns; /* to the tick: a precise clock costs as much as a map lookup */
 	__u32 l3; /* offset of the IP header */
 	__u32 bytes; /* L3 length */
 	__u32 packets; /* segments of a GSO packet, else 1 */
+	__u32 came_by; /* interface by which it entered the host, if that has to be proved; else 0 */
+	__u32 target; /* sent to a workload of this host: its interface; else 0 */
 	__u16 destination_mac[3];
 	__u16 source_mac[3];
 	__be16 ethertype;
@@ -77,7 +79,7 @@ struct pass {
 	__u8 tcp_flags;
 	__u8 towards; /* the workload judged for receives the packet */
 	__u8 from_host; /* the host itself sent it */
-	__u8 trace_point; /* where it goes when allowed */
+	__u8 trace_point; /* where it goes when allowed; unknown until asked for */
 	__u8 related; /* an ICMP error about a tracked connection */
 	struct ct_key key;
 	struct verdict verdict;

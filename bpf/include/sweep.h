@@ -29,7 +29,7 @@ INLINE bool is_due(const struct ct_direction *direction, const struct sweep *swe
 	if (!direction->new_packets)
 		return false;
 	return (sweep->flags & SWEEP_REPORT_ALL) || !direction->reported_ns ||
-	       sweep->now_ns >= direction->reported_ns + flow_interval_ns;
+	       is_interval_over(direction, sweep->now_ns);
 }
 
 /* Returns false when the ring buffer is full. */

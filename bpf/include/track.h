@@ -8,6 +8,7 @@
 #ifndef WEIR_TRACK_H
 #define WEIR_TRACK_H
 
+#include "local.h"
 #include "related.h"
 
 /* Direction of the quoted packet in the entry: see find_related(). */
@@ -23,7 +24,7 @@ INLINE bool judgement_is_stale(
 
 	if (entry->policy_revision != workload->policy_revision || (entry->flags & CT_CUT))
 		return true;
-	return direction->reported_ns && pass->now_ns - direction->reported_ns >= flow_interval_ns;
+	return direction->reported_ns && is_interval_over(direction, pass->now_ns);
 }
 
 /*
@@ -58,7 +59,7 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 /* A packet of a live connection. Returns a drop reason or 0. */
 VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload, struct ct_entry *entry)
 {
-	bool reply;
+	bool reply, stale;
 	int reason;
 
 	if (!pass || !workload || !entry)
@@ -67,7 +68,14 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 	pass->verdict.reply = reply;
 	pass->verdict.ingress = !!(entry->flags & CT_INGRESS);
 	pass->verdict.connection_ns = entry->created_ns;
-	if (!pass->related && judgement_is_stale(pass, workload, entry, reply)) {
+	stale = judgement_is_stale(pass, workload, entry, reply);
+	if (!pass->towards) {
+		if (stale || entry->trace_point == TRACE_TO_ENDPOINT || entry->trace_point == TRACE_UNKNOWN)
+			find_target(pass);
+	} else if ((entry->flags & CT_LOCAL_PEER) && is_forged(pass)) {
+		return DROP_INVALID_SOURCE_IP;
+	}
+	if (stale && !pass->related) {
 		reason = judge_again(pass, workload, entry);
 		if (reason)
 			return reason;
@@ -88,6 +96,10 @@ VERIFIED_ONCE int open_connection(struct workload *workload, struct ct_entry *ol
 	pass->verdict.ingress = pass->towards;
 	pass->verdict.reply = 0;
 	pass->verdict.connection_ns = 0;
+	if (!pass->towards)
+		find_target(pass);
+	else if (is_forged(pass))
+		return DROP_INVALID_SOURCE_IP;
 	if (pass->related) {
 		struct peer peer;
 

@@ -19,15 +19,13 @@ INLINE struct pass *begin(__u32 counter)
 }
 
 /* A packet that a workload has sent, at the workload that receives it, if that is one of this host. */
-INLINE int deliver_locally(struct __sk_buff *skb, struct pass *pass, const struct address_value *local)
+INLINE int deliver_locally(struct __sk_buff *skb, struct pass *pass)
 {
-	__u32 ifindex = local->ifindex;
+	__u32 ifindex = pass->target;
 	struct workload *target = bpf_map_lookup_elem(&workloads, &ifindex);
 
 	count(COUNTER_PACKETS_IN);
 	pass->towards = 1;
-	pass->from_host = 0;
-	pass->trace_point = TRACE_TO_ENDPOINT;
 	if (!target || !(target->flags & WORKLOAD_READY)) {
 		__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
 		return refuse_for(pass, target, DROP_EP_NOT_READY);
@@ -43,14 +41,13 @@ int from_workload(struct __sk_buff *skb)
 	struct pass *pass = begin(COUNTER_PACKETS_OUT);
 	__u32 ifindex = skb->ifindex;
 	struct workload *workload = bpf_map_lookup_elem(&workloads, &ifindex);
-	const struct address_value *local;
-	struct address_key destination;
 	int reason;
 
 	if (!pass)
 		return TC_ACT_SHOT;
 	pass->towards = 0;
 	pass->from_host = 0;
+	pass->came_by = 0;
 	reason = parse(skb, pass);
 	if (!workload || !(workload->flags & WORKLOAD_READY))
 		return refuse_for(pass, workload, DROP_EP_NOT_READY);
@@ -62,35 +59,32 @@ int from_workload(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	if (pass->fragment == FRAGMENT_FIRST)
 		record_fragment(pass);
-	address_copy(destination.addr, pass->tuple.daddr);
-	local = bpf_map_lookup_elem(&addresses, &destination);
-	pass->trace_point = local ? TRACE_TO_ENDPOINT : TRACE_TO_STACK;
 	if (track(skb, workload))
 		return TC_ACT_SHOT;
 	/* the last hop was this one: the stack answers with time exceeded */
-	if (!local || pass->ttl <= 1)
+	if (!pass->target || pass->ttl <= 1)
 		return TC_ACT_OK;
-	return deliver_locally(skb, pass, local);
+	return deliver_locally(skb, pass);
 }
 
 SEC("tc")
 int to_workload(struct __sk_buff *skb)
 {
 	struct pass *pass = begin(COUNTER_PACKETS_IN);
-	__u32 ifindex = skb->ifindex, came_by = skb->ingress_ifindex;
+	__u32 ifindex = skb->ifindex;
 	struct workload *workload = bpf_map_lookup_elem(&workloads, &ifindex);
 	int reason;
 
 	if (!pass)
 		return TC_ACT_SHOT;
 	pass->towards = 1;
-	pass->from_host = !came_by;
-	pass->trace_point = TRACE_TO_ENDPOINT;
+	pass->came_by = skb->ingress_ifindex;
+	pass->from_host = !pass->came_by;
 	reason = parse(skb, pass);
 	if (!workload || !(workload->flags & WORKLOAD_READY))
 		return refuse_for(pass, workload, DROP_EP_NOT_READY);
 	if (!reason)
-		reason = check_received(pass, came_by);
+		reason = check_received(pass);
 	if (reason)
 		return refuse_for(pass, workload, reason);
 	if (pass->kind != PACKET_FLOW)

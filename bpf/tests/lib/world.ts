@@ -19,6 +19,7 @@ import {
   prefix_key,
   sweep_ctx,
   weir_identity,
+  weir_policy_bits,
   weir_workload_flags,
   workload,
   type workload_config,
@@ -96,14 +97,12 @@ const policyKey = (rule: Rule): Buffer => {
   const { egress = false, identity = 0, protocol = 0, port = 0 } = rule;
   const portBits = rule.portBits ?? (rule.port === undefined ? 0 : 16);
   return policy_key.encode({
-    prefixlen: 64 + (protocol ? 8 + portBits : 0),
+    prefixlen: weir_policy_bits.POLICY_STATIC_BITS + (protocol ? 8 + portBits : 0),
     identity,
-    pad: Buffer.alloc(3),
     egress: egress ? 1 : 0,
     protocol,
     port_hi: port >> 8,
     port_lo: port & 0xff,
-    pad2: 0,
   });
 };
 
@@ -215,6 +214,14 @@ export class World {
 
   managed(text: string, identity: number): void {
     this.map('ipcache').update(prefix(text), ipcache_value.encode({ identity, flags: 0, host4: 0, pad: 0 }));
+  }
+
+  local(text: string, ifindex: number): void {
+    this.map('addresses').update(address_key.encode({ addr: mapped(text) }), address_value.encode({ ifindex }));
+  }
+
+  notLocal(text: string): void {
+    this.map('addresses').delete(address_key.encode({ addr: mapped(text) }));
   }
 
   cidr(text: string, identity: number): void {

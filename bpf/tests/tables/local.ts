@@ -2,9 +2,9 @@
 /** From workload to workload of the same host: both ends judged in one pass, and what the receiver gets. */
 import { weir_drop_reason as DROP } from '../../gen/index.ts';
 import { ethernet, ip4, ip4Fragments, ip6, type Packet } from '../lib/packet.ts';
-import { type Case, sent } from '../lib/scenario.ts';
+import { type Case, received, sent } from '../lib/scenario.ts';
 import { icmp, ping, tcp, udp } from '../lib/transport.ts';
-import { CLOSED, DB, DEFAULT_RULE, OPEN, WEB } from '../lib/world.ts';
+import { CLOSED, DB, DEFAULT_RULE, OPEN, PEER, WEB } from '../lib/world.ts';
 
 const syn = tcp({ sport: 1000, dport: 5432 });
 const to4 = (ttl = 64) => ip4({ src: WEB.ip4, dst: DB.ip4, ttl }, syn);
@@ -115,6 +115,34 @@ const judgementCases: Case[] = [
     steps: [
       sent(to4()).drops(DROP.DROP_EP_NOT_READY),
       sent(to4()).drops(DROP.DROP_EP_NOT_READY, { before: (world) => world.removeWorkload(DB) }),
+    ],
+  },
+  {
+    name: 'the connection of two local workloads takes nothing from outside',
+    policy: ALLOW_OUT,
+    dbPolicy: ALLOW_IN,
+    steps: [
+      sent(to4()).redirects(),
+      received(ip4({ src: DB.ip4, dst: WEB.ip4 }, tcp({ sport: 5432, dport: 1000, flags: 'SA' }))).drops(
+        DROP.DROP_INVALID_SOURCE_IP,
+        { flows: [{ reply: true, direction: 'egress', reason: DROP.DROP_INVALID_SOURCE_IP }] },
+      ),
+      received(ip4({ src: DB.ip4, dst: WEB.ip4 }, tcp({ sport: 5432, dport: 1000, flags: 'SA' })), {
+        cameBy: DB.ifindex,
+      }).passes(),
+    ],
+  },
+  {
+    name: 'an address that moved to this host after the connection was made',
+    policy: [{ egress: true, identity: 0, id: 1 }],
+    steps: [
+      sent(ip4({ src: WEB.ip4, dst: PEER.ip4 }, syn)).passes({ flows: [{ point: 'to-stack' }] }),
+      sent(ip4({ src: WEB.ip4, dst: PEER.ip4 }, syn)).passes({ before: (world) => world.local(PEER.ip4, DB.ifindex) }),
+      sent(ip4({ src: WEB.ip4, dst: PEER.ip4 }, syn)).redirects({
+        before: (world) => world.pass(6),
+        flows: [{ workload: WEB.id, point: 'to-endpoint' }, { workload: DB.id }],
+      }),
+      sent(ip4({ src: WEB.ip4, dst: PEER.ip4 }, syn)).passes({ before: (world) => world.notLocal(PEER.ip4) }),
     ],
   },
   {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What a packet costs in the programs, by path: `node bpf/tests/bench.ts` as root. Each figure is the fastest of many
+ * short runs, which a busy machine disturbs least. One flow only, so caches are warm: figures compare paths, not
+ * machines. The floor is what the test run itself costs.
+ */
+import { weir_workload_flags } from '../gen/index.ts';
+import { ethernet, ip4, ip6, type Packet } from './lib/packet.ts';
+import { type Segment, tcp, udp } from './lib/transport.ts';
+import { CLOSED, DB, PEER, type Rule, UPLINK, WEB, World } from './lib/world.ts';
+
+const ROUNDS = Number(process.env.WEIR_BENCH_ROUNDS ?? 100);
+const REPEAT = 10_000;
+/** A packet handed over loses a hop each time and is not restored. */
+const HOPS = 250;
+
+type Program = 'from_workload' | 'to_workload';
+
+const fastest = async (world: World, program: Program, frame: Buffer, repeat: number): Promise<number> => {
+  const ingressIfindex = program === 'from_workload' ? WEB.ifindex : UPLINK;
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < (ROUNDS * REPEAT) / repeat; round++) {
+    const { durationNs } = await world.run(program, frame, { ingressIfindex }, repeat);
+    best = Math.min(best, durationNs);
+  }
+  return best;
+};
+
+const sent = (packet: Packet): Buffer => ethernet({ from: WEB.mac, to: WEB.hostMac }, packet);
+const received = (packet: Packet): Buffer => ethernet({ from: WEB.hostMac, to: WEB.mac }, packet);
+const out4 = (segment: Segment, dst: string = PEER.ip4) => sent(ip4({ src: WEB.ip4, dst, ttl: 255 }, segment));
+
+/** 3,000 rules, none of which the measured connections need to be allowed by. */
+const RULES: readonly Rule[] = Array.from({ length: 1000 }, (_, at) => [
+  { egress: true, identity: 5000 + at, protocol: 6, port: 80, id: at + 1 },
+  { egress: true, identity: PEER.identity, protocol: 17, port: at + 1, id: at + 1 },
+  { identity: WEB.identity, protocol: 17, port: at + 1, id: at + 1 },
+]).flat();
+
+const rows: [string, number][] = [];
+const measure = async (name: string, world: World, program: Program, frame: Buffer, repeat = REPEAT): Promise<void> => {
+  rows.push([name, await fastest(world, program, frame, repeat)]);
+};
+
+const established = async (world: World): Promise<void> => {
+  const allowed: readonly Rule[] = [
+    ...RULES,
+    { egress: true, identity: PEER.identity, protocol: 6, port: 80, id: 9 },
+    { egress: true, identity: DB.identity, id: 10 },
+  ];
+  await world.policy(WEB, allowed);
+  await world.run('from_workload', out4(tcp({ sport: 1000, dport: 80, flags: 'S' })));
+  const ack = tcp({ sport: 1000, dport: 80, flags: 'A' });
+  const ackBack = tcp({ sport: 80, dport: 1000, flags: 'A' });
+  await measure('established IPv4, sent', world, 'from_workload', out4(ack));
+  await measure(
+    'established IPv4, received',
+    world,
+    'to_workload',
+    received(ip4({ src: PEER.ip4, dst: WEB.ip4 }, ackBack)),
+  );
+  await measure('established IPv6, sent', world, 'from_workload', sent(ip6({ src: WEB.ip6, dst: PEER.ip6 }, ack)));
+  // the MACs are not restored either
+  await world.policy(WEB, allowed, CLOSED | weir_workload_flags.WORKLOAD_NO_SOURCE_CHECK);
+  const local = out4(udp({ sport: 1, dport: 2 }), DB.ip4);
+  await measure('established IPv4, both ends on this host', world, 'from_workload', local, HOPS);
+};
+
+const refused = async (world: World): Promise<void> => {
+  await world.policy(WEB, RULES);
+  const unknown = ethernet({ from: WEB.mac, to: WEB.hostMac }, { ethertype: 0x88cc, bytes: Buffer.alloc(46) });
+  await measure('refused for its ethertype (next to nothing)', world, 'from_workload', unknown);
+  await measure('refused by policy, with event', world, 'from_workload', out4(udp({ sport: 1, dport: 2000 })));
+};
+
+const main = async (): Promise<void> => {
+  const world = await World.open();
+  await established(world);
+  await refused(world);
+  world.close();
+  // every packet finds its connection expired: judged, made and (second row) reported anew
+  for (const report_flows of [0, 1]) {
+    const fresh = await World.open({ other_ns: 0n, report_flows });
+    await fresh.policy(WEB, RULES);
+    const name = `new connection, 3,000 rules, ${report_flows ? 'with' : 'without'} event`;
+    await measure(name, fresh, 'from_workload', out4(udp({ sport: 1, dport: 53 })));
+    fresh.close();
+  }
+  for (const [name, ns] of rows) console.log(`${name.padEnd(48)} ${ns} ns`);
+};
+
+await main();
