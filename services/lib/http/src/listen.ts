@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Listening and ending. A service prints one line when it answers, and on a signal ends what it has begun. */
 
-import { toWeirError } from '@weir/errors';
+import { toWeirError, type WeirError, weirError } from '@weir/errors';
 import { logger } from '@weir/telemetry';
 import closeWithGrace from 'close-with-grace';
 import type { HttpApp } from './create-http.ts';
@@ -12,9 +12,21 @@ export interface ListenOptions {
   readonly port: number;
 }
 
+const refused = (host: string, port: number, cause: unknown): WeirError =>
+  weirError('UNAVAILABLE', `cannot listen on ${host} port ${port}`, {
+    field: 'port',
+    value: port,
+    fix: 'choose an address of this machine and a free port, or port 0 for any',
+    cause,
+  });
+
 /** Returns the URL that it answers on. */
 export const listen = async (app: HttpApp, { host = '127.0.0.1', port }: ListenOptions): Promise<string> => {
-  await app.listen({ host, port });
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    throw refused(host, port, cause);
+  }
   const address = app.server.address();
   const bound = typeof address === 'object' && address ? address.port : port;
   const shown = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;

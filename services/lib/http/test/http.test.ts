@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { weirError } from '@weir/errors';
+import { isWeirError, weirError } from '@weir/errors';
 import { startTelemetry, type Telemetry, trace } from '@weir/telemetry';
 import { Type } from 'typebox';
 import {
@@ -245,6 +245,13 @@ describe('http', () => {
     assert.match(docs.headers.get('content-security-policy') ?? '', /script-src 'self'/);
     assert.doesNotMatch(docs.headers.get('content-security-policy') ?? '', /upgrade-insecure/);
     assert.match((await send('GET', '/v1/things')).headers.get('content-security-policy') ?? '', /default-src 'none'/);
+  });
+
+  test('a port in use is told as such', async () => {
+    const other = await createHttp({ service: 'other', docs: { title: 'Other' } });
+    const port = Number(new URL(url).port);
+    await assert.rejects(listen(other, { port }), (error) => isWeirError(error) && error.facts.value === port);
+    await other.close();
   });
 
   test('too many requests are told when to come back', async () => {
