@@ -20,11 +20,13 @@ process.on('exit', () => folder && rmSync(folder, { recursive: true, force: true
 /** Names of kernel things made by this test process. */
 export const own = (name: string): string => `wl${process.pid}${name}`;
 
+const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+
 export const compile = (name: string, defines: readonly string[] = []): string => {
   folder ??= mkdtempSync(join(tmpdir(), 'weir-loader-'));
   const object = join(folder, `${name}${defines.join('').replaceAll(/\W/g, '')}.bpf.o`);
   if (existsSync(object)) return object;
-  const flags = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', `-I${include}`, '-I/usr/include/x86_64-linux-gnu'];
+  const flags = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', `-I${include}`, `-I/usr/include/${machine}-linux-gnu`];
   execFileSync('clang-19', [
     ...flags,
     ...defines.map((define) => `-D${define}`),
