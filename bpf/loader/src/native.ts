@@ -4,6 +4,7 @@
  * names, checks and errors. Loaded on first use, so that importing the package never fails.
  */
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { weirError } from '@weir/errors';
 import type { NativeLinks, NativeNet, NativeRing } from './native-more.ts';
 
@@ -104,7 +105,7 @@ let loaded: Native | undefined;
 
 export const native = (): Native => {
   if (loaded) return loaded;
-  const path = new URL('../build/Release/weir_loader.node', import.meta.url).pathname;
+  const path = fileURLToPath(new URL('../build/Release/weir_loader.node', import.meta.url));
   try {
     loaded = createRequire(import.meta.url)(path) as Native;
   } catch (cause) {
