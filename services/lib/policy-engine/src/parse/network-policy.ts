@@ -145,6 +145,11 @@ const readPolicyTypes = (context: Context, spec: Fields): { ingress: boolean; eg
   const egressRules = spec.get('egress');
   const hasEgress = egressRules?.node.kind === 'list' && egressRules.node.items.length > 0;
   if (items.length === 0) return { ingress: true, egress: hasEgress };
+  if (types && items.length > 2) {
+    context.issues.add(types.path, types.node.at, 'names more than two policy types', {
+      fix: 'write [Ingress, Egress]',
+    });
+  }
   const named = items.map((item) => readOneOf(context, item, ['Ingress', 'Egress'] as const));
   const found = { ingress: named.includes('Ingress'), egress: named.includes('Egress') };
   for (const direction of ['ingress', 'egress'] as const) {
