@@ -4,28 +4,31 @@
  *
  *   1 close      workloads that must not pass, or whose policy does not fit: one write each, before anything else
  *   2 begin      flags of directions that will be enforced, odd revision (no verdict changes, see transition.ts)
- *   3 swap       new policy tables: they already know the new identities and prefixes
- *   4 add        cidrs, ipcache, addresses: only now does traffic get the new identities (EVAL-10)
- *   5 remove     cidrs, ipcache: the tables still know the old ones, until the planner's `collect`
- *   6 commit     final flags and a new, even revision: conntrack judges every connection again
- *   7 routes
+ *   3 prepare    tables in force learn the numbers of new prefixes, as what their addresses were (new-prefixes.ts)
+ *   4 cidrs      get the new prefixes: now their addresses have the new numbers, and the verdicts they had
+ *   5 swap       the new tables: they know all identities and prefixes, new and old
+ *   6 add        ipcache, addresses: only now does traffic get the new identities (EVAL-10)
+ *   7 remove     cidrs, ipcache: the tables still know the old ones, until the planner's `collect`
+ *   8 commit     final flags and a new, even revision: conntrack judges every connection again
+ *   9 routes
  *
  * Wiring comes before (wiring.ts), so that a workload that is new or goes is closed during all of this. Killed between
  * any two writes, the kernel holds a state in which nothing passes that neither the old nor the new configuration
  * allows; the next start reads what is there and goes on.
  */
-import { weir_workload_flags } from '@weir/bpf';
+import { weir_limits, weir_workload_flags } from '@weir/bpf';
 import type { IpcacheDelta } from '../plan/ipcache.ts';
 import type { DesiredWorkload } from '../plan/model.ts';
+import { extendTable, repeatsFor } from '../plan/new-prefixes.ts';
 import type { Desired } from '../plan/planner.ts';
-import type { PolicyTable } from '../plan/policy-table.ts';
+import { samePolicyTable } from '../plan/policy-table.ts';
 import { LOCKDOWN_FLAGS, nextRevision, planTransition, type Transition } from '../plan/transition.ts';
 import type { ReachFailpoint } from './failpoint.ts';
 import type { Kernel, WorkloadValue } from './ports.ts';
 import { applyRoutes, type RouteFailure } from './routes.ts';
 import type { Wired } from './wiring.ts';
 
-const { WORKLOAD_LOCKDOWN } = weir_workload_flags;
+const { WORKLOAD_LOCKDOWN, WORKLOAD_READY } = weir_workload_flags;
 
 export interface ApplyInput {
   readonly desired: Desired;
@@ -76,6 +79,7 @@ const planMoves = (input: ApplyInput): Move[] => {
 export class Executor {
   readonly #kernel: Kernel;
   readonly #reach: ReachFailpoint;
+  readonly #maxEntries = weir_limits.WEIR_MAX_POLICY;
 
   constructor(kernel: Kernel, reach: ReachFailpoint) {
     this.#kernel = kernel;
@@ -89,14 +93,15 @@ export class Executor {
     await this.#reach('apply.closed');
     await this.#writeValues(moves, 'begin');
     await this.#reach('apply.begun');
-    const { failed, swapped } = await this.#swap(moves);
-    await this.#reach('apply.swapped');
-
     const { desired, ipcache, cidrs } = input;
     const newCidrs = [...desired.cidrs].filter(([prefix, identity]) => cidrs.get(prefix) !== identity);
+    await this.#prepare(moves, cidrs, newCidrs);
+    await this.#reach('apply.prepared');
     await maps.writeCidrs(newCidrs);
     for (const [prefix, identity] of newCidrs) cidrs.set(prefix, identity);
     await this.#reach('apply.cidrs-written');
+    const { failed, swapped } = await this.#swap(moves);
+    await this.#reach('apply.swapped');
     await maps.writeIpcache(ipcache.puts);
     await this.#reach('apply.ipcache-written');
     await this.#writeAddresses(input);
@@ -130,27 +135,52 @@ export class Executor {
     return writes.length;
   }
 
+  /** What fails here is left: addresses of new prefixes are then denied until the swap that follows. */
+  async #prepare(
+    moves: readonly Move[],
+    installed: ReadonlyMap<string, number>,
+    added: readonly (readonly [string, number])[],
+  ): Promise<void> {
+    if (added.length === 0) return;
+    const repeats = repeatsFor(installed, added);
+    const swaps = moves.flatMap(({ wired }) => {
+      if (!wired.table || !(wired.value.flags & WORKLOAD_READY)) return [];
+      const table = extendTable(wired.table, repeats, this.#maxEntries);
+      return table === wired.table ? [] : [{ wired, table }];
+    });
+    if (swaps.length === 0) return;
+    const failures = await this.#kernel.maps.swapPolicies(
+      swaps.map(({ wired, table }) => ({ ifindex: wired.ifindex, table })),
+    );
+    const failed = new Set(failures.map(({ ifindex }) => ifindex));
+    for (const { wired, table } of swaps) if (!failed.has(wired.ifindex)) wired.table = table;
+  }
+
   async #swap(moves: readonly Move[]): Promise<{ failed: Map<string, Error>; swapped: number }> {
     const failed = new Map<string, Error>();
-    const swaps = moves.flatMap((move) => {
-      const table: PolicyTable | undefined = move.transition.swap;
-      return table ? [{ move, swap: { ifindex: move.wired.ifindex, table } }] : [];
+    const swaps = moves.flatMap(({ wired, workload }) => {
+      // Against what is in force now: preparing may have changed it.
+      const table = workload.policy?.table;
+      const due = table && !workload.policy?.lockdown && !(wired.table && samePolicyTable(wired.table, table));
+      return due ? [{ wired, workload, table }] : [];
     });
     if (swaps.length === 0) return { failed, swapped: 0 };
-    const failures = await this.#kernel.maps.swapPolicies(swaps.map(({ swap }) => swap));
+    const failures = await this.#kernel.maps.swapPolicies(
+      swaps.map(({ wired, table }) => ({ ifindex: wired.ifindex, table })),
+    );
     const errors = new Map(failures.map(({ ifindex, error }) => [ifindex, error]));
-    for (const { move, swap } of swaps) {
-      const error = errors.get(swap.ifindex);
-      if (error) failed.set(move.workload.id, error);
-      else move.wired.table = swap.table;
+    for (const { wired, workload, table } of swaps) {
+      const error = errors.get(wired.ifindex);
+      if (error) failed.set(workload.id, error);
+      else wired.table = table;
     }
-    await this.#lockDown(swaps.map(({ move }) => move).filter(({ workload }) => failed.has(workload.id)));
+    await this.#lockDown(swaps.filter(({ workload }) => failed.has(workload.id)).map(({ wired }) => wired));
     return { failed, swapped: swaps.length - failed.size };
   }
 
   /** A table that does not fit is no reason to go on with an old one: never a policy that nobody wrote. */
-  async #lockDown(moves: readonly Move[]): Promise<void> {
-    const locked = moves.map(({ wired }) => ({ wired, value: lockedValue(wired.value) }));
+  async #lockDown(refused: readonly Wired[]): Promise<void> {
+    const locked = refused.map((wired) => ({ wired, value: lockedValue(wired.value) }));
     if (locked.length === 0) return;
     await this.#kernel.maps.writeWorkloads(locked.map(({ value }) => value));
     for (const { wired, value } of locked) wired.value = value;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the datapath answers from a workload's value and table: the contract in bpf/include/abi.h, in few words. */
-import { weir_workload_flags as flag, policy_entry, policy_key, weir_policy_bits } from '@weir/bpf';
+import { weir_workload_flags as flag, policy_entry, policy_key, weir_identity, weir_policy_bits } from '@weir/bpf';
+import { cidrContainsIp, cidrOfAddress, parseCidr, parseIp } from '@weir/net';
+import { prefixText } from '../../src/plan/ipcache.ts';
 import type { PolicyTable } from '../../src/plan/policy-table.ts';
+import type { MemoryState } from '../../src/sim/memory-kernel.ts';
 
 export interface Probe {
   readonly egress: boolean;
@@ -34,13 +37,35 @@ const longest = (table: PolicyTable, probe: Probe, identity: number): Match | un
 
 export type Verdict = 'allow' | 'deny';
 
-export const judgeTable = (flags: number, table: PolicyTable | undefined, probe: Probe): Verdict => {
+export const judgeTable = (flags: number, table: PolicyTable | undefined, probe: Probe, twin?: number): Verdict => {
   if (!(flags & flag.WORKLOAD_READY) || flags & flag.WORKLOAD_LOCKDOWN) return 'deny';
-  const matches = table ? [longest(table, probe, probe.identity), longest(table, probe, 0)] : [];
+  const identities = [probe.identity, ...(twin && flags & flag.WORKLOAD_IPBLOCK ? [twin] : []), 0];
+  const matches = table ? identities.map((identity) => longest(table, probe, identity)) : [];
   if (matches.some((match) => match?.deny)) return 'deny';
   if (matches.some(Boolean)) return 'allow';
   const enforced = probe.egress ? flag.WORKLOAD_ENFORCE_EGRESS : flag.WORKLOAD_ENFORCE_INGRESS;
   return flags & enforced ? 'deny' : 'allow';
+};
+
+/** Who an address is: its entry in the ipcache, else the longest prefix that a policy names, else the world. */
+export const peerOf = (
+  state: Pick<MemoryState, 'ipcache' | 'cidrs'>,
+  ip: string,
+): { identity: number; twin?: number } => {
+  const address = parseIp(ip);
+  const { bits128 } = cidrOfAddress(address);
+  const managed = state.ipcache.get(prefixText(address, bits128))?.identity;
+  let best = -1;
+  let cidr: number | undefined;
+  for (const [text, identity] of state.cidrs) {
+    const prefix = parseCidr(text);
+    if (!cidrContainsIp(prefix, address) || prefix.bits <= best) continue;
+    best = prefix.bits;
+    cidr = identity;
+  }
+  const { IDENTITY_SCOPE_IPBLOCK, IDENTITY_WORLD_IPV4 } = weir_identity;
+  const twin = cidr === undefined ? undefined : (IDENTITY_SCOPE_IPBLOCK | (cidr & 0xffffff)) >>> 0;
+  return { identity: managed ?? cidr ?? IDENTITY_WORLD_IPV4, ...(managed && twin ? { twin } : {}) };
 };
 
 /** Enough probes to tell policies over few identities and ports apart. */

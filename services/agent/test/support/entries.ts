@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Configuration entries as the bus would give them, without the bus. */
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type ConfigEntry, type ConfigKind, configEntry, configSubject, PUBLISHER_OF } from '@weir/bus';
+import { listRules, parseDocument } from '@weir/policy-engine';
+import { ConfigDocumentSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
+
+type Body = NonNullable<MessageInitShape<typeof ConfigDocumentSchema>['body']>;
+
+let revision = 0n;
+
+const entry = (kind: ConfigKind, key: string, body: Body): ConfigEntry => {
+  const document = create(ConfigDocumentSchema, {
+    subject: configSubject(kind, key),
+    epoch: 1n,
+    revision: ++revision,
+    publisher: PUBLISHER_OF[kind],
+    body,
+  });
+  return configEntry(document, new Uint8Array(0)) as ConfigEntry;
+};
+
+export const removal = (kind: ConfigKind, key: string): ConfigEntry => entry(kind, key, { case: undefined });
+
+export const hostEntry = (id: string, underlayIp4: string, ...pools: string[]): ConfigEntry =>
+  entry('host', id, { case: 'host', value: { id, name: id, underlayIp4, underlayIp6: '', pools } });
+
+export const identityEntry = (identity: number, ...labels: string[]): ConfigEntry =>
+  entry('identity', String(identity), { case: 'identity', value: { identity, labels } });
+
+export interface WorkloadInit {
+  readonly host?: string;
+  readonly ip4?: string;
+  readonly ip6?: string;
+  readonly netns?: string;
+  readonly namedPorts?: { name: string; port: number; protocol: number }[];
+}
+
+export const workloadEntry = (id: string, identity: number, init: WorkloadInit = {}): ConfigEntry =>
+  entry('workload', id, {
+    case: 'workload',
+    value: {
+      id,
+      hostId: 'h1',
+      identity,
+      ip4: '10.1.0.2',
+      netns: `/run/netns/${id}`,
+      ...init,
+      ...(init.host ? { hostId: init.host } : {}),
+    },
+  });
+
+/** Rule ids: place in listRules, from 1. */
+export const policyEntry = (document: {
+  readonly kind: string;
+  readonly metadata: { readonly namespace?: string; readonly name: string };
+}): ConfigEntry => {
+  const { kind, metadata } = document;
+  const key = `${kind}/${metadata.namespace ?? '-'}/${metadata.name}`;
+  let rules: { path: string; id: number }[] = [];
+  try {
+    rules = listRules(parseDocument(document)).map(({ path }, i) => ({ path, id: i + 1 }));
+  } catch {
+    // A document that the engine refuses.
+  }
+  return entry('policy', key, {
+    case: 'policy',
+    value: { key, policyRevision: 1n, document: JSON.stringify(document), rules },
+  });
+};
+
+export const knp = (name: string, app: string, spec: Record<string, unknown>, namespace = 'prod') => ({
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'NetworkPolicy',
+  metadata: { name, namespace },
+  spec: { podSelector: { matchLabels: { app } }, ...spec },
+});
+
+export const cnp = (name: string, app: string, spec: Record<string, unknown>, namespace = 'prod') => ({
+  apiVersion: 'cilium.io/v2',
+  kind: 'CiliumNetworkPolicy',
+  metadata: { name, namespace },
+  spec: { endpointSelector: { matchLabels: { app } }, ...spec },
+});
