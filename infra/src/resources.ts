@@ -62,27 +62,39 @@ export class Resources {
     const of = <K extends Resource['kind']>(kind: K) =>
       all.filter((r): r is Extract<Resource, { kind: K }> => r.kind === kind);
     const left = await endProcesses(of('process'));
-    const attempt = (what: string, present: boolean, action: () => void): void => {
-      if (!present) return;
+    // The kernel takes down a namespace in the background, with the links in it and their peers: what goes away
+    // under our hands is gone all the same.
+    const attempt = (what: string, present: () => boolean, action: () => void): void => {
+      if (!present()) return;
       try {
         action();
       } catch (error) {
-        left.push(`${what}: ${(error as Error).message.split('\n')[0]}`);
+        if (present()) left.push(`${what}: ${(error as Error).message.split('\n')[0]}`);
       }
     };
-    for (const { path } of of('bpffs')) {
-      attempt(`bpffs ${path}`, existsSync(path), () => rmSync(path, { recursive: true, force: true }));
+    const remove = (what: string, path: string) =>
+      attempt(
+        `${what} ${path}`,
+        () => existsSync(path),
+        () => rmSync(path, { recursive: true, force: true }),
+      );
+    for (const { path } of of('bpffs')) remove('bpffs', path);
+    for (const { name } of of('link')) {
+      attempt(
+        `link ${name}`,
+        () => existsSync(`/sys/class/net/${name}`),
+        () => ip('link', 'delete', name),
+      );
     }
     for (const { name } of of('netns')) {
-      attempt(`netns ${name}`, existsSync(`/run/netns/${name}`), () => ip('netns', 'delete', name));
-    }
-    for (const { name } of of('link')) {
-      attempt(`link ${name}`, existsSync(`/sys/class/net/${name}`), () => ip('link', 'delete', name));
+      attempt(
+        `netns ${name}`,
+        () => existsSync(`/run/netns/${name}`),
+        () => ip('netns', 'delete', name),
+      );
     }
     for (const { path } of of('cgroup')) await attemptCgroup(path, left);
-    for (const { path } of of('dir')) {
-      attempt(`folder ${path}`, existsSync(path), () => rmSync(path, { recursive: true, force: true }));
-    }
+    for (const { path } of of('dir')) remove('folder', path);
     if (left.length === 0) rmSync(join(this.dir, JOURNAL), { force: true });
     return left;
   }
