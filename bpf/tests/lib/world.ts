@@ -190,7 +190,6 @@ export class World {
           rule_id: rule.id,
           deny: rule.deny ? 1 : 0,
           prefix_bits: rule.protocol ? 8 + portBits : 0,
-          pad: 0,
           packets: 0n,
           bytes: 0n,
         }),
@@ -213,7 +212,7 @@ export class World {
   }
 
   managed(text: string, identity: number): void {
-    this.map('ipcache').update(prefix(text), ipcache_value.encode({ identity, flags: 0, host4: 0, pad: 0 }));
+    this.map('ipcache').update(prefix(text), ipcache_value.encode({ identity, flags: 0, host4: 0 }));
   }
 
   local(text: string, ifindex: number): void {

@@ -16,8 +16,8 @@ const error4 = (type: number, code: number, quoted: Buffer, from = ROUTER4, to =
 const error6 = (type: number, code: number, quoted: Buffer, from = ROUTER6, to = WEB.ip6) =>
   ip6({ src: from, dst: to }, icmp6({ type, code, data: quoted }));
 
-const out4 = (segment: Segment, dst = PEER.ip4) => ip4({ src: WEB.ip4, dst }, segment);
-const out6 = (segment: Segment, dst = PEER.ip6) => ip6({ src: WEB.ip6, dst }, segment);
+const out4 = (segment: Segment, dst: string = PEER.ip4) => ip4({ src: WEB.ip4, dst }, segment);
+const out6 = (segment: Segment, dst: string = PEER.ip6) => ip6({ src: WEB.ip6, dst }, segment);
 const dns = udp({ sport: 1000, dport: 53, data: 'question' });
 const syn = tcp({ sport: 1000, dport: 80 });
 
