@@ -20,7 +20,7 @@ after(async () => {
   await database.drop();
 });
 
-test('starts on an empty database, says where it listens, ends on SIGTERM', async () => {
+test('starts on an empty database, says where it listens, ends on SIGTERM', async (t) => {
   const child = spawn(process.execPath, [main], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -32,6 +32,8 @@ test('starts on an empty database, says where it listens, ends on SIGTERM', asyn
       WEIR_INVENTORY_SIGNING_SEED: createKeys('account').seed,
     },
   });
+  // Whatever fails below, nothing stays behind.
+  t.after(() => child.kill('SIGKILL'));
   let logged = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     logged += text;
@@ -40,7 +42,8 @@ test('starts on an empty database, says where it listens, ends on SIGTERM', asyn
   const line = JSON.parse(first) as { msg: string; http: string; grpc: string };
   assert.equal(line.msg, 'listening');
   assert.match(line.grpc, /^127\.0\.0\.1:\d+$/);
-  assert.equal((await fetch(`${line.http}/v1/hosts`)).status, 200);
+  const answer = await fetch(`${line.http}/v1/hosts`);
+  assert.equal(answer.status, 200, `${await answer.text()} ${logged}`);
   child.kill('SIGTERM');
   const [code] = await once(child, 'exit');
   assert.equal(code, 0, logged);

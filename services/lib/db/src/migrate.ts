@@ -19,7 +19,8 @@ export interface MigrateOptions {
 }
 
 const FILE_NAME = /^\d{4}-[a-z0-9-]+\.sql$/;
-const CONNECT_TIMEOUT_MS = 5_000;
+/** Once, at the start: patience costs nothing. */
+const CONNECT_TIMEOUT_MS = 15_000;
 
 const checkFileNames = async (dir: string): Promise<void> => {
   const wrong = (await readdir(dir)).filter((name) => !FILE_NAME.test(name));

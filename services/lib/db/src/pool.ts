@@ -76,11 +76,13 @@ export const schemaName = (schema: string): string => {
 
 export const createPool = (options: PoolOptions): pg.Pool => {
   const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
+  const connectTimeoutMs = options.connectTimeoutMs ?? connectTimeoutOf(options.url) ?? CONNECT_TIMEOUT_MS;
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.max ?? 10,
-    Client: clientWithTimeout(options.connectTimeoutMs ?? connectTimeoutOf(options.url) ?? CONNECT_TIMEOUT_MS),
-    connectionTimeoutMillis: options.waitTimeoutMs ?? WAIT_TIMEOUT_MS,
+    Client: clientWithTimeout(connectTimeoutMs),
+    // The pool counts connecting as waiting.
+    connectionTimeoutMillis: Math.max(options.waitTimeoutMs ?? WAIT_TIMEOUT_MS, connectTimeoutMs),
     statement_timeout: statementTimeoutMs,
     ...(statementTimeoutMs === 0 ? {} : { query_timeout: statementTimeoutMs + READ_GRACE_MS }),
     lock_timeout: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,

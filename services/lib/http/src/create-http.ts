@@ -28,6 +28,8 @@ export interface HttpLimits {
   readonly windowMs?: number;
   /** Delay of the event loop from which on requests get 503 instead of a place in the queue. */
   readonly eventLoopDelayMs?: number;
+  /** How long after the start that does not count. */
+  readonly startGraceMs?: number;
 }
 
 export interface HttpOptions {
@@ -54,6 +56,8 @@ const BODY_BYTES = 1024 * 1024;
 const REQUESTS = 10_000;
 const WINDOW_MS = 10_000;
 const EVENT_LOOP_DELAY_MS = 2_000;
+/** Loading the program delays the loop like nothing after it: not held against the first requests. */
+const START_GRACE_MS = 5_000;
 /** Slow senders hold a connection no longer than this. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -69,9 +73,15 @@ const addLimits = async (app: FastifyInstance, limits: HttpLimits): Promise<void
         retryAfterS: Math.max(1, Math.ceil(context.ttl / 1_000)),
       }),
   });
+  let listeningSince = Number.POSITIVE_INFINITY;
+  app.addHook('onListen', (done) => {
+    listeningSince = performance.now();
+    done();
+  });
   await app.register(underPressure, {
     maxEventLoopDelay: limits.eventLoopDelayMs ?? EVENT_LOOP_DELAY_MS,
-    pressureHandler: () => {
+    pressureHandler: async () => {
+      if (performance.now() - listeningSince < (limits.startGraceMs ?? START_GRACE_MS)) return;
       throw weirError('UNAVAILABLE', 'the service is overloaded', { fix: 'try again later', retryAfterS: 1 });
     },
   });

@@ -247,6 +247,32 @@ describe('http', () => {
     assert.match((await send('GET', '/v1/things')).headers.get('content-security-policy') ?? '', /default-src 'none'/);
   });
 
+  test('an overloaded service says so, and is alive; what the start took is not held against it', async () => {
+    const overload = async (startGraceMs: number): Promise<number[]> => {
+      const limits = { eventLoopDelayMs: 100, startGraceMs };
+      const slow = await createHttp({ service: 'slow', docs: { title: 'Slow' }, limits });
+      slow.get('/v1/x', async () => ({}));
+      const address = await listen(slow, { port: 0 });
+      const statuses: number[] = [];
+      try {
+        for (let round = 0; round < 4 && !statuses.includes(503); round += 1) {
+          const until = performance.now() + 700;
+          while (performance.now() < until);
+          await new Promise((done) => setTimeout(done, 50));
+          const answer = await fetch(`${address}/v1/x`);
+          statuses.push(answer.status, (await fetch(`${address}/healthz`)).status);
+          if (answer.status === 503) assert.equal(answer.headers.get('retry-after'), '1');
+        }
+      } finally {
+        await slow.close();
+      }
+      return statuses;
+    };
+    const overloaded = await overload(0);
+    assert.deepEqual(overloaded.slice(-2), [503, 200], overloaded.join(' '));
+    assert.deepEqual([...new Set(await overload(60_000))], [200]);
+  });
+
   test('a port in use is told as such', async () => {
     const other = await createHttp({ service: 'other', docs: { title: 'Other' } });
     const port = Number(new URL(url).port);
