@@ -4,7 +4,8 @@
  * short runs, which a busy machine disturbs least. One flow only, so caches are warm: figures compare paths, not
  * machines. The floor is what the test run itself costs.
  */
-import { weir_workload_flags } from '../gen/index.ts';
+import { ct_entry, ct_key, weir_workload_flags } from '../gen/index.ts';
+import { FlowReader } from './lib/flows.ts';
 import { ethernet, ip4, ip6, type Packet } from './lib/packet.ts';
 import { type Segment, tcp, udp } from './lib/transport.ts';
 import { CLOSED, DB, PEER, type Rule, UPLINK, WEB, World } from './lib/world.ts';
@@ -13,15 +14,21 @@ const ROUNDS = Number(process.env.WEIR_BENCH_ROUNDS ?? 100);
 const REPEAT = 10_000;
 /** A packet handed over loses a hop each time and is not restored. */
 const HOPS = 250;
+/** An event each must find room in the ring buffer (1 MiB, 120 bytes each). */
+const ROOM = 8_000;
+
+const SWEPT = 500_000;
 
 type Program = 'from_workload' | 'to_workload';
 
 const fastest = async (world: World, program: Program, frame: Buffer, repeat: number): Promise<number> => {
   const ingressIfindex = program === 'from_workload' ? WEB.ifindex : UPLINK;
+  const reader = new FlowReader(world);
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < (ROUNDS * REPEAT) / repeat; round++) {
     const { durationNs } = await world.run(program, frame, { ingressIfindex }, repeat);
     best = Math.min(best, durationNs);
+    if (repeat === ROOM) await reader.drain();
   }
   return best;
 };
@@ -70,7 +77,37 @@ const refused = async (world: World): Promise<void> => {
   await world.policy(WEB, RULES);
   const unknown = ethernet({ from: WEB.mac, to: WEB.hostMac }, { ethertype: 0x88cc, bytes: Buffer.alloc(46) });
   await measure('refused for its ethertype (next to nothing)', world, 'from_workload', unknown);
-  await measure('refused by policy, with event', world, 'from_workload', out4(udp({ sport: 1, dport: 2000 })));
+  await measure('refused by policy, with event', world, 'from_workload', out4(udp({ sport: 1, dport: 2000 })), ROOM);
+};
+
+/** One walk over a full table of quiet connections, per entry. */
+const sweep = async (): Promise<void> => {
+  const world = await World.open({}, SWEPT);
+  const [model] = await openOne(world);
+  if (!model) throw new Error('no connection was made');
+  const keys = Buffer.alloc(SWEPT * ct_key.size);
+  const values = Buffer.alloc(SWEPT * ct_entry.size);
+  for (let at = 0; at < SWEPT; at++) {
+    const remote = Buffer.from(model.key.remote);
+    remote.writeUInt32BE(at, 12);
+    ct_key.encode({ ...model.key, remote }, keys, at * ct_key.size);
+    ct_entry.encode(model.entry, values, at * ct_entry.size);
+  }
+  await world.map('conntrack').updateBatch(keys, values, SWEPT);
+  let best = Number.POSITIVE_INFINITY;
+  let entries = 0n;
+  for (let round = 0; round < 10; round++) {
+    const before = process.hrtime.bigint();
+    ({ entries } = await world.sweep());
+    best = Math.min(best, Number(process.hrtime.bigint() - before));
+  }
+  rows.push([`sweep, ${entries} quiet connections, each`, Math.round(best / Number(entries))]);
+  world.close();
+};
+
+const openOne = async (world: World) => {
+  await world.run('from_workload', out4(udp({ sport: 1, dport: 53 })));
+  return world.connections();
 };
 
 const main = async (): Promise<void> => {
@@ -83,9 +120,10 @@ const main = async (): Promise<void> => {
     const fresh = await World.open({ other_ns: 0n, report_flows });
     await fresh.policy(WEB, RULES);
     const name = `new connection, 3,000 rules, ${report_flows ? 'with' : 'without'} event`;
-    await measure(name, fresh, 'from_workload', out4(udp({ sport: 1, dport: 53 })));
+    await measure(name, fresh, 'from_workload', out4(udp({ sport: 1, dport: 53 })), ROOM);
     fresh.close();
   }
+  await sweep();
   for (const [name, ns] of rows) console.log(`${name.padEnd(48)} ${ns} ns`);
 };
 
