@@ -112,7 +112,7 @@ class Life {
     for (const [prefix, identity] of this.host.cidrs) this.planner.cidrIds.adopt(prefix, identity);
     this.planner.setFacts({ addresses: [], configurationComplete: true });
     this.planner.reset([...documents]);
-    this.planner.ipcache.compareWith(state.ipcache);
+    await this.planner.ipcache.compareWith(state.ipcache);
   }
 
   async pass(): Promise<void> {

@@ -121,7 +121,9 @@ export class HostDatapath {
   /** Connects and disconnects. `more`: there is more to do at once. */
   async wire(desired: Desired, nowMs = performance.now()): Promise<{ changed: boolean; more: boolean }> {
     const gone = [...this.#wired].filter(([id, wired]) => !sameWiring(desired.workloads.get(id), wired));
-    for (const [id, wired] of gone) await this.#unwire(id, wired);
+    for (let i = 0; i < gone.length; i += WIRES_AT_ONCE) {
+      await Promise.all(gone.slice(i, i + WIRES_AT_ONCE).map(([id, wired]) => this.#unwire(id, wired)));
+    }
     await this.#forget(gone.map(([, { value }]) => value));
     for (const id of this.#failures.keys()) if (!desired.workloads.has(id)) this.#failures.delete(id);
 
@@ -217,6 +219,15 @@ export class HostDatapath {
     if (id === undefined) delete this.#netnsIds[ifname];
     else this.#netnsIds[ifname] = id;
     this.#netnsIdsChanged = true;
+  }
+
+  /** Some of what connecting did in haste is done for good. True when there is more. */
+  settle(): Promise<boolean> {
+    return this.#kernel.attachments.settle();
+  }
+
+  get unsettled(): number {
+    return this.#kernel.attachments.unsettled;
   }
 
   apply(desired: Desired, ipcache: IpcacheDelta): Promise<ApplyResult> {

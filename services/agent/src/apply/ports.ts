@@ -81,8 +81,11 @@ export interface Network {
 }
 
 export interface Attachments {
-  /** Both programs on the interface, by links that outlive this process; in place when they are there. */
+  /** Both programs on the interface, so that they outlive this process; in place when they are there. */
   attach(ifname: string, ifindex: number): Promise<void>;
+  /** Makes one interface's attachment what it should be for good. True when more are to be settled. */
+  settle(): Promise<boolean>;
+  readonly unsettled: number;
   /** What is missing or foreign; empty: both programs run and would survive this process. */
   check(ifname: string, ifindex: number): Promise<readonly string[]>;
   /** Forgets links whose interface goes or went. */

@@ -19,17 +19,20 @@ export interface InspectorOptions {
 
 const DRIFT_MS = 5_000;
 const MONITOR_DEBOUNCE_MS = 100;
+/** Settling holds the lock of all network configuration for some 20 ms a time: only when nothing else is to do. */
+const SETTLE_MS = 100;
+const SETTLE_IDLE_MS = 500;
 
 export class Inspector {
   readonly #options: InspectorOptions;
-  readonly #loop: Loop;
+  readonly #loops: readonly Loop[];
   readonly #monitor: { stop(): Promise<void> };
   #soon: NodeJS.Timeout | undefined;
 
   constructor(options: InspectorOptions) {
     this.#options = options;
     const failed = (error: unknown): void => options.onTrouble('the host could not be inspected', error);
-    this.#loop = every(DRIFT_MS, () => this.inspect(), failed);
+    this.#loops = [every(DRIFT_MS, () => this.inspect(), failed), every(SETTLE_MS, () => this.#settle(), failed)];
     this.#monitor = options.platform.monitor(() => {
       this.#soon ??= setTimeout(() => {
         this.#soon = undefined;
@@ -51,9 +54,15 @@ export class Inspector {
     reconciler.trigger();
   }
 
+  async #settle(): Promise<void> {
+    const { host, reconciler } = this.#options;
+    if (host.unsettled === 0 || reconciler.idleMs < SETTLE_IDLE_MS) return;
+    await reconciler.exclusively(() => host.settle());
+  }
+
   async stop(): Promise<void> {
     clearTimeout(this.#soon);
     await this.#monitor.stop();
-    await this.#loop.stop();
+    for (const loop of this.#loops) await loop.stop();
   }
 }

@@ -55,6 +55,7 @@ export class Reconciler {
   #compareDue = true;
   #collectDue = false;
   #retryMs = RETRY_MIN_MS;
+  #endedMs = 0;
   /** Nothing was written yet: differences are news, not drift. */
   #first = true;
   /** Documents that came since the last pass that succeeded: what a failure concerns. */
@@ -64,6 +65,11 @@ export class Reconciler {
     this.#options = options;
     this.#resyncTimer = setInterval(() => this.resync(), options.resyncMs ?? RESYNC_MS);
     this.#resyncTimer.unref();
+  }
+
+  /** Since the last pass ended, ms; 0 while one is under way or due. */
+  get idleMs(): number {
+    return this.#running || this.#timer ? 0 : performance.now() - this.#endedMs;
   }
 
   get report(): Report {
@@ -135,6 +141,8 @@ export class Reconciler {
       this.#fail(error as Error);
       this.#retryIn(this.#retryMs);
       this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+    } finally {
+      this.#endedMs = performance.now();
     }
   }
 
@@ -198,7 +206,7 @@ export class Reconciler {
   async #compare(): Promise<void> {
     const { planner, host } = this.#options;
     await host.reread();
-    const differing = planner.ipcache.compareWith(await this.#options.readIpcache());
+    const differing = await planner.ipcache.compareWith(await this.#options.readIpcache());
     if (differing > 0 && !this.#first)
       this.#options.onTrouble(`${differing} entries of the ipcache were to be corrected`, undefined);
   }

@@ -7,6 +7,7 @@
  * what lies below.
  */
 import { ipcache_value, prefix_key } from '@weir/bpf';
+import { breathing } from '../breathe.ts';
 
 export interface IpcacheEntry {
   readonly identity: number;
@@ -129,14 +130,33 @@ export class Ipcache {
     this.#dirty = dirty;
   }
 
-  /** The whole difference to what the kernel was found to hold; then `written` as usual. */
-  compareWith(actual: ReadonlyMap<PrefixText, IpcacheEntry>): number {
-    this.#dirty = new Map();
-    for (const [key, entry] of this.entries()) {
-      const found = actual.get(key);
-      if (!sameEntry(entry, found)) this.#dirty.set(key, found);
+  /** What the kernel was last known to hold at the key. */
+  #believed(key: PrefixText): IpcacheEntry | undefined {
+    return this.#dirty.has(key) ? this.#dirty.get(key) : this.get(key);
+  }
+
+  /**
+   * Corrects what is believed of the kernel by what it was found to hold; `delta` then writes the difference. Returns
+   * how many entries were not as believed. Documents may come in meanwhile, but nobody may write to the map.
+   */
+  async compareWith(actual: ReadonlyMap<PrefixText, IpcacheEntry>): Promise<number> {
+    let different = 0;
+    const correct = (key: PrefixText, found: IpcacheEntry | undefined): void => {
+      if (sameEntry(this.#believed(key), found)) return;
+      this.#dirty.set(key, found);
+      different++;
+    };
+    const breathe = breathing();
+    for (const [key, found] of actual) {
+      correct(key, found);
+      const pause = breathe();
+      if (pause) await pause;
     }
-    for (const [key, found] of actual) if (!this.#claims.has(key)) this.#dirty.set(key, found);
-    return this.#dirty.size;
+    for (const key of this.#claims.keys()) {
+      if (!actual.has(key)) correct(key, undefined);
+      const pause = breathe();
+      if (pause) await pause;
+    }
+    return different;
   }
 }

@@ -138,6 +138,8 @@ const memoryAttachments = (state: MemoryState): Attachments => ({
     state.attached.set(ifname, ifindex);
     state.writes++;
   },
+  settle: async () => false,
+  unsettled: 0,
   check: async (ifname, ifindex) => (state.attached.get(ifname) === ifindex ? [] : ['both programs are detached']),
   release: async (ifname) => {
     state.attached.delete(ifname);

@@ -2,7 +2,7 @@
 /** Started by agent.test.ts inside the namespace that is the host here: bus, control plane and agent are all in it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -205,12 +205,7 @@ describe('inside', () => {
       await deleteNetns(netns);
     }
     assert.equal(JSON.parse((await askLocal(socket, '/workloads')).body).items.length, 3);
-    assert.equal(
-      execFileSync('ls', [join(bpffs, 'links')], { encoding: 'utf8' })
-        .trim()
-        .split('\n').length,
-      6,
-    );
+    await until(() => readdirSync(join(bpffs, 'links')).length === 6, 'all links are pinned');
   });
 
   it('ends on SIGTERM and leaves the datapath', async () => {

@@ -182,7 +182,7 @@ describe('the real kernel', { skip: needKernel() }, () => {
     assert.equal(await client.ask({ op: 'say' }), 'ok', 'without an agent');
     await start();
     assert.equal(await client.ask({ op: 'say' }), 'ok', 'with new programs and no configuration');
-    ipcache.compareWith(await datapath.maps.readIpcache());
+    await ipcache.compareWith(await datapath.maps.readIpcache());
     assert.deepEqual(ipcache.delta(), { puts: [], deletes: [], rejudge: false });
     await apply();
     assert.deepEqual(await datapath.maps.readWorkloads(), before, 'nothing was written');
@@ -223,6 +223,18 @@ describe('the real kernel', { skip: needKernel() }, () => {
     await apply();
   });
 
+  it('guards a new interface at once, and by pinned links as soon as there is time', async () => {
+    assert.equal(agent.unsettled, 2);
+    assert.deepEqual(await agent.inspect(), []);
+    assert.deepEqual(await reach(), all('ok'));
+    while (await agent.settle());
+    assert.equal(agent.unsettled, 0);
+    const ifname = linkName(SERVER.id);
+    assert.equal(host.run(host.netns, 'tc', 'filter', 'show', 'dev', ifname, 'ingress'), '');
+    assert.deepEqual(await agent.inspect(), []);
+    assert.deepEqual(await reach(), all('ok'));
+  });
+
   it('puts back programs and pins that somebody took away', async () => {
     const pins = host.run(host.netns, 'ls', `${host.bpffsDir}/links`).trim().split('\n');
     assert.equal(pins.length, 4);
@@ -261,6 +273,7 @@ describe('the real kernel', { skip: needKernel() }, () => {
     );
     assert.deepEqual([...(await datapath.maps.readAddresses()).keys()].sort(), [CLIENT.ip4, CLIENT.ip6].sort());
     assert.equal((await datapath.network.links()).length, 1);
+    while (await agent.settle());
     assert.equal(host.run(host.netns, 'ls', `${host.bpffsDir}/links`).trim().split('\n').length, 2);
     const { count, values } = await datapath.object.map('conntrack').lookupAll();
     assert.ok(count > 0 && values.length > 0, "the client's side stays");

@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The two programs on each host side, by links pinned under <bpffs>/links, so that they go on without an agent. A
- * program is replaced in place; nothing is ever detached to be changed.
+ * The two programs on each host side, lasting without an agent, replaced in place, never detached to be changed.
+ *
+ * A tcx link, pinned under <bpffs>/links, is what is wanted: nobody removes it by accident. But making one waits for
+ * RCU twice (some 20 ms for both sides, under the lock of all network configuration), too long when hundreds of
+ * workloads come at once. So a new interface first gets clsact filters (under 2 ms), which guard it as well, and its
+ * links later, when there is time (`settle`). Where both are, the link answers and the filter is never asked; then the
+ * filter goes. Kernels without tcx (before 6.6) stay with the filters.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { attachTc, type BpfObject, type BpfProgram, Link, type TcAttachment, type TcDirection } from '@weir/loader';
+import {
+  attachClsact,
+  attachTcx,
+  type BpfObject,
+  type BpfProgram,
+  clsactFilter,
+  Link,
+  type TcAttachment,
+  type TcDirection,
+} from '@weir/loader';
 import type { Attachments } from '../ports.ts';
 
 const SIDES = [
@@ -34,9 +48,21 @@ const problemOf = async (
   return undefined;
 };
 
-export const kernelAttachments = (object: BpfObject, linksDir: string, hostNetns?: string): Attachments => {
-  mkdirSync(linksDir, { recursive: true, mode: 0o700 });
+export interface AttachmentOptions {
+  readonly linksDir: string;
+  /** This kernel has tcx. */
+  readonly tcx: boolean;
+  readonly hostNetns?: string;
+}
+
+export const kernelAttachments = (object: BpfObject, options: AttachmentOptions): Attachments => {
+  const { linksDir, tcx } = options;
+  const where = options.hostNetns ? { netns: options.hostNetns } : {};
+  const makeDir = (): string | undefined => mkdirSync(linksDir, { recursive: true, mode: 0o700 });
+  makeDir();
   const held = new Map<string, TcAttachment>();
+  /** Interfaces that have filters and should have links. */
+  const unsettled = new Map<string, number>();
   const sidesOf = (ifname: string): Side[] =>
     SIDES.map(({ direction, program }) => ({
       direction,
@@ -44,35 +70,71 @@ export const kernelAttachments = (object: BpfObject, linksDir: string, hostNetns
       pin: join(linksDir, `${ifname}-${direction}`),
     }));
 
-  const attachSide = async (side: Side, ifindex: number): Promise<void> => {
-    const { pin, program, direction } = side;
+  /** Only its pin went: attaching again would put a second link beside it. */
+  const pinAgain = async ({ pin, program }: Side, ifindex: number): Promise<boolean> => {
     const known = held.get(pin);
-    if (known instanceof Link && !existsSync(pin)) {
-      // Only its pin went: attaching again would put a second link beside it.
-      if (known.info().ifindex === ifindex) {
-        mkdirSync(linksDir, { recursive: true, mode: 0o700 });
-        known.pin(pin);
-        await known.update(program);
-        return;
-      }
+    if (!(known instanceof Link) || existsSync(pin) || known.info().ifindex !== ifindex) return false;
+    makeDir();
+    known.pin(pin);
+    await known.update(program);
+    return true;
+  };
+
+  const hold = (pin: string, attachment: TcAttachment): void => {
+    held.get(pin)?.close();
+    held.set(pin, attachment);
+  };
+
+  const removeFilter = async (ifindex: number, direction: TcDirection): Promise<void> => {
+    const filter = clsactFilter(ifindex, direction, where);
+    if ((await filter.info()).progId !== undefined) await filter.detach();
+  };
+
+  const attachSide = async (side: Side, ifname: string, ifindex: number): Promise<void> => {
+    if (await pinAgain(side, ifindex)) return;
+    const { pin, program, direction } = side;
+    if (tcx && existsSync(pin)) {
+      hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where }));
+      await removeFilter(ifindex, direction);
+      return;
     }
-    known?.close();
-    held.delete(pin);
-    held.set(
-      pin,
-      await attachTc(program, ifindex, direction, { pinPath: pin, ...(hostNetns ? { netns: hostNetns } : {}) }),
-    );
+    hold(pin, await attachClsact(program, ifindex, direction, where));
+    if (tcx) unsettled.set(ifname, ifindex);
+  };
+
+  const settleSide = async ({ pin, program, direction }: Side, ifindex: number): Promise<void> => {
+    if (held.get(pin) instanceof Link) return;
+    makeDir();
+    hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where }));
+    await removeFilter(ifindex, direction);
   };
 
   return {
     attach: async (ifname, ifindex) => {
-      for (const side of sidesOf(ifname)) await attachSide(side, ifindex);
+      for (const side of sidesOf(ifname)) await attachSide(side, ifname, ifindex);
+    },
+    settle: async () => {
+      const [next] = unsettled;
+      if (!next) return false;
+      const [ifname, ifindex] = next;
+      unsettled.delete(ifname);
+      try {
+        for (const side of sidesOf(ifname)) await settleSide(side, ifindex);
+      } catch (error) {
+        unsettled.set(ifname, ifindex);
+        throw error;
+      }
+      return unsettled.size > 0;
+    },
+    get unsettled() {
+      return unsettled.size;
     },
     check: async (ifname, ifindex) => {
       const problems = await Promise.all(sidesOf(ifname).map((side) => problemOf(held.get(side.pin), side, ifindex)));
       return problems.filter((problem) => problem !== undefined);
     },
     release: async (ifname) => {
+      unsettled.delete(ifname);
       for (const { pin } of sidesOf(ifname)) {
         held.get(pin)?.close();
         held.delete(pin);

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { objectPath } from '@weir/bpf/objects';
-import { type BpfObject, ensureBpffs, openObject } from '@weir/loader';
+import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loader';
 import type { Kernel } from '../ports.ts';
 import { kernelAttachments } from './attachments.ts';
 import { kernelMaps } from './maps.ts';
@@ -62,7 +62,11 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     object,
     network,
     maps: kernelMaps(object),
-    attachments: kernelAttachments(object, linksDirOf(bpffsDir), hostNetns),
+    attachments: kernelAttachments(object, {
+      linksDir: linksDirOf(bpffsDir),
+      tcx: await tcxSupported(),
+      ...(hostNetns ? { hostNetns } : {}),
+    }),
     replaced: [...before].filter((name) => !object.map(name).reused),
     repairPins: async () => {
       const missing = [...object.maps.values()].filter(({ name }) => pinned(name) && !existed(name));

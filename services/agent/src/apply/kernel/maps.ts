@@ -13,6 +13,7 @@ import {
 } from '@weir/bpf';
 import { type BpfObject, createInner, openMapById } from '@weir/loader';
 import { formatIp, formatMac, parseIp, parseMac } from '@weir/net';
+import { breathing } from '../../breathe.ts';
 import {
   encodeIpcacheValue,
   encodePrefixKey,
@@ -194,7 +195,10 @@ export const kernelMaps = (object: BpfObject): Maps => {
     readIpcache: async () => {
       const { keys, values, count } = await ipcache.lookupAll();
       const found = new Map<PrefixText, IpcacheEntry>();
+      const breathe = breathing();
       for (let i = 0; i < count; i++) {
+        const pause = breathe();
+        if (pause) await pause;
         const { prefixlen, addr } = prefix_key.decode(keys, i * prefix_key.size);
         const { identity, host4 } = ipcache_value.decode(values, i * ipcache_value.size);
         found.set(prefixText(addr, prefixlen), { identity, host4 });

@@ -14,6 +14,9 @@ import type { HostLink, Network } from '../ports.ts';
 /** Marks the routes of this agent among those of the host (rtm_protocol); unassigned in the kernel's list. */
 export const ROUTE_PROTOCOL = 87;
 
+/** As many as the thread pool of libuv has threads. */
+const SOCKETS = 4;
+
 export interface NetworkOptions {
   /** Interface to the other hosts; its MTU is the workloads'. */
   readonly uplink?: string;
@@ -27,13 +30,15 @@ const hasErrno = (error: unknown, ...names: readonly string[]): boolean =>
 
 /** A setting that this kernel or namespace does not have (IPv6 off, say) changes nothing. */
 const sysctls = async (netns: string | undefined, settings: Readonly<Record<string, string>>): Promise<void> => {
-  for (const [key, value] of Object.entries(settings)) {
-    try {
-      await setSysctl(netns, key, value);
-    } catch (error) {
-      if (!hasErrno(error, 'ENOENT')) throw error;
-    }
-  }
+  await Promise.all(
+    Object.entries(settings).map(async ([key, value]) => {
+      try {
+        await setSysctl(netns, key, value);
+      } catch (error) {
+        if (!hasErrno(error, 'ENOENT')) throw error;
+      }
+    }),
+  );
 };
 
 /** What a router needs, once for the host's namespace. */
@@ -95,7 +100,11 @@ export interface KernelNetwork extends Network {
 }
 
 export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
-  const host: Netlink = openNetlink(options.hostNetns);
+  // Requests on one socket wait for each other, and some wait for RCU.
+  const sockets = Array.from({ length: SOCKETS }, () => openNetlink(options.hostNetns));
+  const [host] = sockets as [Netlink];
+  let turn = 0;
+  const anySocket = (): Netlink => sockets[++turn % SOCKETS] as Netlink;
   /** Host sides that were seen or made here: what happens to their addresses is our own doing. */
   const own = new Set<number>();
   const workloadLinks = async (): Promise<NetworkLink[]> => {
@@ -107,22 +116,26 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     options.uplink ? (await host.linkByName(options.uplink))?.mtu : undefined;
 
   /** Where the host's own packets to workloads come from; otherwise the gateway's address would be chosen. */
+  let source: { readonly address: string | undefined } | undefined;
   const sourceAddress = async (): Promise<string | undefined> => {
+    if (source) return source.address;
     const uplink = options.uplink ? await host.linkByName(options.uplink) : undefined;
     const candidates = (await host.addresses()).filter(({ family, scope }) => family === 4 && scope === 'universe');
     const best = candidates.find(({ ifindex }) => ifindex === uplink?.ifindex) ?? candidates[0];
-    return best?.address.split('/')[0];
+    source = { address: best?.address.split('/')[0] };
+    return source.address;
   };
 
   const configureHostSide = async ({ ifname, ip4, ip6, mac }: Wiring, ifindex: number): Promise<void> => {
+    const socket = anySocket();
     await sysctls(options.hostNetns, hostSideSettings(ifname));
-    await host.addAddress(ifindex, `${GATEWAY4}/32`, { scope: 'link', noprefixroute: true });
-    await host.addAddress(ifindex, `${GATEWAY6}/64`, { nodad: true });
-    await host.setUp(ifindex);
+    await socket.addAddress(ifindex, `${GATEWAY4}/32`, { scope: 'link', noprefixroute: true });
+    await socket.addAddress(ifindex, `${GATEWAY6}/64`, { nodad: true });
+    await socket.setUp(ifindex);
     if (ip4) {
-      await host.addNeighbour({ ifindex, ip: ip4, mac });
+      await socket.addNeighbour({ ifindex, ip: ip4, mac });
       const src = await sourceAddress();
-      await host.replaceRoute({
+      await socket.replaceRoute({
         dst: `${ip4}/32`,
         ifindex,
         scope: 'link',
@@ -131,8 +144,8 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
       });
     }
     if (ip6) {
-      await host.addNeighbour({ ifindex, ip: ip6, mac });
-      await host.replaceRoute({ dst: `${ip6}/128`, ifindex, protocol: ROUTE_PROTOCOL });
+      await socket.addNeighbour({ ifindex, ip: ip6, mac });
+      await socket.replaceRoute({ dst: `${ip6}/128`, ifindex, protocol: ROUTE_PROTOCOL });
     }
   };
 
@@ -152,7 +165,7 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     create: async ({ ifname, netns, mac, hostMac }) => {
       const mtu = await uplinkMtu();
       try {
-        const link = await host.addVeth({
+        const link = await anySocket().addVeth({
           name: ifname,
           peer: PEER_NAME,
           peerNetns: netns,
@@ -183,10 +196,11 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     },
 
     remove: async (ifname) => {
-      const link = await host.linkByName(ifname);
+      const socket = anySocket();
+      const link = await socket.linkByName(ifname);
       if (!link) return;
       try {
-        await host.deleteLink(link.ifindex);
+        await socket.deleteLink(link.ifindex);
       } catch (error) {
         if (!hasErrno(error, 'ENODEV')) throw error;
       }
@@ -221,9 +235,12 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
         if (change.kind === 'route') return;
         if (change.kind === 'link' && (change.action === 'add' || !LINK_NAME.test(change.link.name))) return;
         if (change.kind === 'address' && own.has(change.address.ifindex)) return;
+        source = undefined;
         onChange();
       }),
 
-    close: () => host.close(),
+    close: () => {
+      for (const socket of sockets) socket.close();
+    },
   };
 };

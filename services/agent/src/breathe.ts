@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Long loops let others run in between: a fleet's addresses are hundreds of thousands. */
+import { setImmediate } from 'node:timers/promises';
+
+const STEPS = 4096;
+
+/** Call it at each step and await what it returns, if anything: every few thousand steps it gives way. */
+export const breathing = (): (() => Promise<void> | undefined) => {
+  let steps = 0;
+  return () => {
+    if (++steps % STEPS !== 0) return undefined;
+    return setImmediate();
+  };
+};
