@@ -23,6 +23,7 @@ import { Hosts } from './store/hosts.ts';
 import { FlowStore } from './store/ingest.ts';
 import { Maintenance } from './store/maintenance.ts';
 import { Partitions } from './store/partitions.ts';
+import { summarise } from './store/summaries.ts';
 
 export const SCHEMA = 'analytics';
 export const MIGRATIONS_DIR = fileURLToPath(new URL('../migrations', import.meta.url));
@@ -38,6 +39,7 @@ export interface AnalyticsApp {
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const MAINTENANCE_MS = 15_000;
+const SUMMARIES_MS = 1_000;
 /** Postgres and the service are often started together. */
 const DATABASE_WAIT_MS = 30_000;
 const DATABASE_RETRY_MS = 500;
@@ -107,6 +109,24 @@ const openBus = (config: AnalyticsConfig): Promise<Bus> =>
       if (['disconnect', 'reconnect', 'error'].includes(status.type)) log.warn({ status }, 'bus connection');
     },
   });
+
+/** Calls `work` on a timer, never twice at once. */
+const repeat = (everyMs: number, work: () => Promise<void>): { stop(): Promise<void> } => {
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    running ??= work()
+      .catch((error) => log.debug({ error }, 'a chore failed; it is tried again'))
+      .finally(() => {
+        running = undefined;
+      });
+  }, everyMs);
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+};
 
 /** Runs one at a time, on a timer. A failure is told and tried again at the next turn. */
 const keepUp = (store: Store): { run(nowMs?: number): Promise<void>; stop(): Promise<void> } => {
@@ -185,9 +205,17 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
       edges,
       retentionMs: config.flowRetentionHours * HOUR_MS,
     });
-    const ingest = consumeFlows({ bus, pool: ingestPool, store: flowStore, parallel: config.ingestTransactions });
+    const ingest = consumeFlows({
+      bus,
+      inboxPrefix: serviceInbox('analytics'),
+      pool: ingestPool,
+      store: flowStore,
+      parallel: config.ingestTransactions,
+    });
     closers.push(() => ingest.stop());
     closers.push(observe('weir_analytics_messages_pending', (result) => result(ingest.pending())));
+    const summaries = repeat(SUMMARIES_MS, () => summarise(ingestPool, flows));
+    closers.push(() => summaries.stop());
     const heartbeats = consumeHeartbeats({ bus, pool: ingestPool, hosts });
     closers.push(() => heartbeats.stop());
 

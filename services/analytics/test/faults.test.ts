@@ -6,9 +6,10 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { createPool, startEmbeddedPostgres } from '@weir/db';
 import { createApp, MIGRATIONS_DIR, SCHEMA } from '../src/app.ts';
 import { readBatchHead } from '../src/domain/flow-reader.ts';
@@ -88,10 +89,12 @@ describe('Postgres goes away under load', () => {
 
 describe('messages that can never be stored', () => {
   let service: TestService;
+  before(async () => {
+    service = await startService();
+  });
   after(() => service?.stop());
 
   test('are set aside once, with the reason; all others are stored', async () => {
-    service = await startService();
     for (let batch = 0; batch < 50; batch += 1) {
       await service.sendFlows('h1', 1 + batch * 200, 200);
       if (batch === 10) await service.send('h1', Buffer.from('not protobuf at all'), 'h1:1:junk');
@@ -171,6 +174,49 @@ describe('messages that can never be stored', () => {
     );
     await until('stored', async () => (await service.stored('bus')) === 200, 60_000);
     await onceEach(service, 'bus', 200);
+  });
+});
+
+describe('the consumer', () => {
+  test('is made again when it was deleted, and gets everything again: nothing is stored twice', async () => {
+    const service = await startService();
+    try {
+      await service.sendFlows('h1', 1, 500);
+      await until('stored', async () => (await service.stored('h1')) === 500);
+      await service.bus.jsm.consumers.delete('WEIR_EVT', 'analytics');
+      await service.sendFlows('h1', 501, 500);
+      await until('stored', async () => (await service.stored('h1')) === 1_000, 60_000);
+      await drained(service);
+      await onceEach(service, 'h1', 1_000);
+    } finally {
+      await service.stop();
+    }
+  });
+
+  test('takes no more than it has room for, however large the messages are', async () => {
+    const service = await startService();
+    try {
+      // 300 MB in messages of nearly 1 MB, each with few flows and much that nobody knows.
+      const padding = new BinaryWriter().tag(99, WireType.LengthDelimited).bytes(new Uint8Array(1_000_000)).finish();
+      const before = process.memoryUsage().rss;
+      let highest = 0;
+      const timer = setInterval(() => {
+        highest = Math.max(highest, process.memoryUsage().rss);
+      }, 50);
+      for (let batch = 0; batch < 300; batch += 1) {
+        await service.send(
+          'big',
+          Buffer.concat([batchOf(1 + batch * 10, 10), padding]),
+          `big:${BOOT}:${1 + batch * 10}`,
+        );
+      }
+      await until('stored', async () => (await service.stored('big')) === 3_000, 60_000);
+      clearInterval(timer);
+      await onceEach(service, 'big', 3_000);
+      assert.ok(highest - before < 250 * 1024 * 1024, `${Math.round((highest - before) / 1024 / 1024)} MB more`);
+    } finally {
+      await service.stop();
+    }
   });
 });
 

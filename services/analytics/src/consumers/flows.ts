@@ -7,9 +7,9 @@
  * is away nothing is pulled; what can never be stored is set aside with its reason before the bus may forget it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AckPolicy, type ConsumerMessages, DeliverPolicy, type JsMsg } from '@nats-io/jetstream';
+import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
-import { type Bus, STREAM, subjects } from '@weir/bus';
+import { type Bus, ensureStreams, STREAM, subjects } from '@weir/bus';
 import { isWeirError } from '@weir/errors';
 import { counter, histogram, logger } from '@weir/telemetry';
 import type pg from 'pg';
@@ -18,12 +18,15 @@ import { validate } from '../domain/transcode.ts';
 import { PoisonError, poison } from '../domain/wire.ts';
 import { saveDeadLetter } from '../store/dead-letters.ts';
 import type { FlowMessage, FlowStore, StoredBatch } from '../store/ingest.ts';
+import { Pull, type Pulled } from './pull.ts';
 import { publishWatermarks } from './watermarks.ts';
 
 export const FLOW_CONSUMER = 'analytics';
 
 export interface FlowConsumerOptions {
   readonly bus: Bus;
+  /** As given to connectBus. */
+  readonly inboxPrefix: string;
   readonly pool: pg.Pool;
   readonly store: FlowStore;
   /** Transactions at once: one is transcoded while Postgres works on another. */
@@ -39,14 +42,16 @@ export interface FlowConsumer {
 }
 
 interface Received extends FlowMessage {
-  readonly msg: JsMsg;
+  readonly msg: Pulled;
 }
 
 const PARALLEL = 2;
 const MAX_ROWS = 16_000;
 const MAX_WAIT_MS = 100;
-/** Taken from the bus ahead of their turn; messages have at most 1,000 flows, 80 KB. */
-const PREFETCH_MESSAGES = 200;
+/** Taken from the bus ahead of their turn. In bytes, because a hostile host sends the largest messages it may. */
+const PREFETCH_BYTES = 32 * 1024 * 1024;
+/** Five times what 16,000 flows take. */
+const BATCH_BYTES = 8 * 1024 * 1024;
 /** Longer than a batch waits and its transaction may take; then the bus gives the message to another replica. */
 const ACK_WAIT_MS = 30_000;
 const MAX_ACK_PENDING = 10_000;
@@ -71,10 +76,10 @@ export const ensureFlowConsumer = async ({ jsm }: Bus): Promise<void> => {
   await jsm.consumers.add(STREAM.EVENTS, consumerConfig);
 };
 
-const messageId = (msg: JsMsg): string => msg.headers?.get('Nats-Msg-Id') ?? '';
+const messageId = (msg: Pulled): string => msg.headers?.get('Nats-Msg-Id') ?? '';
 
 /** Throws PoisonError. The host is what the broker authenticated; an id that names another one is a lie. */
-const open = (msg: JsMsg): Received => {
+const open = (msg: Pulled): Received => {
   const host = subjects.evtFlow.parse(msg.subject)?.host ?? poison(`${msg.subject} names no host`);
   const [claimed] = messageId(msg).split(':');
   if (claimed !== '' && claimed !== host) poison(`its id is of host ${claimed}, its subject of ${host}`);
@@ -92,7 +97,8 @@ class Ingest {
   #batch: Received[] = [];
   #rows = 0;
   #timer: NodeJS.Timeout | undefined;
-  #messages: ConsumerMessages | undefined;
+  #pull: Pull | undefined;
+  #bytes = 0;
   #unsettled = 0;
   /** Set while Postgres is away; resolves when it answers again. */
   #outage: Promise<void> | undefined;
@@ -108,27 +114,39 @@ class Ingest {
   }
 
   async run(): Promise<void> {
+    const { bus, inboxPrefix } = this.#options;
+    const { signal } = this.#stopping;
+    await this.#ensureConsumer();
+    if (signal.aborted) return;
+    this.#pull = new Pull({
+      nc: bus.nc,
+      inboxPrefix,
+      stream: STREAM.EVENTS,
+      consumer: FLOW_CONSUMER,
+      maxBytes: PREFETCH_BYTES,
+      onGone: () => this.#ensureConsumer(),
+    });
+    for await (const msg of this.#pull) await this.#take(msg);
+  }
+
+  /** Asks until it is there: the broker may have lost it, or not be up yet. */
+  async #ensureConsumer(): Promise<void> {
     const { signal } = this.#stopping;
     for (let waitMs = RETRY_MIN_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       try {
+        await ensureStreams(this.#options.bus.jsm);
         await ensureFlowConsumer(this.#options.bus);
-        const consumer = await this.#options.bus.js.consumers.get(STREAM.EVENTS, FLOW_CONSUMER);
-        this.#messages = await consumer.consume({ max_messages: PREFETCH_MESSAGES });
-        if (signal.aborted) this.#messages.stop();
-        for await (const msg of this.#messages) {
-          waitMs = RETRY_MIN_MS;
-          await this.#take(msg);
-        }
+        return;
       } catch (error) {
-        if (!signal.aborted) log.warn({ error }, 'the consumer of flows was interrupted; it is opened again');
+        log.warn({ error }, 'the consumer of flows could not be made yet');
+        await sleep(waitMs, undefined, { signal }).catch(() => {});
       }
-      await sleep(waitMs, undefined, { signal }).catch(() => {});
     }
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#messages?.stop();
+    this.#pull?.stop();
     clearTimeout(this.#timer);
     // What was gathered and not begun goes back to the bus at once.
     for (const { msg } of this.#batch) msg.nak();
@@ -136,12 +154,13 @@ class Ingest {
     await Promise.all(this.#running);
   }
 
-  async #take(msg: JsMsg): Promise<void> {
+  async #take(msg: Pulled): Promise<void> {
     this.#unsettled += 1;
     try {
       const received = open(msg);
       this.#batch.push(received);
       this.#rows += received.head.count;
+      this.#bytes += received.data.length;
     } catch (error) {
       if (!(error instanceof PoisonError)) throw error;
       await this.#freeSlot();
@@ -149,7 +168,7 @@ class Ingest {
       return;
     }
     this.#timer ??= setTimeout(() => this.#flushIfIdle(), this.#maxWaitMs);
-    if (this.#rows >= this.#maxRows) await this.#flush();
+    if (this.#rows >= this.#maxRows || this.#bytes >= BATCH_BYTES) await this.#flush();
     else if (this.#outage !== undefined) await this.#freeSlot();
   }
 
@@ -171,6 +190,7 @@ class Ingest {
     const batch = this.#batch;
     this.#batch = [];
     this.#rows = 0;
+    this.#bytes = 0;
     if (batch.length === 0) return;
     if (this.#running.size >= (this.#options.parallel ?? PARALLEL) || this.#outage !== undefined)
       await this.#freeSlot();
@@ -224,7 +244,7 @@ class Ingest {
   async #divide(batch: readonly Received[], error: unknown): Promise<void> {
     const [only] = batch;
     if (batch.length === 1 && only !== undefined) {
-      const deliveries = only.msg.info.deliveryCount;
+      const deliveries = only.msg.deliveries;
       log.error({ error, host: only.host, deliveries }, 'a message could not be stored');
       if (deliveries < MAX_DELIVERIES) {
         this.#unsettled -= 1;
@@ -237,14 +257,14 @@ class Ingest {
     await this.#storeAll(batch.slice(half));
   }
 
-  async #setAside(msg: JsMsg, reason: string): Promise<void> {
+  async #setAside(msg: Pulled, reason: string): Promise<void> {
     try {
       await saveDeadLetter(this.#options.pool, {
         host: subjects.evtFlow.parse(msg.subject)?.host ?? null,
         subject: msg.subject,
-        streamSeq: msg.info.streamSequence,
+        streamSeq: msg.streamSeq,
         messageId: messageId(msg),
-        deliveries: msg.info.deliveryCount,
+        deliveries: msg.deliveries,
         reason,
         payload: msg.data,
       });
@@ -252,14 +272,13 @@ class Ingest {
       this.#giveBack([{ msg }], error);
       return;
     }
-    // Without a reason: servers before 2.10.4 do not understand one, and would deliver it again.
     msg.term();
     this.#unsettled -= 1;
     counter('weir_analytics_dead_letters_total').add(1);
     log.warn({ subject: msg.subject, reason }, 'a message was set aside');
   }
 
-  #giveBack(batch: readonly { readonly msg: JsMsg }[], error: unknown): void {
+  #giveBack(batch: readonly { readonly msg: Pulled }[], error: unknown): void {
     this.#unsettled -= batch.length;
     for (const { msg } of batch) msg.nak(RETRY_MIN_MS + Math.random() * RETRY_MIN_MS);
     if (isUnavailable(error)) this.#outage ??= this.#waitForDatabase(error);

@@ -36,7 +36,8 @@ export interface FlowPage {
   readonly next?: FlowKey;
 }
 
-const FIRST_WINDOW_US = 1_000_000;
+/** A thousand flows of a busy fleet. */
+const FIRST_WINDOW_US = 10_000;
 const GROWTH = 4;
 /** A window that took longer is not made larger. */
 const CHEAP_MS = 150;
@@ -106,10 +107,9 @@ export class FlowPages {
     const startedAt = performance.now();
     const rows: Row[] = [];
     let windowUs = FIRST_WINDOW_US;
-    let edgeUs = newest ? highUs : lowUs;
+    let edgeUs = !newest ? lowUs : after ? highUs : await this.#newestBefore(lowUs, highUs);
     while (rows.length <= limit && (newest ? edgeUs > lowUs : edgeUs < highUs)) {
-      // The first window reaches from wherever the end is to just before now.
-      const fromUs = newest ? Math.max(lowUs, Math.min(edgeUs, nowUs) - windowUs) : edgeUs;
+      const fromUs = newest ? Math.max(lowUs, edgeUs - windowUs) : edgeUs;
       const toUs = newest ? edgeUs : Math.min(highUs, edgeUs + windowUs);
       const windowAt = performance.now();
       rows.push(...(await this.#read(where, fromUs, toUs, after, newest, limit + 1 - rows.length)));
@@ -118,6 +118,15 @@ export class FlowPages {
       if (performance.now() - startedAt > BUDGET_MS) break;
     }
     return this.#answer(rows, limit, newest ? edgeUs > lowUs : edgeUs < highUs, edgeUs);
+  }
+
+  /** Upper bound of the newest flow there; `lowUs` when there is none. */
+  async #newestBefore(lowUs: number, highUs: number): Promise<number> {
+    const { rows } = await sql<{ us: bigint | null }>`
+      select (extract(epoch from newest_flow(${at(lowUs)}, ${at(highUs)})) * 1000000)::int8 as us`.execute(
+      this.#deps.kysely,
+    );
+    return Number(rows[0]?.us ?? lowUs);
   }
 
   async #bounds(): Promise<{ fromUs: number; toUs: number } | undefined> {

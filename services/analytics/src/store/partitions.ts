@@ -68,6 +68,7 @@ export class Partitions {
   #known: readonly Partition[] = [];
   /** Hit nearly always: flows come in order. */
   #last: Partition | undefined;
+  readonly #touched = new Set<string>();
 
   constructor(pool: pg.Pool, parent: string, lengthMs: number) {
     this.#pool = pool;
@@ -83,7 +84,21 @@ export class Partitions {
     const last = this.#last;
     if (last !== undefined && last.fromMs <= timeMs && timeMs < last.toMs) return true;
     this.#last = this.#known.find(({ fromMs, toMs }) => fromMs <= timeMs && timeMs < toMs);
+    if (this.#last !== undefined) this.#touched.add(this.#last.name);
     return this.#last !== undefined;
+  }
+
+  /** Names of partitions that rows were written to since the last call. */
+  takeTouched(): string[] {
+    const names = [...this.#touched];
+    this.#touched.clear();
+    // Rows may go on coming without another look for their partition.
+    this.#last = undefined;
+    return names;
+  }
+
+  touch(name: string): void {
+    this.#touched.add(name);
   }
 
   async refresh(client: Queryable = this.#pool): Promise<readonly Partition[]> {
