@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Settings of the agent: WEIR_AGENT_<NAME>, and WEIR_TRUSTED_SIGNERS, which all programs share. */
-import { settings } from '@weir/config';
+import { loadConfig, settings } from '@weir/config';
+import { weirError } from '@weir/errors';
 import { type Static, Type } from 'typebox';
 import { FAILPOINTS } from './apply/failpoint.ts';
 
@@ -68,3 +69,22 @@ export const AgentSettings = Type.Object({
 });
 
 export type AgentConfig = Static<typeof AgentSettings>;
+
+/** Throws INVALID_ARGUMENT that names the variable, its value and the fix. */
+export const loadAgentConfig = (env: Readonly<Record<string, string | undefined>> = process.env): AgentConfig => {
+  const config = loadConfig(AgentSettings, env, 'AGENT');
+  const { ringBytes } = config;
+  if ((ringBytes & (ringBytes - 1)) !== 0) {
+    const below = 2 ** Math.floor(Math.log2(ringBytes));
+    throw weirError(
+      'INVALID_ARGUMENT',
+      `the setting WEIR_AGENT_RING_BYTES is not valid: ${ringBytes} is no power of two`,
+      {
+        field: 'WEIR_AGENT_RING_BYTES',
+        value: String(ringBytes),
+        fix: `give ${below} or ${below * 2}`,
+      },
+    );
+  }
+  return config;
+};

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What main.ts runs: settings, signals, the end. */
-import { loadConfig } from '@weir/config';
 import { isWeirError } from '@weir/errors';
 import { logger } from '@weir/telemetry';
 import { createAgent } from './app.ts';
 import { cleanup } from './apply/kernel/datapath.ts';
 import { kernelPlatform } from './apply/kernel/platform.ts';
-import { type AgentConfig, AgentSettings } from './config.ts';
+import { type AgentConfig, loadAgentConfig } from './config.ts';
 
 /** After this the process ends although something did not; what is on disk and in the kernel is whole at any time. */
 const CLOSE_MS = 4_000;
@@ -51,7 +50,7 @@ export const main = async (args: readonly string[]): Promise<void> => {
     process.stderr.write('usage: main.ts [--cleanup]\n');
     process.exit(2);
   }
-  const config = loadConfig(AgentSettings, process.env, 'AGENT');
+  const config = loadAgentConfig();
   if (option === undefined) return run(config);
   log.info(await cleanup(config.bpffsDir), 'everything that agents of this host made is taken away');
 };

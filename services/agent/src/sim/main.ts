@@ -9,7 +9,7 @@ import { loadConfig } from '@weir/config';
 import { logger } from '@weir/telemetry';
 import { Type } from 'typebox';
 import { createAgent } from '../app.ts';
-import { AgentSettings } from '../config.ts';
+import { loadAgentConfig } from '../config.ts';
 import { simulatedPlatform } from './platform.ts';
 
 const SimSettings = Type.Object({
@@ -29,7 +29,7 @@ const SimSettings = Type.Object({
 const JITTER_MS = 2_000;
 
 const log = logger('agent-sim');
-const config = loadConfig(AgentSettings, process.env, 'AGENT');
+const config = loadAgentConfig();
 const sim = loadConfig(SimSettings, process.env, 'SIM');
 const hosts = sim.hosts ?? [config.host];
 

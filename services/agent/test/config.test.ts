@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { createKeys } from '@weir/bus';
+import type { WeirError } from '@weir/errors';
+import { loadAgentConfig } from '../src/config.ts';
+
+const signer = createKeys('account').publicKey;
+const ENV = { WEIR_AGENT_HOST: 'h1', WEIR_TRUSTED_SIGNERS: signer };
+
+it('needs the host and whom to trust; the rest has values of its own', () => {
+  const config = loadAgentConfig(ENV);
+  assert.deepEqual(config, {
+    host: 'h1',
+    natsUrl: 'nats://127.0.0.1:4222',
+    trustedSigners: [signer],
+    stateDir: '/var/lib/weir/agent',
+    bpffsDir: '/sys/fs/bpf/weir',
+    maxConntrack: 524_288,
+    ringBytes: 8_388_608,
+    spoolMaxBytes: 268_435_456,
+    hostAccess: 'always',
+    resyncS: 60,
+  });
+});
+
+for (const [name, value] of [
+  ['WEIR_AGENT_HOST', 'Not A Label'],
+  ['WEIR_AGENT_STATE_DIR', 'relative/path'],
+  ['WEIR_AGENT_SPOOL_MAX_BYTES', '100'],
+  ['WEIR_AGENT_RING_BYTES', '5000'],
+  ['WEIR_AGENT_HOST_ACCESS', 'sometimes'],
+  ['WEIR_AGENT_FAILPOINT', 'no.such.point'],
+  ['WEIR_AGENT_SPOOL_MAX', '1'],
+  ['WEIR_TRUSTED_SIGNERS', 'nobody'],
+] as const) {
+  it(`refuses ${name}=${value} by name, with a fix`, () => {
+    assert.throws(
+      () => loadAgentConfig({ ...ENV, [name]: value }),
+      (error: WeirError) => error.facts.field === name && typeof error.facts.fix === 'string',
+    );
+  });
+}
