@@ -203,6 +203,7 @@ VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
 /* Refuses for a reason that no policy gave. */
 INLINE int refuse_for(struct pass *pass, struct workload *workload, __u32 reason)
 {
+	__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
 	pass->verdict.reason = reason;
 	pass->verdict.ingress = pass->towards;
 	return refuse(pass, workload);

@@ -93,8 +93,8 @@ INLINE int classify_icmpv6(struct pass *pass)
 
 INLINE void forget(struct __sk_buff *skb, struct pass *pass)
 {
-	__builtin_memset(&pass->tuple, 0, sizeof(pass->tuple));
-	__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
+	/* the addresses mean nothing until family says that they are known */
+	__builtin_memset(&pass->tuple.sport, 0, sizeof(pass->tuple) - offsetof(struct tuple, sport));
 	pass->now_ns = bpf_ktime_get_coarse_ns();
 	pass->bytes = skb->len;
 	pass->packets = skb->gso_segs > 1 ? skb->gso_segs : 1;

@@ -26,10 +26,8 @@ INLINE int deliver_locally(struct __sk_buff *skb, struct pass *pass)
 
 	count(COUNTER_PACKETS_IN);
 	pass->towards = 1;
-	if (!target || !(target->flags & WORKLOAD_READY)) {
-		__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
+	if (!target || !(target->flags & WORKLOAD_READY))
 		return refuse_for(pass, target, DROP_EP_NOT_READY);
-	}
 	if (track(skb, target))
 		return TC_ACT_SHOT;
 	return hand_over(skb, pass, target);
