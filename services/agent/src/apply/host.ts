@@ -26,6 +26,8 @@ export interface HostOptions {
 /** Wiring takes some 10 ms each: a pass does so many, so that a policy change in between never waits long. */
 const WIRES_PER_PASS = 16;
 const WIRES_AT_ONCE = 4;
+/** With more than this to connect, links are left for later. */
+const HURRY_ABOVE = 4;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 10_000;
 
@@ -133,8 +135,9 @@ export class HostDatapath {
     );
     const batch = todo.slice(0, WIRES_PER_PASS);
     const before = this.#wired.size;
+    const hurry = todo.length > HURRY_ABOVE;
     for (let i = 0; i < batch.length; i += WIRES_AT_ONCE) {
-      await Promise.all(batch.slice(i, i + WIRES_AT_ONCE).map((workload) => this.#wireOne(workload, nowMs)));
+      await Promise.all(batch.slice(i, i + WIRES_AT_ONCE).map((workload) => this.#wireOne(workload, nowMs, hurry)));
     }
     return { changed: gone.length > 0 || this.#wired.size > before, more: todo.length > batch.length };
   }
@@ -180,7 +183,7 @@ export class HostDatapath {
     await this.#wirer.forget(values);
   }
 
-  async #wireOne({ id, wiring, localId, identity }: DesiredWorkload, nowMs: number): Promise<void> {
+  async #wireOne({ id, wiring, localId, identity }: DesiredWorkload, nowMs: number, hurry: boolean): Promise<void> {
     try {
       const netnsId = await this.#kernel.network.netnsId(wiring.netns);
       if (netnsId === undefined) {
@@ -192,7 +195,7 @@ export class HostDatapath {
         return;
       }
       this.#setNetnsId(wiring.ifname, netnsId);
-      this.#wired.set(id, await this.#wirer.wire({ wiring, localId, identity }, netnsId));
+      this.#wired.set(id, await this.#wirer.wire({ wiring, localId, identity }, netnsId, hurry));
       this.#failures.delete(id);
     } catch (error) {
       const waitMs = Math.min((this.#failures.get(id)?.waitMs ?? RETRY_MIN_MS / 2) * 2, RETRY_MAX_MS);

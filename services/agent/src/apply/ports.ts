@@ -81,9 +81,12 @@ export interface Network {
 }
 
 export interface Attachments {
-  /** Both programs on the interface, so that they outlive this process; in place when they are there. */
-  attach(ifname: string, ifindex: number): Promise<void>;
-  /** Makes one interface's attachment what it should be for good. True when more are to be settled. */
+  /**
+   * Both programs on the interface, so that they outlive this process; in place when they are there. In a hurry they
+   * are attached the quick way.
+   */
+  attach(ifname: string, ifindex: number, hurry?: boolean): Promise<void>;
+  /** Makes one attachment that was made in a hurry what it should be for good. True when there are more. */
   settle(): Promise<boolean>;
   readonly unsettled: number;
   /** What is missing or foreign; empty: both programs run and would survive this process. */

@@ -57,8 +57,8 @@ export class Wirer {
     this.#reach = reach;
   }
 
-  /** `netnsId`: the namespace that is behind the path now. */
-  async wire(request: WireRequest, netnsId: string): Promise<Wired> {
+  /** `netnsId`: the namespace that is behind the path now. `hurry`: many others wait. */
+  async wire(request: WireRequest, netnsId: string, hurry = false): Promise<Wired> {
     const { maps, network, attachments } = this.#kernel;
     const { wiring } = request;
     const ifindex = await network.create(wiring);
@@ -66,7 +66,7 @@ export class Wirer {
     const value = closedValue(request, ifindex);
     await maps.writeWorkloads([value]);
     await this.#reach('wire.closed-entry');
-    await attachments.attach(wiring.ifname, ifindex);
+    await attachments.attach(wiring.ifname, ifindex, hurry);
     await this.#reach('wire.attached');
     await network.configure(wiring, ifindex);
     await this.#reach('wire.configured');

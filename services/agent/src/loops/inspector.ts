@@ -20,8 +20,8 @@ export interface InspectorOptions {
 const DRIFT_MS = 5_000;
 const MONITOR_DEBOUNCE_MS = 100;
 /** Settling holds the lock of all network configuration for some 20 ms a time: only when nothing else is to do. */
-const SETTLE_MS = 100;
-const SETTLE_IDLE_MS = 500;
+const SETTLE_MS = 25;
+const SETTLE_IDLE_MS = 50;
 
 export class Inspector {
   readonly #options: InspectorOptions;

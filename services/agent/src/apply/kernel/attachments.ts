@@ -4,8 +4,8 @@
  *
  * A tcx link, pinned under <bpffs>/links, is what is wanted: nobody removes it by accident. But making one waits for
  * RCU twice (some 20 ms for both sides, under the lock of all network configuration), too long when hundreds of
- * workloads come at once. So a new interface first gets clsact filters (under 2 ms), which guard it as well, and its
- * links later, when there is time (`settle`). Where both are, the link answers and the filter is never asked; then the
+ * workloads come at once. Then, in a hurry, a new interface first gets clsact filters (under 2 ms), which guard it as
+ * well, and its links later, when there is time (`settle`). Where both are, the link answers and the filter is never asked; then the
  * filter goes. Kernels without tcx (before 6.6) stay with the filters.
  */
 import { existsSync, mkdirSync } from 'node:fs';
@@ -90,10 +90,11 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
     if ((await filter.info()).progId !== undefined) await filter.detach();
   };
 
-  const attachSide = async (side: Side, ifname: string, ifindex: number): Promise<void> => {
+  const attachSide = async (side: Side, ifname: string, ifindex: number, hurry: boolean): Promise<void> => {
     if (await pinAgain(side, ifindex)) return;
     const { pin, program, direction } = side;
-    if (tcx && existsSync(pin)) {
+    if (tcx && (!hurry || existsSync(pin))) {
+      makeDir();
       hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where }));
       await removeFilter(ifindex, direction);
       return;
@@ -110,8 +111,8 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
   };
 
   return {
-    attach: async (ifname, ifindex) => {
-      for (const side of sidesOf(ifname)) await attachSide(side, ifname, ifindex);
+    attach: async (ifname, ifindex, hurry = false) => {
+      for (const side of sidesOf(ifname)) await attachSide(side, ifname, ifindex, hurry);
     },
     settle: async () => {
       const [next] = unsettled;
