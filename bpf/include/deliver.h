@@ -8,6 +8,23 @@
 
 #include "conntrack.h"
 
+#define SMALLEST_MTU 1280 /* of IPv6; no interface here has less */
+
+/*
+ * What only a router can answer: the last hop was this one, or the packet does not
+ * fit. The stack sends the error, or fragments; GSO packets are cut to fit later.
+ */
+INLINE bool needs_router(struct __sk_buff *skb, const struct pass *pass)
+{
+	__u32 mtu = 0;
+
+	if (pass->ttl <= 1)
+		return true;
+	if (pass->bytes <= SMALLEST_MTU || skb->gso_size)
+		return false;
+	return bpf_check_mtu(skb, pass->target, &mtu, 0, 0) == BPF_MTU_CHK_RET_FRAG_NEEDED;
+}
+
 /* Only the few bytes that change are written, so a cloned packet's payload is never copied. */
 INLINE long decrement_ttl(struct __sk_buff *skb, const struct pass *pass)
 {

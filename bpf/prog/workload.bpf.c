@@ -59,8 +59,7 @@ int from_workload(struct __sk_buff *skb)
 		record_fragment(pass);
 	if (track(skb, workload))
 		return TC_ACT_SHOT;
-	/* the last hop was this one: the stack answers with time exceeded */
-	if (!pass->target || pass->ttl <= 1)
+	if (!pass->target || needs_router(skb, pass))
 		return TC_ACT_OK;
 	return deliver_locally(skb, pass);
 }

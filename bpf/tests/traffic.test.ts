@@ -9,7 +9,7 @@ import { needKernel } from '@weir/loader/testing';
 import { weir_workload_flags as FLAG, weir_counter, weir_sweep_flags } from '../gen/index.ts';
 import { FlowReader, type SeenFlow } from './lib/flows.ts';
 import { Namespaces } from './lib/namespaces.ts';
-import { CLOSED, HOST, type Rule } from './lib/world.ts';
+import { CLOSED, HOST, OPEN, type Rule } from './lib/world.ts';
 
 describe('traffic', { skip: needKernel() }, () => {
   let net: Namespaces;
@@ -82,4 +82,27 @@ describe('traffic', { skip: needKernel() }, () => {
     const after = net.sentBy('a');
     assert.equal(total(flows), after.bytes - before.bytes);
   });
+});
+
+describe('traffic to a workload with a smaller MTU', { skip: needKernel() }, () => {
+  let net: Namespaces;
+  before(async () => {
+    net = await Namespaces.create({ mtuOfB: 1400 });
+    for (const who of [net.a, net.b]) net.world.workload(who, OPEN);
+    await net.serve('b');
+  });
+  after(() => net?.destroy());
+
+  // an IPv4 router cuts fragments smaller; an IPv6 one says what fits, and the socket hears it
+  for (const [family, first] of [
+    ['ip4', '8000'],
+    ['ip6', 'EMSGSIZE'],
+  ] as const) {
+    test(`${family}: the router takes over what does not fit`, async () => {
+      const talk = { kind: 'udp', to: net.b[family], port: 53, bytes: 8000 } as const;
+      assert.equal(await net.talk('a', talk), first);
+      assert.equal(await net.talk('a', talk), '8000');
+      assert.equal(await net.talk('a', { ...talk, kind: 'tcp', port: 80, bytes: 300_000 }), '300000');
+    });
+  }
 });

@@ -65,7 +65,7 @@ export class Namespaces {
     this.#links = links;
   }
 
-  static async create(): Promise<Namespaces> {
+  static async create({ mtuOfB }: { mtuOfB?: number } = {}): Promise<Namespaces> {
     const world = await World.open();
     for (const name of ['host', 'a', 'b']) await createNetns(path(name));
     for (const key of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding']) await setSysctl(path('host'), key, '1');
@@ -75,7 +75,12 @@ export class Namespaces {
     const workload = async (name: string, number: number): Promise<Workload> => {
       const ip4 = `10.77.0.${number}`;
       const ip6 = `fd77::${number}`;
-      const veth = await host.addVeth({ name: `v${name}`, peer: 'eth0', peerNetns: path(name) });
+      const veth = await host.addVeth({
+        name: `v${name}`,
+        peer: 'eth0',
+        peerNetns: path(name),
+        ...(name === 'b' && mtuOfB ? { mtu: mtuOfB } : {}),
+      });
       const inside = openNetlink(path(name));
       const eth0 = await inside.linkByName('eth0');
       if (!eth0?.mac || !veth.mac) throw new Error('a veth has MACs');
