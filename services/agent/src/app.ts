@@ -160,7 +160,16 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
   });
   const accounts = await Accounts.open(platform, stateFile, pump);
 
+  /** A heartbeat of a publisher can show that there is nothing more to wait for, without any document. */
+  const followPositions = (): void => {
+    const { realised } = reconciler.report;
+    const ahead = Object.entries(configuration.positions()).some(
+      ([name, { revision }]) => revision > (realised[name] ?? 0n),
+    );
+    if (ahead && reconciler.idleMs > HEARTBEAT_MS / 2) reconciler.trigger();
+  };
   const heartbeat = async (): Promise<void> => {
+    followPositions();
     await accounts.read();
     if (!link.bus || !link.connected) return;
     publishAgentHeartbeat(link.bus, {

@@ -6,6 +6,7 @@ import { createAgent } from './app.ts';
 import { cleanup } from './apply/kernel/datapath.ts';
 import { kernelPlatform } from './apply/kernel/platform.ts';
 import { type AgentConfig, loadAgentConfig } from './config.ts';
+import { lockHost } from './lock.ts';
 
 /** After this the process ends although something did not; what is on disk and in the kernel is whole at any time. */
 const CLOSE_MS = 4_000;
@@ -21,6 +22,7 @@ const fail = (error: unknown): never => {
 };
 
 const run = async (config: AgentConfig): Promise<void> => {
+  await lockHost(config.bpffsDir);
   const platform = await kernelPlatform({
     bpffsDir: config.bpffsDir,
     uplink: config.uplink,
@@ -52,5 +54,6 @@ export const main = async (args: readonly string[]): Promise<void> => {
   }
   const config = loadAgentConfig();
   if (option === undefined) return run(config);
+  await lockHost(config.bpffsDir);
   log.info(await cleanup(config.bpffsDir), 'everything that agents of this host made is taken away');
 };

@@ -108,7 +108,9 @@ describe('the agent', () => {
     assert.deepEqual(
       [...state.routes.values()].sort((a, b) => a.dst.localeCompare(b.dst)),
       [
+        { dst: '10.1.0.0/24', via: 'unreachable' },
         { dst: '10.2.0.0/24', via: '192.168.0.2' },
+        { dst: 'fd00:1::/64', via: 'unreachable' },
         { dst: 'fd00:2::/64', via: 'fd00:192::2' },
       ],
     );

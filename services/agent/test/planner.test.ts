@@ -96,10 +96,25 @@ describe('addresses', () => {
     assert.equal(identityAt(plan, '192.168.0.1'), weir_identity.IDENTITY_HOST);
     assert.equal(identityAt(plan, '169.254.1.1'), weir_identity.IDENTITY_HOST);
     assert.equal(identityAt(plan, '192.168.0.2'), weir_identity.IDENTITY_REMOTE_NODE);
-    assert.deepEqual([...routes.values()], [{ dst: '10.2.0.0/24', via: '192.168.0.2' }]);
+    assert.deepEqual(
+      [...routes.values()],
+      [
+        { dst: '10.1.0.0/24', via: 'unreachable' },
+        { dst: '10.2.0.0/24', via: '192.168.0.2' },
+      ],
+    );
     plan.setFacts({ addresses: ['172.16.0.9'], configurationComplete: true });
     assert.equal(identityAt(plan, '172.16.0.9'), weir_identity.IDENTITY_HOST);
     assert.equal(identityAt(plan, '192.168.0.1'), weir_identity.IDENTITY_HOST, 'inventory still says so');
+  });
+
+  it('of a pool that would cut off a host get no route, and the document is named', () => {
+    for (const pool of ['0.0.0.0/0', '192.168.0.0/16', '192.168.0.1/32']) {
+      const { routes, errors } = planner(hostEntry('h2', '192.168.0.2', pool)).compute();
+      assert.equal(routes.size, 0);
+      assert.match(errors[0]?.message ?? '', /holds an address of a host/);
+      assert.match(errors[0]?.subject ?? '', /cfg\.host\.h2$/);
+    }
   });
 
   it('whose identity has no labels here are init', () => {

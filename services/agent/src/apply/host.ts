@@ -81,12 +81,20 @@ export class HostDatapath {
         this.#lonelyLinks.push(link.ifname);
         continue;
       }
+      try {
+        await attachments.attach(link.ifname, link.ifindex);
+      } catch (error) {
+        // It can't be guarded by our programs: taken away, and connected anew.
+        this.#onTrouble(`the programs of ${link.ifname} could not be taken over`, error);
+        this.#lonelyLinks.push(link.ifname);
+        continue;
+      }
       byIfindex.delete(link.ifindex);
       this.#found.set(link.ifname, { link, value });
-      await attachments.attach(link.ifname, link.ifindex);
     }
     this.#lonelyValues = [...byIfindex.values()];
-    for (const ifname of await attachments.known()) if (!this.#found.has(ifname)) await attachments.release(ifname);
+    const exist = new Set(links.map(({ ifname }) => ifname));
+    for (const ifname of await attachments.known()) if (!exist.has(ifname)) await attachments.release(ifname);
     this.#cidrs = new Map(await maps.readCidrs());
     this.#addresses = new Map(await maps.readAddresses());
     this.#routes = new Map(await network.routes());

@@ -45,8 +45,9 @@ export class Inspector {
   async inspect(): Promise<void> {
     const { host, platform, reconciler, onProblem } = this.#options;
     const problems = await reconciler.exclusively(async () => [
-      ...(await host.inspect()),
+      // First, because it puts back a file system that was unmounted.
       ...(await platform.repairPins()).map((name) => `the pin of map '${name}' was removed`),
+      ...(await host.inspect()),
     ]);
     if (problems.length === 0) return;
     counter('weir_agent_repairs_total').add(problems.length);

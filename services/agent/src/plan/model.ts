@@ -51,8 +51,12 @@ export interface DesiredWorkload {
 export interface Route {
   /** Canonical CIDR. */
   readonly dst: string;
+  /** Address, or UNREACHABLE. */
   readonly via: string;
 }
+
+/** Nobody has these addresses: packets to them end here instead of going round in circles. */
+export const UNREACHABLE = 'unreachable';
 
 /** A document that can't be realised. */
 export interface DocumentError {

@@ -206,12 +206,12 @@ export class Planner {
         });
       }
     }
-    return {
-      workloads,
-      cidrs: this.cidrIds.installed,
-      routes: routesTo(this.#hosts.values(), this.#options.host),
-      errors,
-    };
+    const planned = routesTo(this.#hosts, this.#options.host, this.#facts.addresses);
+    for (const { subject, message } of planned.refused) {
+      const revision = this.#entries.get(subject)?.document.revision ?? 0n;
+      errors.push({ subject, revision, code: 'INVALID_ARGUMENT', message });
+    }
+    return { workloads, cidrs: this.cidrIds.installed, routes: planned.routes, errors };
   }
 
   /** The policies must know which identities live here before anything is compiled. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Two workloads on one host, real programs, real sockets. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { weir_identity } from '@weir/bpf';
 import { needKernel } from '@weir/loader/testing';
@@ -8,7 +9,7 @@ import { cidrOfAddress, parseIp } from '@weir/net';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { type Datapath, openDatapath } from '../../src/apply/kernel/datapath.ts';
 import { Ipcache, prefixText } from '../../src/plan/ipcache.ts';
-import type { DesiredWorkload, WorkloadPolicy } from '../../src/plan/model.ts';
+import type { DesiredWorkload, Route, WorkloadPolicy } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
 import type { Desired } from '../../src/plan/planner.ts';
 import { createTestHost, leftovers, type Resident, type TestHost } from '../support/netns.ts';
@@ -47,6 +48,7 @@ describe('the real kernel', { skip: needKernel() }, () => {
   let client: Resident;
   const policies: Record<string, WorkloadPolicy> = { [CLIENT.id]: OPEN, [SERVER.id]: OPEN };
   const ipcache = new Ipcache();
+  const routes = new Map<string, Route>();
 
   const desired = (): Desired => ({
     workloads: new Map(
@@ -72,7 +74,7 @@ describe('the real kernel', { skip: needKernel() }, () => {
       ]),
     ),
     cidrs: new Map(),
-    routes: new Map(),
+    routes,
     errors: [],
   });
 
@@ -100,7 +102,7 @@ describe('the real kernel', { skip: needKernel() }, () => {
   const stop = (): void => datapath.close();
 
   before(async () => {
-    host = await createTestHost();
+    host = await createTestHost({ ownBpffs: true });
     for (const { id, identity, ip4, ip6 } of [CLIENT, SERVER]) {
       netns[id] = await host.makeNetns(id);
       inside[id] = await host.resident(netns[id] as string);
@@ -275,6 +277,41 @@ describe('the real kernel', { skip: needKernel() }, () => {
     await new Promise((resolve) => setTimeout(resolve, 600));
     await apply();
     assert.deepEqual(await reach(), all('ok'));
+  });
+
+  it('puts everything back into a bpffs that was unmounted', async () => {
+    execFileSync('umount', ['-l', host.bpffsDir]);
+    assert.ok((await datapath.repairPins()).length >= 8);
+    assert.equal((await agent.inspect()).length, 4, 'a pin for each side of two workloads');
+    assert.deepEqual(await agent.inspect(), []);
+    assert.deepEqual(await datapath.repairPins(), []);
+    assert.equal((await reach()).tcp6, 'ok');
+    stop();
+    await start();
+    await apply();
+    assert.equal((await reach()).tcp4, 'ok', 'and the next agent finds it');
+  });
+
+  it('routes pools without touching the routes of others, and takes its own back', async () => {
+    const show = (): string => host.run(host.netns, 'ip', '-o', 'route', 'show', 'table', 'main');
+    host.run(host.netns, 'ip', 'route', 'add', '10.77.0.0/24', 'via', '198.18.250.9');
+    routes.set('10.77.0.0/24', { dst: '10.77.0.0/24', via: '198.18.250.8' });
+    routes.set('10.78.0.0/24', { dst: '10.78.0.0/24', via: 'unreachable' });
+    routes.set('fd77::/64', { dst: 'fd77::/64', via: 'fd18:250::8' });
+    await apply();
+    assert.match(show(), /^10\.77\.0\.0\/24 via 198\.18\.250\.9 /m);
+    assert.match(show(), /^10\.77\.0\.0\/24 via 198\.18\.250\.8 .*proto 87 metric 87/m);
+    assert.match(show(), /^unreachable 10\.78\.0\.0\/24/m);
+    assert.deepEqual(new Map(await datapath.network.routes()), routes);
+    routes.set('10.77.0.0/24', { dst: '10.77.0.0/24', via: '198.18.250.7' });
+    routes.delete('10.78.0.0/24');
+    await apply();
+    assert.deepEqual(new Map(await datapath.network.routes()), routes);
+    routes.clear();
+    await apply();
+    assert.equal((await datapath.network.routes()).size, 0);
+    assert.match(show(), /^10\.77\.0\.0\/24 via 198\.18\.250\.9 /m);
+    for (const id of [CLIENT.id]) assert.match(show(), new RegExp(`dev ${linkName(id)} `));
   });
 
   it('leaves nothing of a workload that is removed', async () => {

@@ -2,6 +2,8 @@
 /** Namespaces of a test, named after its process and taken away whatever happens, and processes inside them. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createNetns, deleteNetns, openNetlink } from '@weir/loader';
 import type { Answer, Request } from './resident.ts';
@@ -56,10 +58,11 @@ export interface TestHost {
   destroy(): Promise<void>;
 }
 
-export const createTestHost = async (): Promise<TestHost> => {
+/** `ownBpffs`: a bpffs mounted for the test alone, instead of a folder in the machine's. */
+export const createTestHost = async ({ ownBpffs = false } = {}): Promise<TestHost> => {
   const made = new Set<string>();
   const residents: Resident[] = [];
-  const bpffsDir = `/sys/fs/bpf/${PREFIX}host`;
+  const bpffsDir = ownBpffs ? join(tmpdir(), `${PREFIX}bpf`) : `/sys/fs/bpf/${PREFIX}host`;
   const run = (netns: string, ...command: string[]): string =>
     execFileSync('nsenter', [`--net=${netns}`, '--', ...command], { encoding: 'utf8' });
   const makeNetns = async (name: string): Promise<string> => {
@@ -95,6 +98,7 @@ export const createTestHost = async (): Promise<TestHost> => {
     destroy: async () => {
       for (const resident of residents) await resident.stop();
       for (const path of made) await deleteNetns(path).catch(() => {});
+      if (ownBpffs) execFileSync('umount', ['-l', bpffsDir], { stdio: 'ignore' });
       rmSync(bpffsDir, { recursive: true, force: true });
     },
   };

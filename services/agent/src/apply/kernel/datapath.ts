@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The loaded object with its pinned maps, and what is built on it. */
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loader';
@@ -56,8 +56,9 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     rodata: ringBytes === undefined ? {} : { events_wakeup_bytes: u32(ringBytes / 4) },
   });
   await object.commitPins();
-  await prepareHost(hostNetns);
-  const network = kernelNetwork({ ...(uplink ? { uplink } : {}), ...(hostNetns ? { hostNetns } : {}) });
+  const networkOptions = { ...(uplink ? { uplink } : {}), ...(hostNetns ? { hostNetns } : {}) };
+  await prepareHost(networkOptions);
+  const network = kernelNetwork(networkOptions);
   return {
     object,
     network,
@@ -83,6 +84,12 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
   };
 };
 
+/** All of a folder; of one that is a mount, all that is in it. */
+const removeAll = async (dir: string): Promise<void> => {
+  for (const name of await readdir(dir).catch(() => [])) await rm(join(dir, name), { recursive: true, force: true });
+  await rmdir(dir).catch(() => {});
+};
+
 /** Takes away everything that agents of this host have made: links, interfaces, routes, pins. */
 export const cleanup = async (
   bpffsDir: string,
@@ -94,7 +101,7 @@ export const cleanup = async (
     for (const { ifname } of links) await network.remove(ifname);
     const routes = await network.routes();
     for (const route of routes.values()) await network.removeRoute(route);
-    await rm(bpffsDir, { recursive: true, force: true });
+    await removeAll(bpffsDir);
     return { workloads: links.length, routes: routes.size };
   } finally {
     network.close();

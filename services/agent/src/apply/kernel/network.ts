@@ -6,11 +6,22 @@
  */
 
 import { isWeirError, weirError } from '@weir/errors';
-import { type Netlink, type NetworkLink, netnsId, openNetlink, setSysctl } from '@weir/loader';
-import type { Route, Wiring } from '../../plan/model.ts';
+import {
+  getSysctl,
+  type Netlink,
+  type NetworkLink,
+  netnsId,
+  openNetlink,
+  ROUTE_TABLE,
+  type RouteOptions,
+  setSysctl,
+} from '@weir/loader';
+import { type Route, UNREACHABLE, type Wiring } from '../../plan/model.ts';
 import { GATEWAY4, GATEWAY6, LINK_NAME, PEER_NAME } from '../../plan/names.ts';
 import type { HostLink, Network } from '../ports.ts';
 
+/** Never in the place of a route that somebody else made: those have another metric, and a lower one wins. */
+const POOL_METRIC = 87;
 /** Marks the routes of this agent among those of the host (rtm_protocol); unassigned in the kernel's list. */
 export const ROUTE_PROTOCOL = 87;
 
@@ -41,9 +52,19 @@ const sysctls = async (netns: string | undefined, settings: Readonly<Record<stri
   );
 };
 
-/** What a router needs, once for the host's namespace. */
-export const prepareHost = (hostNetns?: string): Promise<void> =>
-  sysctls(hostNetns, { 'net/ipv4/ip_forward': '1', 'net/ipv6/conf/all/forwarding': '1' });
+/**
+ * What a router needs, once for the host's namespace. A router ignores router advertisements unless told otherwise: an
+ * uplink that lived by them goes on to.
+ */
+export const prepareHost = async ({ hostNetns, uplink }: NetworkOptions): Promise<void> => {
+  const advertised = `net/ipv6/conf/${uplink}/accept_ra`;
+  const accepts = uplink ? await getSysctl(hostNetns, advertised).catch(() => '') : '';
+  await sysctls(hostNetns, {
+    ...(accepts.trim() === '1' ? { [advertised]: '2' } : {}),
+    'net/ipv4/ip_forward': '1',
+    'net/ipv6/conf/all/forwarding': '1',
+  });
+};
 
 const hostSideSettings = (ifname: string): Record<string, string> => ({
   // The program checks sources; the stack's own check would ask for routes that point back.
@@ -91,6 +112,13 @@ const configurePeer = async (wiring: Wiring): Promise<void> => {
     inside.close();
   }
 };
+
+const poolRoute = ({ dst, via }: Route): RouteOptions => ({
+  dst,
+  metric: POOL_METRIC,
+  protocol: ROUTE_PROTOCOL,
+  ...(via === UNREACHABLE ? { type: 'unreachable' } : { via }),
+});
 
 export interface KernelNetwork extends Network {
   /** Addresses of the host's own interfaces, workloads' excepted; text without prefix length. */
@@ -208,15 +236,17 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
 
     routes: async () => {
       const found = new Map<string, Route>();
-      for (const { dst, via, protocol } of await host.routes({ table: 254 })) {
-        if (protocol === ROUTE_PROTOCOL && via !== undefined) found.set(dst, { dst, via });
+      for (const { dst, via, protocol, type } of await host.routes({ table: ROUTE_TABLE.main })) {
+        if (protocol !== ROUTE_PROTOCOL) continue;
+        if (type === 'unreachable') found.set(dst, { dst, via: UNREACHABLE });
+        else if (via !== undefined) found.set(dst, { dst, via });
       }
       return found;
     },
-    putRoute: ({ dst, via }) => host.replaceRoute({ dst, via, protocol: ROUTE_PROTOCOL }),
-    removeRoute: async ({ dst, via }) => {
+    putRoute: (route) => host.replaceRoute(poolRoute(route)),
+    removeRoute: async (route) => {
       try {
-        await host.delRoute({ dst, via, protocol: ROUTE_PROTOCOL });
+        await host.delRoute(poolRoute(route));
       } catch (error) {
         if (!hasErrno(error, 'ESRCH')) throw error;
       }
