@@ -14,7 +14,7 @@ import { NamedPorts } from './named-ports.ts';
 import { hostMac, linkName, workloadMac } from './names.ts';
 import { CidrIds, LocalIds } from './numbers.ts';
 import { Policies } from './policies.ts';
-import { routesTo } from './routes.ts';
+import { type PlannedRoutes, routesTo } from './routes.ts';
 import { hostIssues, wiringIssues, workloadIssues } from './validate.ts';
 
 export interface Desired {
@@ -57,6 +57,8 @@ export class Planner {
   readonly #dirty = new Set<string>();
   #allDirty = true;
   #facts: LocalFacts;
+  /** Until a host or an own address changes. */
+  #routes: PlannedRoutes | undefined;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -68,6 +70,7 @@ export class Planner {
   }
 
   setFacts(facts: Omit<LocalFacts, 'host'>): void {
+    if (facts.addresses.join() !== this.#facts.addresses.join()) this.#routes = undefined;
     this.#facts = { ...facts, host: this.#options.host };
     this.#addresses.setOwn(facts.addresses);
   }
@@ -102,6 +105,7 @@ export class Planner {
       case 'host':
         this.#refuse(subject, revision, hostIssues(body.value));
         this.#hosts.set(subject, body.value);
+        this.#routes = undefined;
         this.#addresses.putHost(subject, revision, body.value);
         break;
       case 'workload':
@@ -141,6 +145,7 @@ export class Planner {
     switch (body.case) {
       case 'host':
         this.#hosts.delete(subject);
+        this.#routes = undefined;
         this.#addresses.removeHost(subject, body.value.id);
         break;
       case 'workload':
@@ -206,7 +211,8 @@ export class Planner {
         });
       }
     }
-    const planned = routesTo(this.#hosts, this.#options.host, this.#facts.addresses);
+    this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses);
+    const planned = this.#routes;
     for (const { subject, message } of planned.refused) {
       const revision = this.#entries.get(subject)?.document.revision ?? 0n;
       errors.push({ subject, revision, code: 'INVALID_ARGUMENT', message });
