@@ -9,7 +9,6 @@ import { prefixText } from '../src/plan/ipcache.ts';
 import { linkName } from '../src/plan/names.ts';
 import { CidrIds, LocalIds } from '../src/plan/numbers.ts';
 import { type Desired, Planner } from '../src/plan/planner.ts';
-import { policyRows } from '../src/plan/policy-table.ts';
 import { cnp, hostEntry, identityEntry, knp, policyEntry, removal, workloadEntry } from './support/entries.ts';
 import { judgeTable, type Probe } from './support/judge-table.ts';
 
@@ -327,99 +326,5 @@ describe('numbers of workloads', () => {
     lost.adopt(linkName('prod.db'), 7);
     assert.equal(lost.of('prod.db'), 7);
     assert.ok([...Array(9)].map((_, i) => lost.of(`w${i}`)).every((id) => id > 7));
-  });
-});
-
-describe('the planner', () => {
-  const HOSTS = ['h1', 'h2'];
-  const LABELS = ['web', 'db'];
-  const change: fc.Arbitrary<() => ConfigEntry> = fc.oneof(
-    fc.tuple(fc.nat(3), fc.constantFrom(...HOSTS), fc.nat(2), fc.nat(4)).map(
-      ([n, host, identity, ip]) =>
-        () =>
-          workloadEntry(`prod.w${n}`, 1001 + identity, { host, ip4: `10.1.0.${ip}` }),
-    ),
-    fc.nat(3).map((n) => () => removal('workload', `prod.w${n}`)),
-    fc.tuple(fc.nat(2), fc.constantFrom(...LABELS)).map(
-      ([n, app]) =>
-        () =>
-          identityEntry(1001 + n, `k8s:app=${app}`, PROD),
-    ),
-    fc.nat(2).map((n) => () => removal('identity', String(1001 + n))),
-    fc.tuple(fc.nat(2), fc.constantFrom(...LABELS), fc.constantFrom(...LABELS), fc.nat(3)).map(
-      ([n, app, from, net]) =>
-        () =>
-          policyEntry(
-            knp(`p${n}`, app, {
-              ingress: [
-                { from: [{ podSelector: { matchLabels: { app: from } } }, { ipBlock: { cidr: `192.0.${net}.0/24` } }] },
-              ],
-            }),
-          ),
-    ),
-    fc.nat(2).map((n) => () => removal('policy', `NetworkPolicy/prod/p${n}`)),
-    fc.tuple(fc.constantFrom(...HOSTS), fc.nat(2)).map(
-      ([id, n]) =>
-        () =>
-          hostEntry(id, `192.168.0.${n}`, `10.${n}.0.0/24`),
-    ),
-    fc.constantFrom(...HOSTS).map((id) => () => removal('host', id)),
-  );
-
-  /** What can be compared: numbers of prefixes replaced by the prefixes. */
-  const shown = (plan: Planner): unknown => {
-    const desired = plan.compute();
-    const names = new Map([...plan.cidrIds.all].map(([prefix, identity]) => [identity & 0xffffff, prefix]));
-    const name = (identity: number): string | number =>
-      identity >>> 24 ? `${identity >>> 24} ${names.get(identity & 0xffffff)}` : identity;
-    const rows = (id: string) => {
-      const policy = desired.workloads.get(id)?.policy;
-      return (
-        policy &&
-        policyRows(policy.table)
-          .map((row) => JSON.stringify({ ...row, identity: name(row.identity), packets: 0, bytes: 0 }))
-          .sort()
-      );
-    };
-    return {
-      workloads: [...desired.workloads.values()]
-        .map(({ id, identity, wiring, waiting, policy }) => ({
-          id,
-          identity,
-          wiring,
-          waiting,
-          flags: policy?.flags,
-          rows: rows(id),
-        }))
-        .sort((a, b) => a.id.localeCompare(b.id)),
-      cidrs: [...desired.cidrs.keys()].sort(),
-      routes: [...desired.routes.values()].sort((a, b) => a.dst.localeCompare(b.dst)),
-      ipcache: [...plan.ipcache.entries()].map(([key, { identity, host4 }]) => [key, identity, host4]).sort(),
-      errors: desired.errors.map(({ subject }) => subject).sort(),
-    };
-  };
-
-  it('gives the same whether documents came one by one or all at once', () => {
-    fc.assert(
-      fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
-        const step = planner();
-        const live = new Map<string, ConfigEntry>();
-        for (const [i, make] of changes.entries()) {
-          const entry = make();
-          step.change(entry);
-          if (entry.removed) live.delete(entry.subject);
-          else live.set(entry.subject, entry);
-          if (i % 3 === 0) step.compute();
-        }
-        step.compute();
-        step.collect();
-        const whole = planner();
-        whole.reset([...live.values()].reverse());
-        assert.deepEqual(shown(step), shown(whole));
-        step.reset([...live.values()]);
-        assert.deepEqual(shown(step), shown(whole));
-      }),
-      { numRuns: 200 },
-    );
   });
 });
