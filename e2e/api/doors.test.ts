@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { callApi } from '@weir/infra/api';
-import { createFleet, type Fleet, until, type Workload } from '@weir/infra/fleet';
+import { createFleet, type Fleet, PATIENT_TIMEOUT_MS, until, type Workload } from '@weir/infra/fleet';
 import { needKernel } from '@weir/loader/testing';
 import { FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { HostService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
@@ -58,7 +58,7 @@ describe('doors', { skip: needKernel() }, () => {
     });
     return { status, stdout, stderr };
   };
-  const talk = (port = 80) => client.probe({ protocol: 'tcp', host: server.ip4, port });
+  const talk = (port = 80, timeoutMs = 700) => client.probe({ protocol: 'tcp', host: server.ip4, port, timeoutMs });
 
   test('diff, apply, get and delete follow one another with their exit codes', async () => {
     const difference = weir('diff', '-f', file);
@@ -70,7 +70,7 @@ describe('doors', { skip: needKernel() }, () => {
     assert.match(applied.stdout, /2 hosts: h1, h2/);
     assert.match(weir('apply', '-f', file).stdout, /unchanged/);
     assert.equal(weir('diff', '-f', file).status, 0);
-    assert.equal((await talk()).ok, true);
+    assert.equal((await talk(80, PATIENT_TIMEOUT_MS)).ok, true);
     assert.equal((await talk(81)).ok, false);
 
     const policies = weir('get', 'policies', '-o', 'json');

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { callApi } from '@weir/infra/api';
-import { createFleet, type Fleet, until, type Workload } from '@weir/infra/fleet';
+import { createFleet, type Fleet, PATIENT_TIMEOUT_MS, until, type Workload } from '@weir/infra/fleet';
 import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
 import { type Flow, flowsSince, seen } from './flows.ts';
@@ -57,11 +57,11 @@ describe('connectivity matrix', { skip: needKernel() }, () => {
       workloads.map(async (from) => {
         const mine = cells.filter((cell) => cell.from === from);
         const results = await from.probes(
-          mine.map(({ to, l4 }) => ({
+          mine.map(({ to, l4, expected }) => ({
             protocol: l4.protocol,
             host: addressOf(to, l4.family),
             port: l4.port,
-            timeoutMs: 600,
+            timeoutMs: expected.allowed ? PATIENT_TIMEOUT_MS : 600,
           })),
         );
         mine.forEach((cell, i) => {

@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callApi } from '@weir/infra/api';
-import { createFleet, type Fleet, type Workload } from '@weir/infra/fleet';
+import { createFleet, type Fleet, PATIENT_TIMEOUT_MS, type Workload } from '@weir/infra/fleet';
 import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
 
@@ -54,6 +54,9 @@ describe('agent killed and restarted', { skip: needKernel() }, () => {
   });
   after(() => fleet?.destroy());
 
+  const patiently = (from: Workload) =>
+    from.probe({ protocol: 'tcp', host: server.ip4, port: 80, timeoutMs: PATIENT_TIMEOUT_MS });
+
   test('connections of both families survive, forbidden ones never pass, pins are adopted', async () => {
     const agent = fleet.agents.get('h1');
     assert.ok(agent);
@@ -75,7 +78,7 @@ describe('agent killed and restarted', { skip: needKernel() }, () => {
         );
         forbidden += results.length;
         forbiddenPassed += results.filter((r) => r.ok).length;
-        if (!(await friend.probe({ protocol: 'tcp', host: server.ip6, port: 80, timeoutMs: 1_000 })).ok)
+        if (!(await friend.probe({ protocol: 'tcp', host: server.ip6, port: 80, timeoutMs: PATIENT_TIMEOUT_MS })).ok)
           allowedFailed++;
       }
     })();
@@ -105,11 +108,11 @@ describe('agent killed and restarted', { skip: needKernel() }, () => {
     const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.policy}/v1/policies`, {
       raw: { type: 'application/yaml', text: POLICY.replace('app: friend', 'app: stranger') },
     });
-    assert.equal((await friend.probe({ protocol: 'tcp', host: server.ip4, port: 80 })).ok, true);
+    assert.equal((await patiently(friend)).ok, true);
     await fleet.startAgent('h1');
     await fleet.waitRealised(revision);
     assert.equal((await friend.probe({ protocol: 'tcp', host: server.ip4, port: 80 })).ok, false);
-    assert.equal((await stranger.probe({ protocol: 'tcp', host: server.ip4, port: 80 })).ok, true);
+    assert.equal((await patiently(stranger)).ok, true);
   });
 
   test('a policy that now denies an established connection cuts it within two seconds', async () => {

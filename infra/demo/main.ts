@@ -9,6 +9,7 @@ import { parseArgs, promisify } from 'node:util';
 import { toWeirError } from '@weir/errors';
 import { callApi } from '../src/api.ts';
 import { createFleet, type Fleet } from '../src/fleet.ts';
+import { PATIENT_TIMEOUT_MS } from '../workload/probe.ts';
 import { CONVERSATIONS, describe, HOSTS, WORKLOADS } from './scenario.ts';
 import { bad, createSteps, good, heading, print, table } from './screen.ts';
 import { addressOf, decidingFlow, type FlowView, talkAll, workloadByName } from './traffic.ts';
@@ -33,7 +34,7 @@ const weir = async (fleet: Fleet, ...words: string[]): Promise<string> => {
 
 const showBefore = async (fleet: Fleet): Promise<void> => {
   heading('Before any policy, everybody reaches everybody');
-  const talks = await talkAll(fleet, CONVERSATIONS);
+  const talks = await talkAll(fleet, CONVERSATIONS, () => true);
   table(
     talks.map(({ conversation, result }) => [
       describe(conversation),
@@ -60,7 +61,7 @@ const showAfter = async (fleet: Fleet): Promise<void> => {
   ).items.reduce((newest, { revision }) => Math.max(newest, revision), 0);
   heading('After it, only what was drawn; the rule that decided, read back from the flows');
   const since = Date.now();
-  const talks = await talkAll(fleet, CONVERSATIONS);
+  const talks = await talkAll(fleet, CONVERSATIONS, ({ allowedAfter }) => allowedAfter);
   const flows = await Promise.all(talks.map(({ conversation }) => decidingFlow(fleet, conversation, since)));
   table(
     talks.map(({ conversation, result }, i) => {
@@ -93,7 +94,7 @@ const showAgentKilled = async (fleet: Fleet): Promise<void> => {
   await fleet.agents.get('h2')?.kill();
   const atKill = await api.tickerReport();
   const passedWhileDown = await forbidden();
-  const newWhileDown = await api.probe({ protocol: 'tcp', ...target });
+  const newWhileDown = await api.probe({ protocol: 'tcp', ...target, timeoutMs: PATIENT_TIMEOUT_MS });
   const beforeStart = await api.tickerReport();
   await fleet.startAgent('h2');
   const passedAfterStart = await forbidden();

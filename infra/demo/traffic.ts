@@ -3,7 +3,7 @@
 import { callApi } from '../src/api.ts';
 import { type Fleet, until } from '../src/fleet.ts';
 import type { Workload } from '../src/workloads.ts';
-import type { ProbeResult } from '../workload/probe.ts';
+import { PATIENT_TIMEOUT_MS, type ProbeResult } from '../workload/probe.ts';
 import type { Conversation } from './scenario.ts';
 
 /** Fields of GET /v1/flows used here. */
@@ -38,7 +38,12 @@ export const addressOf = (fleet: Fleet, name: string, family: 4 | 6): string => 
   return family === 4 ? workload.ip4 : workload.ip6;
 };
 
-export const talkAll = (fleet: Fleet, conversations: readonly Conversation[]): Promise<Talk[]> =>
+/** `answers` says which should be answered: those are waited for, the others only for a moment. */
+export const talkAll = (
+  fleet: Fleet,
+  conversations: readonly Conversation[],
+  answers: (conversation: Conversation) => boolean,
+): Promise<Talk[]> =>
   Promise.all(
     conversations.map(async (conversation) => ({
       conversation,
@@ -46,6 +51,7 @@ export const talkAll = (fleet: Fleet, conversations: readonly Conversation[]): P
         protocol: conversation.protocol,
         host: addressOf(fleet, conversation.to, conversation.family),
         ...(conversation.port === undefined ? {} : { port: conversation.port }),
+        ...(answers(conversation) ? { timeoutMs: PATIENT_TIMEOUT_MS } : {}),
       }),
     })),
   );

@@ -246,4 +246,5 @@ export const until = async (
   }
 };
 
+export { PATIENT_TIMEOUT_MS } from '../workload/probe.ts';
 export type { Workload, WorkloadSpec } from './workloads.ts';

@@ -27,7 +27,10 @@ export interface ProbeResult {
   readonly localPort?: number;
 }
 
+/** Silence this long counts as refused. */
 export const DEFAULT_TIMEOUT_MS = 700;
+/** For a probe that should be answered: however busy the machine, only a real refusal may fail it. */
+export const PATIENT_TIMEOUT_MS = 10_000;
 
 export const probe = async (request: ProbeRequest): Promise<ProbeResult> => {
   const started = performance.now();
