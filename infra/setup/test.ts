@@ -6,6 +6,8 @@
  *   npm test -- bpf policy-engine  only tests in files whose path contains one of these words, no checks
  *   npm test -- --name=PATTERN     only tests whose name matches, no checks
  *   npm test -- --checks           only the checks (npm run check)
+ *   npm test -- --long=DIR [ROW...] the tests of a folder whose names begin with one of these, at full length
+ *                                  (npm run test:faults -- F01, npm run test:security -- S06)
  *
  * Without root, tests that need the kernel skip themselves and say so; with CI=true a skipped test is a failure.
  */
@@ -18,15 +20,25 @@ import { runTests } from './test-run.ts';
 const TEST_FILES = '{bpf,services,infra,e2e}/**/*.test.ts';
 
 const { values: options, positionals: words } = parseArgs({
-  options: { checks: { type: 'boolean', default: false }, name: { type: 'string' } },
+  options: { checks: { type: 'boolean', default: false }, name: { type: 'string' }, long: { type: 'string' } },
   allowPositionals: true,
 });
-const isPartial = words.length > 0 || options.name !== undefined;
+const { long } = options;
+const isPartial = words.length > 0 || options.name !== undefined || long !== undefined;
+/** Rows are named in front of a test's name; a word that could not be one finds nothing. */
+const namePattern =
+  long === undefined || words.length === 0
+    ? options.name
+    : `^(${words.map((word) => word.replaceAll(/[^A-Za-z0-9]/g, '')).join('|')})\\b`;
 const isCi = process.env.CI === 'true';
 
 const testFiles = (): string[] =>
   globSync(TEST_FILES, { exclude: ['**/node_modules/**'] })
-    .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+    .filter((file) =>
+      long === undefined
+        ? words.length === 0 || words.some((word) => file.includes(word))
+        : file.startsWith(`${long.replace(/\/$/, '')}/`),
+    )
     .sort();
 
 /** One Postgres for a whole run; for a few files the tests' own, which starts when one needs it, is quicker. */
@@ -42,14 +54,14 @@ const run = async (): Promise<number> => {
 
   const files = testFiles();
   if (files.length === 0) {
-    process.stderr.write(`test: no test file's path contains ${words.join(' or ')}\n`);
+    process.stderr.write(`test: no test file's path contains ${long ?? words.join(' or ')}\n`);
     return 1;
   }
   const shared = await startShared();
   const { exitCode, counts, closing } = await runTests({
     files,
-    env: { ...process.env, ...shared.env },
-    namePattern: options.name,
+    env: { ...process.env, ...shared.env, ...(long === undefined ? {} : { WEIR_TEST_LONG: '1' }) },
+    namePattern,
   }).finally(shared.stop);
 
   const complaints = [
