@@ -63,6 +63,10 @@ export class Segment {
   /** Monotonic ms of the newest acknowledgement; 0 = none. */
   ackedAtMs = 0;
   resends = 0;
+  /** Already reduced to what is shed last. */
+  condensed = false;
+  /** Its file is being replaced: nothing may be taken from it. */
+  frozen = false;
   #states: number[] = [];
   #ackedCount = 0;
   #loaded: SpoolBatch[] | undefined;

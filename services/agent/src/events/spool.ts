@@ -7,12 +7,13 @@
  * death of the agent, not of the machine (whose connections die with it).
  *
  * Invariants: order within a boot is kept; the files together never exceed `maxBytes`; what has to be shed is the
- * oldest, counted by sequence numbers exactly once, and never silently: `lost` counts events of this boot that were
- * never given to the bus, `lostEarlier` those of boots before.
+ * oldest, first what passed, then what was refused; counted by sequence numbers exactly once, and never silently:
+ * `lost` counts events of this boot that were never given to the bus, `lostEarlier` those of boots before.
  */
 import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { frame, readFrames } from '../records.ts';
+import { condense } from './condense.ts';
 import { LossLedger, type LostRange } from './losses.ts';
 import { encodeRecord, Segment, type SpoolBatch, type SpoolRecord } from './segment.ts';
 
@@ -231,11 +232,39 @@ export class Spool {
   }
 
   async #shedOldest(): Promise<boolean> {
+    const dense = this.#segments.find(
+      (segment) => segment.sealed && !segment.condensed && segment.cursor === 0 && segment.ambiguous === 0,
+    );
+    if (dense) {
+      await this.#condense(dense);
+      return true;
+    }
     const victim = this.#segments.find((segment) => segment.ambiguous === 0) ?? this.#segments[0];
     if (!victim) return false;
     this.#loseSegment(victim);
     await this.#drop(victim);
     return true;
+  }
+
+  async #condense(segment: Segment): Promise<void> {
+    segment.condensed = true;
+    segment.frozen = true;
+    try {
+      const rest = await condense(segment);
+      const removed = segment.unsentEvents - (rest?.events ?? 0);
+      this.#losses.add(segment.boot, segment.firstSeq, segment.endSeq, removed);
+      if (!rest) {
+        await this.#drop(segment);
+        return;
+      }
+      this.#bytes += rest.bytes - segment.bytes;
+      this.#segments[this.#segments.indexOf(segment)] = rest;
+    } catch (cause) {
+      // A full disk, say: it will be shed whole.
+      this.#options.onTrouble(`spool file ${segment.path} could not be reduced`, cause);
+    } finally {
+      segment.frozen = false;
+    }
   }
 
   #loseBatch({ firstSeq, count }: SpoolBatch): void {
@@ -249,7 +278,7 @@ export class Spool {
   /** The next record to publish, oldest first; undefined when all were sent. */
   async next(): Promise<SpoolRecord | undefined> {
     for (;;) {
-      const segment = this.#segments.find((candidate) => candidate.hasPending);
+      const segment = this.#segments.find((candidate) => candidate.hasPending && !candidate.frozen);
       if (!segment) return undefined;
       if (!segment.loaded) {
         try {
@@ -260,7 +289,7 @@ export class Spool {
           await this.#drop(segment);
           continue;
         }
-        if (!this.#segments.includes(segment)) continue;
+        if (segment.frozen || !this.#segments.includes(segment)) continue;
       }
       const record = segment.take();
       if (record) return record;

@@ -27,7 +27,7 @@ import { cidrKey, cidrText } from './prefixes.ts';
 
 const NO_ADDRESS = new Uint8Array(16);
 const BATCH = 4096;
-const SWAPS_AT_ONCE = 8;
+const SWAPS_AT_ONCE = 64;
 
 const u32 = (value: number): Buffer => {
   const out = Buffer.allocUnsafe(4);
