@@ -45,6 +45,8 @@ const DATABASE_WAIT_MS = 30_000;
 const DATABASE_RETRY_MS = 500;
 /** A batch may wait for a partition that is being detached. */
 const INGEST_STATEMENT_MS = 30_000;
+/** The sums of the current minute are updated by every batch. */
+const EDGE_FILLFACTOR = 50;
 
 const log = logger('analytics');
 
@@ -61,6 +63,13 @@ const migrated = async (url: string): Promise<void> => {
   }
 };
 
+/**
+ * Readers walk through time in small windows; for those the planner's general ideas are wrong. Of a partition that
+ * was never analysed it believes that BRIN does not help and reads all of it, with workers that take longer to
+ * start than the window to read.
+ */
+const READER_SETTINGS = { enable_seqscan: 'off', max_parallel_workers_per_gather: '0', jit: 'off' };
+
 interface Store {
   readonly db: Database<unknown>;
   readonly ingestPool: pg.Pool;
@@ -72,7 +81,7 @@ interface Store {
 
 const openStore = (config: AnalyticsConfig): Store => {
   const url = config.databaseUrl;
-  const db = createDb<unknown>({ url, schema: SCHEMA, name: 'analytics' });
+  const db = createDb<unknown>({ url, schema: SCHEMA, name: 'analytics', settings: READER_SETTINGS });
   const ingestPool = createPool({
     url,
     schema: SCHEMA,
@@ -83,7 +92,7 @@ const openStore = (config: AnalyticsConfig): Store => {
   });
   const upkeepPool = createPool({ url, schema: SCHEMA, name: 'analytics maintenance', max: 3, statementTimeoutMs: 0 });
   const flows = new Partitions(ingestPool, 'flows', config.partitionSeconds * 1_000);
-  const edges = new Partitions(ingestPool, 'edges', DAY_MS);
+  const edges = new Partitions(ingestPool, 'edges', DAY_MS, EDGE_FILLFACTOR);
   const maintenance = new Maintenance({
     pool: upkeepPool,
     flows,

@@ -36,7 +36,7 @@ export const ConfigSchema = Type.Object({
     default: 300,
     description: 'length of a partition of flows; its filter indexes are built when it has passed',
   }),
-  ingestTransactions: Type.Integer({ minimum: 1, maximum: 16, default: 2, description: 'batches stored at once' }),
+  ingestTransactions: Type.Integer({ minimum: 1, maximum: 16, default: 3, description: 'batches stored at once' }),
 });
 
 export type AnalyticsConfig = Static<typeof ConfigSchema>;

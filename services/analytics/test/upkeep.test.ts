@@ -125,7 +125,7 @@ test('the size is kept, and dropping under load stops neither ingest nor readers
     await service.sendFlows('size', 1 + back * 1_000, 1_000, { timeMs: Date.now() - back * PARTITION_MS });
   }
   await until('stored', async () => (await service.stored('size')) === 40_000, 60_000);
-  const maxBytes = 6 * 1024 * 1024;
+  const maxBytes = 12 * 1024 * 1024;
   await service.restart({ maxBytes });
   let seq = 1;
   let working = true;

@@ -74,6 +74,15 @@ export class Pull implements AsyncIterable<Pulled> {
       },
     });
     this.#request();
+    void this.#followConnection();
+  }
+
+  /** A request that was open when the connection broke is gone. */
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.#options.nc.status()) {
+      if (this.#stopped) return;
+      if (type === 'reconnect') this.#again(0);
+    }
   }
 
   stop(): void {

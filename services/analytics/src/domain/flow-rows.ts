@@ -34,7 +34,8 @@ export const COPY_TAIL: Uint8Array = Buffer.from([0xff, 0xff]);
 
 /** Count, six int8, eight int4, three int2, two inet of IPv6. */
 const ROW_MAX_BYTES = 2 + 6 * 12 + 8 * 8 + 3 * 6 + 2 * 24;
-const FIRST_BYTES = 64 * 1024;
+/** A message of a thousand flows fits, mostly. */
+const BUFFER_BYTES = 256 * 1024;
 /** Postgres counts from 2000-01-01. */
 export const PG_EPOCH_US = 946_684_800_000_000;
 const TWO_32 = 4_294_967_296;
@@ -45,7 +46,7 @@ const INET_V6 = 3;
 export const microsOf = (high: number, low: number): number => high * 4_294_967 + Math.floor((high * 296 + low) / 1000);
 
 export class FlowRows {
-  #bytes = new Uint8Array(FIRST_BYTES);
+  #bytes: Uint8Array = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #view = new DataView(this.#bytes.buffer);
   #at = 0;
   rows = 0;
@@ -59,9 +60,13 @@ export class FlowRows {
     this.rows = 0;
   }
 
-  /** A copy, because the buffer is used again. */
-  take(): Buffer {
-    return Buffer.from(this.#bytes.subarray(0, this.#at));
+  /** Hands the rows over and begins anew. */
+  take(): Uint8Array {
+    const taken = this.#bytes.subarray(0, this.#at);
+    this.#bytes = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    this.#view = new DataView(this.#bytes.buffer);
+    this.clear();
+    return taken;
   }
 
   append(flow: FlowReader, hostId: number, boot: number, seq: number, timeUs: number): void {
@@ -129,7 +134,7 @@ export class FlowRows {
   }
 
   #grow(): void {
-    const bytes = new Uint8Array(this.#bytes.length * 2);
+    const bytes = Buffer.allocUnsafeSlow(this.#bytes.length * 2);
     bytes.set(this.#bytes);
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);

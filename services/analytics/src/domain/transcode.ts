@@ -12,8 +12,14 @@ export interface TranscodeTarget {
   /** Earlier and later times are moved to the bounds: a clock that is wrong loses nothing. */
   readonly minUs: number;
   readonly maxUs: number;
-  /** Called with each row's time, which is in the bounds. */
-  readonly place: (timeUs: number) => void;
+  /** Is there a place for a row of this time? Gives the span for which the answer is the same. */
+  readonly place: (timeUs: number) => Span;
+}
+
+/** Unix microseconds, half open. */
+export interface Span {
+  readonly fromUs: number;
+  readonly toUs: number;
 }
 
 /** Only the flows in `keep` (sorted). Throws PoisonError; then rows and edges are of no use any more. */
@@ -27,13 +33,15 @@ export const transcode = (
   const { rows, edges, hostId, minUs, maxUs, place } = target;
   reader.open(message);
   let seq = batch.firstSeq;
+  let fromUs = 0;
+  let toUs = 0;
   for (const range of keep) {
     for (; seq < range.first; seq += 1) reader.skip();
     for (; seq < range.next; seq += 1) {
       reader.next();
       const us = microsOf(reader.timeHigh, reader.timeLow);
       const timeUs = Math.max(minUs, Math.min(us, maxUs));
-      place(timeUs);
+      if (timeUs < fromUs || timeUs >= toUs) ({ fromUs, toUs } = place(timeUs));
       rows.append(reader, hostId, batch.boot, seq, timeUs);
       edges.add(reader, hostId, timeUs);
     }

@@ -5,6 +5,9 @@ import type { EdgeColumns } from '../domain/edges.ts';
 
 const US_PER_S = 1_000_000;
 
+/** An array literal; the driver's own would look at each number as if it were text. */
+const arrayText = (values: readonly number[]): string => `{${values.join()}}`;
+
 /** Columns must come sorted by key: writers then wait for each other instead of ending in a deadlock. */
 export const saveEdges = async (client: Pick<pg.ClientBase, 'query'>, edges: EdgeColumns): Promise<void> => {
   if (edges.minuteUs.length === 0) return;
@@ -39,6 +42,6 @@ export const saveEdges = async (client: Pick<pg.ClientBase, 'query'>, edges: Edg
       edges.replyPackets,
       edges.replyBytes,
       edges.lastSeenUs.map((us) => us / US_PER_S),
-    ],
+    ].map(arrayText),
   );
 };

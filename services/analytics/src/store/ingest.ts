@@ -13,7 +13,7 @@ import { EdgeTable } from '../domain/edges.ts';
 import { type BatchHead, FlowReader } from '../domain/flow-reader.ts';
 import { COPY_HEAD, COPY_TAIL, FLOW_COLUMNS, FlowRows } from '../domain/flow-rows.ts';
 import type { Range } from '../domain/ranges.ts';
-import { transcode } from '../domain/transcode.ts';
+import { type Span, transcode } from '../domain/transcode.ts';
 import { saveEdges } from './edges.ts';
 import type { Hosts } from './hosts.ts';
 import { LedgerConflict, LedgerPlan, type Settled } from './ledger.ts';
@@ -53,6 +53,9 @@ const isMissingPartition = (error: unknown): boolean => {
   const { code, constraint } = (error ?? {}) as { code?: string; constraint?: string };
   return code === '23514' && constraint === undefined;
 };
+
+/** Holds for no other time: each row is looked at. */
+const NOWHERE: Span = { fromUs: 0, toUs: 0 };
 
 class MissingPartitions extends Error {
   override readonly name = 'MissingPartitions';
@@ -150,10 +153,21 @@ export class FlowStore {
     const edges = new EdgeTable();
     let count = 0;
     let retimed = 0;
-    const place = (timeUs: number): void => {
-      if (timeUs === minUs || timeUs === maxUs) retimed += 1;
+    const place = (timeUs: number): Span => {
       const timeMs = timeUs / US_PER_MS;
-      if (!flows.covers(timeMs) || !edgePartitions.covers(timeMs)) missing.add(timeMs);
+      const [flow, edge] = [flows.at(timeMs), edgePartitions.at(timeMs)];
+      if (flow === undefined || edge === undefined) {
+        missing.add(timeMs);
+        return NOWHERE;
+      }
+      if (timeUs === minUs || timeUs === maxUs) {
+        retimed += 1;
+        return NOWHERE;
+      }
+      return {
+        fromUs: Math.max(flow.fromMs * US_PER_MS, edge.fromMs * US_PER_MS, minUs + 1),
+        toUs: Math.min(flow.toMs * US_PER_MS, edge.toMs * US_PER_MS, maxUs),
+      };
     };
     const chunks = function* (): Generator<Uint8Array> {
       yield COPY_HEAD;
@@ -165,7 +179,6 @@ export class FlowStore {
         if (rows.length < CHUNK_BYTES) continue;
         count += rows.rows;
         yield rows.take();
-        rows.clear();
       }
       if (missing.size > 0) throw new MissingPartitions();
       count += rows.rows;

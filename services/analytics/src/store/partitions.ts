@@ -65,32 +65,38 @@ export class Partitions {
   readonly parent: string;
   readonly lengthMs: number;
   readonly #pool: pg.Pool;
+  readonly #fillfactor: number;
   #known: readonly Partition[] = [];
   /** Hit nearly always: flows come in order. */
   #last: Partition | undefined;
   readonly #touched = new Set<string>();
+  #touchedBefore: readonly string[] = [];
 
-  constructor(pool: pg.Pool, parent: string, lengthMs: number) {
+  /** `fillfactor`: room left in each page for rows that are updated where they are. */
+  constructor(pool: pg.Pool, parent: string, lengthMs: number, fillfactor = 100) {
     this.#pool = pool;
     this.parent = parent;
     this.lengthMs = lengthMs;
+    this.#fillfactor = fillfactor;
   }
 
   get known(): readonly Partition[] {
     return this.#known;
   }
 
-  covers(timeMs: number): boolean {
+  /** The partition in which rows of that time go. */
+  at(timeMs: number): Partition | undefined {
     const last = this.#last;
-    if (last !== undefined && last.fromMs <= timeMs && timeMs < last.toMs) return true;
+    if (last !== undefined && last.fromMs <= timeMs && timeMs < last.toMs) return last;
     this.#last = this.#known.find(({ fromMs, toMs }) => fromMs <= timeMs && timeMs < toMs);
     if (this.#last !== undefined) this.#touched.add(this.#last.name);
-    return this.#last !== undefined;
+    return this.#last;
   }
 
-  /** Names of partitions that rows were written to since the last call. */
+  /** Names of partitions that rows were written to since the call before the last: theirs are committed by now. */
   takeTouched(): string[] {
-    const names = [...this.#touched];
+    const names = [...new Set([...this.#touched, ...this.#touchedBefore])];
+    this.#touchedBefore = [...this.#touched];
     this.#touched.clear();
     // Rows may go on coming without another look for their partition.
     this.#last = undefined;
@@ -109,7 +115,7 @@ export class Partitions {
 
   /** Makes what is missing so that rows of these times have a place. Several replicas may do it at once. */
   async ensure(timesMs: readonly number[]): Promise<void> {
-    if (timesMs.every((timeMs) => this.covers(timeMs))) return;
+    if (timesMs.every((timeMs) => this.at(timeMs) !== undefined)) return;
     const client = await this.#pool.connect();
     let failed = true;
     try {
@@ -136,7 +142,8 @@ export class Partitions {
     // A table of that name that is not attached was left by a drop that did not get to its end.
     const { rowCount } = await client.query(`select 1 from pg_class where oid = to_regclass($1)`, [name]);
     if (rowCount !== 0) await client.query(`drop table ${name}`);
-    await client.query(`create table ${name} (like ${this.parent} including defaults including storage)`);
+    await client.query(`create table ${name} (like ${this.parent} including defaults including storage)
+      with (fillfactor = ${this.#fillfactor})`);
     await client.query(`alter table ${this.parent} attach partition ${name} for values from ('${from}') to ('${to}')`);
     return name;
   }

@@ -23,6 +23,8 @@ export interface PoolOptions {
   readonly lockTimeoutMs?: number;
   /** Shown in pg_stat_activity. */
   readonly name?: string;
+  /** More settings of the session, such as of the planner: words and numbers. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 const CONNECT_TIMEOUT_MS = 1_000;
@@ -74,6 +76,16 @@ export const schemaName = (schema: string): string => {
   return schema;
 };
 
+const SETTING = /^[a-z_]+=[a-z0-9_.]+$/;
+
+/** What the server is started with for each connection; undefined: nothing. */
+const sessionOptions = ({ schema, settings = {} }: PoolOptions): string | undefined => {
+  const pairs = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  for (const pair of pairs) if (!SETTING.test(pair)) throw new TypeError(`not a setting: ${pair}`);
+  if (schema !== undefined) pairs.unshift(`search_path=${schemaName(schema)}`);
+  return pairs.length === 0 ? undefined : pairs.map((pair) => `-c ${pair}`).join(' ');
+};
+
 export const createPool = (options: PoolOptions): pg.Pool => {
   const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
   const connectTimeoutMs = options.connectTimeoutMs ?? connectTimeoutOf(options.url) ?? CONNECT_TIMEOUT_MS;
@@ -88,7 +100,7 @@ export const createPool = (options: PoolOptions): pg.Pool => {
     lock_timeout: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
     application_name: options.name ?? 'weir',
     types: typeParsers,
-    ...(options.schema === undefined ? {} : { options: `-c search_path=${schemaName(options.schema)}` }),
+    ...(sessionOptions(options) === undefined ? {} : { options: sessionOptions(options) }),
   });
   // Without a listener a lost connection would end the process; the query in flight rejects anyway.
   pool.on('error', () => {});
