@@ -36,7 +36,7 @@ const NOT_OURS = ['**/node_modules/**', '**/gen/**', 'bpf/obj/**', 'bpf/loader/b
 const sources = (...patterns: string[]): string[] => globSync(patterns, { exclude: NOT_OURS }).sort();
 
 const C_SOURCES = 'bpf/**/*.{c,h,cc}';
-const CODE = ['{bpf,services,infra,e2e}/**/*.{ts,mjs,sh}', C_SOURCES, '.ci/run'];
+const CODE = ['{bpf,services,infra,e2e}/**/*.{ts,mjs,sh}', C_SOURCES, '.ci/run', 'proto/*.sh'];
 /** One idea a file; what is longer holds two. */
 const MAX_LINES = 400;
 /** The whole kernel/user contract is one file by design. */
@@ -76,6 +76,20 @@ const protobufIsFresh = (): CheckResult => {
   }
 };
 
+/** Who has the messages of before understands today's, and the file that says so knows all of today's. */
+const protobufIsCompatible = (): CheckResult => {
+  const breaking = command('buf', ['breaking', '--against', 'baseline.binpb'], 'proto');
+  if (!breaking.ok) return breaking;
+  const dir = mkdtempSync(join(tmpdir(), 'weir-proto-'));
+  try {
+    const image = join(dir, 'image.binpb');
+    const built = command('buf', ['build', '--exclude-source-info', '-o', image], 'proto');
+    return built.ok ? command('cmp', [image, 'proto/baseline.binpb']) : built;
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+};
+
 export const CHECKS: readonly Check[] = [
   { name: 'format and lint', fix: 'biome check --write .', run: () => command('biome', ['ci', '--colors=off', '.']) },
   { name: 'types', fix: 'repair what tsc names', run: () => command('tsc', ['--noEmit', '-p', 'tsconfig.json']) },
@@ -96,6 +110,11 @@ export const CHECKS: readonly Check[] = [
   },
   { name: 'protobuf lint', fix: 'repair what buf names', run: () => command('buf', ['lint'], 'proto') },
   { name: 'protobuf types', fix: 'npm run build', run: protobufIsFresh },
+  {
+    name: 'protobuf compatibility',
+    fix: 'add instead of changing, then npm run build and commit proto/baseline.binpb; proto/README.md has what to do when a break is meant',
+    run: protobufIsCompatible,
+  },
   {
     name: 'format of C',
     fix: `clang-format-19 -i ${C_SOURCES}`,
