@@ -13,6 +13,7 @@ export {
   RESERVED_LABELS,
   scopeOf,
 } from './constants.ts';
+export { type DnsMatcher, type DnsReading, readDnsName, readDnsPattern } from './dns-pattern.ts';
 export {
   type Endpoint,
   type ExplainedEnd,
