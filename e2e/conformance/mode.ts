@@ -2,7 +2,8 @@
 /**
  * The door between the runner and what answers its cells. The runner reads files, prints and counts; a mode plays a
  * world (alone in memory, in BPF maps, with real sockets), lets actions happen in it and answers cells. Nothing here
- * knows a file format. A mode has one session at a time; the next one opens after the last was closed.
+ * knows a file format. `engine-mode.ts`, `maps/mode.ts` and `traffic/mode.ts` (`createTrafficMode`) stand behind it;
+ * the runner loads the one that is asked for. A mode has one session at a time; the next one opens after the last was closed.
  */
 
 export type Labels = Readonly<Record<string, string>>;
