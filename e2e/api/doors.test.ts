@@ -18,6 +18,8 @@ import { FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { HostService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { createRpcClient } from '@weir/rpc';
 import { testFleet } from '../lib/fleet-options.ts';
+import { type Collector, startCollector } from '../lib/otlp.ts';
+import { followChange } from './trace.ts';
 
 const CLI = new URL('../../services/cli/src/main.ts', import.meta.url).pathname;
 
@@ -33,13 +35,15 @@ spec:
 
 describe('doors', { skip: needKernel() }, () => {
   let fleet: Fleet;
+  let collector: Collector;
   let client: Workload;
   let server: Workload;
   const dir = mkdtempSync(join(tmpdir(), 'weir-doors-'));
   const file = join(dir, 'server.yaml');
 
   before(async () => {
-    fleet = await createFleet(testFleet('do', ['h1', 'h2']));
+    collector = await startCollector();
+    fleet = await createFleet(testFleet('do', ['h1', 'h2'], { otlpPort: collector.port }));
     [client, server] = (await Promise.all([
       fleet.addWorkload({ name: 'client', host: 'h1', labels: { app: 'client' } }),
       fleet.addWorkload({ name: 'server', host: 'h2', labels: { app: 'server' }, tcp: [80, 81] }),
@@ -49,6 +53,7 @@ describe('doors', { skip: needKernel() }, () => {
   after(async () => {
     rmSync(dir, { recursive: true, force: true });
     await fleet?.destroy();
+    await collector?.stop();
   });
 
   const weir = (...words: string[]) => {
@@ -94,6 +99,12 @@ describe('doors', { skip: needKernel() }, () => {
       }).status,
       3,
     );
+  });
+
+  test('a change is one trace from the command to the maps of both hosts', async (t) => {
+    const tree = await followChange(fleet, weir, file, collector);
+    for (const line of tree.trimEnd().split('\n')) t.diagnostic(line);
+    assert.equal(weir('delete', '-f', file).status, 0);
   });
 
   test('status says what is well and accounts for every flow', async () => {

@@ -34,6 +34,8 @@ export interface ControlPlanePlace {
   readonly underlay: Underlay;
   readonly ports?: Readonly<Record<ServiceName, number>>;
   readonly step: (text: string) => void;
+  /** For every service, on top of what it needs. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Below the fleet's folder, unless the user that runs Postgres may not enter it (a checkout in /root). */
@@ -91,6 +93,7 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
         [`${prefix}_NATS_SEED`]: serviceKeys.get(name)?.seed ?? '',
         ...(signer ? { [`${prefix}_SIGNING_SEED`]: signer.seed } : {}),
         WEIR_TRUSTED_SIGNERS: trustedSigners,
+        ...place.env,
       },
       ready: (line) => line.includes('"msg":"listening"'),
       readyTimeoutMs: 60_000,

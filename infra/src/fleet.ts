@@ -29,7 +29,14 @@ export interface FleetOptions {
   readonly onStep?: (text: string) => void;
   /** Environment for every agent, on top of what it needs. */
   readonly agentEnv?: Readonly<Record<string, string>>;
+  /** A collector (OTLP over HTTP) listens on this port of all the machine's addresses: spans go there. */
+  readonly otlpPort?: number;
 }
+
+const otlpEnv = (address: string, port: number | undefined): Record<string, string> =>
+  port === undefined
+    ? {}
+    : { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${address}:${port}`, OTEL_BSP_SCHEDULE_DELAY: '200' };
 
 /** Mount point of cgroup v2, also where v1 controllers share the tree (hybrid). */
 export const cgroup2Root = (): string => {
@@ -87,7 +94,7 @@ export class Fleet {
       host,
       cgroup: makeCgroup(this.resources, this.hostCgroup(name)),
       control: this.control,
-      env: this.options.agentEnv ?? {},
+      env: { ...otlpEnv(this.underlay.machineIp4, this.options.otlpPort), ...this.options.agentEnv },
     });
     this.agents.set(name, agent);
     return agent;
@@ -202,6 +209,7 @@ export const createFleet = async (options: FleetOptions): Promise<Fleet> => {
       runDir,
       underlay,
       ports: options.ports,
+      env: otlpEnv('127.0.0.1', options.otlpPort),
       step,
     });
     const fleet = new Fleet(options, resources, underlay, control, runDir);

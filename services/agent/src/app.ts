@@ -25,6 +25,7 @@ import { Accounts } from './report/accounts.ts';
 import { AckReporter } from './report/ack.ts';
 import { HEARTBEAT_MS, publishAgentHeartbeat, VERSION } from './report/heartbeat.ts';
 import type { Report } from './report/report.ts';
+import { Stages } from './report/stages.ts';
 import { heardOf, statusOf, usedOf } from './report/status.ts';
 import { ConfigLog } from './sources/config-log.ts';
 import { Configuration, type ConfigurationListener } from './sources/configuration.ts';
@@ -59,14 +60,14 @@ const listenerOf = (
   arrivals: number[],
   onTrouble: Trouble,
 ): ConfigurationListener => ({
-  onReset: (entries) => {
-    for (const { subject, document } of entries) reconciler.noteDocument(subject, document.revision);
+  onReset: (entries, news) => {
+    for (const entry of entries) reconciler.noteDocument(entry, news.has(entry));
     planner.reset(entries);
     reconciler.trigger();
   },
   onChange: (entry) => {
     arrivals.push(performance.now());
-    reconciler.noteDocument(entry.subject, entry.document.revision);
+    reconciler.noteDocument(entry, true);
     planner.change(entry);
     reconciler.trigger();
   },
@@ -109,9 +110,11 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
   for (const [prefix, identity] of host.cidrs) planner.cidrIds.adopt(prefix, identity);
 
   const arrivals: number[] = [];
+  const stages = new Stages(config.host);
   const ack = new AckReporter({
     host: config.host,
     boot,
+    stages,
     onFailure: (error) => onTrouble('an ack did not reach the bus; it is said again', error),
   });
   const reconciler: Reconciler = new Reconciler({
@@ -124,6 +127,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
     hostAddresses: () => platform.hostAddresses(),
     readIpcache: () => platform.kernel.maps.readIpcache(),
     resyncMs: config.resyncS * 1000,
+    onRealised: (documents, times) => stages.realised(documents, times),
     onReport: (report) => ack.say(report),
     onPass: ({ durationMs, ok, swapped, committed }) => {
       histogram('weir_agent_pass_duration_seconds').record(durationMs / 1000, { outcome: ok ? 'ok' : 'failed' });

@@ -4,6 +4,7 @@ import type { Client } from './client.ts';
 import type { Paint } from './output/table.ts';
 
 export interface Context {
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly client: Client;
   readonly out: (line: string) => void;
   readonly err: (line: string) => void;

@@ -61,7 +61,8 @@ export const createProgram = (context: Context): Command => {
     .option('--dry-run', 'check only')
     .option('--wait', 'until every host that is alive holds it in its kernel')
     .addOption(new Option('--timeout <seconds>', 'longest wait').argParser(positive).default(30))
-    .action((o: { filename: string[]; dryRun?: boolean; wait?: boolean; timeout: number }) =>
+    .option('--trace', 'wait, then show when the change was where, from the request to the maps of each host')
+    .action((o: { filename: string[]; dryRun?: boolean; wait?: boolean; trace?: boolean; timeout: number }) =>
       apply(context, { ...o, file: o.filename }),
     );
 

@@ -15,6 +15,7 @@ import { followFleet } from './consumers/fleet.ts';
 import { createPolicyHttp } from './http.ts';
 import { Acknowledged, type Operations } from './operations/context.ts';
 import { policyRpc } from './rpc/index.ts';
+import { savePublished } from './store/stages.ts';
 import type { Tables } from './store/tables.ts';
 
 export const SCHEMA = 'policy';
@@ -60,6 +61,7 @@ export const createApp = async (config: PolicyConfig): Promise<RunningService> =
     closers.push(() => db.close());
     // Acks name revisions, not epochs: those of the epoch that ends would be taken for the new one's.
     if (config.newEpoch) await db.kysely.deleteFrom('host_acks').execute();
+    if (config.newEpoch) await db.kysely.deleteFrom('host_stages').execute();
     const inboxPrefix = serviceInbox(SCHEMA);
     const bus = await connectBus({
       servers: config.natsUrl.split(','),
@@ -80,6 +82,7 @@ export const createApp = async (config: PolicyConfig): Promise<RunningService> =
       publisher: 'policy',
       inboxPrefix,
       onError,
+      onPublished: (published) => savePublished(db.kysely, published),
       onBehind: config.newEpoch ? 'new-epoch' : 'refuse',
     });
     closers.push(() => outbox.stop());

@@ -4,10 +4,13 @@
  * It takes no input but the signal: every pass computes from what is known then. One pass at a time; a burst of
  * documents is one pass.
  */
+import type { ConfigEntry } from '@weir/bus';
+import { nowUs } from '@weir/telemetry';
 import type { HostDatapath } from '../apply/host.ts';
 import type { DocumentError } from '../plan/model.ts';
 import type { Planner } from '../plan/planner.ts';
 import { EMPTY_REPORT, type Report, workloadReports } from '../report/report.ts';
+import type { PassTimes } from '../report/stages.ts';
 import type { StateFile } from '../state-file.ts';
 
 export interface ReconcilerOptions {
@@ -22,6 +25,8 @@ export interface ReconcilerOptions {
   readonly persisted: () => Promise<void>;
   readonly hostAddresses: () => Promise<readonly string[]>;
   readonly readIpcache: () => Promise<Parameters<Planner['ipcache']['compareWith']>[0]>;
+  /** Documents that came since the last pass stand in the kernel; told before the report. */
+  readonly onRealised?: (documents: readonly ConfigEntry[], times: PassTimes) => void;
   readonly onReport: (report: Report) => void;
   readonly onPass?: (pass: PassFacts) => void;
   readonly onTrouble: (what: string, cause: unknown) => void;
@@ -42,6 +47,12 @@ const RESYNC_MS = 60_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
 
+interface Fresh {
+  readonly entry: ConfigEntry;
+  /** It was not here before. */
+  readonly isNews: boolean;
+}
+
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #report: Report = EMPTY_REPORT;
@@ -59,7 +70,7 @@ export class Reconciler {
   /** Nothing was written yet: differences are news, not drift. */
   #first = true;
   /** Documents that came since the last pass that succeeded: what a failure concerns. */
-  readonly #fresh = new Map<string, bigint>();
+  readonly #fresh = new Map<string, Fresh>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -76,9 +87,9 @@ export class Reconciler {
     return this.#report;
   }
 
-  /** Told before `trigger`, for error reports. */
-  noteDocument(subject: string, revision: bigint): void {
-    this.#fresh.set(subject, revision);
+  /** Told before `trigger`, for reports of what came of it. */
+  noteDocument(entry: ConfigEntry, isNews: boolean): void {
+    if (this.#fresh.get(entry.subject)?.entry !== entry) this.#fresh.set(entry.subject, { entry, isNews });
   }
 
   trigger(): void {
@@ -157,7 +168,9 @@ export class Reconciler {
     if (this.#compareDue) await this.#compare();
 
     // From here to the next await nothing can be told to the planner: these belong together.
+    const startedUs = nowUs();
     const desired = planner.compute();
+    const compiledUs = nowUs();
     const delta = planner.ipcache.delta();
     const positions = this.#options.positions();
     const fresh = new Map(this.#fresh);
@@ -180,7 +193,10 @@ export class Reconciler {
     }
     for (const id of planner.localIds.known()) if (!desired.workloads.has(id)) planner.localIds.release(id);
 
-    for (const [subject, revision] of fresh) if (this.#fresh.get(subject) === revision) this.#fresh.delete(subject);
+    const writtenUs = nowUs();
+    for (const [subject, one] of fresh) if (this.#fresh.get(subject) === one) this.#fresh.delete(subject);
+    const news = [...fresh.values()].flatMap(({ entry, isNews }) => (isNews ? [entry] : []));
+    if (news.length > 0) this.#options.onRealised?.(news, { startedUs, compiledUs, writtenUs });
     const realised: Record<string, bigint> = { ...this.#report.realised };
     for (const [publisher, { revision }] of Object.entries(positions)) {
       if (publisher === 'inventory' && wiring.more) continue;
@@ -220,9 +236,9 @@ export class Reconciler {
 
   /** What was realised stays said; what came since has failed, and says why. */
   #fail(error: Error): void {
-    const errors: DocumentError[] = [...this.#fresh].map(([subject, revision]) => ({
+    const errors: DocumentError[] = [...this.#fresh.values()].map(({ entry: { subject, document } }) => ({
       subject,
-      revision,
+      revision: document.revision,
       code: 'KERNEL',
       message: `this host could not write it to the kernel: ${error.message}`,
     }));

@@ -5,10 +5,12 @@
  */
 import { type Bus, publishAck, subjects } from '@weir/bus';
 import type { Report } from './report.ts';
+import type { Stages } from './stages.ts';
 
 export interface AckOptions {
   readonly host: string;
   readonly boot: bigint;
+  readonly stages: Pick<Stages, 'recent' | 'acknowledged'>;
   readonly onFailure?: (error: unknown) => void;
 }
 
@@ -71,15 +73,18 @@ export class AckReporter {
   }
 
   async #publish(bus: Bus, { realised, errors, workloads }: Report): Promise<void> {
-    const { host, boot } = this.#options;
+    const { host, boot, stages } = this.#options;
+    const told = stages.recent();
     const bytes = subjects.ack.encode({
       boot,
       realised: { ...realised },
       errors: errors.slice(0, ERRORS_MAX).map((error) => ({ ...error })),
       timeMs: BigInt(Date.now()),
       workloads: workloads.map((workload) => ({ ...workload })),
+      stages: told.map((stage) => ({ ...stage })),
     });
     this.#count++;
     await publishAck(bus.js, subjects.ack.build({ host }), bytes, `${host}:${boot}:ack:${this.#count}`);
+    stages.acknowledged(told);
   }
 }

@@ -18,8 +18,8 @@ import {
 import type { ConfigLog, LoadedConfig } from './config-log.ts';
 
 export interface ConfigurationListener {
-  /** Everything that exists. */
-  onReset(entries: readonly ConfigEntry[]): void;
+  /** Everything that exists; `news`: what of it had not been handed over before, unless nothing had. */
+  onReset(entries: readonly ConfigEntry[], news: ReadonlySet<ConfigEntry>): void;
   /** One document, or, when `removed`, its end. */
   onChange(entry: ConfigEntry): void;
   onError(error: unknown, subject?: string): void;
@@ -67,7 +67,7 @@ export class Configuration {
     const live = this.#stored.filter(({ removed }) => !removed);
     this.#known = new Set(live.map(({ subject }) => subject));
     this.#restored = live.length;
-    listener.onReset(live);
+    listener.onReset(live, new Set());
   }
 
   /** A first whole view of the configuration was there, now or before this start. */
@@ -86,15 +86,20 @@ export class Configuration {
       preload: loaded.envelopes,
       onReset: (entries) => {
         const subjects = new Set<string>();
-        for (const { subject, signed } of entries) {
+        const news = new Set<ConfigEntry>();
+        for (const entry of entries) {
+          const { subject, signed } = entry;
           subjects.add(subject);
-          if (!log.has(subject, signed)) log.put(subject, signed);
+          if (log.has(subject, signed)) continue;
+          log.put(subject, signed);
+          // A first whole view delivers what there was, not changes.
+          if (this.#complete) news.add(entry);
         }
         for (const subject of this.#known) if (!subjects.has(subject)) log.forget(subject);
         this.#known = subjects;
         this.#complete = true;
         log.markComplete();
-        listener.onReset(entries);
+        listener.onReset(entries, news);
       },
       onChange: (entry) => {
         // An end without its own envelope carries that of the document; kept, it would bring the document back.

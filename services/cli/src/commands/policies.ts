@@ -5,6 +5,7 @@ import { escapeUntrusted } from '@weir/net';
 import type { Context } from '../context.ts';
 import { type Documents, readDocuments } from '../documents.ts';
 import { CliFailure, EXIT, Refused, renderIssues, renderProblem, renderWarning } from '../failure.ts';
+import { printTrace, traceparent } from './trace.ts';
 
 interface ApplyResult {
   readonly key: string;
@@ -26,6 +27,8 @@ export interface ApplyOptions {
   readonly file: readonly string[];
   readonly dryRun?: boolean;
   readonly wait?: boolean;
+  /** Shows when the change was where; waits too. */
+  readonly trace?: boolean;
   readonly timeout: number;
 }
 
@@ -37,11 +40,13 @@ const post = async <T>(
   path: string,
   documents: Documents,
   query = new URLSearchParams(),
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<T> => {
   try {
     return await context.client.json<T>('policy', path, {
       method: 'POST',
       query,
+      headers,
       body: { type: YAML, text: documents.text },
     });
   } catch (error) {
@@ -53,12 +58,15 @@ const post = async <T>(
 export const apply = async (context: Context, options: ApplyOptions): Promise<void> => {
   const documents = await readDocuments(options.file, context.readStdin);
   const query = new URLSearchParams(options.dryRun ? { dry_run: 'true' } : {});
-  const answer = await post<ApplyAnswer>(context, '/v1/policies', documents, query);
+  const headers: Record<string, string> = options.trace ? { traceparent: traceparent(context.env.TRACEPARENT) } : {};
+  const answer = await post<ApplyAnswer>(context, '/v1/policies', documents, query, headers);
   for (const { key, action, warnings } of answer.results) {
     context.out(`${escapeUntrusted(key)} ${action}${options.dryRun ? ' (dry run)' : ''}`);
     for (const warning of warnings) context.err(renderWarning(warning, documents.locate));
   }
-  if (options.wait && !options.dryRun) await waitRealised(context, answer.revision, options.timeout);
+  if (options.dryRun) return;
+  if (options.wait || options.trace) await waitRealised(context, answer.revision, options.timeout);
+  if (options.trace) await printTrace(context, answer.revision);
 };
 
 /** Waits until every host that is alive holds the revision in its kernel's maps. */

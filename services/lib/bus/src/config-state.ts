@@ -25,15 +25,36 @@ export interface ConfigEntry {
   readonly document: ConfigDocument;
   /** The envelope as it came, for a last-known-good on disk. */
   readonly signed: Uint8Array;
+  /** How it came from the bus; absent for one from the disk. */
+  readonly arrival?: Arrival;
+}
+
+/** Of a message, not of the document: the headers are not signed and decide nothing. */
+export interface Arrival {
+  /** Microseconds since 1970. */
+  readonly receivedUs: number;
+  /** W3C trace context of whoever published it. */
+  readonly trace: Readonly<Record<string, string>>;
 }
 
 const compare = (a: Position, b: Position): number =>
   a.epoch === b.epoch ? Number(a.revision > b.revision) - Number(a.revision < b.revision) : a.epoch > b.epoch ? 1 : -1;
 
-export const configEntry = (document: ConfigDocument, signed: Uint8Array): ConfigEntry | undefined => {
+export const configEntry = (
+  document: ConfigDocument,
+  signed: Uint8Array,
+  arrival?: Arrival,
+): ConfigEntry | undefined => {
   const place = parseConfigSubject(document.subject);
   if (place === undefined) return undefined;
-  return { subject: document.subject, ...place, removed: document.body.case === undefined, document, signed };
+  return {
+    subject: document.subject,
+    ...place,
+    removed: document.body.case === undefined,
+    document,
+    signed,
+    ...(arrival === undefined ? {} : { arrival }),
+  };
 };
 
 export type Applied = 'taken' | 'older' | 'gap';

@@ -6,12 +6,14 @@
  */
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
+import type { MsgHdrs } from '@nats-io/nats-core';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
-import { counter } from '@weir/telemetry';
-import { type ConfigEntry, ConfigState, configEntry, type Position } from './config-state.ts';
+import { counter, nowUs } from '@weir/telemetry';
+import { type Arrival, type ConfigEntry, ConfigState, configEntry, type Position } from './config-state.ts';
 import { verifySigned } from './signing.ts';
 import { readSnapshot } from './snapshot.ts';
 import { CFG_ALL, CFG_HEARTBEAT_ALL, subjects } from './subjects.ts';
+import { receivedTrace } from './trace.ts';
 
 export interface ConfigWatcherOptions {
   readonly nc: NatsConnection;
@@ -103,9 +105,9 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
       return undefined;
     }
   };
-  const openEntry = (subject: string, bytes: Uint8Array): ConfigEntry | undefined => {
+  const openEntry = (subject: string, bytes: Uint8Array, arrival?: Arrival): ConfigEntry | undefined => {
     const document = open(subject, bytes);
-    return document === undefined ? undefined : configEntry(document, bytes);
+    return document === undefined ? undefined : configEntry(document, bytes, arrival);
   };
   const handle = async (task: Task, subject?: string): Promise<void> => {
     try {
@@ -117,14 +119,15 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
 
   const takeSnapshot = async (): Promise<void> => {
     const messages = await readSnapshot({ ...options, signal });
+    const receivedUs = nowUs();
     stats.snapshots += 1;
     const entries: ConfigEntry[] = [];
-    for (const [index, { subject, data }] of messages.entries()) {
+    for (const [index, { subject, data, headers }] of messages.entries()) {
       // Thousands of signatures take seconds: others get their turn in between.
       if (index % VERIFY_CHUNK === VERIFY_CHUNK - 1) await setImmediate();
       const held = state.held(subject);
       const same = held !== undefined && Buffer.compare(held.signed, data) === 0;
-      const entry = same ? held : openEntry(subject, data);
+      const entry = same ? held : openEntry(subject, data, { receivedUs, trace: receivedTrace(headers) });
       if (entry !== undefined) entries.push(entry);
     }
     state.snapshot(entries);
@@ -166,8 +169,8 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
     resyncSoon('heartbeat', GAP_GRACE_MS + Math.random() * jitterMs);
   };
 
-  const onDocument = async (subject: string, data: Uint8Array): Promise<void> => {
-    const entry = openEntry(subject, data);
+  const onDocument = async (subject: string, data: Uint8Array, arrival: Arrival): Promise<void> => {
+    const entry = openEntry(subject, data, arrival);
     if (entry === undefined) return;
     const applied = state.live(entry);
     if (applied === 'older') {
@@ -198,11 +201,16 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
     for (const entry of gone) await handle(() => onChange(entry), entry.subject);
   };
 
-  const follow = (subject: string, handler: (subject: string, data: Uint8Array) => Promise<void>): Subscription =>
+  const arrivalOf = (headers: MsgHdrs | undefined): Arrival => ({ receivedUs: nowUs(), trace: receivedTrace(headers) });
+
+  type Handler = (subject: string, data: Uint8Array, arrival: Arrival) => Promise<void>;
+  const follow = (subject: string, handler: Handler): Subscription =>
     nc.subscribe(subject, {
       callback: (error, msg) => {
-        if (error) onError(error, subject);
-        else void inOrder(() => handler(msg.subject, msg.data)).catch((failure) => onError(failure, msg.subject));
+        if (error) return onError(error, subject);
+        // Taken here: a message may wait while a snapshot is read.
+        const arrival = arrivalOf(msg.headers);
+        void inOrder(() => handler(msg.subject, msg.data, arrival)).catch((failure) => onError(failure, msg.subject));
       },
     });
 

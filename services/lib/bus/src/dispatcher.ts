@@ -5,7 +5,7 @@
  * a crash between repeats it under the same message ids. Woken by NOTIFY, and by a timer for what NOTIFY missed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { counter, observe } from '@weir/telemetry';
+import { beginSpan, counter, extractTrace, isTraced, nowUs, observe, SpanKind, traceHeaders } from '@weir/telemetry';
 import type pg from 'pg';
 import { HEARTBEAT_INTERVAL_MS, type PublisherState, publishHeartbeat } from './config-heartbeat.ts';
 import type { Bus } from './connect.ts';
@@ -31,6 +31,8 @@ export interface OutboxOptions {
   readonly onBehind?: 'refuse' | 'new-epoch';
   readonly onError?: (error: unknown) => void;
   readonly pollMs?: number;
+  /** After the broker acknowledged documents and the outbox forgot them. */
+  readonly onPublished?: (published: readonly Published[]) => void | Promise<void>;
   /** Pause after a failure. */
   readonly retryMs?: number;
   /** Documents in one transaction. */
@@ -38,6 +40,13 @@ export interface OutboxOptions {
   readonly heartbeatMs?: number;
   /** For tests: called between the steps; throwing is a crash there. */
   readonly failpoint?: (at: 'selected' | 'published' | 'deleted') => void | Promise<void>;
+}
+
+/** A document that left the outbox. */
+export interface Published {
+  readonly revision: bigint;
+  /** The broker had it; microseconds since 1970. */
+  readonly atUs: number;
 }
 
 export interface OutboxStats {
@@ -132,11 +141,40 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
     state = { epoch: BigInt(row.epoch), revision: BigInt(row.revision), documents: BigInt(row.documents) };
   };
 
-  const send = async (row: Row): Promise<void> => {
+  /** In the trace of the change that queued it. Returns when the broker had it. */
+  const send = async (row: Row): Promise<number> => {
     const id = `${publisher}:${row.epoch}:${row.revision}`;
-    await publishTo(bus.js, STREAM.CONFIG, row.subject, signer.sign(row.document), id, { headers: row.trace });
+    const parent = extractTrace((key) => row.trace[key]);
+    const attributes = {
+      'messaging.system': 'nats',
+      'messaging.destination.name': row.subject,
+      'weir.publisher': publisher,
+      'weir.revision': Number(row.revision),
+    };
+    const span = isTraced(parent)
+      ? beginSpan('publish', { kind: SpanKind.PRODUCER, parent, attributes }, nowUs())
+      : undefined;
+    const headers = span === undefined ? {} : traceHeaders(span.context);
+    try {
+      await publishTo(bus.js, STREAM.CONFIG, row.subject, signer.sign(row.document), id, { headers });
+    } catch (error) {
+      span?.end(nowUs(), error);
+      throw error;
+    }
+    const atUs = nowUs();
+    span?.end(atUs);
     published += 1;
     counter('weir_outbox_published_total').add(1);
+    return atUs;
+  };
+
+  const tellPublished = async (left: readonly Published[]): Promise<void> => {
+    if (left.length === 0) return;
+    try {
+      await options.onPublished?.(left);
+    } catch (error) {
+      onError(error);
+    }
   };
 
   /** Publishes one batch; what was acknowledged is forgotten even when a later one fails. Returns its size. */
@@ -147,9 +185,10 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
       await failpoint('selected');
       let failed: unknown;
       let upTo: string | bigint | undefined;
+      const left: Published[] = [];
       for (const row of rows) {
         try {
-          await send(row);
+          left.push({ revision: BigInt(row.revision), atUs: await send(row) });
         } catch (error) {
           failed = error;
           break;
@@ -160,6 +199,7 @@ export const runOutbox = (options: OutboxOptions): Outbox => {
       if (upTo !== undefined) for (const statement of [KEEP, FORGET, DELETE]) await client.query(statement, [upTo]);
       await failpoint('deleted');
       await client.query('commit');
+      await tellPublished(left);
       if (failed !== undefined) throw failed;
       return rows.length;
     } catch (error) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 export { HEARTBEAT_INTERVAL_MS, type PublisherState, publishHeartbeat } from './config-heartbeat.ts';
-export { type ConfigEntry, configEntry, type Position } from './config-state.ts';
+export { type Arrival, type ConfigEntry, configEntry, type Position } from './config-state.ts';
 export {
   type ConfigWatcher,
   type ConfigWatcherOptions,
@@ -10,7 +10,7 @@ export {
 } from './config-watcher.ts';
 export { agentInbox, type Bus, type BusOptions, connectBus, serviceInbox } from './connect.ts';
 export { type ConsumeOptions, type Consuming, consume } from './consume.ts';
-export { type Outbox, type OutboxOptions, type OutboxStats, runOutbox } from './dispatcher.ts';
+export { type Outbox, type OutboxOptions, type OutboxStats, type Published, runOutbox } from './dispatcher.ts';
 export { newEpoch } from './epoch.ts';
 export { createKeys, type Keys, keysOf, publicKeyOf } from './keys.ts';
 export { type Enqueued, enqueueConfig, type OutboxDocument, outboxChannel } from './outbox.ts';
@@ -60,4 +60,4 @@ export {
 } from './subjects.ts';
 export { type NatsEvent, type SupervisedNats, type SuperviseOptions, superviseNats } from './supervisor.ts';
 export { decodeToken, encodeToken } from './token.ts';
-export { traceContext, traceFields, traceHeaders } from './trace.ts';
+export { receivedTrace, traceContext, traceFields, traceHeaders } from './trace.ts';

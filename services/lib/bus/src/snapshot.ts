@@ -11,7 +11,7 @@ import {
   JetStreamApiError,
   type JetStreamManager,
 } from '@nats-io/jetstream';
-import { createInbox, type Msg, nanos, nuid } from '@nats-io/nats-core';
+import { createInbox, type Msg, type MsgHdrs, nanos, nuid } from '@nats-io/nats-core';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { weirError } from '@weir/errors';
 import { STREAM } from './streams.ts';
@@ -22,6 +22,7 @@ export interface SnapshotMessage {
   readonly data: Uint8Array;
   /** When the broker stored it. */
   readonly timeMs: number;
+  readonly headers: MsgHdrs | undefined;
 }
 
 export interface SnapshotOptions {
@@ -120,7 +121,12 @@ const pullAll = ({ nc, consumer, inboxPrefix, signal }: SnapshotOptions): Promis
         if (msg.reply === undefined || !msg.reply.startsWith('$JS.ACK.')) return status(msg);
         quiet = 0;
         const { timeNs, pending } = parseReply(msg.reply);
-        messages.push({ subject: msg.subject, data: msg.data, timeMs: Number(timeNs / 1_000_000n) });
+        messages.push({
+          subject: msg.subject,
+          data: msg.data,
+          timeMs: Number(timeNs / 1_000_000n),
+          headers: msg.headers,
+        });
         inBatch += 1;
         if (inBatch === BATCH || pending === 0) request();
       },

@@ -27,6 +27,12 @@ export const traceHeaders = (base: MsgHdrs = headers(), from: Context = context.
 export const traceContext = (received: MsgHdrs | undefined): Context =>
   received === undefined ? ROOT_CONTEXT : propagation.extract(ROOT_CONTEXT, received, getter);
 
+const W3C_FIELDS = ['traceparent', 'tracestate'] as const;
+
+/** The sender's trace as plain strings, to be kept with what was received. */
+export const receivedTrace = (received: MsgHdrs | undefined): Record<string, string> =>
+  Object.fromEntries(W3C_FIELDS.flatMap((name) => (received?.has(name) ? [[name, received.get(name)]] : [])));
+
 /** The active trace as plain strings, to be stored beside a row. */
 export const traceFields = (): Record<string, string> => {
   const fields: Record<string, string> = {};

@@ -41,7 +41,9 @@ let shared: Shared | undefined;
 const otlpProcessors = async (env: NodeJS.ProcessEnv): Promise<SpanProcessor[]> => {
   if (!env.OTEL_EXPORTER_OTLP_ENDPOINT && !env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) return [];
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
-  return [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })];
+  const delayMs = Number(env.OTEL_BSP_SCHEDULE_DELAY);
+  const options = delayMs > 0 ? { scheduledDelayMillis: delayMs } : {};
+  return [new BatchSpanProcessor({ exporter: new OTLPTraceExporter(), ...options })];
 };
 
 const setUp = async (options: TelemetryOptions): Promise<Shared> => {

@@ -24,11 +24,11 @@ export const injectTrace = (set: (key: string, value: string) => void, from: Con
 };
 
 /** The current trace as plain headers, for a row in an outbox. */
-export const traceHeaders = (): Record<string, string> => {
+export const traceHeaders = (from: Context = context.active()): Record<string, string> => {
   const headers: Record<string, string> = {};
   injectTrace((key, value) => {
     headers[key] = value;
-  });
+  }, from);
   return headers;
 };
 
@@ -68,5 +68,40 @@ export const withSpan = async <R>(
     span.end();
   }
 };
+
+/** A point in time as the SDK takes it; a plain number would lose the microseconds. */
+const hrTime = (us: number): [number, number] => [Math.floor(us / 1_000_000), (us % 1_000_000) * 1_000];
+
+export interface SpanTimes {
+  readonly startUs: number;
+  readonly endUs: number;
+}
+
+/** A span that began at `startUs`; the context is for what happens below it, and `end` must be called once. */
+export const beginSpan = (
+  name: string,
+  { kind = SpanKind.INTERNAL, attributes, parent = context.active() }: SpanOptions,
+  startUs: number,
+): { readonly context: Context; end(endUs: number, error?: unknown): void } => {
+  const span = tracer('weir').startSpan(name, { kind, attributes, startTime: hrTime(startUs) }, parent);
+  return {
+    context: trace.setSpan(parent, span),
+    end: (endUs, error) => {
+      if (error !== undefined) failSpan(span, error);
+      // Clocks that are set back do not make a negative span.
+      span.end(hrTime(Math.max(startUs, endUs)));
+    },
+  };
+};
+
+/** A span of something that is over, with the times that were measured. Returns its context. */
+export const recordSpan = (name: string, options: SpanOptions, { startUs, endUs }: SpanTimes): Context => {
+  const span = beginSpan(name, options, startUs);
+  span.end(endUs);
+  return span.context;
+};
+
+/** There is a trace to belong to. */
+export const isTraced = (of: Context): boolean => trace.getSpanContext(of) !== undefined;
 
 export { type Context, context, type Span, SpanKind, SpanStatusCode, trace };

@@ -18,6 +18,7 @@ import { findPolicies, lastVersions, lockPolicies, type PolicyRow, saveVersions 
 import { takeRuleIds } from '../store/rules.ts';
 import type { Tables } from '../store/tables.ts';
 import type { Operations } from './context.ts';
+import { beginChange } from './stages.ts';
 
 export type ApplyAction = 'created' | 'configured' | 'unchanged';
 
@@ -169,6 +170,7 @@ export const applyPolicies = async (
   text: string,
   { dryRun = false, ifMatch }: ApplyOptions = {},
 ): Promise<ApplyAnswer> => {
+  const change = beginChange();
   const documents = admit(text);
   if (dryRun) {
     const changes = await classify(operations.db.kysely, documents);
@@ -179,8 +181,11 @@ export const applyPolicies = async (
     await lockPolicies(trx);
     const found = await classify(trx, documents);
     checkMatch(ifMatch, found);
-    return { changes: found, written: await write(trx, found) };
+    const revisions = await write(trx, found);
+    await change.made(trx, [...revisions.values()]);
+    return { changes: found, written: revisions };
   });
+  await change.committed(operations);
   for (const { action } of changes) counter('weir_policy_applied_total').add(1, { action });
   return answer(operations, changes, written);
 };

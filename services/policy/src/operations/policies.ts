@@ -17,6 +17,7 @@ import {
 } from '../store/policies.ts';
 import { rulesOf } from '../store/rules.ts';
 import { type Operations, policyNotFound } from './context.ts';
+import { beginChange } from './stages.ts';
 
 export interface PolicyWithRules extends PolicyRow {
   readonly rules: readonly RuleRow[];
@@ -51,8 +52,13 @@ export const pageOfPolicies = async (
 ): Promise<PolicyWithRules[]> => withRules(operations, await listPolicies(operations.db.kysely, filter, after, limit));
 
 /** Returns the revision of the removal. The numbers of its rules stay taken. */
-export const deletePolicy = async ({ db }: Operations, key: string, ifMatch: string | undefined): Promise<bigint> => {
-  const removed = await withTransaction(db, async (trx) => {
+export const deletePolicy = async (
+  operations: Operations,
+  key: string,
+  ifMatch: string | undefined,
+): Promise<bigint> => {
+  const change = beginChange();
+  const removed = await withTransaction(operations.db, async (trx) => {
     await lockPolicies(trx);
     const [row] = await findPolicies(trx, [key]);
     if (row === undefined) throw policyNotFound(key);
@@ -60,8 +66,10 @@ export const deletePolicy = async ({ db }: Operations, key: string, ifMatch: str
     const last = (await lastVersions(trx, [key])).get(key) ?? row.policy_revision;
     const { revision } = await enqueueConfig(trx, [{ kind: 'policy', key }]);
     await saveVersions(trx, [{ ...row, policyRevision: last + 1n, revision, document: null, rules: [] }]);
+    await change.made(trx, [revision]);
     return revision;
   });
+  await change.committed(operations);
   counter('weir_policy_applied_total').add(1, { action: 'deleted' });
   return removed;
 };

@@ -5,6 +5,7 @@ import { type Static, Type } from 'typebox';
 import type { HostRevision } from '../domain/realisation.ts';
 import type { ApplyAnswer } from '../operations/apply.ts';
 import type { PolicyWithRules } from '../operations/policies.ts';
+import type { RevisionTrace } from '../operations/stages.ts';
 import type { RuleWithVersion } from '../store/rules.ts';
 
 const Revision = Type.Integer({ minimum: 0, description: 'Of the fleet configuration of this service' });
@@ -163,6 +164,51 @@ export const revisionView = (revision: number, hosts: readonly HostRevision[]): 
   hosts: hosts.map((host) => ({ ...host, realised: Number(host.realised) })),
 });
 
+const Us = (description: string) => Type.Integer({ minimum: 0, description });
+
+export const RevisionTraceSchema = named(
+  'RevisionTrace',
+  Type.Object(
+    {
+      revision: Revision,
+      trace_id: nullable(Type.String({ description: 'W3C trace id of the request; exported spans have the same' })),
+      received_us: Us('The request was received'),
+      committed_us: nullable(Us('Its transaction was committed')),
+      published_us: nullable(Us('The broker had the document')),
+      hosts: Type.Array(
+        Type.Object({
+          host: Type.String(),
+          received_us: Us('The document arrived'),
+          started_us: Us('Its pass began'),
+          compiled_us: Us('What the maps should hold was computed'),
+          written_us: Us("The kernel's maps hold it"),
+          acknowledged_us: Us('The broker stored the ack, by its clock'),
+        }),
+      ),
+    },
+    {
+      description:
+        'Microseconds since 1970, each by the clock of its place; hosts that have not acknowledged are not there',
+    },
+  ),
+);
+
+export const revisionTraceView = ({ revision, hosts }: RevisionTrace): Static<typeof RevisionTraceSchema> => ({
+  revision: Number(revision.revision),
+  trace_id: revision.trace_id,
+  received_us: Number(revision.received_us),
+  committed_us: revision.committed_us === null ? null : Number(revision.committed_us),
+  published_us: revision.published_us === null ? null : Number(revision.published_us),
+  hosts: hosts.map((host) => ({
+    host: host.host,
+    received_us: Number(host.received_us),
+    started_us: Number(host.started_us),
+    compiled_us: Number(host.compiled_us),
+    written_us: Number(host.written_us),
+    acknowledged_us: Number(host.acknowledged_us),
+  })),
+});
+
 export const SCHEMAS = [
   PolicySchema,
   WarningSchema,
@@ -171,4 +217,5 @@ export const SCHEMAS = [
   DeletedSchema,
   RuleSchema,
   RevisionSchema,
+  RevisionTraceSchema,
 ];

@@ -38,4 +38,20 @@ export interface Tables {
     errors: JSONColumnType<readonly DocumentFailure[]>;
     acked_at: Date;
   };
+  revision_stages: {
+    revision: bigint;
+    trace_id: string | null;
+    received_us: bigint;
+    committed_us: bigint | null;
+    published_us: bigint | null;
+  };
+  host_stages: {
+    revision: bigint;
+    host: string;
+    received_us: bigint;
+    started_us: bigint;
+    compiled_us: bigint;
+    written_us: bigint;
+    acknowledged_us: bigint;
+  };
 }
