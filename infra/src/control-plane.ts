@@ -6,10 +6,10 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { agentPermissions, createKeys, natsServerConfig, servicePermissions, startNats } from '@weir/bus';
-import { startEmbeddedPostgres, worldReachable } from '@weir/db';
-import { type RunningProcess, startProcess } from './processes.ts';
+import { agentPermissions, createKeys, natsServerConfig, servicePermissions } from '@weir/bus';
+import { worldReachable } from '@weir/db';
 import type { Resources } from './resources.ts';
+import { natsServer, postgresServer, type Server, type ServiceServer, serviceServer } from './servers.ts';
 import type { Underlay } from './underlay.ts';
 
 const SERVICES = ['inventory', 'policy', 'analytics'] as const;
@@ -23,6 +23,10 @@ export interface ControlPlane {
   readonly trustedSigners: string;
   /** Environment with which the `weir` command finds this fleet. */
   readonly cliEnv: Readonly<Record<string, string>>;
+  /** To take them away and bring them back. */
+  readonly nats: Server;
+  readonly postgres: Server;
+  readonly services: Readonly<Record<ServiceName, ServiceServer>>;
   agentSeed(host: string): string;
   stop(): Promise<void>;
 }
@@ -31,8 +35,11 @@ export interface ControlPlanePlace {
   readonly resources: Resources;
   readonly dir: string;
   readonly runDir: string;
-  readonly underlay: Underlay;
+  /** Where the bus listens, and who may use it. */
+  readonly underlay: Pick<Underlay, 'machineIp4'> & { readonly hosts: readonly { readonly name: string }[] };
   readonly ports?: Readonly<Record<ServiceName, number>>;
+  /** A commit outlives a crash of Postgres, as in production; without it the last ones may go, and all is quicker. */
+  readonly durable?: boolean;
   readonly step: (text: string) => void;
   /** For every service, on top of what it needs. */
   readonly env?: Readonly<Record<string, string>>;
@@ -52,14 +59,17 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
   mkdirSync(logDir, { recursive: true });
 
   step('Postgres');
-  const postgres = await startEmbeddedPostgres({ dir: postgresDir(place), volatile: true });
-  resources.addProcess(postgres.pid, 'postgres');
+  const postgres = await postgresServer(resources, {
+    dir: postgresDir(place),
+    volatile: true,
+    settings: place.durable ? { synchronous_commit: 'on' } : {},
+  });
 
   step('NATS with JetStream');
   const serviceKeys = new Map(SERVICES.map((name) => [name, createKeys('user')]));
   const agentKeys = new Map(underlay.hosts.map(({ name }) => [name, createKeys('user')]));
   const signers = new Map((['inventory', 'policy'] as const).map((name) => [name, createKeys('account')]));
-  const nats = await startNats({
+  const nats = await natsServer(resources, {
     dir: join(dir, 'nats'),
     host: underlay.machineIp4,
     port: 0,
@@ -74,38 +84,38 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
       ],
     }),
   });
-  resources.addProcess(nats.pid, 'nats-server');
 
   step(`services ${SERVICES.join(', ')}`);
   const databaseUrl = await postgres.ensureDatabase('weir');
   const trustedSigners = [...signers.values()].map((keys) => keys.publicKey).join(',');
-  const start = async (name: ServiceName): Promise<[RunningProcess, { http: string; grpc: string }]> => {
+  const start = (name: ServiceName): Promise<ServiceServer> => {
     const prefix = `WEIR_${name.toUpperCase()}`;
     const signer = name === 'analytics' ? undefined : signers.get(name);
-    const running = await startProcess(resources, logDir, {
-      name,
-      command: [process.execPath, new URL(`../../services/${name}/src/main.ts`, import.meta.url).pathname],
-      env: {
-        [`${prefix}_PORT`]: String(place.ports?.[name] ?? 0),
-        [`${prefix}_GRPC_PORT`]: '0',
-        [`${prefix}_DATABASE_URL`]: databaseUrl,
-        [`${prefix}_NATS_URL`]: nats.url,
-        [`${prefix}_NATS_SEED`]: serviceKeys.get(name)?.seed ?? '',
-        ...(signer ? { [`${prefix}_SIGNING_SEED`]: signer.seed } : {}),
-        WEIR_TRUSTED_SIGNERS: trustedSigners,
-        ...place.env,
+    return serviceServer({
+      resources,
+      logDir,
+      port: place.ports?.[name] ?? 0,
+      portsEnv: (http, grpc) => ({ [`${prefix}_PORT`]: String(http), [`${prefix}_GRPC_PORT`]: String(grpc) }),
+      spec: {
+        name,
+        command: [process.execPath, new URL(`../../services/${name}/src/main.ts`, import.meta.url).pathname],
+        env: {
+          [`${prefix}_DATABASE_URL`]: databaseUrl,
+          [`${prefix}_NATS_URL`]: nats.url,
+          [`${prefix}_NATS_SEED`]: serviceKeys.get(name)?.seed ?? '',
+          ...(signer ? { [`${prefix}_SIGNING_SEED`]: signer.seed } : {}),
+          WEIR_TRUSTED_SIGNERS: trustedSigners,
+          ...place.env,
+        },
+        ready: (line) => line.includes('"msg":"listening"'),
+        readyTimeoutMs: 60_000,
       },
-      ready: (line) => line.includes('"msg":"listening"'),
-      readyTimeoutMs: 60_000,
     });
-    return [running, JSON.parse(running.readyLine) as { http: string; grpc: string }];
   };
-  const started = await Promise.all(SERVICES.map(start));
+  const [inventory, policy, analytics] = await Promise.all(SERVICES.map(start));
+  const services = { inventory, policy, analytics } as Record<ServiceName, ServiceServer>;
   const addresses = (field: 'http' | 'grpc') =>
-    Object.fromEntries(SERVICES.map((name, i) => [name, (started[i] as (typeof started)[number])[1][field]])) as Record<
-      ServiceName,
-      string
-    >;
+    Object.fromEntries(SERVICES.map((name) => [name, services[name][field]])) as Record<ServiceName, string>;
   const urls = addresses('http');
   return {
     natsUrl: nats.url,
@@ -118,9 +128,12 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
       WEIR_POLICY_URL: urls.policy,
       WEIR_ANALYTICS_URL: urls.analytics,
     },
+    nats,
+    postgres,
+    services,
     agentSeed: (host) => agentKeys.get(host)?.seed ?? '',
     stop: async () => {
-      await Promise.all(started.map(([running]) => running.stop()));
+      await Promise.all(SERVICES.map((name) => services[name].stop()));
       await nats.stop();
       await postgres.stop();
     },

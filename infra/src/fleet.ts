@@ -31,6 +31,8 @@ export interface FleetOptions {
   readonly agentEnv?: Readonly<Record<string, string>>;
   /** A collector (OTLP over HTTP) listens on this port of all the machine's addresses: spans go there. */
   readonly otlpPort?: number;
+  /** What Postgres committed outlives its crash. */
+  readonly durable?: boolean;
 }
 
 const otlpEnv = (address: string, port: number | undefined): Record<string, string> =>
@@ -210,6 +212,7 @@ export const createFleet = async (options: FleetOptions): Promise<Fleet> => {
       underlay,
       ports: options.ports,
       env: otlpEnv('127.0.0.1', options.otlpPort),
+      durable: options.durable,
       step,
     });
     const fleet = new Fleet(options, resources, underlay, control, runDir);

@@ -46,7 +46,7 @@ export const AgentSettings = Type.Object({
   }),
   spoolMaxBytes: Type.Integer({
     minimum: 4 * MIB,
-    maximum: 1 << 40,
+    maximum: 2 ** 40,
     default: 256 * MIB,
     description: 'disk for events that are not stored yet; beyond it the oldest are dropped and counted',
   }),

@@ -24,6 +24,10 @@ it('needs the host and whom to trust; the rest has values of its own', () => {
   });
 });
 
+it('takes a spool of 8 MiB', () => {
+  assert.equal(loadAgentConfig({ ...ENV, WEIR_AGENT_SPOOL_MAX_BYTES: '8388608' }).spoolMaxBytes, 8 << 20);
+});
+
 for (const [name, value] of [
   ['WEIR_AGENT_HOST', 'Not A Label'],
   ['WEIR_AGENT_STATE_DIR', 'relative/path'],

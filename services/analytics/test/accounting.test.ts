@@ -137,13 +137,13 @@ test('names come from signed configuration only, hold as of the time of a flow, 
   await workload('prod.old', 'old', '10.1.0.1');
   // Unsigned, and signed by somebody else: not believed.
   await service.bus.js.publish('weir.v1.cfg.workload.prod%2Eevil', Buffer.from('junk'));
-  await service.send('names1', batchOf(50, 1, Date.now() - 10_000), 'names1:1');
+  await service.send('names1', batchOf(50, 1, Date.now() - 10_000), `names1:${BOOT}:50`);
   await until('named', async () => (await nameOf('names1')) === 'old');
   await service.publishConfig('workload', 'prod.old', undefined);
   await sleep(300);
   await workload('prod.new', 'new', '10.1.0.1');
   await sleep(300);
-  await service.send('names2', batchOf(50, 1, Date.now()), 'names2:1');
+  await service.send('names2', batchOf(50, 1, Date.now()), `names2:${BOOT}:50`);
   await until('named', async () => (await nameOf('names2')) === 'new');
   assert.equal(await nameOf('names1'), 'old');
   await service.restart();

@@ -14,6 +14,7 @@ import { consumeAcks } from './consumers/acks.ts';
 import { followFleet } from './consumers/fleet.ts';
 import { createPolicyHttp } from './http.ts';
 import { Acknowledged, type Operations } from './operations/context.ts';
+import { createParser } from './parsing/parser.ts';
 import { policyRpc } from './rpc/index.ts';
 import { savePublished } from './store/stages.ts';
 import type { Tables } from './store/tables.ts';
@@ -88,9 +89,12 @@ export const createApp = async (config: PolicyConfig): Promise<RunningService> =
     closers.push(() => outbox.stop());
     const { fleet, watcher, stop } = followFleet(bus, config.trustedSigners, inboxPrefix, onError);
     closers.push(stop);
+    const parser = createParser();
+    closers.push(() => parser.close());
     const operations: Operations = {
       db,
       fleet,
+      parser,
       acknowledged: new Acknowledged(),
       fleetKnown: () => within(watcher.ready),
     };

@@ -2,7 +2,8 @@
 /**
  * Simulated agents in one process: the settings of the real one, and
  * WEIR_SIM_HOSTS (names separated by commas; WEIR_AGENT_HOST unless given), WEIR_SIM_SEEDS (their nkey seeds in the
- * same order), WEIR_SIM_FLOWS (flow events per second of each).
+ * same order), WEIR_SIM_FLOWS (flow events per second of each), WEIR_SIM_FLOWS_TOTAL (after so many no more),
+ * WEIR_SIM_REFUSED_EVERY (each so-many-th flow, by its number, was refused). The local API is that of the first.
  */
 import { join } from 'node:path';
 import { loadConfig } from '@weir/config';
@@ -23,6 +24,8 @@ const SimSettings = Type.Object({
     default: 0,
     description: 'flow events per second of each host',
   }),
+  flowsTotal: Type.Optional(Type.Integer({ minimum: 1, description: 'flow events of each host, then no more' })),
+  refusedEvery: Type.Optional(Type.Integer({ minimum: 1, description: 'each so-many-th flow was refused' })),
 });
 
 /** A thousand agents must not ask for a thousand snapshots at once. */
@@ -41,10 +44,14 @@ const agents = await Promise.all(
         host,
         natsSeed: sim.seeds?.[i] ?? config.natsSeed,
         stateDir: join(config.stateDir, host),
-        socket: undefined,
+        socket: i === 0 ? config.socket : undefined,
         metricsPort: i === 0 ? config.metricsPort : undefined,
       },
-      platform: simulatedPlatform({ flowsPerSecond: sim.flows }),
+      platform: simulatedPlatform({
+        flowsPerSecond: sim.flows,
+        flowsTotal: sim.flowsTotal,
+        refusedEvery: sim.refusedEvery,
+      }),
       jitterMs: hosts.length > 1 ? JITTER_MS : undefined,
     }),
   ),

@@ -4,7 +4,7 @@
  * tests and for fleets of thousands. Every network namespace exists here; flows are made up at a given rate.
  */
 import { create, toBinary } from '@bufbuild/protobuf';
-import { weir_limits } from '@weir/bpf';
+import { weir_limits, weir_verdict } from '@weir/bpf';
 import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import type { EventSource, EventSourceOptions, Platform } from '../platform.ts';
 import { emptyState, type MemoryState, memoryKernel } from './memory-kernel.ts';
@@ -15,20 +15,34 @@ export interface SimulatedOptions {
   readonly addresses?: readonly string[];
   /** Flow events per second; 0: none. */
   readonly flowsPerSecond?: number;
+  /** No more than this; without it for ever. */
+  readonly flowsTotal?: number;
+  /** Flows whose number this divides were refused; without it all passed. */
+  readonly refusedEvery?: number;
 }
 
 const FLUSH_MS = 50;
 const TCP = 6;
 const V4 = Uint8Array.of(10, 0, 0, 1);
 
-const madeUpFlows = ({ boot, firstSeq, onBatch }: EventSourceOptions, perSecond: number): EventSource => {
+/** The ring buffer's reader of a real host hands over no larger ones. */
+const BATCH_MAX = 1_000;
+
+const madeUpFlows = (
+  { boot, firstSeq, onBatch }: EventSourceOptions,
+  { flowsPerSecond: perSecond = 0, flowsTotal = Number.POSITIVE_INFINITY, refusedEvery = 0 }: SimulatedOptions,
+): EventSource => {
   let nextSeq = firstSeq;
   let owed = 0;
+  let left = flowsTotal;
+  const wasRefused = (seq: bigint): boolean => refusedEvery > 0 && Number(seq) % refusedEvery === 0;
   const emit = (): void => {
-    owed += (perSecond * FLUSH_MS) / 1000;
-    const count = Math.floor(owed);
-    if (count === 0) return;
+    owed += Math.min(left, (perSecond * FLUSH_MS) / 1000);
+    while (owed >= 1 && left > 0) send(Math.min(Math.floor(owed), BATCH_MAX, left));
+  };
+  const send = (count: number): void => {
     owed -= count;
+    left -= count;
     const flows = Array.from({ length: count }, (_, i) => ({
       timeNs: BigInt(Date.now()) * 1_000_000n,
       sourceIp: V4,
@@ -36,7 +50,7 @@ const madeUpFlows = ({ boot, firstSeq, onBatch }: EventSourceOptions, perSecond:
       sourcePort: 1024 + (i % 60_000),
       destinationPort: 80,
       protocol: TCP,
-      verdict: 1,
+      verdict: wasRefused(nextSeq + BigInt(i)) ? weir_verdict.VERDICT_DROPPED : weir_verdict.VERDICT_FORWARDED,
       packets: 1n,
       bytes: 60n,
     }));
@@ -76,7 +90,7 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
     sweep: async () => ({ entries: 0, reported: 0, expired: 0, deferred: 0 }),
     counters: async () => ({ named: {}, eventsLost: 0n }),
     connections: async () => [],
-    startEvents: (events) => madeUpFlows(events, options.flowsPerSecond ?? 0),
+    startEvents: (events) => madeUpFlows(events, options),
     close: async () => {},
   };
 };

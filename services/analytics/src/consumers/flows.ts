@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
-import { type Bus, ensureStreams, STREAM, subjects } from '@weir/bus';
+import { type Bus, ensureStreams, eventMessageId, STREAM, subjects } from '@weir/bus';
 import { isWeirError } from '@weir/errors';
 import { counter, histogram, logger } from '@weir/telemetry';
 import type pg from 'pg';
@@ -55,6 +55,8 @@ const BATCH_BYTES = 8 * 1024 * 1024;
 /** Longer than a batch waits and its transaction may take; then the bus gives the message to another replica. */
 const ACK_WAIT_MS = 30_000;
 const MAX_ACK_PENDING = 10_000;
+/** Of an id that is wrong, in the reason. */
+const ID_SHOWN = 200;
 /** Failures that are not Postgres' absence, of one message by itself. */
 const MAX_DELIVERIES = 5;
 const RETRY_MIN_MS = 500;
@@ -78,12 +80,17 @@ export const ensureFlowConsumer = async ({ jsm }: Bus): Promise<void> => {
 
 const messageId = (msg: Pulled): string => msg.headers?.get('Nats-Msg-Id') ?? '';
 
-/** Throws PoisonError. The host is what the broker authenticated; an id that names another one is a lie. */
+/**
+ * Throws PoisonError. The host is what the broker authenticated. The id must be that of the batch: what another stream
+ * delivered, or the broker answered to a host's subject (any client can make it do that), has no such id.
+ */
 const open = (msg: Pulled): Received => {
   const host = subjects.evtFlow.parse(msg.subject)?.host ?? poison(`${msg.subject} names no host`);
-  const [claimed] = messageId(msg).split(':');
-  if (claimed !== '' && claimed !== host) poison(`its id is of host ${claimed}, its subject of ${host}`);
-  return { msg, host, data: msg.data, head: readBatchHead(msg.data) };
+  const head = readBatchHead(msg.data);
+  const id = messageId(msg);
+  const wanted = eventMessageId(host, BigInt(head.boot), BigInt(head.firstSeq));
+  if (id !== wanted) poison(`its id is ${JSON.stringify(id.slice(0, ID_SHOWN))}, that of its batch ${wanted}`);
+  return { msg, host, data: msg.data, head };
 };
 
 const isUnavailable = (error: unknown): boolean => isWeirError(error) && error.code === 'UNAVAILABLE';

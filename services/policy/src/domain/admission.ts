@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Text in, documents out that may be enforced; everything wrong is told at once, nothing of it is applied. */
+/** Documents that may be enforced, or a refusal; everything wrong is told at once, nothing of it is applied. */
 import { type FieldIssue, type WeirError, weirError } from '@weir/errors';
-import { type PolicyDocument, parseDocuments } from '@weir/policy-engine';
+import type { ParseResult, PolicyDocument } from '@weir/policy-engine';
 
 const place = ({ line, column }: FieldIssue): string => (line === undefined ? '' : `line ${line}, column ${column}: `);
 
@@ -19,9 +19,8 @@ const refusal = (issues: readonly FieldIssue[]): WeirError => {
   });
 };
 
-/** Throws INVALID_ARGUMENT with every issue's place, or TOO_LARGE. */
-export const admit = (text: string): readonly PolicyDocument[] => {
-  const { documents, issues } = parseDocuments(text);
+/** Throws INVALID_ARGUMENT with every issue's place. */
+export const admitted = ({ documents, issues }: ParseResult): readonly PolicyDocument[] => {
   if (issues.length > 0) throw refusal(issues);
   return documents;
 };

@@ -11,9 +11,10 @@ import { requireMatch } from '@weir/http';
 import { type ListedRule, lint, listRules, type PolicyDocument, type PolicyWarning } from '@weir/policy-engine';
 import { counter } from '@weir/telemetry';
 import type { Transaction } from 'kysely';
-import { admit } from '../domain/admission.ts';
+import { admitted } from '../domain/admission.ts';
 import { unifiedDiff } from '../domain/diff.ts';
 import { documentText, sameDocument } from '../domain/documents.ts';
+import { mapGivingWay } from '../give-way.ts';
 import { findPolicies, lastVersions, lockPolicies, type PolicyRow, saveVersions } from '../store/policies.ts';
 import { takeRuleIds } from '../store/rules.ts';
 import type { Tables } from '../store/tables.ts';
@@ -55,7 +56,7 @@ const classify = async (
     documents.map(({ key }) => key),
   );
   const known = new Map(rows.map((row) => [row.key, row]));
-  return documents.map((document) => {
+  return mapGivingWay(documents, (document): Change => {
     const before = known.get(document.key);
     const same = before !== undefined && sameDocument(before.document, document.json);
     return { document, before, action: before === undefined ? 'created' : same ? 'unchanged' : 'configured' };
@@ -81,7 +82,7 @@ interface Numbered {
 }
 
 const numberRules = async (trx: Transaction<Tables>, changes: readonly Change[]): Promise<Numbered[]> => {
-  const listed = changes.map((change) => ({ change, rules: listRules(change.document) }));
+  const listed = await mapGivingWay(changes, (change) => ({ change, rules: listRules(change.document) }));
   const ids = await takeRuleIds(
     trx,
     listed.reduce((sum, { rules }) => sum + rules.length, 0),
@@ -149,13 +150,13 @@ const write = async (trx: Transaction<Tables>, changes: readonly Change[]): Prom
   return new Map(numbered.map(({ change }, index) => [change.document.key, revisions[index] as bigint]));
 };
 
-const answer = (
+const answer = async (
   { fleet }: Operations,
   changes: readonly Change[],
   written: ReadonlyMap<string, bigint>,
-  identities = fleet.identities(),
-): ApplyAnswer => {
-  const results = changes.map(({ document, before, action }) => ({
+): Promise<ApplyAnswer> => {
+  const identities = fleet.identities();
+  const results = await mapGivingWay(changes, ({ document, before, action }) => ({
     key: document.key,
     action,
     revision: written.get(document.key) ?? before?.revision ?? 0n,
@@ -171,7 +172,7 @@ export const applyPolicies = async (
   { dryRun = false, ifMatch }: ApplyOptions = {},
 ): Promise<ApplyAnswer> => {
   const change = beginChange();
-  const documents = admit(text);
+  const documents = admitted(await operations.parser.parse(text));
   if (dryRun) {
     const changes = await classify(operations.db.kysely, documents);
     checkMatch(ifMatch, changes);
@@ -196,9 +197,9 @@ export interface DiffResult {
   readonly diff: string;
 }
 
-export const diffPolicies = async ({ db }: Operations, text: string): Promise<readonly DiffResult[]> => {
-  const changes = await classify(db.kysely, admit(text));
-  return changes.map(({ document, before, action }) => ({
+export const diffPolicies = async ({ db, parser }: Operations, text: string): Promise<readonly DiffResult[]> => {
+  const changes = await classify(db.kysely, admitted(await parser.parse(text)));
+  return mapGivingWay(changes, ({ document, before, action }) => ({
     key: document.key,
     action,
     diff:

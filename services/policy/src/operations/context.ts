@@ -4,6 +4,7 @@ import { EventEmitter, once } from 'node:events';
 import type { Database } from '@weir/db';
 import { weirError } from '@weir/errors';
 import type { Fleet } from '../domain/fleet.ts';
+import type { Parser } from '../parsing/parser.ts';
 import type { Tables } from '../store/tables.ts';
 
 /** Wakes those who wait for hosts: what this process has stored; other replicas' news are polled. */
@@ -22,6 +23,7 @@ export class Acknowledged {
 export interface Operations {
   readonly db: Database<Tables>;
   readonly fleet: Fleet;
+  readonly parser: Parser;
   readonly acknowledged: Acknowledged;
   /** Resolves once the fleet is known; rejects with UNAVAILABLE when that takes too long. */
   readonly fleetKnown: () => Promise<void>;
