@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * `npm run test:vm`: the suites on other kernels.
+ *
+ *   npm run test:vm                                    all suites on Debian's 6.1
+ *   npm run test:vm -- --kernel 6.12 --suite packets   one suite, another kernel (a version, a release, or the folder of an
+ *                                                      unpacked kernel package); both options may be repeated
+ *   npm run test:vm -- -- uname -a                     any command in a guest
+ */
+import { parseArgs } from 'node:util';
+import { inGuest, needGuest } from './guest.ts';
+import { findKernel, type GuestKernel, OLDEST } from './kernels.ts';
+import { runSuite, SUITES } from './suites.ts';
+
+const COMMAND_TIMEOUT_MS = 60 * 60_000;
+
+const { values, positionals } = parseArgs({
+  options: {
+    kernel: { type: 'string', multiple: true, default: [OLDEST] },
+    suite: { type: 'string', multiple: true, default: SUITES.map(({ name }) => name) },
+  },
+  allowPositionals: true,
+});
+
+const onOutput = (text: string): void => {
+  process.stdout.write(text);
+};
+
+const runCommand = async (kernel: GuestKernel): Promise<boolean> => {
+  const { status } = await inGuest({ kernel, command: positionals, timeoutMs: COMMAND_TIMEOUT_MS, onOutput });
+  process.exitCode = status;
+  return status === 0;
+};
+
+const runSuites = async (kernel: GuestKernel): Promise<boolean> => {
+  let passed = true;
+  for (const name of values.suite) {
+    const suite = SUITES.find((s) => s.name === name);
+    if (!suite) throw new Error(`there is no suite ${name}; there are ${SUITES.map((s) => s.name).join(', ')}`);
+    process.stdout.write(`vm: ${kernel.release}: ${name}: ${suite.what}\n`);
+    const { status, tests, failed, skipped, bootS, wallMs } = await runSuite(suite, { kernel, onOutput });
+    const ok = status === 0 && tests > 0 && failed === 0;
+    const took = `${(wallMs / 1000).toFixed(0)} s, ${bootS} of them boot`;
+    process.stdout.write(
+      `vm: ${kernel.release}: ${name} ${ok ? 'PASS' : 'FAIL'}: ${tests} tests, ${failed} failed, ${skipped} skipped (${took})\n`,
+    );
+    passed &&= ok;
+  }
+  return passed;
+};
+
+const reason = needGuest();
+if (reason !== false) {
+  process.stderr.write(`vm: no guest can be started here: ${reason}\n`);
+  process.exitCode = 1;
+} else {
+  for (const wanted of values.kernel) {
+    const kernel = findKernel(wanted);
+    const passed = await (positionals.length > 0 ? runCommand(kernel) : runSuites(kernel));
+    if (!passed) process.exitCode ||= 1;
+  }
+}
