@@ -96,6 +96,8 @@ create table workloads (
   -- Of its configuration document.
   revision bigint not null,
   created_at timestamptz not null default now(),
+  -- Where its processes are, below the cgroup2 mount of its host; empty: unknown.
+  cgroup text not null default '',
   unique (namespace, name)
 );
 create index workloads_host on workloads (host_id);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What REST and gRPC both do with flows, so that both doors answer alike. */
 import { weirError } from '@weir/errors';
-import { decodeCursor, encodeCursor, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX } from '@weir/http';
+import { Cursors, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX } from '@weir/http';
 import { Type } from 'typebox';
 import { resolveFilter } from './domain/conditions.ts';
 import type { Directory } from './domain/directory.ts';
@@ -23,6 +23,8 @@ export interface ListRequest {
   readonly last?: string;
   readonly limit?: number;
   readonly cursor?: string;
+  /** How the request names its cursor. */
+  readonly cursorField?: string;
 }
 
 export interface StreamRequest {
@@ -46,6 +48,8 @@ const CursorSchema = Type.Object(
   { additionalProperties: false },
 );
 
+const FLOWS = new Cursors('flows', CursorSchema);
+
 const badLast = (value: string): never => {
   throw weirError('INVALID_ARGUMENT', `last ${JSON.stringify(value)} is neither a number of flows nor a duration`, {
     field: 'last',
@@ -68,12 +72,13 @@ const newest = (a: number | undefined, b: number | undefined): number | undefine
 
 export const listFlows = async (
   { pages, directory }: FlowApiDeps,
-  { params, last, limit, cursor }: ListRequest,
+  { params, last, limit, cursor, cursorField }: ListRequest,
 ): Promise<{ readonly flows: readonly StoredFlow[]; readonly next: string | null }> => {
   const nowMs = Date.now();
   const filter = parseFilter(params, nowMs);
   const { count, sinceUs } = readLast(last, nowMs);
-  const place = decodeCursor(CursorSchema, cursor);
+  const scope = { ...params, last };
+  const place = FLOWS.decode(cursor, scope, cursorField);
   const fromUs = place?.f ?? newest(filter.sinceUs, sinceUs);
   const after: FlowKey | undefined = place && { timeUs: place.t, hostId: place.h, boot: place.b, seq: place.s };
   const page = await pages.page({
@@ -87,13 +92,16 @@ export const listFlows = async (
   return {
     flows: page.flows,
     next: next
-      ? encodeCursor({
-          t: next.timeUs,
-          h: next.hostId,
-          b: next.boot,
-          s: next.seq,
-          ...(fromUs === undefined ? {} : { f: fromUs }),
-        })
+      ? FLOWS.encode(
+          {
+            t: next.timeUs,
+            h: next.hostId,
+            b: next.boot,
+            s: next.seq,
+            ...(fromUs === undefined ? {} : { f: fromUs }),
+          },
+          scope,
+        )
       : null,
   };
 };

@@ -95,6 +95,15 @@ test('identities: the reserved ones first, in pages; unknown ones are told apart
     [...new Set(all)].sort((a, b) => a - b),
   );
   assert.ok((all.at(10) ?? 0) >= 256);
+  const withLabel = async (label: string): Promise<number[]> =>
+    (await weir.call('GET', `/v1/identities?label=${encodeURIComponent(label)}`)).body.items.map(
+      ({ identity }: { identity: number }) => identity,
+    );
+  assert.deepEqual(await withLabel('reserved:world'), [2]);
+  const named = await withLabel('io.kubernetes.pod.namespace=prod');
+  assert.ok(named.length > 0 && named.length < all.length - 10);
+  assert.deepEqual(await withLabel('k8s:io.kubernetes.pod.namespace=prod'), named);
+  assert.deepEqual(await withLabel('app=nobody'), []);
   for (const unknown of ['11', '255', '65000', '16777217', '99999999999']) {
     assert.equal((await weir.call('GET', `/v1/identities/${unknown}`)).status, 404, unknown);
   }

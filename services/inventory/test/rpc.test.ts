@@ -108,7 +108,7 @@ test('errors say the same as REST: code, field, value, fix', async () => {
   await assert.rejects(rpc.hosts.createHost({ name: 'Alpha' }), refused('INVALID_ARGUMENT', 'name'));
   await assert.rejects(rpc.hosts.createHost({ name: 'alpha' }), refused('CONFLICT', 'name'));
   await assert.rejects(rpc.hosts.listHosts({ limit: 5_000 }), refused('INVALID_ARGUMENT', 'limit'));
-  await assert.rejects(rpc.hosts.listHosts({ cursor: '???' }), refused('INVALID_ARGUMENT', 'cursor'));
+  await assert.rejects(rpc.hosts.listHosts({ cursor: '???' }), refused('MALFORMED', 'cursor'));
   await assert.rejects(rpc.hosts.deleteHost({ id: 'beta', ifRevision: 999n }), refused('PRECONDITION_FAILED'));
   await assert.rejects(
     rpc.workloads.createWorkload({ name: 'x', host: 'alpha', ports: [{ name: 'a', port: 70_000, protocol: 'TCP' }] }),

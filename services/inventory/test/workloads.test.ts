@@ -20,12 +20,13 @@ test('a workload gets addresses of its host and an identity of its labels', asyn
     host: 'alpha',
     labels: { app: 'web' },
     netns: '/run/netns/web',
+    cgroup: 'system.slice/web.service',
     ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
   });
   assert.equal(status, 201);
   assert.deepEqual(
-    [body.id, body.ip4, body.ip6, body.netns, body.state, body.local_id],
-    ['prod.web', '10.77.0.2', 'fd77::2', '/run/netns/web', 'waiting-to-regenerate', null],
+    [body.id, body.ip4, body.ip6, body.netns, body.cgroup, body.state, body.local_id],
+    ['prod.web', '10.77.0.2', 'fd77::2', '/run/netns/web', 'system.slice/web.service', 'waiting-to-regenerate', null],
   );
   assert.ok(body.identity >= 256 && body.identity <= 65_535);
   assert.equal(headers.get('etag'), `"${body.revision}"`);
@@ -70,6 +71,8 @@ test('what is wrong is told with field, value and fix', async () => {
     [{ name: 'x', namespace: 'a.b', host: 'alpha' }, 422, 'namespace', 'a.b'],
     [{ name: 'x', host: 'alpha', netns: '../etc' }, 422, 'netns', '../etc'],
     [{ name: 'x', host: 'alpha', netns: '/run/../etc' }, 422, 'netns', '/run/../etc'],
+    [{ name: 'x', host: 'alpha', cgroup: '/sys/fs/cgroup/x' }, 422, 'cgroup', '/sys/fs/cgroup/x'],
+    [{ name: 'x', host: 'alpha', cgroup: 'a/../../b' }, 422, 'cgroup', 'a/../../b'],
     [{ name: 'x', host: 'alpha', ip4: '10.77.1.5' }, 422, 'ip4', '10.77.1.5'],
     [{ name: 'x', host: 'alpha', ip4: '10.77.0.0' }, 422, 'ip4', '10.77.0.0'],
     [{ name: 'x', host: 'alpha', ip4: '10.77.0.1' }, 422, 'ip4', '10.77.0.1'],

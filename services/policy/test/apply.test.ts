@@ -210,6 +210,14 @@ test('rules by their numbers', async () => {
     body.items.map(({ id, path, current }) => ({ id, path, current })),
     policy.rules.map(({ id, path }) => ({ id, path, current: true })),
   );
+  const listed = await harness.call<{ items: { id: number; current: boolean; policy_key: string }[] }>(
+    'GET',
+    `/v1/rules?policy=${policy.key}`,
+  );
+  assert.deepEqual(
+    listed.body.items.map(({ id, current, policy_key }) => ({ id, current, policy_key })),
+    ids.map((id) => ({ id, current: true, policy_key: policy.key })),
+  );
   assert.equal((await harness.call('GET', '/v1/rules/2000000000')).status, 404);
   for (const wrong of ['0', '-1', '1,x', '1,,2', '99999999999', '1;drop table rules']) {
     const refused: ProblemAnswer = await harness.call('GET', `/v1/rules?ids=${encodeURIComponent(wrong)}`);
@@ -268,7 +276,7 @@ spec:
     'CiliumClusterwideNetworkPolicy/-/everywhere',
   ]);
   assert.equal((await harness.call('GET', '/v1/policies/CiliumClusterwideNetworkPolicy/-/everywhere')).status, 200);
-  assert.equal((await harness.call('GET', '/v1/policies?cursor=nonsense')).status, 422);
+  assert.equal((await harness.call('GET', '/v1/policies?cursor=nonsense')).status, 400);
   assert.equal((await harness.call('GET', '/v1/policies?colour=red')).status, 422);
 });
 

@@ -171,6 +171,7 @@ describe('refused otherwise', () => {
     assert.equal((await harness.call('GET', '/v1/revisions/abc')).status, 422);
     assert.equal((await harness.call('GET', '/v1/revisions/1?wait_s=100000')).status, 422);
     assert.equal((await harness.call('GET', '/v1/rules/0')).status, 422);
-    assert.equal((await harness.call('GET', '/v1/rules')).status, 422);
+    assert.equal((await harness.call('GET', '/v1/rules?ids=1&kind=NetworkPolicy')).status, 422);
+    assert.equal((await harness.call('GET', '/v1/rules?ids=')).status, 422);
   });
 });

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type HttpApp, ref } from '@weir/http';
+import { Cursors, type HttpApp, PAGE_LIMIT_DEFAULT, pageOf, pageQuery, ref } from '@weir/http';
 import type pg from 'pg';
-import { Type } from 'typebox';
-import { readRuns } from '../store/runs.ts';
+import { type Static, Type } from 'typebox';
+import { type RunState, readRuns } from '../store/runs.ts';
 import { WatermarkSchema } from './schemas.ts';
 
 const WatermarksQuery = Type.Object(
   {
+    ...pageQuery,
     host: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 63 }), { maxItems: 1_000 })),
     boots: Type.Optional(
       Type.Union([Type.Literal('newest'), Type.Literal('all')], {
@@ -18,6 +19,23 @@ const WatermarksQuery = Type.Object(
   { additionalProperties: false },
 );
 
+const WATERMARKS = new Cursors('watermarks', Type.Tuple([Type.String(), Type.Integer({ minimum: 0 })]));
+
+const watermarkView = (run: RunState): Static<typeof WatermarkSchema> => ({
+  host: run.host,
+  boot: run.boot,
+  committed_seq: run.committedSeq,
+  committed_at: run.committedAt?.toISOString() ?? null,
+  stored: run.stored,
+  produced: run.produced,
+  lost_ring: run.lostRing,
+  lost_spool: run.lostSpool,
+  published: run.published,
+  next_seq: run.nextSeq,
+  reported_at: run.reportedAt?.toISOString() ?? null,
+  gaps: [...run.gaps],
+});
+
 export const watermarkRoutes = (app: HttpApp, pool: pg.Pool): void => {
   app.get(
     '/v1/watermarks',
@@ -27,27 +45,16 @@ export const watermarkRoutes = (app: HttpApp, pool: pg.Pool): void => {
         tags: ['accounting'],
         summary: 'Per host: up to where its flows are stored, what was produced, stored and lost',
         querystring: WatermarksQuery,
-        response: { 200: Type.Object({ items: Type.Array(ref(WatermarkSchema)) }) },
+        response: { 200: pageOf(ref(WatermarkSchema)) },
       },
     },
     async ({ query }) => {
-      const runs = await readRuns(pool, { all: query.boots === 'all', hosts: query.host });
-      return {
-        items: runs.map((run) => ({
-          host: run.host,
-          boot: run.boot,
-          committed_seq: run.committedSeq,
-          committed_at: run.committedAt?.toISOString() ?? null,
-          stored: run.stored,
-          produced: run.produced,
-          lost_ring: run.lostRing,
-          lost_spool: run.lostSpool,
-          published: run.published,
-          next_seq: run.nextSeq,
-          reported_at: run.reportedAt?.toISOString() ?? null,
-          gaps: [...run.gaps],
-        })),
-      };
+      const { limit = PAGE_LIMIT_DEFAULT, cursor, host: hosts, boots } = query;
+      const scope = { hosts, boots };
+      const [host, boot] = WATERMARKS.decode(cursor, scope) ?? [];
+      const after = host === undefined || boot === undefined ? undefined : { host, boot };
+      const runs = await readRuns(pool, { all: boots === 'all', hosts, after, limit: limit + 1 });
+      return WATERMARKS.page(runs, limit, watermarkView, (run) => [run.host, run.boot], scope);
     },
   );
 };

@@ -16,7 +16,7 @@ export const flowService = (deps: FlowApiDeps): Registered =>
       const { flows, next } = await listFlows(deps, {
         params: filterParams(filter),
         ...(pageSize === 0 ? {} : { limit: pageSize }),
-        ...(pageToken === '' ? {} : { cursor: pageToken }),
+        ...(pageToken === '' ? {} : { cursor: pageToken, cursorField: 'page_token' }),
       });
       return { flows: flows.map((flow) => flowMessage(flow, deps.directory)), nextPageToken: next ?? '' };
     },

@@ -112,19 +112,26 @@ const settleGaps = async (pool: pg.Pool, runs: readonly Run[]): Promise<Settled[
   }
 };
 
-/** Per host its newest run, or all of them. */
-export const readRuns = async (
-  pool: pg.Pool,
-  options: { readonly all: boolean; readonly hosts?: readonly string[] },
-): Promise<RunState[]> => {
+export interface RunsRequest {
+  readonly all: boolean;
+  readonly hosts?: readonly string[];
+  /** Goes on behind this one. */
+  readonly after?: { readonly host: string; readonly boot: number };
+  readonly limit: number;
+}
+
+/** Per host its newest run, or all of them, newest first. */
+export const readRuns = async (pool: pg.Pool, options: RunsRequest): Promise<RunState[]> => {
   const { rows } = await pool.query(
     `select ${options.all ? '' : 'distinct on (h.name)'} h.name as host, a.*,
             (select json_agg(json_build_array(first_seq, next_seq) order by first_seq)
                from ingested i where i.host_id = a.host_id and i.boot = a.boot) as ranges
        from agents a join hosts h on h.id = a.host_id
-      where $1::text[] is null or h.name = any($1)
-      order by h.name, a.boot desc`,
-    [options.hosts ?? null],
+      where ($1::text[] is null or h.name = any($1))
+        and ($2::text is null or h.name > $2 or (${options.all} and h.name = $2 and a.boot < $3::int8))
+      order by h.name, a.boot desc
+      limit $4`,
+    [options.hosts ?? null, options.after?.host ?? null, options.after?.boot ?? null, options.limit],
   );
   return rows.map((row) => ({
     host: row.host,

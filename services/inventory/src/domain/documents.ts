@@ -36,6 +36,7 @@ export const workloadDocument = (row: Omit<WorkloadRow, 'revision' | 'created_at
       ip4: row.ip4,
       ip6: row.ip6,
       netns: row.netns,
+      cgroup: row.cgroup,
       namedPorts: row.ports.map(({ name, port, protocol }) => ({ name, port, protocol: protocolNumber(protocol) })),
     },
   },

@@ -28,3 +28,16 @@ export const checkNetns = (netns: string): void => {
     fix: 'give the path of the network namespace on its host, such as /run/netns/web',
   });
 };
+
+/** Below the cgroup2 mount of the host, which its agent adds in front. */
+export const checkCgroup = (cgroup: string): void => {
+  if (cgroup === '') return;
+  const parts = cgroup.split('/');
+  const fine = !parts.some((part) => part === '' || part === '.' || part === '..') && !cgroup.includes('\0');
+  if (fine) return;
+  throw weirError('INVALID_ARGUMENT', `cgroup ${JSON.stringify(cgroup)} is not a path below the cgroup2 mount`, {
+    field: 'cgroup',
+    value: cgroup,
+    fix: 'give it without the mount in front, such as system.slice/web.service',
+  });
+};

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Reading identities: the reserved ones, which nobody allocates, stand before the others. */
-import { type Page, page } from '@weir/http';
 import { FIRST_IDENTITY, LAST_IDENTITY, RESERVED_IDENTITIES } from '../domain/reserved.ts';
 import { getIdentity, type IdentityView, listIdentities } from '../store/identities.ts';
 import { notFound, type Operations } from './context.ts';
@@ -19,18 +18,18 @@ export const findIdentity = async ({ db }: Operations, identity: number): Promis
   return row;
 };
 
-/** `after`: the last number of the page before. */
-export const pageOfIdentities = async (
+/** A label without a source is one of a workload or its namespace. */
+const withSource = (label: string): string => (/^[a-z][a-z0-9-]*:/.test(label) ? label : `k8s:${label}`);
+
+/** In order of their numbers, from behind `after` on; those that have all of `labels`. */
+export const identitiesAfter = async (
   { db }: Operations,
+  labels: readonly string[],
   after: number,
   limit: number,
-): Promise<Page<IdentityView>> => {
-  const fixed = reserved.filter(({ identity }) => identity > after);
-  const given = await listIdentities(db.kysely, Math.max(after, FIRST_IDENTITY - 1), limit + 1);
-  return page(
-    [...fixed, ...given].slice(0, limit + 1),
-    limit,
-    (row) => row,
-    ({ identity }) => identity,
-  );
+): Promise<IdentityView[]> => {
+  const wanted = labels.map(withSource);
+  const fixed = reserved.filter((row) => row.identity > after && wanted.every((label) => row.labels.includes(label)));
+  const given = await listIdentities(db.kysely, wanted, Math.max(after, FIRST_IDENTITY - 1), limit);
+  return [...fixed, ...given].slice(0, limit);
 };

@@ -7,7 +7,7 @@ import { requireMatch } from '@weir/http';
 import { checkAddress } from '../domain/addresses.ts';
 import { identityDocuments, workloadDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
-import { checkName, checkNetns, workloadId } from '../domain/names.ts';
+import { checkCgroup, checkName, checkNetns, workloadId } from '../domain/names.ts';
 import { checkStatic } from '../domain/pools.ts';
 import { assignAddresses, lockHost, releaseAddresses } from '../store/addresses.ts';
 import { allocateIdentity } from '../store/identities.ts';
@@ -22,6 +22,7 @@ export interface WorkloadInput {
   readonly host: string;
   readonly labels?: Labels;
   readonly netns?: string;
+  readonly cgroup?: string;
   readonly ip4?: string;
   readonly ip6?: string;
   readonly ports?: readonly PortRow[];
@@ -53,6 +54,7 @@ export const createWorkload = async ({ db }: Operations, input: WorkloadInput): 
   checkName('namespace', input.namespace);
   checkLabels(input.labels ?? {}, 'labels');
   checkNetns(input.netns ?? '');
+  checkCgroup(input.cgroup ?? '');
   checkPorts(input.ports ?? []);
   const id = workloadId(input.namespace, input.name);
   try {
@@ -83,6 +85,7 @@ export const createWorkload = async ({ db }: Operations, input: WorkloadInput): 
         identity: allocated.identity,
         ...(await assignAddresses(trx, host, wanted)),
         netns: input.netns ?? '',
+        cgroup: input.cgroup ?? '',
         ports: input.ports ?? [],
       };
       await trx

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** /v1/hosts */
-import { decodeCursor, etag, type HttpApp, page, pageOf, pageQuery, ref } from '@weir/http';
+import { etag, type HttpApp, mapPage, pageOf, pageQuery, ref } from '@weir/http';
 import { Type } from 'typebox';
 import type { Operations } from '../operations/context.ts';
 import { notFound } from '../operations/context.ts';
 import { createHost, deleteHost, updateHost } from '../operations/hosts.ts';
-import { getHost, listHosts } from '../store/hosts.ts';
+import { pageOfHosts } from '../operations/pages.ts';
+import { getHost } from '../store/hosts.ts';
 import { HostCreateSchema, HostPatchSchema } from './inputs.ts';
-import { Id, IfMatch, NoContent } from './parts.ts';
+import { Id, IfMatch, NoContent, paged } from './parts.ts';
 import { HostSchema, hostView } from './views.ts';
 
 export const hostRoutes = (app: HttpApp, operations: Operations): void => {
@@ -24,16 +25,7 @@ export const hostRoutes = (app: HttpApp, operations: Operations): void => {
         response: { 200: pageOf(ref(HostSchema)) },
       },
     },
-    async ({ query }) => {
-      const limit = query.limit ?? 100;
-      const rows = await listHosts(kysely, decodeCursor(Type.String(), query.cursor) ?? '', limit + 1);
-      return page(
-        rows,
-        limit,
-        (row) => hostView(row),
-        (row) => row.id,
-      );
-    },
+    async ({ query }) => mapPage(await pageOfHosts(operations, paged(query)), (row) => hostView(row)),
   );
 
   app.post(

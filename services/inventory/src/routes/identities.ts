@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** /v1/identities: the reserved ones, then those that were given out. */
-import { decodeCursor, type HttpApp, pageOf, pageQuery, ref } from '@weir/http';
+import { type HttpApp, pageOf, pageQuery, ref } from '@weir/http';
 import { Type } from 'typebox';
 import type { Operations } from '../operations/context.ts';
-import { findIdentity, pageOfIdentities } from '../operations/identities.ts';
+import { findIdentity } from '../operations/identities.ts';
+import { pageOfIdentities } from '../operations/pages.ts';
+import { paged } from './parts.ts';
 import { IdentitySchema } from './views.ts';
 
 export const identityRoutes = (app: HttpApp, operations: Operations): void => {
@@ -15,12 +17,23 @@ export const identityRoutes = (app: HttpApp, operations: Operations): void => {
       schema: {
         tags,
         summary: 'List identities',
-        querystring: Type.Object(pageQuery, { additionalProperties: false }),
+        querystring: Type.Object(
+          {
+            ...pageQuery,
+            label: Type.Optional(
+              Type.Array(Type.String({ minLength: 1, maxLength: 400 }), {
+                maxItems: 64,
+                description: 'key=value, or with its source, such as reserved:host; all of them',
+                examples: [['app=web']],
+              }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
         response: { 200: pageOf(ref(IdentitySchema)) },
       },
     },
-    async ({ query }) =>
-      pageOfIdentities(operations, decodeCursor(Type.Integer(), query.cursor) ?? -1, query.limit ?? 100),
+    async ({ query }) => pageOfIdentities(operations, query.label ?? [], paged(query)),
   );
 
   app.get(

@@ -48,6 +48,7 @@ export const WorkloadCreateSchema = named(
       ),
       host: text('id of its host'),
       netns: Type.Optional(text('Path of its network namespace on the host')),
+      cgroup: Type.Optional(text('Path of its cgroup below the cgroup2 mount of the host')),
       ip4: Type.Optional(text("Of the host's pool; else the next free one")),
       ip6: Type.Optional(text("Of the host's pool; else the next free one")),
       ...workloadSettings,

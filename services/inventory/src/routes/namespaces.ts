@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** /v1/namespaces */
-import { decodeCursor, etag, type HttpApp, page, pageOf, pageQuery, ref } from '@weir/http';
+import { etag, type HttpApp, mapPage, pageOf, pageQuery, ref } from '@weir/http';
 import { Type } from 'typebox';
 import { notFound, type Operations } from '../operations/context.ts';
 import { deleteNamespace, putNamespace } from '../operations/namespaces.ts';
-import { getNamespace, listNamespaces } from '../store/namespaces.ts';
+import { pageOfNamespaces } from '../operations/pages.ts';
+import { getNamespace } from '../store/namespaces.ts';
 import { NamespacePutSchema } from './inputs.ts';
-import { IfMatch, NoContent } from './parts.ts';
+import { IfMatch, NoContent, paged } from './parts.ts';
 import { NamespaceSchema, namespaceView } from './views.ts';
 
 const Name = Type.Object({ name: Type.String({ minLength: 1, maxLength: 63 }) }, { additionalProperties: false });
@@ -25,11 +26,7 @@ export const namespaceRoutes = (app: HttpApp, operations: Operations): void => {
         response: { 200: pageOf(ref(NamespaceSchema)) },
       },
     },
-    async ({ query }) => {
-      const limit = query.limit ?? 100;
-      const rows = await listNamespaces(kysely, decodeCursor(Type.String(), query.cursor) ?? '', limit + 1);
-      return page(rows, limit, namespaceView, (row) => row.name);
-    },
+    async ({ query }) => mapPage(await pageOfNamespaces(operations, paged(query)), namespaceView),
   );
 
   app.get(

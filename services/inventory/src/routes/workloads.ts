@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** /v1/workloads */
 import { weirError } from '@weir/errors';
-import { decodeCursor, etag, type HttpApp, page, pageOf, pageQuery, ref } from '@weir/http';
+import { etag, type HttpApp, mapPage, pageOf, pageQuery, ref } from '@weir/http';
 import { Type } from 'typebox';
 import { notFound, type Operations } from '../operations/context.ts';
+import { pageOfWorkloads } from '../operations/pages.ts';
 import { createWorkload, deleteWorkload, updateWorkload } from '../operations/workloads.ts';
-import { getWorkload, listWorkloads } from '../store/workloads.ts';
+import { getWorkload } from '../store/workloads.ts';
 import { WorkloadCreateSchema, WorkloadPatchSchema } from './inputs.ts';
-import { Id, IfMatch, NoContent } from './parts.ts';
+import { Id, IfMatch, NoContent, paged } from './parts.ts';
 import { WorkloadSchema, workloadView } from './views.ts';
 
 /** `key=value`, several of them: all must be there. */
@@ -48,14 +49,9 @@ export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
       },
     },
     async ({ query }) => {
-      const { limit = 100, cursor, label, ...filter } = query;
-      const rows = await listWorkloads(
-        kysely,
-        { ...filter, ...(label === undefined ? {} : { labels: labelFilter(label) }) },
-        decodeCursor(Type.String(), cursor) ?? '',
-        limit + 1,
-      );
-      return page(rows, limit, workloadView, (row) => row.id);
+      const { limit: _limit, cursor: _cursor, label, ...rest } = query;
+      const filter = { ...rest, ...(label === undefined ? {} : { labels: labelFilter(label) }) };
+      return mapPage(await pageOfWorkloads(operations, filter, paged(query)), workloadView);
     },
   );
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** weir.inventory.v1.HostService */
-import { checked, decodeCursor, page } from '@weir/http';
+import { checked } from '@weir/http';
 import { HostService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { implement, type Registered } from '@weir/rpc';
-import { Type } from 'typebox';
 import { notFound, type Operations } from '../operations/context.ts';
 import { createHost, deleteHost, updateHost } from '../operations/hosts.ts';
+import { pageOfHosts } from '../operations/pages.ts';
 import { HostCreateSchema, HostPatchSchema } from '../routes/inputs.ts';
-import { getHost, listHosts } from '../store/hosts.ts';
+import { getHost } from '../store/hosts.ts';
 import { hostMessage } from './messages.ts';
 import { compact, given, matchOf, pageOfRequest } from './requests.ts';
 
@@ -26,10 +26,8 @@ export const hostService = (operations: Operations): Registered =>
       return { host: hostMessage(row) };
     },
     listHosts: async (request) => {
-      const { limit, cursor } = pageOfRequest(request);
-      const rows = await listHosts(operations.db.kysely, decodeCursor(Type.String(), cursor) ?? '', limit + 1);
-      const { items, next_cursor } = page(rows, limit, hostMessage, ({ id }) => id);
-      return { hosts: items, nextCursor: next_cursor ?? '' };
+      const { items, next_cursor } = await pageOfHosts(operations, pageOfRequest(request));
+      return { hosts: items.map(hostMessage), nextCursor: next_cursor ?? '' };
     },
     updateHost: async ({ id, labels, underlayIp4, underlayIp6, ifRevision }) => {
       const patch = compact({

@@ -78,6 +78,7 @@ export const workloadMessage = (row: WorkloadWithStatus): MessageInitShape<typeo
     ip4: workload.ip4,
     ip6: workload.ip6,
     netns: workload.netns ?? '',
+    cgroup: workload.cgroup ?? '',
     ports: workload.ports,
     state: workload.state,
     stateMessage: workload.state_message ?? '',

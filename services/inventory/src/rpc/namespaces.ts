@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** weir.inventory.v1.NamespaceService */
-import { checked, decodeCursor, page } from '@weir/http';
+import { checked } from '@weir/http';
 import { NamespaceService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { implement, type Registered } from '@weir/rpc';
-import { Type } from 'typebox';
 import { notFound, type Operations } from '../operations/context.ts';
 import { deleteNamespace, putNamespace } from '../operations/namespaces.ts';
+import { pageOfNamespaces } from '../operations/pages.ts';
 import { NamespacePutSchema } from '../routes/inputs.ts';
-import { getNamespace, listNamespaces } from '../store/namespaces.ts';
+import { getNamespace } from '../store/namespaces.ts';
 import { namespaceMessage } from './messages.ts';
 import { matchOf, pageOfRequest } from './requests.ts';
 
@@ -23,10 +23,8 @@ export const namespaceService = (operations: Operations): Registered =>
       return { namespace: namespaceMessage(row) };
     },
     listNamespaces: async (request) => {
-      const { limit, cursor } = pageOfRequest(request);
-      const rows = await listNamespaces(operations.db.kysely, decodeCursor(Type.String(), cursor) ?? '', limit + 1);
-      const { items, next_cursor } = page(rows, limit, namespaceMessage, ({ name }) => name);
-      return { namespaces: items, nextCursor: next_cursor ?? '' };
+      const { items, next_cursor } = await pageOfNamespaces(operations, pageOfRequest(request));
+      return { namespaces: items.map(namespaceMessage), nextCursor: next_cursor ?? '' };
     },
     deleteNamespace: async ({ name, ifRevision }) => {
       await deleteNamespace(operations, name, matchOf(ifRevision));

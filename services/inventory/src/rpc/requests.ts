@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** gRPC requests as the shapes that REST takes: the empty value of protobuf is what REST leaves out. */
-import { checked, PageQuery } from '@weir/http';
+import { checked, PAGE_LIMIT_DEFAULT, PageQuery } from '@weir/http';
 import type { Static } from 'typebox';
+import type { PageRequest } from '../operations/pages.ts';
 
 export const given = (text: string): string | undefined => (text === '' ? undefined : text);
 
@@ -15,13 +16,8 @@ export const compact = <T extends object>(value: T): { [K in keyof T]?: Exclude<
 export const matchOf = (revision: bigint | undefined): string | undefined =>
   revision === undefined ? undefined : `"${revision}"`;
 
-const LIMIT = 100;
-
-export const pageOfRequest = (request: {
-  readonly limit: number;
-  readonly cursor: string;
-}): { limit: number; cursor: string | undefined } => {
+export const pageOfRequest = (request: { readonly limit: number; readonly cursor: string }): PageRequest => {
   const asked = compact({ limit: request.limit || undefined, cursor: given(request.cursor) });
-  const { limit = LIMIT, cursor }: Static<typeof PageQuery> = checked(PageQuery, asked);
+  const { limit = PAGE_LIMIT_DEFAULT, cursor }: Static<typeof PageQuery> = checked(PageQuery, asked);
   return { limit, cursor };
 };

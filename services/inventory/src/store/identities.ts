@@ -57,7 +57,13 @@ export const allocateIdentity = async (trx: Transaction<Tables>, labels: readonl
   return { identity, fresh: true };
 };
 
-export const listIdentities = (db: Kysely<Tables>, after: number, limit: number): Promise<IdentityView[]> =>
+/** `labels`: all of them, with their source. */
+export const listIdentities = (
+  db: Kysely<Tables>,
+  labels: readonly string[],
+  after: number,
+  limit: number,
+): Promise<IdentityView[]> =>
   db
     .selectFrom('identities as i')
     .select(['i.identity', 'i.labels'])
@@ -70,9 +76,10 @@ export const listIdentities = (db: Kysely<Tables>, after: number, limit: number)
         .as('workloads'),
     )
     .where('i.identity', '>', after)
+    .where(sql<boolean>`i.labels @> ${labels}::text[]`)
     .orderBy('i.identity')
     .limit(limit)
     .execute() as Promise<IdentityView[]>;
 
 export const getIdentity = async (db: Kysely<Tables>, identity: number): Promise<IdentityView | undefined> =>
-  (await listIdentities(db, identity - 1, 1)).find((row) => row.identity === identity);
+  (await listIdentities(db, [], identity - 1, 1)).find((row) => row.identity === identity);

@@ -56,6 +56,7 @@ export interface Tables {
     ip4: string;
     ip6: string;
     netns: string;
+    cgroup: Generated<string>;
     ports: JSONColumnType<readonly PortRow[]>;
     revision: bigint;
     created_at: Generated<Date>;

@@ -5,13 +5,13 @@ export { type Docs, openapiText } from './documentation.ts';
 export type { ReadyChecks } from './health.ts';
 export { type ListenOptions, listen, type RunningService, runService } from './listen.ts';
 export {
-  decodeCursor,
-  encodeCursor,
+  type CursorFilter,
+  Cursors,
+  mapPage,
   PAGE_LIMIT_DEFAULT,
   PAGE_LIMIT_MAX,
   type Page,
   PageQuery,
-  page,
   pageOf,
   pageQuery,
 } from './pages.ts';

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Cursor pages. A cursor is the sort key of the last item, as base64url JSON: opaque to users, checked like any other
- * input when it comes back.
+ * Cursor pages. A cursor is the sort key of the last item, with the list and the filter that it belongs to, as
+ * base64url JSON: opaque to users, checked like any other input when it comes back. What is added or removed between
+ * two pages moves nothing.
  */
+import { createHash } from 'node:crypto';
 import { weirError } from '@weir/errors';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
@@ -32,42 +34,83 @@ export interface Page<T> {
   next_cursor: string | null;
 }
 
+/** The same page as a door shows it. */
+export const mapPage = <Row, Item>(page: Page<Row>, toItem: (row: Row) => Item): Page<Item> => ({
+  items: page.items.map((row) => toItem(row)),
+  next_cursor: page.next_cursor,
+});
+
 export const pageOf = <S extends TSchema>(item: S) =>
   Type.Object({
     items: Type.Array(item),
     next_cursor: nullable(Type.String({ description: 'Give it as cursor for the next page; null on the last one' })),
   });
 
-export const encodeCursor = (key: unknown): string =>
-  Buffer.from(JSON.stringify(key, (_name, value) => (typeof value === 'bigint' ? value.toString() : value))).toString(
-    'base64url',
-  );
+/** Enough that nobody's cursor passes for another list's by chance; it is no secret. */
+const SCOPE_CHARS = 8;
 
-/** The key of a cursor that a user sent back; undefined without one. */
-export const decodeCursor = <S extends TSchema>(schema: S, cursor: string | undefined): Static<S> | undefined => {
-  if (cursor === undefined) return undefined;
-  try {
-    const key: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-    if (Value.Check(schema, key)) return key;
-  } catch {}
-  throw weirError('INVALID_ARGUMENT', 'cursor is not one that this API gave out', {
-    field: 'cursor',
-    value: cursor.slice(0, 100),
-    fix: 'pass next_cursor of the page before unchanged, or leave cursor out to start again',
-  });
+export type CursorFilter = Readonly<Record<string, unknown>>;
+
+const scopeOf = (list: string, filter: CursorFilter): string => {
+  const given = Object.entries(filter).filter(([, value]) => value !== undefined);
+  given.sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256')
+    .update(JSON.stringify([list, given]))
+    .digest('base64url')
+    .slice(0, SCOPE_CHARS);
 };
 
-/** Makes a page out of `limit + 1` rows: the extra one only tells that there are more. */
-export const page = <Row, Item>(
-  rows: readonly Row[],
-  limit: number,
-  toItem: (row: Row) => Item,
-  keyOf: (row: Row) => unknown,
-): Page<Item> => {
-  const shown = rows.slice(0, limit);
-  const last = shown.at(-1);
-  return {
-    items: shown.map(toItem),
-    next_cursor: rows.length > limit && last !== undefined ? encodeCursor(keyOf(last)) : null,
-  };
-};
+const text = (value: unknown): string =>
+  JSON.stringify(value, (_name, part) => (typeof part === 'bigint' ? part.toString() : part));
+
+/** Cursors of one list: those of other lists, or of the same list with another filter, are refused by name. */
+export class Cursors<S extends TSchema> {
+  readonly #list: string;
+  readonly #schema: S;
+
+  /** `schema` is that of the sort key. */
+  constructor(list: string, schema: S) {
+    this.#list = list;
+    this.#schema = schema;
+  }
+
+  encode(key: Static<S>, filter: CursorFilter = {}): string {
+    return Buffer.from(text([scopeOf(this.#list, filter), key])).toString('base64url');
+  }
+
+  /** The key that a user sent back; undefined without a cursor. `field` is how the request names it. */
+  decode(cursor: string | undefined, filter: CursorFilter = {}, field = 'cursor'): Static<S> | undefined {
+    if (cursor === undefined) return undefined;
+    let found: unknown;
+    try {
+      found = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    } catch {}
+    const [scope, key] = Array.isArray(found) && found.length === 2 ? (found as [unknown, unknown]) : [];
+    const ours = typeof scope === 'string' && Value.Check(this.#schema, key);
+    if (ours && scope === scopeOf(this.#list, filter)) return key;
+    const whose = ours
+      ? `is of another list than ${this.#list}, or was given out for another filter`
+      : 'is not one that this API gave out';
+    throw weirError('MALFORMED', `${field} ${whose}`, {
+      field,
+      value: cursor.slice(0, 100),
+      fix: `repeat the request of the page before with its next one as ${field}, or leave ${field} out to start again`,
+    });
+  }
+
+  /** Makes a page out of `limit + 1` rows: the extra one only tells that there are more. */
+  page<Row, Item>(
+    rows: readonly Row[],
+    limit: number,
+    toItem: (row: Row) => Item,
+    keyOf: (row: Row) => Static<S>,
+    filter: CursorFilter = {},
+  ): Page<Item> {
+    const shown = rows.slice(0, limit);
+    const last = shown.at(-1);
+    return {
+      items: shown.map(toItem),
+      next_cursor: rows.length > limit && last !== undefined ? this.encode(keyOf(last), filter) : null,
+    };
+  }
+}

@@ -5,15 +5,13 @@ import { isWeirError, weirError } from '@weir/errors';
 import { startTelemetry, type Telemetry, trace } from '@weir/telemetry';
 import { Type } from 'typebox';
 import {
+  Cursors,
   createHttp,
-  decodeCursor,
-  encodeCursor,
   etag,
   type HttpApp,
   listen,
   named,
   openapiText,
-  page,
   pageOf,
   pageQuery,
   ref,
@@ -33,6 +31,8 @@ const Thing = named(
     { additionalProperties: false },
   ),
 );
+
+const THINGS = new Cursors('things', Type.Integer());
 
 const build = async (): Promise<HttpApp> => {
   const app = await createHttp({
@@ -58,13 +58,14 @@ const build = async (): Promise<HttpApp> => {
       },
     },
     async ({ query }) => {
-      const from = decodeCursor(Type.Integer(), query.cursor) ?? 0;
+      const from = THINGS.decode(query.cursor, { tag: query.tag }) ?? 0;
       const rows = Array.from({ length: 25 }, (_, index) => index).slice(from, from + (query.limit ?? 100) + 1);
-      return page(
+      return THINGS.page(
         rows,
         query.limit ?? 100,
         (row) => ({ name: `${row}${query.tag ?? ''}` }),
         (row) => row + 1,
+        { tag: query.tag },
       );
     },
   );
@@ -182,8 +183,17 @@ describe('http', () => {
       cursor = body.next_cursor;
     } while (cursor);
     assert.equal(names.length, 25);
-    assert.equal((await send('GET', '/v1/things?cursor=abc')).body.field, 'cursor');
-    assert.equal((await send('GET', `/v1/things?cursor=${encodeCursor('x')}`)).status, 422);
+    const strange = [
+      'abc',
+      new Cursors('things', Type.String()).encode('x'),
+      new Cursors('others', Type.Integer()).encode(3),
+      THINGS.encode(3, { tag: ['a'] }),
+    ];
+    for (const cursor of strange) {
+      const { status, body } = await send('GET', `/v1/things?cursor=${cursor}`);
+      assert.deepEqual([status, body.code, body.field], [400, 'MALFORMED', 'cursor'], cursor);
+    }
+    assert.equal((await send('GET', `/v1/things?tag=a&cursor=${THINGS.encode(3, { tag: ['a'] })}`)).status, 200);
     assert.equal((await send('GET', '/v1/things?limit=0')).body.errors[0].path, 'limit');
     assert.equal((await send('GET', '/v1/things?tag=a&tag=b&limit=1')).body.items[0].name, '0a,b');
     assert.equal((await send('GET', '/v1/things?tag=a&limit=1')).body.items[0].name, '0a');

@@ -2,8 +2,9 @@
 /** Reading and removing documents. */
 import { enqueueConfig } from '@weir/bus';
 import { withTransaction } from '@weir/db';
-import { requireMatch } from '@weir/http';
+import { Cursors, type Page, requireMatch } from '@weir/http';
 import { counter } from '@weir/telemetry';
+import { Type } from 'typebox';
 import {
   findPolicies,
   findVersion,
@@ -44,12 +45,30 @@ export const getPolicy = async (
   return policy as PolicyWithRules;
 };
 
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+const POLICIES = new Cursors('policies', Type.String());
+
 export const pageOfPolicies = async (
   operations: Operations,
-  filter: PolicyFilter,
-  after: string,
-  limit: number,
-): Promise<PolicyWithRules[]> => withRules(operations, await listPolicies(operations.db.kysely, filter, after, limit));
+  { kind, namespace }: PolicyFilter,
+  { limit, cursor }: PageRequest,
+): Promise<Page<PolicyWithRules>> => {
+  const filter = { ...(kind === undefined ? {} : { kind }), ...(namespace === undefined ? {} : { namespace }) };
+  const after = POLICIES.decode(cursor, filter) ?? '';
+  const rows = await listPolicies(operations.db.kysely, filter, after, limit + 1);
+  const found = await withRules(operations, rows);
+  return POLICIES.page(
+    found,
+    limit,
+    (row) => row,
+    ({ key }) => key,
+    filter,
+  );
+};
 
 /** Returns the revision of the removal. The numbers of its rules stay taken. */
 export const deletePolicy = async (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** /v1/policies: documents in, documents out. */
-import { decodeCursor, etag, type HttpApp, page, pageOf, pageQuery, ref, textBodies } from '@weir/http';
+import { etag, type HttpApp, mapPage, PAGE_LIMIT_DEFAULT, pageOf, pageQuery, ref, textBodies } from '@weir/http';
 import { Type } from 'typebox';
 import { applyPolicies, diffPolicies } from '../operations/apply.ts';
 import type { Operations } from '../operations/context.ts';
@@ -22,7 +22,6 @@ const IfMatch = Type.Object({
   'if-match': Type.Optional(Type.String({ description: 'ETag of what was read; 412 when it has changed since' })),
 });
 
-const LIMIT = 100;
 const BODY = {
   description:
     'Policy documents, one or several, as YAML or JSON: NetworkPolicy (networking.k8s.io/v1), CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy (cilium.io/v2)',
@@ -94,9 +93,8 @@ export const policyRoutes = (app: HttpApp, operations: Operations): void => {
       },
     },
     async ({ query }) => {
-      const limit = query.limit ?? LIMIT;
-      const after = decodeCursor(Type.String(), query.cursor) ?? '';
-      return page(await pageOfPolicies(operations, query, after, limit + 1), limit, policyView, ({ key }) => key);
+      const { limit = PAGE_LIMIT_DEFAULT, cursor, ...filter } = query;
+      return mapPage(await pageOfPolicies(operations, filter, { limit, cursor }), policyView);
     },
   );
 

@@ -2,10 +2,10 @@
 /** /v1/rules: what the rule id of a verdict or a flow means, however old it is. */
 
 import { weirError } from '@weir/errors';
-import { type HttpApp, ref } from '@weir/http';
+import { type HttpApp, mapPage, PAGE_LIMIT_DEFAULT, pageOf, pageQuery, ref } from '@weir/http';
 import { Type } from 'typebox';
 import type { Operations } from '../operations/context.ts';
-import { getRule, getRules, RULE_IDS_MAX } from '../operations/rules.ts';
+import { getRule, getRules, pageOfRules, RULE_IDS_MAX } from '../operations/rules.ts';
 import { RuleSchema, ruleView } from './views.ts';
 
 const INT4_MAX = 2 ** 31 - 1;
@@ -30,6 +30,12 @@ const parseIds = (text: string): number[] => {
   return ids.map(Number);
 };
 
+const notBoth = (): Error =>
+  weirError('INVALID_ARGUMENT', 'ids names rules, the other parameters choose among those in force', {
+    field: 'ids',
+    fix: 'leave out ids, or everything else',
+  });
+
 export const ruleRoutes = (app: HttpApp, operations: Operations): void => {
   const tags = ['rules'];
 
@@ -38,15 +44,35 @@ export const ruleRoutes = (app: HttpApp, operations: Operations): void => {
     {
       schema: {
         tags,
-        summary: 'Show several rules; unknown ids are left out',
+        summary: 'List the rules in force; or show those with certain ids, however old',
         querystring: Type.Object(
-          { ids: Type.String({ minLength: 1, maxLength: 12 * RULE_IDS_MAX, examples: ['1,2,3'] }) },
+          {
+            ...pageQuery,
+            ids: Type.Optional(
+              Type.String({
+                minLength: 1,
+                maxLength: 12 * RULE_IDS_MAX,
+                examples: ['1,2,3'],
+                description: 'These, on one page; unknown ones are left out. Not together with other parameters',
+              }),
+            ),
+            policy: Type.Optional(
+              Type.String({ maxLength: 400, description: 'kind/namespace/name of their document' }),
+            ),
+            kind: Type.Optional(Type.String({ maxLength: 63 })),
+            namespace: Type.Optional(Type.String({ maxLength: 63, description: '- for cluster-wide ones' })),
+          },
           { additionalProperties: false },
         ),
-        response: { 200: Type.Object({ items: Type.Array(ref(RuleSchema)) }) },
+        response: { 200: pageOf(ref(RuleSchema)) },
       },
     },
-    async ({ query }) => ({ items: (await getRules(operations, parseIds(query.ids))).map(ruleView) }),
+    async ({ query }) => {
+      const { limit = PAGE_LIMIT_DEFAULT, cursor, ids, ...filter } = query;
+      if (ids === undefined) return mapPage(await pageOfRules(operations, filter, { limit, cursor }), ruleView);
+      if (cursor !== undefined || Object.keys(filter).length > 0) throw notBoth();
+      return { items: (await getRules(operations, parseIds(ids))).map(ruleView), next_cursor: null };
+    },
   );
 
   app.get(

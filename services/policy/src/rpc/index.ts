@@ -5,9 +5,10 @@ import { RevisionService, RuleService } from '@weir/proto/weir/policy/v1/policy_
 import { implement, type Registered } from '@weir/rpc';
 import type { Operations } from '../operations/context.ts';
 import { WAIT_MAX_S, waitForRevision } from '../operations/revisions.ts';
-import { getRule, getRules, RULE_IDS_MAX } from '../operations/rules.ts';
+import { getRule, getRules, pageOfRules, RULE_IDS_MAX } from '../operations/rules.ts';
 import { hostMessage, ruleMessage } from './messages.ts';
 import { policyService } from './policies.ts';
+import { givenOf, pageOfRequest } from './requests.ts';
 
 const INT4_MAX = 2 ** 31 - 1;
 
@@ -24,6 +25,11 @@ const ruleService = (operations: Operations): Registered =>
       }
       const known = ids.filter((id) => id > 0 && id <= INT4_MAX);
       return { rules: (await getRules(operations, known)).map(ruleMessage) };
+    },
+    listRules: async ({ policyKey: policy, kind, namespace, ...request }) => {
+      const filter = givenOf({ policy, kind, namespace });
+      const { items, next_cursor: next } = await pageOfRules(operations, filter, pageOfRequest(request));
+      return { rules: items.map(ruleMessage), nextCursor: next ?? '' };
     },
   });
 

@@ -15,7 +15,7 @@ export const takeRuleIds = async (trx: Transaction<Tables>, count: number): Prom
   return rows.map(({ id }) => Number(id));
 };
 
-export const findRules = (db: Kysely<Tables>, ids: readonly number[]): Promise<RuleWithVersion[]> =>
+const withVersion = (db: Kysely<Tables>) =>
   db
     .selectFrom('rules as u')
     .innerJoin('policy_revisions as r', (join) =>
@@ -25,10 +25,31 @@ export const findRules = (db: Kysely<Tables>, ids: readonly number[]): Promise<R
       join.onRef('p.key', '=', 'u.key').onRef('p.policy_revision', '=', 'u.policy_revision'),
     )
     .selectAll('u')
-    .select(['r.revision', sql<boolean>`p.key is not null`.as('current')])
-    .where(sql<boolean>`u.id = any (${ids}::integer[])`)
-    .orderBy('u.id')
-    .execute();
+    .select(['r.revision', sql<boolean>`p.key is not null`.as('current')]);
+
+export const findRules = (db: Kysely<Tables>, ids: readonly number[]): Promise<RuleWithVersion[]> =>
+  withVersion(db).where(sql<boolean>`u.id = any (${ids}::integer[])`).orderBy('u.id').execute();
+
+export interface RuleFilter {
+  /** Key of their document. */
+  readonly policy?: string;
+  readonly kind?: string;
+  readonly namespace?: string;
+}
+
+/** Those in force, from behind number `after` on. */
+export const listRules = (
+  db: Kysely<Tables>,
+  { policy, kind, namespace }: RuleFilter,
+  after: number,
+  limit: number,
+): Promise<RuleWithVersion[]> => {
+  let query = withVersion(db).where('p.key', 'is not', null).where('u.id', '>', after);
+  if (policy !== undefined) query = query.where('p.key', '=', policy);
+  if (kind !== undefined) query = query.where('p.kind', '=', kind);
+  if (namespace !== undefined) query = query.where('p.namespace', '=', namespace);
+  return query.orderBy('u.id').limit(limit).execute();
+};
 
 /** Rules of versions, each list in the order of the document. */
 export const rulesOf = async (
