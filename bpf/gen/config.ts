@@ -34,6 +34,10 @@ export interface workload_config {
   readonly tcp_closed_ns?: bigint;
   /** a connection of any other protocol is forgotten after this idle time; nanoseconds */
   readonly other_ns?: bigint;
+  /** a workload is no longer throttled when none of its events was held back for so long; nanoseconds */
+  readonly throttle_quiet_ns?: bigint;
+  /** events that one workload may report, with a second's worth at once; 0 = no limit */
+  readonly events_per_second?: number;
   /** the reader of the ring buffer is woken up when so much waits; bytes */
   readonly events_wakeup_bytes?: number;
   /** TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags */
@@ -49,7 +53,7 @@ export interface workload_config {
 export const CONFIG = {
   workload: {
     section: '.rodata',
-    size: 48,
+    size: 60,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',
@@ -91,10 +95,26 @@ export const CONFIG = {
         initial: 60000000000n,
         doc: 'a connection of any other protocol is forgotten after this idle time; nanoseconds',
       },
+      throttle_quiet_ns: {
+        name: 'throttle_quiet_ns',
+        type: 'u64',
+        offset: 40,
+        size: 8,
+        initial: 5000000000n,
+        doc: 'a workload is no longer throttled when none of its events was held back for so long; nanoseconds',
+      },
+      events_per_second: {
+        name: 'events_per_second',
+        type: 'u32',
+        offset: 48,
+        size: 4,
+        initial: 10000,
+        doc: 'events that one workload may report, with a second\'s worth at once; 0 = no limit',
+      },
       events_wakeup_bytes: {
         name: 'events_wakeup_bytes',
         type: 'u32',
-        offset: 40,
+        offset: 52,
         size: 4,
         initial: 2097152,
         doc: 'the reader of the ring buffer is woken up when so much waits; bytes',
@@ -102,7 +122,7 @@ export const CONFIG = {
       report_tcp_flags: {
         name: 'report_tcp_flags',
         type: 'u8',
-        offset: 44,
+        offset: 56,
         size: 1,
         initial: 7,
         doc: 'TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags',
@@ -110,7 +130,7 @@ export const CONFIG = {
       report_flows: {
         name: 'report_flows',
         type: 'u8',
-        offset: 45,
+        offset: 57,
         size: 1,
         initial: 1,
         doc: '0 = no flow events at all, conntrack still counts; drops are reported always',
@@ -118,7 +138,7 @@ export const CONFIG = {
       check_source: {
         name: 'check_source',
         type: 'u8',
-        offset: 46,
+        offset: 58,
         size: 1,
         initial: 1,
         doc: '0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK',
@@ -126,7 +146,7 @@ export const CONFIG = {
       track_fragments: {
         name: 'track_fragments',
         type: 'u8',
-        offset: 47,
+        offset: 59,
         size: 1,
         initial: 1,
         doc: '0 = every fragment of a datagram is dropped with 157',
@@ -140,6 +160,8 @@ export const CONFIG = {
       if (values.tcp_established_ns !== undefined) out.tcp_established_ns = codec.u64.encode(values.tcp_established_ns);
       if (values.tcp_closed_ns !== undefined) out.tcp_closed_ns = codec.u64.encode(values.tcp_closed_ns);
       if (values.other_ns !== undefined) out.other_ns = codec.u64.encode(values.other_ns);
+      if (values.throttle_quiet_ns !== undefined) out.throttle_quiet_ns = codec.u64.encode(values.throttle_quiet_ns);
+      if (values.events_per_second !== undefined) out.events_per_second = codec.u32.encode(values.events_per_second);
       if (values.events_wakeup_bytes !== undefined) out.events_wakeup_bytes = codec.u32.encode(values.events_wakeup_bytes);
       if (values.report_tcp_flags !== undefined) out.report_tcp_flags = codec.u8.encode(values.report_tcp_flags);
       if (values.report_flows !== undefined) out.report_flows = codec.u8.encode(values.report_flows);

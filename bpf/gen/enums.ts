@@ -21,6 +21,8 @@ export const weir_counter = {
   COUNTER_JUDGED: 10,
   COUNTER_CUT: 11,
   COUNTER_REDIRECTED: 12,
+  COUNTER_EVENTS_THROTTLED: 13,
+  COUNTER_EVENTS_HELD: 14,
   COUNTER_MAX: 16,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
@@ -112,6 +114,7 @@ export const weir_limits = {
   WEIR_MAX_CONNTRACK: 524288,
   WEIR_MAX_FRAGS: 16384,
   WEIR_MAX_POLICY: 16384,
+  WEIR_MAX_THROTTLED: 16384,
   WEIR_EVENTS_BYTES: 8388608,
   WEIR_MAX_IPV6_EXT: 8,
 } as const;

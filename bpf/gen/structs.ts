@@ -871,11 +871,12 @@ export interface sweep_ctx {
   readonly reported: bigint;
   readonly expired: bigint;
   readonly deferred: bigint;
+  readonly ifindex: number;
 }
 
 export const sweep_ctx = {
   name: 'sweep_ctx',
-  size: 48,
+  size: 56,
   offsets: {
     now_ns: 0,
     flags: 8,
@@ -884,9 +885,11 @@ export const sweep_ctx = {
     reported: 24,
     expired: 32,
     deferred: 40,
+    ifindex: 48,
+    pad: 52,
   },
-  encode(value: sweep_ctx, out: Buffer = Buffer.allocUnsafe(48), at = 0): Buffer {
-    codec.need('sweep_ctx', out, at, 48);
+  encode(value: sweep_ctx, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
+    codec.need('sweep_ctx', out, at, 56);
     codec.writeU64(out, value.now_ns, at);
     out.writeUInt32LE(value.flags, at + 8);
     out.writeUInt32LE(value.failed, at + 12);
@@ -894,10 +897,12 @@ export const sweep_ctx = {
     codec.writeU64(out, value.reported, at + 24);
     codec.writeU64(out, value.expired, at + 32);
     codec.writeU64(out, value.deferred, at + 40);
+    out.writeUInt32LE(value.ifindex, at + 48);
+    out.writeUInt32LE(0, at + 52);
     return out;
   },
   decode(from: Buffer, at = 0): sweep_ctx {
-    codec.need('sweep_ctx', from, at, 48);
+    codec.need('sweep_ctx', from, at, 56);
     return {
       now_ns: codec.readU64(from, at),
       flags: from.readUInt32LE(at + 8),
@@ -906,6 +911,7 @@ export const sweep_ctx = {
       reported: codec.readU64(from, at + 24),
       expired: codec.readU64(from, at + 32),
       deferred: codec.readU64(from, at + 40),
+      ifindex: from.readUInt32LE(at + 48),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -917,8 +923,132 @@ export const sweep_ctx = {
     reported: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
     expired: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
     deferred: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 40),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 48),
   },
 } as const satisfies codec.StructCodec<sweep_ctx>;
+
+export interface throttle {
+  readonly paid_ns: bigint;
+  readonly started_ns: bigint;
+  readonly last_ns: bigint;
+  readonly episodes: bigint;
+}
+
+export const throttle = {
+  name: 'throttle',
+  size: 32,
+  offsets: {
+    paid_ns: 0,
+    started_ns: 8,
+    last_ns: 16,
+    episodes: 24,
+  },
+  encode(value: throttle, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
+    codec.need('throttle', out, at, 32);
+    codec.writeU64(out, value.paid_ns, at);
+    codec.writeU64(out, value.started_ns, at + 8);
+    codec.writeU64(out, value.last_ns, at + 16);
+    codec.writeU64(out, value.episodes, at + 24);
+    return out;
+  },
+  decode(from: Buffer, at = 0): throttle {
+    codec.need('throttle', from, at, 32);
+    return {
+      paid_ns: codec.readU64(from, at),
+      started_ns: codec.readU64(from, at + 8),
+      last_ns: codec.readU64(from, at + 16),
+      episodes: codec.readU64(from, at + 24),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    paid_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    started_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    last_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    episodes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+  },
+} as const satisfies codec.StructCodec<throttle>;
+
+export interface throttled_key {
+  readonly ifindex: number;
+  readonly workload_id: number;
+  readonly reason: number;
+  readonly direction: number;
+}
+
+export const throttled_key = {
+  name: 'throttled_key',
+  size: 12,
+  offsets: {
+    ifindex: 0,
+    workload_id: 4,
+    reason: 8,
+    direction: 9,
+    pad: 10,
+  },
+  encode(value: throttled_key, out: Buffer = Buffer.allocUnsafe(12), at = 0): Buffer {
+    codec.need('throttled_key', out, at, 12);
+    out.writeUInt32LE(value.ifindex, at);
+    out.writeUInt32LE(value.workload_id, at + 4);
+    out.writeUInt8(value.reason, at + 8);
+    out.writeUInt8(value.direction, at + 9);
+    out.writeUInt16LE(0, at + 10);
+    return out;
+  },
+  decode(from: Buffer, at = 0): throttled_key {
+    codec.need('throttled_key', from, at, 12);
+    return {
+      ifindex: from.readUInt32LE(at),
+      workload_id: from.readUInt32LE(at + 4),
+      reason: from.readUInt8(at + 8),
+      direction: from.readUInt8(at + 9),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    workload_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    reason: (from: Buffer, at = 0): number => from.readUInt8(at + 8),
+    direction: (from: Buffer, at = 0): number => from.readUInt8(at + 9),
+  },
+} as const satisfies codec.StructCodec<throttled_key>;
+
+export interface throttled_value {
+  readonly events: bigint;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export const throttled_value = {
+  name: 'throttled_value',
+  size: 24,
+  offsets: {
+    events: 0,
+    packets: 8,
+    bytes: 16,
+  },
+  encode(value: throttled_value, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('throttled_value', out, at, 24);
+    codec.writeU64(out, value.events, at);
+    codec.writeU64(out, value.packets, at + 8);
+    codec.writeU64(out, value.bytes, at + 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): throttled_value {
+    codec.need('throttled_value', from, at, 24);
+    return {
+      events: codec.readU64(from, at),
+      packets: codec.readU64(from, at + 8),
+      bytes: codec.readU64(from, at + 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    events: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+  },
+} as const satisfies codec.StructCodec<throttled_value>;
 
 export interface workload {
   readonly id: number;

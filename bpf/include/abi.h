@@ -36,6 +36,7 @@ enum weir_limits {
 	WEIR_MAX_CONNTRACK = 524288, /* one entry per workload and connection, LRU */
 	WEIR_MAX_FRAGS = 16384, /* datagrams in flight, both families; LRU */
 	WEIR_MAX_POLICY = 16384, /* entries per workload, as EVAL says; overflow = lockdown */
+	WEIR_MAX_THROTTLED = 16384, /* workloads x reasons x directions of which events were held back */
 	WEIR_EVENTS_BYTES = 8388608, /* ring buffer: ~60k flow events, 0.2 s at 300k/s */
 	WEIR_MAX_IPV6_EXT = 8, /* extension headers walked before giving up */
 };
@@ -312,6 +313,8 @@ enum weir_counter {
 	COUNTER_JUDGED = 10, /* verdicts taken from policy: new connections, revisions, intervals */
 	COUNTER_CUT = 11, /* established connections that a later policy refused */
 	COUNTER_REDIRECTED = 12, /* packets handed straight to a workload of the same host */
+	COUNTER_EVENTS_THROTTLED = 13, /* allowance used up; what the event said is in `throttled` */
+	COUNTER_EVENTS_HELD = 14, /* the same, but the counts stayed in conntrack for a later event */
 	COUNTER_MAX = 16,
 };
 
@@ -322,6 +325,32 @@ struct drop_key {
 	__u16 pad;
 };
 struct drop_value {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/*
+ * `throttles`: host-side interface -> allowance of events. Hash, key u32 ifindex. Who
+ * reports more than events_per_second is throttled: drops and what is left of ended
+ * connections are counted in `throttled` instead of sent, all else waits in conntrack.
+ */
+struct throttle {
+	__u64 paid_ns; /* up to when its events have used the allowance; at most a second ahead of now */
+	__u64 started_ns; /* the last time it was throttled began */
+	__u64 last_ns; /* last event held back; quiet for throttle_quiet_ns after it: over */
+	__u64 episodes; /* how often it began */
+};
+
+/* `throttled`: per-CPU hash; events not sent, and what they would have said. */
+struct throttled_key {
+	__u32 ifindex; /* of the workload */
+	__u32 workload_id;
+	__u8 reason; /* enum weir_drop_reason; 0 = allowed packets of connections that ended */
+	__u8 direction; /* enum weir_direction, as the event's */
+	__u16 pad;
+};
+struct throttled_value {
+	__u64 events;
 	__u64 packets;
 	__u64 bytes;
 };
@@ -337,7 +366,9 @@ struct sweep_ctx {
 	__u64 entries; /* out: walked */
 	__u64 reported; /* out: events written */
 	__u64 expired; /* out: entries deleted */
-	__u64 deferred; /* out: ring buffer full, left for the next sweep */
+	__u64 deferred; /* out: ring buffer full or workload throttled, left for a later sweep */
+	__u32 ifindex; /* in: connections of this workload end now, however alive; 0 = none */
+	__u32 pad;
 };
 
 /* ---- events (ring buffer `events`) ---- */

@@ -20,6 +20,10 @@ CONFIG(__u64, tcp_closed_ns, 10 * NS_PER_SECOND,
 	"a TCP connection closed by both sides or reset is forgotten after this idle time; nanoseconds");
 CONFIG(__u64, other_ns, 60 * NS_PER_SECOND,
 	"a connection of any other protocol is forgotten after this idle time; nanoseconds");
+CONFIG(__u64, throttle_quiet_ns, 5 * NS_PER_SECOND,
+	"a workload is no longer throttled when none of its events was held back for so long; nanoseconds");
+CONFIG(__u32, events_per_second, 10000,
+	"events that one workload may report, with a second's worth at once; 0 = no limit");
 CONFIG(__u32, events_wakeup_bytes, WEIR_EVENTS_BYTES / 4,
 	"the reader of the ring buffer is woken up when so much waits; bytes");
 CONFIG(__u8, report_tcp_flags, TCP_FIN | TCP_SYN | TCP_RST,

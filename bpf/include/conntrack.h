@@ -115,6 +115,15 @@ INLINE bool opens_anew(const struct pass *pass, const struct ct_entry *entry, bo
 	return reply && ((entry->flags & CT_REPLIED) || (entry->orig.tcp_flags & TCP_ACK));
 }
 
+/* The first report of an entry that nobody will see again did not happen. */
+INLINE void count_unreported(const struct pass *pass, int result)
+{
+	if (result == FLOW_NO_ROOM)
+		count(COUNTER_EVENTS_LOST);
+	else if (result == FLOW_HELD)
+		count_rest(&pass->fresh, pass->packets, pass->bytes);
+}
+
 /* What an entry still holds goes out before its place is used for another connection. */
 INLINE void report_rest(struct ct_key *key, struct ct_entry *entry)
 {
@@ -171,10 +180,9 @@ INLINE void count_packet(struct pass *pass, struct ct_entry *entry, bool reply)
 	if (!report)
 		return;
 	note_trace_point(pass, entry);
-	if (report_flow(&pass->key, entry, reply, report) < 0)
-		count(COUNTER_EVENTS_DEFERRED);
-	if (report == REPORT_CLOSE && report_flow(&pass->key, entry, !reply, report) < 0)
-		count(COUNTER_EVENTS_DEFERRED);
+	count_deferred(report_flow(&pass->key, entry, reply, report));
+	if (report == REPORT_CLOSE)
+		count_deferred(report_flow(&pass->key, entry, !reply, report));
 }
 
 /* Fills pass->fresh: a connection that this packet opens, allowed by pass->verdict. */
@@ -219,13 +227,11 @@ INLINE int create_connection(struct pass *pass, const struct workload *workload,
 		report_rest(&pass->key, old);
 	} else if (old) {
 		/* being deleted or restarted by another CPU this very moment: report, leave no entry */
-		if (report_flow(&pass->key, &pass->fresh, 0, REPORT_FIRST) < 0)
-			count(COUNTER_EVENTS_LOST);
+		count_unreported(pass, report_flow(&pass->key, &pass->fresh, 0, REPORT_FIRST));
 		return 0;
 	}
 	reported = report_flow(&pass->key, &pass->fresh, 0, REPORT_FIRST);
-	if (reported < 0)
-		count(COUNTER_EVENTS_DEFERRED);
+	count_deferred(reported);
 	if (old) {
 		*old = pass->fresh;
 		count(COUNTER_CT_EXPIRED);
@@ -237,8 +243,7 @@ INLINE int create_connection(struct pass *pass, const struct workload *workload,
 		count(COUNTER_CT_CREATED);
 		return 0;
 	case -17: /* EEXIST: another CPU was faster with the next packet; its entry stays */
-		if (reported < 0)
-			count(COUNTER_EVENTS_LOST);
+		count_unreported(pass, reported);
 		return 0;
 	default:
 		count(COUNTER_CT_INSERT_FAILED);

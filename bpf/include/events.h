@@ -2,13 +2,15 @@
 /*
  * Flow events. What a connection counted since its last report is taken from its
  * entry by atomic exchange, so two CPUs never report a packet twice; when the ring
- * buffer is full it is put back for a later event.
+ * buffer is full it is put back for a later event. A workload that has used its
+ * allowance of events (throttle.h) leaves it there from the start.
  */
 #ifndef WEIR_EVENTS_H
 #define WEIR_EVENTS_H
 
 #include "config.h"
 #include "policy.h"
+#include "throttle.h"
 
 /* One wake-up when a fill level is crossed, none per event: the reader polls every 20 ms. */
 INLINE void submit(struct flow_event *event)
@@ -23,10 +25,8 @@ INLINE void submit(struct flow_event *event)
 #define CLOCK_TICK_NS (NS_PER_SECOND / 100)
 
 /* last_ns is only as fine as the kernel's tick: a packet of this tick is the one being reported, now. */
-INLINE __u64 packet_time(__u64 last_ns)
+INLINE __u64 packet_time(__u64 last_ns, __u64 now)
 {
-	__u64 now = bpf_ktime_get_ns();
-
 	return now < last_ns + CLOCK_TICK_NS ? now : last_ns;
 }
 
@@ -89,41 +89,69 @@ INLINE __u8 trace_reason(const struct ct_key *key, bool reply, __u32 report)
 	return report == REPORT_FIRST ? TRACE_REASON_NEW : TRACE_REASON_ESTABLISHED;
 }
 
+enum flow_report_result {
+	FLOW_NOTHING = 0, /* nothing to report, or it is accounted for without an event */
+	FLOW_WRITTEN = 1,
+	FLOW_NO_ROOM = -1, /* the ring buffer is full; all is as it was */
+	FLOW_HELD = -2, /* the workload is throttled; all is as it was */
+};
+
+/* What is left of a connection that ends goes into `throttled` when it may not go into an event. */
+INLINE void count_rest(const struct ct_entry *entry, __u64 packets, __u64 bytes)
+{
+	struct throttled_key key = {
+		.ifindex = entry->ifindex,
+		.workload_id = entry->workload_id,
+		.direction = entry->flags & CT_INGRESS ? DIRECTION_INGRESS : DIRECTION_EGRESS,
+	};
+
+	count_throttled(&key, packets, bytes);
+}
+
 /*
- * Reports one direction of a connection. Returns 1 when an event was written, 0
- * when there was nothing to report, -1 when the ring buffer is full; then all is
- * as it was.
+ * Reports one direction of a connection. REPORT_EXPIRED is the last chance: then a
+ * throttled workload's counts are taken and kept by `throttled`.
+ * Returns an enum flow_report_result.
  */
 VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 reply, __u32 report)
 {
 	struct ct_direction *direction;
 	struct flow_event *event;
 	__u64 packets, bytes;
-	bool ingress, outgoing;
+	bool ingress, outgoing, held;
 	__u32 flags;
+	__u64 now;
 
 	if (!key || !entry)
-		return 0;
+		return FLOW_NOTHING;
 	direction = reply ? &entry->reply : &entry->orig;
+	if (!direction->new_packets)
+		return FLOW_NOTHING;
+	now = report_flows ? bpf_ktime_get_ns() : 0;
+	held = report_flows && !may_report(entry->ifindex, now);
+	if (held && report != REPORT_EXPIRED)
+		return FLOW_HELD;
 	packets = __atomic_exchange_n(&direction->new_packets, 0, __ATOMIC_RELAXED);
 	if (!packets)
-		return 0;
+		return FLOW_NOTHING;
 	bytes = __atomic_exchange_n(&direction->new_bytes, 0, __ATOMIC_RELAXED);
 	flags = __atomic_exchange_n(&direction->new_flags, 0, __ATOMIC_RELAXED);
-	event = report_flows ? reserve(packet_time(direction->last_ns)) : NULL;
-	if (!event && report_flows) {
+	event = report_flows && !held ? reserve(packet_time(direction->last_ns, now)) : NULL;
+	if (!event && report_flows && !held) {
 		__sync_fetch_and_add(&direction->new_packets, packets);
 		__sync_fetch_and_add(&direction->new_bytes, bytes);
 		__sync_fetch_and_or(&direction->new_flags, flags);
-		return -1;
+		return FLOW_NO_ROOM;
 	}
 	__sync_fetch_and_add(&direction->packets, packets);
 	__sync_fetch_and_add(&direction->bytes, bytes);
 	direction->reported_ns = direction->last_ns;
 	if (!reply)
 		account(key, entry, packets, bytes);
+	if (held)
+		count_rest(entry, packets, bytes);
 	if (!event)
-		return 0;
+		return FLOW_NOTHING;
 
 	ingress = entry->flags & CT_INGRESS;
 	outgoing = ingress == !!reply;
@@ -145,7 +173,16 @@ VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 
 	event->bytes = bytes;
 	event->connection_ns = entry->created_ns;
 	submit(event);
-	return 1;
+	return FLOW_WRITTEN;
+}
+
+/* Counts a report that did not happen, and whose counts wait in an entry. */
+INLINE void count_deferred(int result)
+{
+	if (result == FLOW_NO_ROOM)
+		count(COUNTER_EVENTS_DEFERRED);
+	else if (result == FLOW_HELD)
+		count(COUNTER_EVENTS_HELD);
 }
 
 /*
@@ -156,6 +193,7 @@ VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
 {
 	struct flow_event *event;
 	__u32 reason, peer, own;
+	__u64 now;
 
 	if (!pass)
 		return TC_ACT_SHOT;
@@ -163,7 +201,19 @@ VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
 	count_drop(reason, pass->towards ? DIRECTION_INGRESS : DIRECTION_EGRESS, pass->packets, pass->bytes);
 	if (!workload || !pass->tuple.family)
 		return TC_ACT_SHOT;
-	event = reserve(bpf_ktime_get_ns());
+	now = bpf_ktime_get_ns();
+	if (!may_report(workload->ifindex, now)) {
+		struct throttled_key key = {
+			.ifindex = workload->ifindex,
+			.workload_id = workload->id,
+			.reason = reason,
+			.direction = pass->verdict.ingress ? DIRECTION_INGRESS : DIRECTION_EGRESS,
+		};
+
+		count_throttled(&key, pass->packets, pass->bytes);
+		return TC_ACT_SHOT;
+	}
+	event = reserve(now);
 	if (!event) {
 		count(COUNTER_EVENTS_LOST);
 		return TC_ACT_SHOT;

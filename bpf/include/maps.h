@@ -94,6 +94,20 @@ struct {
 	DOC("reason and direction -> packets and bytes dropped, per CPU; counted even when no event could be written");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_WORKLOADS);
+	__type(key, __u32);
+	__type(value, struct throttle);
+} throttles SEC(".maps") DOC("host-side interface index -> the workload's allowance of events; made by the programs");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, WEIR_MAX_THROTTLED);
+	__type(key, struct throttled_key);
+	__type(value, struct throttled_value);
+} throttled SEC(".maps") DOC("workload, reason and direction -> events not sent, their packets and bytes, per CPU");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, WEIR_EVENTS_BYTES);
 } events SEC(".maps") DOC("events for the agent; each begins with struct event_header");

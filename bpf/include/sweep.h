@@ -21,7 +21,7 @@ struct sweep {
 	__u64 expired;
 	__u64 deferred;
 	__u32 flags;
-	__u32 pad;
+	__u32 ifindex; /* whose connections end now; 0 = nobody's */
 };
 
 INLINE bool is_due(const struct ct_direction *direction, const struct sweep *sweep)
@@ -32,7 +32,7 @@ INLINE bool is_due(const struct ct_direction *direction, const struct sweep *swe
 	       is_interval_over(direction, sweep->now_ns);
 }
 
-/* Returns false when the ring buffer is full. */
+/* Returns false when there is something to report and it must wait. */
 INLINE bool sweep_direction(struct sweep *sweep, struct ct_key *key, struct ct_entry *entry, bool reply, __u32 report)
 {
 	struct ct_direction *direction = reply ? &entry->reply : &entry->orig;
@@ -54,7 +54,7 @@ static long sweep_entry(struct bpf_map *map, struct ct_key *place, struct ct_ent
 	struct ct_key key = *place;
 
 	sweep->entries++;
-	if (expires + SWEEP_GRACE_NS > sweep->now_ns) {
+	if (expires + SWEEP_GRACE_NS > sweep->now_ns && (!sweep->ifindex || entry->ifindex != sweep->ifindex)) {
 		if (is_due(&entry->orig, sweep))
 			sweep_direction(sweep, &key, entry, false, REPORT_INTERVAL);
 		if (is_due(&entry->reply, sweep))

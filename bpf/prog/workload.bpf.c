@@ -95,7 +95,7 @@ int to_workload(struct __sk_buff *skb)
 SEC("syscall")
 int ct_sweep(struct sweep_ctx *ctx)
 {
-	struct sweep sweep = {.now_ns = ctx->now_ns, .flags = ctx->flags};
+	struct sweep sweep = {.now_ns = ctx->now_ns, .flags = ctx->flags, .ifindex = ctx->ifindex};
 
 	if (!sweep.now_ns)
 		sweep.now_ns = bpf_ktime_get_ns();

@@ -111,13 +111,13 @@ const openOne = async (world: World) => {
 };
 
 const main = async (): Promise<void> => {
-  const world = await World.open();
+  const world = await World.open({ events_per_second: 0 });
   await established(world);
   await refused(world);
   world.close();
   // every packet finds its connection expired: judged, made and (second row) reported anew
   for (const report_flows of [0, 1]) {
-    const fresh = await World.open({ other_ns: 0n, report_flows });
+    const fresh = await World.open({ other_ns: 0n, report_flows, events_per_second: 0 });
     await fresh.policy(WEB, RULES);
     const name = `new connection, 3,000 rules, ${report_flows ? 'with' : 'without'} event`;
     await measure(name, fresh, 'from_workload', out4(udp({ sport: 1, dport: 53 })), ROOM);

@@ -102,6 +102,17 @@ describe('sweep', { skip: needKernel() }, () => {
     assert.deepEqual([expired, reported], [1n, 0n]);
   });
 
+  test('the connections of one workload can be ended, with the rest of their counts', async () => {
+    await run(sent(ip4({ src: WEB.ip4, dst: DB.ip4 }, udp({ sport: 1, dport: 2 }))).redirects(), 3);
+    await reader.drain();
+    assert.equal((await world.sweep({ ifindex: DB.ifindex })).expired, 1n);
+    reader.expect(await reader.drain(), [{ workload: DB.id, report: 'expired', packets: 2 }], 'sweep');
+    assert.deepEqual(
+      (await world.connections()).map(({ entry }) => entry.ifindex),
+      [WEB.ifindex],
+    );
+  });
+
   test('timers: handshake, established, closed, others', async () => {
     const lives = async (seconds: number): Promise<boolean> => {
       await world.pass(seconds);
@@ -167,7 +178,7 @@ describe('sweep', { skip: needKernel() }, () => {
 
 describe('ring buffer full', { skip: needKernel() }, () => {
   test('counts stay where they are and come later; only drops lose their event, and are counted', async () => {
-    const world = await World.open({ flow_interval_ns: 0n });
+    const world = await World.open({ flow_interval_ns: 0n, events_per_second: 0 });
     try {
       const reader = new FlowReader(world);
       const packet = query(1);

@@ -146,7 +146,8 @@ export class World {
 
   /** Everything that packets and policies leave behind is gone; both workloads are ready and let all pass. */
   async reset(): Promise<void> {
-    for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies']) await this.clear(name);
+    for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies', 'throttles', 'throttled'])
+      await this.clear(name);
     for (const who of [WEB, DB]) this.workload(who, OPEN);
   }
 
@@ -295,7 +296,10 @@ export class World {
   }
 
   async sweep(options: Partial<sweep_ctx> = {}): Promise<sweep_ctx> {
-    const none = { now_ns: 0n, flags: 0, failed: 0, entries: 0n, reported: 0n, expired: 0n, deferred: 0n };
+    const none = {
+      ...{ now_ns: 0n, flags: 0, failed: 0, ifindex: 0 },
+      ...{ entries: 0n, reported: 0n, expired: 0n, deferred: 0n },
+    };
     const { ctxOut } = await this.object
       .program('ct_sweep')
       .testRun({ ctx: sweep_ctx.encode({ ...none, ...options }) });

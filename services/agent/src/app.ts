@@ -27,6 +27,7 @@ import { HEARTBEAT_MS, publishAgentHeartbeat, VERSION } from './report/heartbeat
 import type { Report } from './report/report.ts';
 import { Stages } from './report/stages.ts';
 import { heardOf, statusOf, usedOf } from './report/status.ts';
+import { ThrottleWatch } from './report/throttles.ts';
 import { ConfigLog } from './sources/config-log.ts';
 import { Configuration, type ConfigurationListener } from './sources/configuration.ts';
 import { StateFile } from './state-file.ts';
@@ -163,6 +164,16 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
     onTrouble,
   });
   const accounts = await Accounts.open(platform, stateFile, pump);
+  const throttles = new ThrottleWatch({
+    platform,
+    workloadOf: (ifindex) => {
+      const wired = [...host.wired].find(([, { ifindex: own }]) => own === ifindex);
+      return wired && { id: wired[0], localId: wired[1].value.localId };
+    },
+    onStart: (throttle) =>
+      log.warn({ throttle }, 'a workload reports more than its limit; its events are counted instead'),
+    onStop: (throttle) => log.info({ throttle }, 'a workload is no longer throttled'),
+  });
 
   /** A heartbeat of a publisher can show that there is nothing more to wait for, without any document. */
   const followPositions = (): void => {
@@ -187,6 +198,8 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
       nextSeq: accounts.nextSeq,
       firstSeq: FIRST_SEQ,
       lostRing: accounts.lostRing,
+      lostThrottle: accounts.lostThrottle,
+      throttles: throttles.reports,
     });
     await accounts.told();
   };
@@ -224,6 +237,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
   const sweep = async (): Promise<void> => {
     const startMs = performance.now();
     await accounts.sweep();
+    await throttles.read();
     histogram('weir_agent_sweep_duration_seconds').record((performance.now() - startMs) / 1000);
   };
   const loops: Loop[] = [
@@ -237,7 +251,8 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
     counters: () => accounts.counters,
     sweep: () => accounts.swept,
     spool: () => pump.stats(),
-    flows: () => ({ taken: accounts.taken, lostRing: accounts.lostRing }),
+    flows: () => accounts,
+    throttles: () => throttles.reports,
     used: () => usedOf({ host, planner, accounts }),
     capacity: platform.capacity,
     connected: () => link.connected,
@@ -246,7 +261,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
   const status = () =>
     statusOf({
       hostId: config.host,
-      ...{ boot, startedMs, platform, host, planner, configuration, link, pump, accounts, report },
+      ...{ boot, startedMs, platform, host, planner, configuration, link, pump, accounts, throttles, report },
     });
   const api = config.socket
     ? await serveLocalApi(config.socket, localRoutes({ platform, host, planner, report, status }))

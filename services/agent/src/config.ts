@@ -44,6 +44,13 @@ export const AgentSettings = Type.Object({
     default: 8 * MIB,
     description: 'ring buffer of events, bytes: a power of two, at least a page',
   }),
+  eventsPerSecond: Type.Integer({
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 10_000,
+    description:
+      "flow events that one workload may report, with a second's worth at once; more are counted by workload and reason. 0: no limit",
+  }),
   spoolMaxBytes: Type.Integer({
     minimum: 4 * MIB,
     maximum: 2 ** 40,

@@ -4,13 +4,15 @@ import { observe } from '@weir/telemetry';
 import type { SpoolStats } from './events/spool.ts';
 import type { Counters, Platform, SweepResult } from './platform.ts';
 import type { Report } from './report/report.ts';
+import type { ThrottleReport } from './report/throttles.ts';
 
 export interface MetricSources {
   readonly report: () => Report;
   readonly counters: () => Counters;
   readonly sweep: () => SweepResult | undefined;
   readonly spool: () => SpoolStats;
-  readonly flows: () => { readonly taken: bigint; readonly lostRing: bigint };
+  readonly flows: () => { readonly taken: bigint; readonly lostRing: bigint; readonly lostThrottle: bigint };
+  readonly throttles: () => readonly ThrottleReport[];
   /** Elements in each map. */
   readonly used: () => Readonly<Record<keyof Platform['capacity'], number>>;
   readonly capacity: Platform['capacity'];
@@ -42,9 +44,13 @@ export const observeAgent = (sources: MetricSources): (() => void) => {
     observe('weir_agent_flows_lost_total', (result) => {
       const { lost, lostEarlier } = sources.spool();
       result(Number(sources.flows().lostRing), { where: 'ring' });
+      result(Number(sources.flows().lostThrottle), { where: 'throttle' });
       result(Number(lost), { where: 'spool' });
       result(Number(lostEarlier), { where: 'earlier' });
     }),
+    observe('weir_agent_throttled_workloads', (result) =>
+      result(sources.throttles().filter(({ endedMs }) => endedMs === 0n).length),
+    ),
     observe('weir_agent_spool_bytes', (result) => result(sources.spool().bytes)),
     observe('weir_agent_control_silence_seconds', (result) => {
       for (const [publisher, atMs] of Object.entries(sources.heard())) {

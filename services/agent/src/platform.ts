@@ -31,6 +31,25 @@ export interface Counters {
   readonly named: Readonly<Record<string, bigint>>;
   /** Flow events that found no room in the ring buffer. */
   readonly eventsLost: bigint;
+  /** Flow events that a workload's rate limit held back for good. */
+  readonly eventsThrottled: bigint;
+}
+
+/** A workload that reported more than its rate limit allows, since it was connected. */
+export interface ThrottledWorkload {
+  readonly ifindex: number;
+  /** As events carry it; 0 when no event was given up yet. */
+  readonly localId: number;
+  readonly episodes: bigint;
+  /** Unix milliseconds: begin of the last episode, and the last event that was held back. */
+  readonly startedMs: number;
+  readonly lastMs: number;
+  /** Given up and counted instead. */
+  readonly events: bigint;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  /** Events by drop reason; `forwarded`: what connections had left at their end. */
+  readonly reasons: Readonly<Record<string, bigint>>;
 }
 
 export interface Connection {
@@ -54,6 +73,8 @@ export interface Platform {
   readonly kernel: Kernel;
   readonly kernelVersion: string;
   readonly features: readonly string[];
+  /** Maps that begin empty, because what was pinned had another shape. */
+  readonly replaced: readonly string[];
   /** Capacities of the maps, for their pressure. */
   readonly capacity: Readonly<Record<'workloads' | 'addresses' | 'ipcache' | 'cidrs' | 'policy' | 'conntrack', number>>;
   /** The host's own addresses, workloads' interfaces excepted. */
@@ -66,6 +87,7 @@ export interface Platform {
   repairPins(): Promise<readonly string[]>;
   sweep(): Promise<SweepResult>;
   counters(): Promise<Counters>;
+  throttles(): Promise<readonly ThrottledWorkload[]>;
   connections(limit: number): Promise<readonly Connection[]>;
   startEvents(options: EventSourceOptions): EventSource;
   close(): Promise<void>;

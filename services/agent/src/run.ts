@@ -28,6 +28,7 @@ const run = async (config: AgentConfig): Promise<void> => {
     uplink: config.uplink,
     maxConntrack: config.maxConntrack,
     ringBytes: config.ringBytes,
+    eventsPerSecond: config.eventsPerSecond,
   });
   if (platform.replaced.length > 0) log.warn({ maps: platform.replaced }, 'pinned maps of another shape were replaced');
   const agent = await createAgent({ config, platform });

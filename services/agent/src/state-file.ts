@@ -16,6 +16,10 @@ export interface AgentState {
   readonly netnsIds: Readonly<Record<string, string>>;
   /** Kernel counter of events lost, as far as it was reported by boots before. */
   readonly reportedLost: string;
+  /** The same of events that rate limits held back. */
+  readonly reportedThrottled: string;
+  /** What `created - expired - present` was when the connections in the kernel began: it would else look like evictions. */
+  readonly evictedBase: string;
   /** What makes Unix times of the kernel's in connections' ids, for the uptime of the machine that it was measured in. */
   readonly connectionOffset: { readonly machineBoot: string; readonly ns: string };
 }
@@ -26,6 +30,8 @@ export const EMPTY_STATE: AgentState = {
   localIds: { next: 1, ids: {} },
   netnsIds: {},
   reportedLost: '0',
+  reportedThrottled: '0',
+  evictedBase: '0',
   connectionOffset: { machineBoot: '', ns: '0' },
 };
 

@@ -8,35 +8,63 @@ import type { EventPump } from '../events/pump.ts';
 import type { Counters, Platform, SweepResult } from '../platform.ts';
 import type { StateFile } from '../state-file.ts';
 
+/** Connections that the kernel dropped to make room; what they had not reported yet is in no flow. */
+const EVICTED = 'ct_evicted';
+
+/** Counters that were made anew count from nothing again. */
+const before = (told: bigint, now: bigint): bigint => (told <= now ? told : 0n);
+
+const counted = (named: Counters['named'], name: string): bigint => named[name] ?? 0n;
+
 export class Accounts {
-  readonly #platform: Pick<Platform, 'counters' | 'sweep'>;
+  readonly #platform: Pick<Platform, 'counters' | 'sweep' | 'replaced'>;
   readonly #stateFile: StateFile;
   readonly #pump: EventPump;
-  #counters: Counters = { named: {}, eventsLost: 0n };
+  #counters: Counters = { named: {}, eventsLost: 0n, eventsThrottled: 0n };
   #lostBefore = 0n;
+  #throttledBefore = 0n;
+  #evicted = 0n;
+  #evictedBase = 0n;
   #swept: SweepResult | undefined;
 
-  private constructor(platform: Pick<Platform, 'counters' | 'sweep'>, stateFile: StateFile, pump: EventPump) {
+  private constructor(
+    platform: Pick<Platform, 'counters' | 'sweep' | 'replaced'>,
+    stateFile: StateFile,
+    pump: EventPump,
+  ) {
     this.#platform = platform;
     this.#stateFile = stateFile;
     this.#pump = pump;
   }
 
   static async open(
-    platform: Pick<Platform, 'counters' | 'sweep'>,
+    platform: Pick<Platform, 'counters' | 'sweep' | 'replaced'>,
     stateFile: StateFile,
     pump: EventPump,
   ): Promise<Accounts> {
     const accounts = new Accounts(platform, stateFile, pump);
     await accounts.read();
-    const told = BigInt(stateFile.state.reportedLost);
-    // Maps that were made anew count from nothing again.
-    accounts.#lostBefore = told <= accounts.#counters.eventsLost ? told : 0n;
+    const { reportedLost, reportedThrottled } = stateFile.state;
+    const { eventsLost, eventsThrottled } = accounts.#counters;
+    accounts.#lostBefore = before(BigInt(reportedLost), eventsLost);
+    accounts.#throttledBefore = before(BigInt(reportedThrottled), eventsThrottled);
+    await accounts.#beginEvictions();
     return accounts;
   }
 
+  /** Connections of a map that was made anew did not leave it by eviction. */
+  async #beginEvictions(): Promise<void> {
+    const { named } = this.#counters;
+    const gone = counted(named, 'ct_created') - counted(named, 'ct_expired');
+    const kept = BigInt(this.#stateFile.state.evictedBase);
+    this.#evictedBase = this.#platform.replaced.includes('conntrack') ? gone : before(kept, gone);
+    const evictedBase = String(this.#evictedBase);
+    if (evictedBase !== this.#stateFile.state.evictedBase) await this.#stateFile.save({ evictedBase });
+  }
+
   get counters(): Counters {
-    return this.#counters;
+    const { named, ...totals } = this.#counters;
+    return { named: { ...named, [EVICTED]: this.#evicted }, ...totals };
   }
 
   get swept(): SweepResult | undefined {
@@ -46,6 +74,16 @@ export class Accounts {
   /** Flow events that found no room in the ring buffer, in this boot or between the one before and this. */
   get lostRing(): bigint {
     return this.#counters.eventsLost - this.#lostBefore;
+  }
+
+  /** Flow events that rate limits of workloads held back for good, in the same time. */
+  get lostThrottle(): bigint {
+    return this.#counters.eventsThrottled - this.#throttledBefore;
+  }
+
+  /** Flow events that the datapath wanted to write. */
+  get produced(): bigint {
+    return this.taken + this.lostRing + this.lostThrottle;
   }
 
   get nextSeq(): bigint {
@@ -61,12 +99,21 @@ export class Accounts {
   }
 
   async sweep(): Promise<void> {
-    this.#swept = await this.#platform.sweep();
+    const created = counted((await this.#platform.counters()).named, 'ct_created');
+    const swept = await this.#platform.sweep();
+    this.#swept = swept;
+    await this.read();
+    // Made before the walk, gone before its end, not seen by it: never too many, and exact once nothing moves.
+    const gone = created - counted(this.#counters.named, 'ct_expired') - BigInt(swept.entries - swept.expired);
+    if (gone - this.#evictedBase > this.#evicted) this.#evicted = gone - this.#evictedBase;
   }
 
   /** The losses known now have been told to the bus. */
   async told(): Promise<void> {
-    const eventsLost = String(this.#counters.eventsLost);
-    if (eventsLost !== this.#stateFile.state.reportedLost) await this.#stateFile.save({ reportedLost: eventsLost });
+    const { state } = this.#stateFile;
+    const reportedLost = String(this.#counters.eventsLost);
+    const reportedThrottled = String(this.#counters.eventsThrottled);
+    if (reportedLost !== state.reportedLost || reportedThrottled !== state.reportedThrottled)
+      await this.#stateFile.save({ reportedLost, reportedThrottled });
   }
 }

@@ -4,6 +4,7 @@ import { type Bus, subjects } from '@weir/bus';
 import type { SpoolStats } from '../events/spool.ts';
 import type { Counters } from '../platform.ts';
 import type { Report } from './report.ts';
+import type { ThrottleReport } from './throttles.ts';
 
 export const HEARTBEAT_MS = 5_000;
 export const VERSION = '0.1.0';
@@ -20,11 +21,14 @@ export interface HeartbeatFacts {
   readonly firstSeq: bigint;
   /** Of the ring buffer, in this boot or while no agent ran before it. */
   readonly lostRing: bigint;
+  /** By workloads' rate limits, the same way. */
+  readonly lostThrottle: bigint;
+  readonly throttles: readonly ThrottleReport[];
 }
 
 export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatFacts): void => {
   if (nc.isClosed()) return;
-  const { host, boot, report, counters, spool, nextSeq, firstSeq, lostRing } = facts;
+  const { host, boot, report, counters, spool, nextSeq, firstSeq, lostRing, lostThrottle } = facts;
   const bytes = subjects.hb.encode({
     boot,
     timeMs: BigInt(Date.now()),
@@ -34,15 +38,17 @@ export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatF
     workloadsReady: report.workloads.filter(({ state }) => state === 'ready').length,
     workloadsTotal: report.workloads.length,
     flows: {
-      produced: nextSeq - firstSeq + lostRing,
+      produced: nextSeq - firstSeq + lostRing + lostThrottle,
       lostRing,
       lostSpool: spool.lost,
+      lostThrottle,
       published: spool.published,
       committedSeq: spool.committedSeq,
       nextSeq,
     },
     counters: { ...counters.named },
     features: [...facts.features],
+    throttles: facts.throttles.map((throttle) => ({ ...throttle })),
   });
   nc.publish(subjects.hb.build({ host }), bytes);
 };

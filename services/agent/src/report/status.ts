@@ -9,6 +9,7 @@ import type { Configuration } from '../sources/configuration.ts';
 import type { Accounts } from './accounts.ts';
 import { VERSION } from './heartbeat.ts';
 import type { Report } from './report.ts';
+import type { ThrottleWatch } from './throttles.ts';
 
 export interface StatusSources {
   readonly hostId: string;
@@ -21,6 +22,7 @@ export interface StatusSources {
   readonly link: BusLink;
   readonly pump: EventPump;
   readonly accounts: Accounts;
+  readonly throttles: ThrottleWatch;
   readonly report: () => Report;
 }
 
@@ -65,11 +67,13 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
     workloads: { ready: workloads.filter(({ state }) => state === 'ready').length, total: workloads.length },
     maps: { used: usedOf(sources), capacity: platform.capacity },
     flows: {
-      produced: accounts.taken + accounts.lostRing,
+      produced: accounts.produced,
       lost_ring: accounts.lostRing,
+      lost_throttle: accounts.lostThrottle,
       next_seq: accounts.nextSeq,
       spool: pump.stats(),
     },
+    throttles: sources.throttles.reports,
     counters: accounts.counters.named,
   };
 };

@@ -75,6 +75,7 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
     kernel: memoryKernel(state, { anyNetns: true }),
     kernelVersion: 'simulated',
     features: ['simulated'],
+    replaced: [],
     capacity: {
       workloads: weir_limits.WEIR_MAX_WORKLOADS,
       addresses: weir_limits.WEIR_MAX_WORKLOADS * 2,
@@ -88,7 +89,8 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
     monitor: () => ({ stop: async () => {} }),
     repairPins: async () => [],
     sweep: async () => ({ entries: 0, reported: 0, expired: 0, deferred: 0 }),
-    counters: async () => ({ named: {}, eventsLost: 0n }),
+    counters: async () => ({ named: {}, eventsLost: 0n, eventsThrottled: 0n }),
+    throttles: async () => [],
     connections: async () => [],
     startEvents: (events) => madeUpFlows(events, options),
     close: async () => {},

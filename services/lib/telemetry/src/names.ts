@@ -181,8 +181,19 @@ export const METRICS = {
   weir_agent_flows_lost_total: {
     kind: 'counter',
     unit: '1',
-    help: 'Flow events lost: ring (buffer in the kernel full), spool (its bound reached), earlier (the same, of agents before)',
+    help: "Flow events lost: ring (buffer in the kernel full), throttle (over a workload's rate limit), spool (its bound reached), earlier (the same, of agents before)",
     labels: ['where'],
+  },
+  weir_agent_throttled_workloads: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Workloads that report more flow events than their rate limit allows, now',
+  },
+  weir_agent_throttle_changes_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'How often throttling of a workload began (start) and ended (stop)',
+    labels: ['change'],
   },
   weir_agent_spool_bytes: { kind: 'gauge', unit: 'By', help: 'Flow events on disk that are not known to be stored' },
   weir_agent_control_silence_seconds: {

@@ -16,6 +16,8 @@ export interface DatapathOptions {
   readonly maxConntrack?: number;
   /** Power of two, in pages. */
   readonly ringBytes?: number;
+  /** Of one workload; 0 = no limit. */
+  readonly eventsPerSecond?: number;
   /** Path of the host's network namespace; this process's own unless told. */
   readonly hostNetns?: string;
 }
@@ -43,7 +45,7 @@ const u32 = (value: number): Buffer => {
 
 export const openDatapath = async (options: DatapathOptions): Promise<Datapath> => {
   const bpffsDir = await ensureBpffs(options.bpffsDir);
-  const { maxConntrack, ringBytes, hostNetns, uplink } = options;
+  const { maxConntrack, ringBytes, eventsPerSecond, hostNetns, uplink } = options;
   const existed = (name: string): boolean => existsSync(join(bpffsDir, name));
   const before = new Set(['workloads', 'policies', 'addresses', 'cidrs', 'ipcache', 'conntrack'].filter(existed));
   const object = await openObject(objectPath('workload'), {
@@ -53,7 +55,10 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
       ...(maxConntrack === undefined ? {} : { conntrack: maxConntrack }),
       ...(ringBytes === undefined ? {} : { events: ringBytes }),
     },
-    rodata: ringBytes === undefined ? {} : { events_wakeup_bytes: u32(ringBytes / 4) },
+    rodata: {
+      ...(ringBytes === undefined ? {} : { events_wakeup_bytes: u32(ringBytes / 4) }),
+      ...(eventsPerSecond === undefined ? {} : { events_per_second: u32(eventsPerSecond) }),
+    },
   });
   await object.commitPins();
   const networkOptions = { ...(uplink ? { uplink } : {}), ...(hostNetns ? { hostNetns } : {}) };

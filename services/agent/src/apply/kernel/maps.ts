@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The maps of the real kernel. Few elements are written one by one (a microsecond each), many by batch. */
-import {
-  address_key,
-  address_value,
-  cidr_value,
-  ct_entry,
-  ipcache_value,
-  prefix_key,
-  sweep_ctx,
-  weir_sweep_flags,
-  workload,
-} from '@weir/bpf';
+import { address_key, address_value, cidr_value, ipcache_value, prefix_key, workload } from '@weir/bpf';
 import { type BpfObject, createInner, openMapById } from '@weir/loader';
 import { formatIp, formatMac, parseIp, parseMac } from '@weir/net';
 import { breathing } from '../../breathe.ts';
@@ -24,6 +14,8 @@ import {
 import { readPolicyTable } from '../../plan/policy-table.ts';
 import type { Maps, PolicySwap, SwapFailure, WorkloadValue } from '../ports.ts';
 import { cidrKey, cidrText } from './prefixes.ts';
+import { sweepConnections } from './sweep.ts';
+import { forgetThrottle } from './throttles.ts';
 
 const NO_ADDRESS = new Uint8Array(16);
 const BATCH = 4096;
@@ -89,7 +81,6 @@ export const kernelMaps = (object: BpfObject): Maps => {
   const addresses = object.map('addresses');
   const cidrs = object.map('cidrs');
   const ipcache = object.map('ipcache');
-  const conntrack = object.map('conntrack');
   const sweep = object.program('ct_sweep');
 
   /** A table apart from everything, filled; or why it can't be. */
@@ -132,6 +123,7 @@ export const kernelMaps = (object: BpfObject): Maps => {
     removeWorkload: async (ifindex) => {
       policies.delete(u32(ifindex));
       workloads.delete(u32(ifindex));
+      await forgetThrottle(object.map('throttles'), object.map('throttled'), ifindex);
     },
 
     readPolicy: async (ifindex) => {
@@ -220,25 +212,9 @@ export const kernelMaps = (object: BpfObject): Maps => {
       }),
 
     removeConnections: async (ifindexes) => {
-      // What they counted and nobody reported yet is reported first.
-      const flags = weir_sweep_flags.SWEEP_REPORT_ALL;
-      const ctx = sweep_ctx.encode({
-        now_ns: 0n,
-        flags,
-        failed: 0,
-        entries: 0n,
-        reported: 0n,
-        expired: 0n,
-        deferred: 0n,
-      });
-      await sweep.testRun({ ctx });
-      const { keys, values, count } = await conntrack.lookupAll();
-      const gone: Buffer[] = [];
-      for (let i = 0; i < count; i++) {
-        if (!ifindexes.has(ct_entry.read.ifindex(values, i * ct_entry.size))) continue;
-        gone.push(keys.subarray(i * conntrack.keySize, (i + 1) * conntrack.keySize));
-      }
-      return conntrack.deleteBatch(Buffer.concat(gone), gone.length);
+      let removed = 0;
+      for (const ifindex of ifindexes) removed += (await sweepConnections(sweep, ifindex)).expired;
+      return removed;
     },
   };
 };

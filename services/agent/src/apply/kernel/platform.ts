@@ -7,15 +7,16 @@ import {
   drop_key,
   drop_value,
   MAPS,
-  sweep_ctx,
   weir_counter,
   weir_ct_flags,
   weir_direction,
 } from '@weir/bpf';
 import { type BpfMap, clockOffsetNs, type Features, featureProbe, ringBuffer } from '@weir/loader';
 import { formatIp } from '@weir/net';
-import type { Connection, Counters, EventSourceOptions, Platform, SweepResult } from '../../platform.ts';
+import type { Connection, Counters, EventSourceOptions, Platform } from '../../platform.ts';
 import { type DatapathOptions, openDatapath } from './datapath.ts';
+import { sweepConnections } from './sweep.ts';
+import { readThrottles } from './throttles.ts';
 
 const U64_BYTES = 8;
 
@@ -57,7 +58,11 @@ const readCounters = async (counters: BpfMap, drops: BpfMap): Promise<Counters> 
     );
     named[`drop.${(DROP_TEXT[reason]?.name ?? String(reason)).toLowerCase()}.${way}`] = packets;
   }
-  return { named, eventsLost: byIndex.get(weir_counter.COUNTER_EVENTS_LOST) ?? 0n };
+  return {
+    named,
+    eventsLost: byIndex.get(weir_counter.COUNTER_EVENTS_LOST) ?? 0n,
+    eventsThrottled: byIndex.get(weir_counter.COUNTER_EVENTS_THROTTLED) ?? 0n,
+  };
 };
 
 const readConnections = async (conntrack: BpfMap, limit: number): Promise<Connection[]> => {
@@ -92,12 +97,7 @@ const featureNames = (features: Features): string[] =>
     .filter(([, value]) => value === true)
     .map(([name]) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
 
-const emptyContext = (): Buffer =>
-  sweep_ctx.encode({ now_ns: 0n, flags: 0, failed: 0, entries: 0n, reported: 0n, expired: 0n, deferred: 0n });
-
-export const kernelPlatform = async (
-  options: DatapathOptions,
-): Promise<Platform & { readonly replaced: readonly string[] }> => {
+export const kernelPlatform = async (options: DatapathOptions): Promise<Platform> => {
   const features = await featureProbe();
   const datapath = await openDatapath(options);
   const { object, network } = datapath;
@@ -129,18 +129,9 @@ export const kernelPlatform = async (
         onChange();
       }),
     repairPins: () => datapath.repairPins(),
-    sweep: async (): Promise<SweepResult> => {
-      const { ctxOut } = await ctSweep.testRun({ ctx: emptyContext() });
-      const result = sweep_ctx.decode(ctxOut);
-      if (result.failed) throw new Error('the walk over conntrack failed');
-      return {
-        entries: Number(result.entries),
-        reported: Number(result.reported),
-        expired: Number(result.expired),
-        deferred: Number(result.deferred),
-      };
-    },
+    sweep: () => sweepConnections(ctSweep),
     counters: () => readCounters(object.map('counters'), object.map('drops')),
+    throttles: () => readThrottles(object.map('throttles'), object.map('throttled'), clockOffsetNs()),
     connections: (limit) => readConnections(conntrack, limit),
     startEvents: ({ boot, firstSeq, connectionOffsetNs, onBatch, onTrouble }: EventSourceOptions) => {
       const ring = ringBuffer({
