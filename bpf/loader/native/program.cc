@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "args.h"
 #include "async.h"
@@ -93,6 +94,58 @@ Napi::Value JsTestRun(const Napi::CallbackInfo &info)
 	});
 }
 
+struct TestRuns {
+	std::shared_ptr<Program> program;
+	Bytes data;
+	std::vector<uint32_t> ends;
+	Bytes ctx;
+	Bytes retvals;
+
+	void Run()
+	{
+		uint32_t from = 0;
+		for (size_t i = 0; i < ends.size(); i++) {
+			bpf_test_run_opts options{};
+			options.sz = sizeof(options);
+			options.data_in = data.data() + from;
+			options.data_size_in = ends[i] - from;
+			if (!ctx.empty()) {
+				options.ctx_in = ctx.data();
+				options.ctx_size_in = static_cast<uint32_t>(ctx.size());
+			}
+			if (bpf_prog_test_run_opts(program->fd.get(), &options) < 0)
+				ThrowErrno("test run", "packet " + std::to_string(i));
+			memcpy(retvals.data() + i * sizeof(uint32_t), &options.retval, sizeof(uint32_t));
+			from = ends[i];
+		}
+	}
+};
+
+// programTestRuns(program, data, ends, ctx): one run for each packet; packet i ends before byte ends[i] of data
+Napi::Value JsTestRuns(const Napi::CallbackInfo &info)
+{
+	auto runs = std::make_shared<TestRuns>();
+	runs->program = Use<Program>(info[0], "test run");
+	runs->data = GetBytes(info[1], "data");
+	if (!info[2].IsTypedArray() || info[2].As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array)
+		throw Napi::TypeError::New(info.Env(), "ends must be a Uint32Array");
+	auto ends = info[2].As<Napi::Uint32Array>();
+	runs->ends.assign(ends.Data(), ends.Data() + ends.ElementLength());
+	uint32_t before = 0;
+	for (const uint32_t end : runs->ends) {
+		if (end <= before || end > runs->data.size())
+			throw Napi::RangeError::New(info.Env(), "ends must rise and stay inside data");
+		before = end;
+	}
+	if (!info[3].IsUndefined())
+		runs->ctx = GetBytes(info[3], "ctx");
+	runs->retvals.resize(runs->ends.size() * sizeof(uint32_t));
+	return Async(info.Env(), [runs] {
+		runs->Run();
+		return Finish([runs](Napi::Env env) { return ToBuffer(env, std::move(runs->retvals)); });
+	});
+}
+
 // programByPath(path)
 Napi::Value ByPath(const Napi::CallbackInfo &info)
 {
@@ -144,6 +197,7 @@ Napi::Object ProgramToJs(Napi::Env env, const std::shared_ptr<Program> &program)
 void InitProgram(Napi::Env env, Napi::Object exports)
 {
 	Export(env, exports, "programTestRun", JsTestRun);
+	Export(env, exports, "programTestRuns", JsTestRuns);
 	Export(env, exports, "programByPath", ByPath);
 }
 

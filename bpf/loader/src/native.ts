@@ -99,6 +99,7 @@ export interface Native extends NativeLinks, NativeNet, NativeRing {
   mapByPath(path: string): NativeMapFacts;
   programByPath(path: string): NativeProgramFacts;
   programTestRun(program: Handle, options: NativeTestRun): Promise<TestRunResult>;
+  programTestRuns(program: Handle, data: Uint8Array, ends: Uint32Array, ctx: Uint8Array | undefined): Promise<Buffer>;
 }
 
 let loaded: Native | undefined;

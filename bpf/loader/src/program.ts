@@ -61,6 +61,17 @@ export class BpfProgram {
     );
   }
 
+  /**
+   * One run for each of many packets, without coming back between them: packet `i` ends before byte `ends[i]` of `data`.
+   * Returns what the program returned for each.
+   */
+  async testRuns(data: Uint8Array, ends: readonly number[], ctx?: Uint8Array): Promise<number[]> {
+    const returned = await attemptAsync(`program '${this.name}'`, () =>
+      native().programTestRuns(this.handle, data, Uint32Array.from(ends), ctx),
+    );
+    return ends.map((_, at) => returned.readUInt32LE(at * 4));
+  }
+
   pin(path: string): void {
     attempt(`program '${this.name}'`, () => native().pin(this.handle, path));
   }

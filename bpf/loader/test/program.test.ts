@@ -24,6 +24,27 @@ test('a tc program runs on a packet with its context', { skip }, async () => {
   }
 });
 
+test('many packets in one call: an answer for each, in their order', { skip }, async () => {
+  const object = await openObject(compile('packets'));
+  try {
+    const program = object.program('xdp_grow');
+    const frames = [64, 80, 1000].map((size) => Buffer.alloc(size, 1));
+    const data = Buffer.concat(frames);
+    assert.deepEqual(await program.testRuns(data, [64, 144, 1144]), [3, 3, 3]);
+    assert.deepEqual(await program.testRuns(data, []), []);
+    const tc = object.program('tc_context');
+    assert.deepEqual(
+      await tc.testRuns(data, [64, 144], skbContext({ mark: 5, cb: [10, 0, 0, 0, 3], ifindex: 1 })),
+      [17, 17],
+    );
+    await assert.rejects(program.testRuns(data, [64, 64]), /ends must rise/);
+    await assert.rejects(program.testRuns(data, [64, 2000]), /stay inside data/);
+    await assert.rejects(program.testRuns(Buffer.alloc(8), [8]), /test run.*packet 0/);
+  } finally {
+    object.close();
+  }
+});
+
 test('an XDP program grows the packet; room that is too small is an error', { skip }, async () => {
   const object = await openObject(compile('packets'));
   try {
