@@ -2,12 +2,12 @@
 /** The planner is level-triggered: what it wants depends on the documents, not on the order in which they came. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { policyRows } from '@weir/bpf/policy-table';
 import type { ConfigEntry } from '@weir/bus';
 import { cidrOfAddress, parseIp } from '@weir/net';
 import fc from 'fast-check';
 import { prefixText } from '../src/plan/ipcache.ts';
 import { type Desired, Planner } from '../src/plan/planner.ts';
-import { policyRows } from '../src/plan/policy-table.ts';
 import { hostEntry, identityEntry, knp, policyEntry, removal, workloadEntry } from './support/entries.ts';
 import { judgeTable, type Probe } from './support/judge-table.ts';
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the local API answers. */
 import { weir_workload_flags } from '@weir/bpf';
+import { policyRows } from '@weir/bpf/policy-table';
 import { weirError } from '@weir/errors';
 import { protocolName } from '@weir/net';
 import { metricsText } from '@weir/telemetry';
 import type { HostDatapath } from '../apply/host.ts';
 import { showPrefix } from '../apply/kernel/prefixes.ts';
 import type { Planner } from '../plan/planner.ts';
-import { policyRows } from '../plan/policy-table.ts';
 import type { Platform } from '../platform.ts';
 import type { Report } from '../report/report.ts';
 import type { LocalRequest, LocalRoutes } from './server.ts';

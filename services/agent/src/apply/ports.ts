@@ -3,9 +3,10 @@
  * The narrow doors through which the executor changes anything. One implementation talks to the kernel (kernel/), one
  * only remembers (sim/): what the executor does is the same for both.
  */
+
+import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Route, Wiring } from '../plan/model.ts';
-import type { PolicyTable } from '../plan/policy-table.ts';
 import type { PolicyState } from '../plan/transition.ts';
 
 /** One element of the map `workloads`. */

@@ -11,8 +11,8 @@
  * nothing where all was done.
  */
 import { weir_workload_flags as flag } from '@weir/bpf';
+import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { Wiring } from '../plan/model.ts';
-import type { PolicyTable } from '../plan/policy-table.ts';
 import type { ReachFailpoint } from './failpoint.ts';
 import type { HostLink, Kernel, WorkloadValue } from './ports.ts';
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One workload's policy: the engine's entries as a table, with flags. */
-import { weir_workload_flags as flag, weir_limits } from '@weir/bpf';
+import { weir_limits } from '@weir/bpf';
+import { buildPolicyTable, enforcementFlags } from '@weir/bpf/policy-table';
 import type { CompiledWorkload, Compiler, NamedPort } from '@weir/policy-engine';
 import type { PolicyEnabled, WorkloadPolicy } from './model.ts';
 import type { CompilablePolicy } from './policies.ts';
-import { buildPolicyTable } from './policy-table.ts';
 import { LOCKDOWN_FLAGS } from './transition.ts';
 
 export interface CompileRequest {
@@ -62,12 +62,7 @@ export const compilePolicy = (
   if (!fits) return lockdown(`its policy has ${entries.length} entries, at most ${maxEntries - 2} fit`, entries.length);
   return {
     table: buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress }),
-    flags:
-      flag.WORKLOAD_READY |
-      (enforceIngress ? flag.WORKLOAD_ENFORCE_INGRESS : 0) |
-      (enforceEgress ? flag.WORKLOAD_ENFORCE_EGRESS : 0) |
-      (compiled.ipBlock ? flag.WORKLOAD_IPBLOCK : 0) |
-      (settings.allowHost ? flag.WORKLOAD_ALLOW_HOST : 0),
+    flags: enforcementFlags({ ...compiled, allowHost: settings.allowHost }),
     defaultRuleIngress: compiled.defaultRuleIngress,
     defaultRuleEgress: compiled.defaultRuleEgress,
     entries: entries.length,

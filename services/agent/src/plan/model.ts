@@ -3,7 +3,7 @@
  * What the host should hold: plain immutable values, made by the planner from configuration and local facts, read by
  * the executor. Interface indexes do not occur here: they are facts of the kernel that only the executor knows.
  */
-import type { PolicyTable } from './policy-table.ts';
+import type { PolicyTable } from '@weir/bpf/policy-table';
 
 /** Everything needed to connect one workload. A change of any of it means new wiring. */
 export interface Wiring {

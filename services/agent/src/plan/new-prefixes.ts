@@ -6,8 +6,8 @@
  * treat them differently, comes after.
  */
 import { policy_entry, policy_key, weir_identity } from '@weir/bpf';
+import type { PolicyTable } from '@weir/bpf/policy-table';
 import { type Cidr, cidrContains, parseCidr } from '@weir/net';
-import type { PolicyTable } from './policy-table.ts';
 
 const { IDENTITY_SCOPE_IPBLOCK, IDENTITY_WORLD_IPV4, IDENTITY_WORLD_IPV6 } = weir_identity;
 const LOCAL_BITS = 0xffffff;

@@ -9,7 +9,7 @@
  *   swap    table: old -> new, one pointer
  *   commit  value: final flags, even revision
  *
- * - begin changes no verdict: a direction that was not enforced has a catch-all allow in its old table (policy-table.ts),
+ * - begin changes no verdict: a direction that was not enforced has a catch-all allow in its old table (@weir/bpf/policy-table),
  *   and the old table has no ipblock entries that the flag could make visible. The odd revision says "a change is under
  *   way" to an agent that starts after a kill: whatever was judged meanwhile is judged again, even if it finds the new
  *   table already in place.
@@ -20,8 +20,8 @@
  * - closing (not ready, lockdown) is one write of the value, first of all. Opening is commit, last of all.
  */
 import { weir_workload_flags as flag } from '@weir/bpf';
+import { type PolicyTable, samePolicyTable } from '@weir/bpf/policy-table';
 import type { WorkloadPolicy } from './model.ts';
-import { type PolicyTable, samePolicyTable } from './policy-table.ts';
 
 /** The fields of struct workload that policy decides. */
 export interface PolicyState {

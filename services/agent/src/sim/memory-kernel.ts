@@ -4,10 +4,11 @@
  * Its rules are those of the real one as far as the executor can see them: a table is swapped whole, an interface takes
  * its attachments with it, what was written stays when the agent goes.
  */
+
+import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { Attachments, HostLink, Kernel, Maps, Network, WorkloadValue } from '../apply/ports.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Route, Wiring } from '../plan/model.ts';
-import type { PolicyTable } from '../plan/policy-table.ts';
 
 export interface MemoryState {
   readonly workloads: Map<number, WorkloadValue>;

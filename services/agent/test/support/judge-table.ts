@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the datapath answers from a workload's value and table: the contract in bpf/include/abi.h, in few words. */
 import { weir_workload_flags as flag, policy_entry, policy_key, weir_identity, weir_policy_bits } from '@weir/bpf';
+import type { PolicyTable } from '@weir/bpf/policy-table';
 import { cidrContainsIp, cidrOfAddress, parseCidr, parseIp } from '@weir/net';
 import { prefixText } from '../../src/plan/ipcache.ts';
-import type { PolicyTable } from '../../src/plan/policy-table.ts';
 import type { MemoryState } from '../../src/sim/memory-kernel.ts';
 
 export interface Probe {

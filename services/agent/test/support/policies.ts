@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { weir_workload_flags as flag } from '@weir/bpf';
+import { buildPolicyTable } from '@weir/bpf/policy-table';
 import type { PolicyEntry } from '@weir/policy-engine';
 import fc from 'fast-check';
 import type { DesiredWorkload, WorkloadPolicy } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
-import { buildPolicyTable } from '../../src/plan/policy-table.ts';
 import { LOCKDOWN_FLAGS } from '../../src/plan/transition.ts';
 
 const l4 = fc.oneof(

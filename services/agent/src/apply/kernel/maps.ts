@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The maps of the real kernel. Few elements are written one by one (a microsecond each), many by batch. */
 import { address_key, address_value, cidr_value, ipcache_value, prefix_key, workload } from '@weir/bpf';
+import { readPolicyTable } from '@weir/bpf/policy-table';
 import { type BpfObject, createInner, openMapById } from '@weir/loader';
 import { formatIp, formatMac, parseIp, parseMac } from '@weir/net';
 import { breathing } from '../../breathe.ts';
@@ -11,7 +12,6 @@ import {
   type PrefixText,
   prefixText,
 } from '../../plan/ipcache.ts';
-import { readPolicyTable } from '../../plan/policy-table.ts';
 import type { Maps, PolicySwap, SwapFailure, WorkloadValue } from '../ports.ts';
 import { cidrKey, cidrText } from './prefixes.ts';
 import { sweepConnections } from './sweep.ts';

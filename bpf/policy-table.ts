@@ -6,10 +6,43 @@
  * says the same. It changes no verdict (a deny is longer or found elsewhere, and any deny wins), but makes the table
  * complete: judged with or without the workload's enforce flags it gives the same answer. That is what makes a change
  * from not enforced to enforced, or back, one atomic swap of the table: the flags may be set before and cleared
- * after it without any packet seeing a mixture (see transition.ts).
+ * after it without any packet seeing a mixture (see the agent's transition.ts).
  */
-import { policy_entry, policy_key, weir_policy_bits } from '@weir/bpf';
-import type { PolicyEntry } from '@weir/policy-engine';
+import { policy_entry, policy_key, weir_policy_bits, weir_workload_flags } from './gen/index.ts';
+
+/** As the policy engine compiles them. */
+export interface PolicyEntry {
+  readonly egress: boolean;
+  /** 0 = any. */
+  readonly identity: number;
+  /** 0 = any. */
+  readonly protocol: number;
+  readonly port: number;
+  /** 0 = every port, 16 = this one. */
+  readonly portPrefixBits: number;
+  readonly deny: boolean;
+  readonly ruleId: number;
+}
+
+/** What a workload's flags say beside its table. */
+export interface Enforcement {
+  readonly enforceIngress: boolean;
+  readonly enforceEgress: boolean;
+  /** Some entries have ipBlock identities. */
+  readonly ipBlock: boolean;
+  /** The host may always reach its own workloads. */
+  readonly allowHost: boolean;
+}
+
+const flag = weir_workload_flags;
+
+/** Of a workload that is ready and has its table. */
+export const enforcementFlags = ({ enforceIngress, enforceEgress, ipBlock, allowHost }: Enforcement): number =>
+  flag.WORKLOAD_READY |
+  (enforceIngress ? flag.WORKLOAD_ENFORCE_INGRESS : 0) |
+  (enforceEgress ? flag.WORKLOAD_ENFORCE_EGRESS : 0) |
+  (ipBlock ? flag.WORKLOAD_IPBLOCK : 0) |
+  (allowHost ? flag.WORKLOAD_ALLOW_HOST : 0);
 
 export interface PolicyTable {
   readonly keys: Buffer;
