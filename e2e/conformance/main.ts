@@ -11,6 +11,7 @@ import { createTally, type Run, runSuite } from './run.ts';
 
 const MODES: Readonly<Record<string, () => Promise<Mode>>> = {
   engine: async () => (await import('./engine-mode.ts')).createEngineMode(),
+  maps: async () => (await import('./maps/mode.ts')).createMapsMode(),
 };
 
 const main = async (): Promise<number> => {

@@ -108,8 +108,8 @@ export interface Session {
   act(actions: readonly Action[]): Promise<void>;
   /** Offers a policy that must not be taken: how it was refused, or undefined when it was taken. */
   refused(policy: PolicyJson): Promise<Refusal | undefined>;
-  /** One verdict per cell, in their order; each cell is a connection of its own. */
-  ask(cells: readonly Cell[]): Promise<readonly Verdict[]>;
+  /** One verdict per cell, in their order; each cell is a connection of its own. Undefined: no clear answer, `explain` says why. */
+  ask(cells: readonly Cell[]): Promise<readonly (Verdict | undefined)[]>;
   /** What the mode itself knows about this cell, besides the engine's explanation; '' when nothing. */
   explain(cell: Cell): string;
   close(): Promise<void>;
