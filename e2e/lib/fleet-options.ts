@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FleetOptions } from '@weir/infra/fleet';
 
+const PREFIX = 'weir-e2e-';
+
 /** `short` and the process number make the name; namespaces, pins and folders carry it. */
 export const testFleet = (short: string, hosts: readonly string[], more: Partial<FleetOptions> = {}): FleetOptions => ({
   name: `${short}${process.pid}`,
-  dir: join(tmpdir(), `weir-e2e-${short}${process.pid}`),
+  dir: join(tmpdir(), `${PREFIX}${short}${process.pid}`),
+  sweepPrefix: PREFIX,
   hosts,
   onStep: process.env.WEIR_TEST_VERBOSE ? (text) => process.stderr.write(`# ${short}: ${text}\n`) : undefined,
   ...more,

@@ -9,7 +9,7 @@ import { parseArgs, promisify } from 'node:util';
 import { toWeirError } from '@weir/errors';
 import { callApi } from '../src/api.ts';
 import { createFleet, type Fleet } from '../src/fleet.ts';
-import { PATIENT_TIMEOUT_MS } from '../workload/probe.ts';
+import { PATIENT_TIMEOUT_MS } from '../src/traffic.ts';
 import { CONVERSATIONS, describe, HOSTS, WORKLOADS } from './scenario.ts';
 import { bad, createSteps, good, heading, print, table } from './screen.ts';
 import { addressOf, decidingFlow, type FlowView, talkAll, workloadByName } from './traffic.ts';

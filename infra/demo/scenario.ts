@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The shop of the demo: who runs where, who talks to whom, and what the policy of policy.yaml makes of it. */
 
+import type { ProbeRequest } from '../src/traffic.ts';
 import type { WorkloadSpec } from '../src/workloads.ts';
-import type { ProbeRequest } from '../workload/probe.ts';
 
 export const HOSTS = ['h1', 'h2', 'h3'] as const;
 

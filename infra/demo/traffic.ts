@@ -2,8 +2,8 @@
 /** Makes the shop's workloads talk and reads back, through the API, what the datapath says of each conversation. */
 import { callApi } from '../src/api.ts';
 import { type Fleet, until } from '../src/fleet.ts';
+import { PATIENT_TIMEOUT_MS, type ProbeResult } from '../src/traffic.ts';
 import type { Workload } from '../src/workloads.ts';
-import { PATIENT_TIMEOUT_MS, type ProbeResult } from '../workload/probe.ts';
 import type { Conversation } from './scenario.ts';
 
 /** Fields of GET /v1/flows used here. */

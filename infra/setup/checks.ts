@@ -35,7 +35,7 @@ const command = (program: string, args: readonly string[], cwd = '.'): CheckResu
 const NOT_OURS = ['**/node_modules/**', '**/gen/**', 'bpf/obj/**', 'bpf/loader/build/**', '.weir/**'];
 const sources = (...patterns: string[]): string[] => globSync(patterns, { exclude: NOT_OURS }).sort();
 
-const C_SOURCES = 'bpf/**/*.{c,h,cc}';
+const C_SOURCES = '{bpf,infra}/**/*.{c,h,cc}';
 const CODE = ['{bpf,services,infra,e2e}/**/*.{ts,mjs,sh}', C_SOURCES, '.ci/run', 'proto/*.sh'];
 /** One idea a file; what is longer holds two. */
 const MAX_LINES = 400;

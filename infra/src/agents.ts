@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The agent of one host as a real process inside the host's namespace and cgroup. */
+/** The agent of one host as a real process inside the host's namespace and cgroup; it can be ended and started again. */
 import { join } from 'node:path';
 import type { ControlPlane } from './control-plane.ts';
 import { type RunningProcess, startProcess } from './processes.ts';
@@ -18,52 +18,76 @@ export interface AgentPlace {
   readonly env: Readonly<Record<string, string>>;
 }
 
-export interface AgentHandle {
+const AGENT_MAIN = new URL('../../services/agent/src/main.ts', import.meta.url).pathname;
+
+export class AgentHandle {
   readonly host: string;
   readonly bpffs: string;
   readonly socket: string;
-  readonly process: RunningProcess;
-  /** Ends the agent as a crash would; the datapath stays. */
-  kill(): Promise<void>;
+  /** Spool, state: what outlives the process. */
+  readonly stateDir: string;
+  readonly #place: AgentPlace;
+  #process: RunningProcess | undefined;
+
+  constructor(place: AgentPlace) {
+    this.#place = place;
+    this.host = place.host.name;
+    this.bpffs = `/sys/fs/bpf/weir-${place.fleet}-${this.host}`;
+    this.socket = join(place.runDir, `agent-${this.host}.sock`);
+    this.stateDir = join(place.dir, `agent-${this.host}`);
+    place.resources.add({ kind: 'bpffs', path: this.bpffs });
+  }
+
+  /** The one that was started last. */
+  get process(): RunningProcess {
+    if (!this.#process) throw new Error(`the agent of ${this.host} was never started`);
+    return this.#process;
+  }
+
+  /** Resolves when it says that it is ready. `env`: on top of the fleet's, this time. */
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    const { host, control, resources, logDir, cgroup } = this.#place;
+    this.#process = await startProcess(resources, logDir, {
+      name: `agent-${this.host}`,
+      netns: host.netns,
+      cgroup,
+      command: [process.execPath, AGENT_MAIN],
+      env: {
+        WEIR_AGENT_HOST: host.name,
+        WEIR_AGENT_NATS_URL: control.natsUrl,
+        WEIR_AGENT_NATS_SEED: control.agentSeed(host.name),
+        WEIR_TRUSTED_SIGNERS: control.trustedSigners,
+        WEIR_AGENT_STATE_DIR: this.stateDir,
+        WEIR_AGENT_BPFFS_DIR: this.bpffs,
+        WEIR_AGENT_CGROUP: cgroup,
+        WEIR_AGENT_UPLINK: host.uplink,
+        WEIR_AGENT_SOCKET: this.socket,
+        WEIR_AGENT_METRICS_PORT: '0',
+        // Many hosts share one machine's memory here: 64k connections each instead of 512k.
+        WEIR_AGENT_MAX_CONNTRACK: '65536',
+        ...this.#place.env,
+        ...env,
+      },
+      ready: (line) => line.includes('"msg":"ready"'),
+    });
+  }
+
+  /** Ends the agent as a crash would (kill -9); the datapath stays. */
+  kill(): Promise<void> {
+    return this.process.stop('SIGKILL');
+  }
+
   /** Asks it to end; the datapath stays. */
-  stop(): Promise<void>;
+  stop(): Promise<void> {
+    return this.process.stop('SIGTERM');
+  }
+
+  /** Stops it in its tracks, as a machine that is out of memory or CPU would. */
+  pause(): void {
+    process.kill(this.process.pid, 'SIGSTOP');
+  }
+
+  resume(): void {
+    process.kill(this.process.pid, 'SIGCONT');
+  }
 }
-
-const AGENT_MAIN = new URL('../../services/agent/src/main.ts', import.meta.url).pathname;
-
-export const startAgent = async (place: AgentPlace): Promise<AgentHandle> => {
-  const { host } = place;
-  const bpffs = `/sys/fs/bpf/weir-${place.fleet}-${host.name}`;
-  const socket = join(place.runDir, `agent-${host.name}.sock`);
-  place.resources.add({ kind: 'bpffs', path: bpffs });
-  const process_ = await startProcess(place.resources, place.logDir, {
-    name: `agent-${host.name}`,
-    netns: host.netns,
-    cgroup: place.cgroup,
-    command: [process.execPath, AGENT_MAIN],
-    env: {
-      WEIR_AGENT_HOST: host.name,
-      WEIR_AGENT_NATS_URL: place.control.natsUrl,
-      WEIR_AGENT_NATS_SEED: place.control.agentSeed(host.name),
-      WEIR_TRUSTED_SIGNERS: place.control.trustedSigners,
-      WEIR_AGENT_STATE_DIR: join(place.dir, `agent-${host.name}`),
-      WEIR_AGENT_BPFFS_DIR: bpffs,
-      WEIR_AGENT_CGROUP: place.cgroup,
-      WEIR_AGENT_UPLINK: host.uplink,
-      WEIR_AGENT_SOCKET: socket,
-      WEIR_AGENT_METRICS_PORT: '0',
-      // Many hosts share one machine's memory here: 64k connections each instead of 512k.
-      WEIR_AGENT_MAX_CONNTRACK: '65536',
-      ...place.env,
-    },
-    ready: (line) => line.includes('"msg":"ready"'),
-  });
-  return {
-    host: host.name,
-    bpffs,
-    socket,
-    process: process_,
-    kill: () => process_.stop('SIGKILL'),
-    stop: () => process_.stop('SIGTERM'),
-  };
-};

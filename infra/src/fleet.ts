@@ -6,16 +6,30 @@
  * destroy() leaves nothing behind, and so does the next createFleet() of the same name after a crash.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { weirError } from '@weir/errors';
-import { type AgentHandle, startAgent } from './agents.ts';
-import { callApi } from './api.ts';
+import { deleteNetns } from '@weir/loader';
+import { AgentHandle } from './agents.ts';
+import { ApiError, callApi } from './api.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { type CutDirection, cutOff, healCut } from './cut.ts';
+import { type External, type ExternalSpec, OutsideWorld } from './externals.ts';
+import { netnsPath } from './netns.ts';
 import { makeCgroup } from './processes.ts';
+import { Readiness } from './readiness.ts';
+import { removeRemains, sweepRemains } from './remains.ts';
 import { Resources } from './resources.ts';
+import { Station, startProgram } from './station.ts';
 import { createUnderlay, type Underlay, type UnderlayHost } from './underlay.ts';
-import { createWorkload, type RegisteredWorkload, type Workload, type WorkloadSpec } from './workloads.ts';
+import {
+  makePlace,
+  type Place,
+  type RegisteredWorkload,
+  registration,
+  Workload,
+  type WorkloadSpec,
+} from './workloads.ts';
 
 export interface FleetOptions {
   /** At most 8 characters: it is part of namespace names. */
@@ -27,18 +41,25 @@ export interface FleetOptions {
   readonly ports?: { readonly inventory: number; readonly policy: number; readonly analytics: number };
   /** Called at the start of each step that takes time. */
   readonly onStep?: (text: string) => void;
-  /** Environment for every agent, on top of what it needs. */
-  readonly agentEnv?: Readonly<Record<string, string>>;
+  /** Environment for every agent, or for the one of a host, on top of what it needs. */
+  readonly agentEnv?: Readonly<Record<string, string>> | ((host: string) => Readonly<Record<string, string>>);
+  /** Environment of services, on top of what they need. */
+  readonly serviceEnv?: Readonly<Record<string, string>>;
   /** A collector (OTLP over HTTP) listens on this port of all the machine's addresses: spans go there. */
   readonly otlpPort?: number;
   /** What Postgres committed outlives its crash. */
   readonly durable?: boolean;
+  /** Folders beside `dir` whose names begin so are other runs' fleets: swept when their process is gone. */
+  readonly sweepPrefix?: string;
 }
 
 const otlpEnv = (address: string, port: number | undefined): Record<string, string> =>
   port === undefined
     ? {}
     : { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${address}:${port}`, OTEL_BSP_SCHEDULE_DELAY: '200' };
+
+/** Workloads that are made at once. */
+const AT_ONCE = 16;
 
 /** Mount point of cgroup v2, also where v1 controllers share the tree (hybrid). */
 export const cgroup2Root = (): string => {
@@ -58,15 +79,20 @@ export class Fleet {
   readonly control: ControlPlane;
   readonly agents = new Map<string, AgentHandle>();
   readonly workloads = new Map<string, Workload>();
-  readonly #runDir: string;
+  /** Short path, for sockets. */
+  readonly runDir: string;
   readonly #cgroup: string;
+  readonly #readiness: Readiness;
+  readonly #hostStations = new Map<string, Station>();
+  #world: OutsideWorld | undefined;
 
   constructor(options: FleetOptions, resources: Resources, underlay: Underlay, control: ControlPlane, runDir: string) {
     this.options = options;
     this.resources = resources;
     this.underlay = underlay;
     this.control = control;
-    this.#runDir = runDir;
+    this.runDir = runDir;
+    this.#readiness = new Readiness(() => control.urls.inventory);
     this.#cgroup = makeCgroup(resources, join(cgroup2Root(), `weir-${options.name}`));
   }
 
@@ -84,21 +110,27 @@ export class Fleet {
     return join(this.#cgroup, name);
   }
 
-  /** Registers the host (once) and starts its agent; resolves when inventory has seen its heartbeat. */
+  /** The first time, makes the host's agent; starts it. */
   async startAgent(name: string): Promise<AgentHandle> {
-    const host = this.host(name);
-    const agent = await startAgent({
-      fleet: this.options.name,
-      resources: this.resources,
-      dir: this.options.dir,
-      runDir: this.#runDir,
-      logDir: this.logDir,
-      host,
-      cgroup: makeCgroup(this.resources, this.hostCgroup(name)),
-      control: this.control,
-      env: { ...otlpEnv(this.underlay.machineIp4, this.options.otlpPort), ...this.options.agentEnv },
-    });
+    const { agentEnv = {}, otlpPort } = this.options;
+    const agent =
+      this.agents.get(name) ??
+      new AgentHandle({
+        fleet: this.options.name,
+        resources: this.resources,
+        dir: this.options.dir,
+        runDir: this.runDir,
+        logDir: this.logDir,
+        host: this.host(name),
+        cgroup: makeCgroup(this.resources, this.hostCgroup(name)),
+        control: this.control,
+        env: {
+          ...otlpEnv(this.underlay.machineIp4, otlpPort),
+          ...(typeof agentEnv === 'function' ? agentEnv(name) : agentEnv),
+        },
+      });
     this.agents.set(name, agent);
+    await agent.start();
     return agent;
   }
 
@@ -118,38 +150,86 @@ export class Fleet {
     });
   }
 
-  async addWorkload(spec: WorkloadSpec): Promise<Workload> {
+  /** Namespace, cgroup and program of a workload that inventory does not know yet. */
+  async makePlace(spec: WorkloadSpec): Promise<Place> {
     this.host(spec.host);
-    const workload = await createWorkload(
-      {
-        fleet: this.options.name,
-        resources: this.resources,
-        runDir: this.#runDir,
-        logDir: this.logDir,
-        hostCgroup: this.hostCgroup(spec.host),
-        register: (body) => callApi<RegisteredWorkload>(`${this.control.urls.inventory}/v1/workloads`, { body }),
-        waitReady: (id) => this.waitWorkloadReady(id),
-      },
+    const { runDir, logDir, resources } = this;
+    return makePlace(
+      { fleet: this.options.name, resources, runDir, logDir, hostCgroup: (host) => this.hostCgroup(host) },
       spec,
     );
+  }
+
+  /** Registers it; what happens from then on is the agent's. */
+  async register(place: Place): Promise<Workload> {
+    const registered = await callApi<RegisteredWorkload>(`${this.control.urls.inventory}/v1/workloads`, {
+      body: registration(place),
+    });
+    const workload = new Workload(place, registered);
+    await this.#world?.route([workload.ip4, workload.ip6], this.host(place.spec.host));
     this.workloads.set(workload.id, workload);
     return workload;
   }
 
-  async waitWorkloadReady(id: string, timeoutMs = 20_000): Promise<void> {
-    let last = '';
-    await until(
-      `workload ${id} to be ready`,
-      timeoutMs,
-      async () => {
-        const workload = await callApi<{ state: string; state_message?: string }>(
-          `${this.control.urls.inventory}/v1/workloads/${id}`,
-        );
-        last = `${workload.state} ${workload.state_message ?? ''}`;
-        return workload.state === 'ready';
-      },
-      () => last,
-    );
+  /** Resolves when its host says that it is ready. */
+  async addWorkload(spec: WorkloadSpec): Promise<Workload> {
+    const workload = await this.register(await this.makePlace(spec));
+    await this.waitWorkloadReady(workload.id);
+    return workload;
+  }
+
+  /** A few at a time; in the order of `specs`. */
+  addWorkloads(specs: readonly WorkloadSpec[], atOnce = AT_ONCE): Promise<Workload[]> {
+    return inParallel(specs, atOnce, (spec) => this.addWorkload(spec));
+  }
+
+  /** From inventory and from this machine; resolves when its agent has taken it down too. */
+  async removeWorkload(id: string): Promise<void> {
+    const workload = this.workloads.get(id);
+    try {
+      await callApi(`${this.control.urls.inventory}/v1/workloads/${id}`, { method: 'DELETE' });
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 404)) throw error;
+    }
+    if (!workload) return;
+    this.workloads.delete(id);
+    await workload.end();
+    await deleteNetns(netnsPath(workload.netns));
+  }
+
+  waitWorkloadReady(id: string, timeoutMs = 20_000): Promise<void> {
+    return this.#readiness.of(id, timeoutMs);
+  }
+
+  /** A peer outside the fleet, with addresses of its own, that workloads reach through their hosts. */
+  async addExternal(spec: ExternalSpec): Promise<External> {
+    this.#world ??= await this.#makeWorld();
+    return this.#world.add(spec);
+  }
+
+  async removeExternal(external: External): Promise<void> {
+    await this.#world?.remove(external);
+  }
+
+  /** Asks and answers as the host itself. */
+  async hostStation(name: string): Promise<Station> {
+    const { resources, logDir } = this;
+    const known = this.#hostStations.get(name);
+    if (known) return known;
+    const { netns } = this.host(name);
+    const control = join(this.runDir, `host-${name}.sock`);
+    const station = new Station(await startProgram({ resources, logDir, name: `host-${name}`, control, netns }));
+    this.#hostStations.set(name, station);
+    return station;
+  }
+
+  /** Nothing passes between the host and the control plane until heal(). */
+  cut(host: string, direction: CutDirection = 'both'): void {
+    cutOff(this.host(host).netns, this.underlay.machineIp4, direction);
+  }
+
+  heal(host: string): void {
+    healCut(this.host(host).netns);
   }
 
   /** Resolves when every alive host has realised `revision` of the policy service. */
@@ -180,9 +260,23 @@ export class Fleet {
     });
   }
 
+  async #makeWorld(): Promise<OutsideWorld> {
+    const { resources, logDir, underlay, runDir } = this;
+    const world = await OutsideWorld.create({ fleet: this.options.name, resources, runDir, logDir, underlay });
+    const { items } = await callApi<{ items: { id: string; pool4: string; pool6: string }[] }>(
+      `${this.control.urls.inventory}/v1/hosts?limit=1000`,
+    );
+    for (const { id, pool4, pool6 } of items) await world.route([pool4, pool6], this.host(id));
+    for (const { ip4, ip6, spec } of this.workloads.values()) await world.route([ip4, ip6], this.host(spec.host));
+    return world;
+  }
+
   async destroy(): Promise<void> {
-    for (const workload of this.workloads.values()) await workload.process.stop('SIGKILL');
-    for (const agent of this.agents.values()) await agent.stop();
+    const stations = [...this.workloads.values(), ...this.#hostStations.values()];
+    await Promise.all(stations.map((station) => station.end()));
+    this.#world?.program.control.close();
+    for (const agent of this.agents.values()) agent.resume();
+    await Promise.all([...this.agents.values()].map((agent) => agent.stop()));
     await this.control.stop();
     const left = await this.resources.removeAll();
     if (left.length > 0) {
@@ -196,22 +290,26 @@ export class Fleet {
 
 export const createFleet = async (options: FleetOptions): Promise<Fleet> => {
   const step = options.onStep ?? (() => {});
+  if (options.sweepPrefix && existsSync(dirname(options.dir))) {
+    await sweepRemains(dirname(options.dir), options.sweepPrefix, step);
+  }
   await removeRemains(options.dir);
   mkdirSync(options.dir, { recursive: true });
   const resources = new Resources(options.dir);
+  resources.addOwner();
   try {
     const runDir = `/run/weir-${options.name}`;
     resources.add({ kind: 'dir', path: runDir });
     mkdirSync(runDir, { recursive: true });
     step(`underlay and ${options.hosts.length} host namespaces`);
-    const underlay = createUnderlay(resources, options.name, options.hosts);
+    const underlay = await createUnderlay(resources, options.name, options.hosts);
     const control = await startControlPlane({
       resources,
       dir: options.dir,
       runDir,
       underlay,
       ports: options.ports,
-      env: otlpEnv('127.0.0.1', options.otlpPort),
+      env: { ...otlpEnv('127.0.0.1', options.otlpPort), ...options.serviceEnv },
       durable: options.durable,
       step,
     });
@@ -227,12 +325,19 @@ export const createFleet = async (options: FleetOptions): Promise<Fleet> => {
   }
 };
 
-/** Cleans up after a run of the same folder that did not end properly. */
-export const removeRemains = async (dir: string): Promise<void> => {
-  if (!existsSync(dir)) return;
-  const left = await new Resources(dir).removeAll();
-  if (left.length > 0) throw weirError('CONFLICT', `the last run left behind:\n  ${left.join('\n  ')}`);
-  rmSync(dir, { recursive: true, force: true });
+/** Runs `work` for each, at most `atOnce` at a time; results in the order of `items`. */
+export const inParallel = async <T, R>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T, index: number) => Promise<R>,
+): Promise<R[]> => {
+  const results = new Array<R>(items.length);
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as T, i);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  return results;
 };
 
 export const until = async (
@@ -257,5 +362,7 @@ export const until = async (
   }
 };
 
-export { PATIENT_TIMEOUT_MS } from '../workload/probe.ts';
-export type { Workload, WorkloadSpec } from './workloads.ts';
+export type { External, ExternalSpec } from './externals.ts';
+export type { Drive, Station } from './station.ts';
+export * from './traffic.ts';
+export type { Place, Workload, WorkloadSpec } from './workloads.ts';

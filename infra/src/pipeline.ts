@@ -11,8 +11,9 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { callApi } from './api.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
-import { removeRemains, until } from './fleet.ts';
+import { until } from './fleet.ts';
 import { type RunningProcess, startProcess } from './processes.ts';
+import { removeRemains } from './remains.ts';
 import { Resources } from './resources.ts';
 
 export interface PipelineOptions {
@@ -104,6 +105,7 @@ export const createPipeline = async (options: PipelineOptions): Promise<Pipeline
   await removeRemains(options.dir);
   mkdirSync(options.dir, { recursive: true });
   const resources = new Resources(options.dir);
+  resources.addOwner();
   try {
     const control = await startControlPlane({
       resources,

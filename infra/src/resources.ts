@@ -11,6 +11,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export type Resource =
+  /** Whose fleet it is: without that process the rest is nobody's. */
+  | { readonly kind: 'owner'; readonly pid: number; readonly startTicks: string }
   | { readonly kind: 'process'; readonly pid: number; readonly startTicks: string; readonly what: string }
   | { readonly kind: 'netns'; readonly name: string }
   | { readonly kind: 'link'; readonly name: string }
@@ -36,15 +38,20 @@ export class Resources {
 
   constructor(dir: string) {
     this.dir = dir;
-    mkdirSync(dir, { recursive: true });
   }
 
   add(resource: Resource): void {
+    mkdirSync(this.dir, { recursive: true });
     appendFileSync(join(this.dir, JOURNAL), `${JSON.stringify(resource)}\n`);
   }
 
   addProcess(pid: number, what: string): void {
     this.add({ kind: 'process', pid, startTicks: startTicks(pid) ?? '', what });
+  }
+
+  /** Says that all of it belongs to this process. */
+  addOwner(): void {
+    this.add({ kind: 'owner', pid: process.pid, startTicks: startTicks(process.pid) ?? '' });
   }
 
   list(): Resource[] {

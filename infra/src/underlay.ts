@@ -9,8 +9,8 @@
  *
  * 198.18.0.0/15 is set aside for such benches (RFC 2544); N is the first one free on this machine.
  */
-import { execFileSync } from 'node:child_process';
 import { weirError } from '@weir/errors';
+import { makeNetns, netnsName } from './netns.ts';
 import { ip, type Resources } from './resources.ts';
 
 export interface UnderlayHost {
@@ -24,26 +24,12 @@ export interface UnderlayHost {
 export interface Underlay {
   /** Addresses of the machine on the bridge: where hosts find the control plane. */
   readonly machineIp4: string;
+  /** For the namespace that plays the outside world (externals.ts). */
+  readonly worldIp4: string;
+  readonly worldIp6: string;
   readonly bridgeNetns: string;
   readonly hosts: readonly UnderlayHost[];
 }
-
-export const netnsName = (fleet: string, part: string): string => `weir-${fleet}-${part}`;
-
-/** Runs a command inside a namespace. `ip netns exec` would hide bpffs, so nsenter it is. */
-export const inNetns = (netns: string, ...command: string[]): string =>
-  execFileSync('nsenter', [`--net=/run/netns/${netns}`, '--', ...command], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-
-export const makeNetns = (resources: Resources, name: string): void => {
-  resources.add({ kind: 'netns', name });
-  ip('netns', 'add', name);
-  ip('-n', name, 'link', 'set', 'lo', 'up');
-  // Addresses of a bench are unique by construction; detection would only delay them.
-  inNetns(name, 'sh', '-c', 'for f in all default; do echo 0 > /proc/sys/net/ipv6/conf/$f/accept_dad; done');
-};
 
 const freeNumber = (): number => {
   const taken = ip('-4', '-o', 'addr', 'show');
@@ -58,7 +44,7 @@ const freeNumber = (): number => {
 };
 
 /** Joins `netns` to the bridge with interface `inside`. Without netns the machine itself is joined. */
-const plug = (bridgeNetns: string, port: string, inside: string, netns?: string): void => {
+export const plug = (bridgeNetns: string, port: string, inside: string, netns?: string): void => {
   ip(
     'link',
     'add',
@@ -75,18 +61,23 @@ const plug = (bridgeNetns: string, port: string, inside: string, netns?: string)
   ip('-n', bridgeNetns, 'link', 'set', port, 'master', 'br0', 'up');
 };
 
-export const createUnderlay = (resources: Resources, fleet: string, hostNames: readonly string[]): Underlay => {
+export const createUnderlay = async (
+  resources: Resources,
+  fleet: string,
+  hostNames: readonly string[],
+): Promise<Underlay> => {
   const n = freeNumber();
   const bridgeNetns = netnsName(fleet, 'underlay');
   const machineLink = `weir${n}`;
-  makeNetns(resources, bridgeNetns);
+  await makeNetns(resources, bridgeNetns);
   ip('-n', bridgeNetns, 'link', 'add', 'br0', 'type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0');
   ip('-n', bridgeNetns, 'link', 'set', 'br0', 'up');
   resources.add({ kind: 'link', name: machineLink });
   plug(bridgeNetns, 'machine', machineLink);
   ip('addr', 'add', `198.18.${n}.1/24`, 'dev', machineLink);
   ip('link', 'set', machineLink, 'up');
-  const hosts = hostNames.map((name, i): UnderlayHost => {
+  const hosts: UnderlayHost[] = [];
+  for (const [i, name] of hostNames.entries()) {
     const host = {
       name,
       netns: netnsName(fleet, name),
@@ -94,12 +85,12 @@ export const createUnderlay = (resources: Resources, fleet: string, hostNames: r
       ip4: `198.18.${n}.${11 + i}`,
       ip6: `fd18:${n}::${11 + i}`,
     };
-    makeNetns(resources, host.netns);
+    await makeNetns(resources, host.netns);
     plug(bridgeNetns, name, host.uplink, host.netns);
     ip('-n', host.netns, 'addr', 'add', `${host.ip4}/24`, 'dev', host.uplink);
     ip('-n', host.netns, 'addr', 'add', `${host.ip6}/64`, 'dev', host.uplink, 'nodad');
     ip('-n', host.netns, 'link', 'set', host.uplink, 'up');
-    return host;
-  });
-  return { machineIp4: `198.18.${n}.1`, bridgeNetns, hosts };
+    hosts.push(host);
+  }
+  return { machineIp4: `198.18.${n}.1`, worldIp4: `198.18.${n}.254`, worldIp6: `fd18:${n}::fe`, bridgeNetns, hosts };
 };

@@ -1,94 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Workloads of a fleet: a namespace made here, the rest (interface, addresses, routes, programs) by the host's agent
- * once the workload is registered through the public API; then a real process inside, driven over its control socket.
+ * Workloads of a fleet: a namespace with a station made here, the rest (interface, addresses, routes, programs) by the
+ * host's agent once the workload is registered through the public API.
  */
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { weirError } from '@weir/errors';
-import type { Command } from '../workload/main.ts';
-import type { ProbeRequest, ProbeResult } from '../workload/probe.ts';
-import type { TickerReport, TickerRequest } from '../workload/ticker.ts';
-import { makeCgroup, type RunningProcess, startProcess } from './processes.ts';
-import { ip, type Resources } from './resources.ts';
-import { makeNetns, netnsName } from './underlay.ts';
+import { makeNetns, netnsName, netnsPath } from './netns.ts';
+import { makeCgroup } from './processes.ts';
+import type { Resources } from './resources.ts';
+import { Station, type StationProgram, startProgram } from './station.ts';
+import type { Listening } from './traffic.ts';
 
-export interface WorkloadSpec {
+export interface WorkloadSpec extends Listening {
   readonly name: string;
   readonly host: string;
   readonly namespace?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  readonly tcp?: readonly number[];
-  readonly udp?: readonly number[];
   readonly ports?: readonly { name: string; port: number; protocol: string }[];
+  /** Addresses that it must have. */
+  readonly ip4?: string;
+  readonly ip6?: string;
 }
-
-export interface WorkloadFacts extends RegisteredWorkload {
-  readonly spec: WorkloadSpec;
-  readonly netns: string;
-  readonly process: RunningProcess;
-  readonly control: string;
-}
-
-export class Workload implements WorkloadFacts {
-  readonly spec: WorkloadSpec;
-  readonly id: string;
-  readonly netns: string;
-  readonly ip4: string;
-  readonly ip6: string;
-  readonly identity: number;
-  readonly process: RunningProcess;
-  readonly control: string;
-
-  constructor(facts: WorkloadFacts) {
-    this.spec = facts.spec;
-    this.id = facts.id;
-    this.netns = facts.netns;
-    this.ip4 = facts.ip4;
-    this.ip6 = facts.ip6;
-    this.identity = facts.identity;
-    this.process = facts.process;
-    this.control = facts.control;
-  }
-
-  probe(request: ProbeRequest): Promise<ProbeResult> {
-    return this.#ask({ op: 'probe', ...request }) as Promise<ProbeResult>;
-  }
-
-  probes(list: readonly ProbeRequest[]): Promise<ProbeResult[]> {
-    return this.#ask({ op: 'probes', list }) as Promise<ProbeResult[]>;
-  }
-
-  tickerStart(request: TickerRequest): Promise<TickerReport> {
-    return this.#ask({ op: 'ticker-start', ...request }) as Promise<TickerReport>;
-  }
-
-  tickerReport(): Promise<TickerReport> {
-    return this.#ask({ op: 'ticker-report' }) as Promise<TickerReport>;
-  }
-
-  tickerStop(): Promise<TickerReport> {
-    return this.#ask({ op: 'ticker-stop' }) as Promise<TickerReport>;
-  }
-
-  #ask(command: Command): Promise<unknown> {
-    return ask(this.control, command);
-  }
-}
-
-const ask = (control: string, command: Command): Promise<unknown> =>
-  new Promise((resolve, reject) => {
-    const socket = createConnection(control);
-    socket.once('error', reject);
-    createInterface({ input: socket }).once('line', (line) => {
-      socket.end();
-      const answer = JSON.parse(line) as { ok: true; value: unknown } | { ok: false; error: string };
-      if (answer.ok) resolve(answer.value);
-      else reject(weirError('INTERNAL', `workload could not ${command.op}: ${answer.error}`));
-    });
-    socket.write(`${JSON.stringify(command)}\n`);
-  });
 
 /** What inventory answers about a workload; fields used here. */
 export interface RegisteredWorkload {
@@ -96,52 +27,76 @@ export interface RegisteredWorkload {
   readonly ip4: string;
   readonly ip6: string;
   readonly identity: number;
+  readonly revision: number;
 }
 
-export interface WorkloadPlace {
+/** A workload's inside before it is registered: what happens the moment it is connected can be seen from there. */
+export interface Place {
+  readonly spec: WorkloadSpec;
+  readonly id: string;
+  readonly netns: string;
+  readonly station: Station;
+}
+
+export class Workload extends Station {
+  readonly spec: WorkloadSpec;
+  readonly id: string;
+  readonly netns: string;
+  readonly ip4: string;
+  readonly ip6: string;
+  readonly identity: number;
+  readonly revision: number;
+
+  constructor(place: Place, registered: RegisteredWorkload) {
+    super(place.station);
+    this.spec = place.spec;
+    this.id = registered.id;
+    this.netns = place.netns;
+    this.ip4 = registered.ip4;
+    this.ip6 = registered.ip6;
+    this.identity = registered.identity;
+    this.revision = registered.revision;
+  }
+}
+
+export interface PlaceMaker {
   readonly fleet: string;
   readonly resources: Resources;
   /** Short path (a socket's may have 107 bytes) for control sockets. */
   readonly runDir: string;
   readonly logDir: string;
-  /** cgroup v2 folder of the workload's host. */
-  readonly hostCgroup: string;
-  readonly register: (body: Record<string, unknown>) => Promise<RegisteredWorkload>;
-  readonly waitReady: (id: string) => Promise<void>;
+  /** cgroup v2 folder of a host. */
+  readonly hostCgroup: (host: string) => string;
 }
 
-export const prepareNetns = (place: WorkloadPlace, spec: WorkloadSpec): string => {
-  const netns = netnsName(place.fleet, `w-${spec.namespace ?? 'default'}-${spec.name}`);
-  makeNetns(place.resources, netns);
-  ip('-n', netns, 'link', 'set', 'lo', 'up');
-  return netns;
+export const workloadId = (spec: WorkloadSpec): string => `${spec.namespace ?? 'default'}.${spec.name}`;
+
+export const makePlace = async (maker: PlaceMaker, spec: WorkloadSpec): Promise<Place> => {
+  const { fleet, resources, runDir, logDir } = maker;
+  const id = workloadId(spec);
+  const netns = netnsName(fleet, `w-${spec.namespace ?? 'default'}-${spec.name}`);
+  await makeNetns(resources, netns);
+  const program: StationProgram = await startProgram({
+    resources,
+    logDir,
+    name: `workload-${id}`,
+    control: join(runDir, `${id}.sock`),
+    netns,
+    cgroup: makeCgroup(resources, join(maker.hostCgroup(spec.host), id)),
+  });
+  const station = new Station(program);
+  await station.listen(spec);
+  return { spec, id, netns, station };
 };
 
-export const createWorkload = async (place: WorkloadPlace, spec: WorkloadSpec): Promise<Workload> => {
-  const netns = prepareNetns(place, spec);
-  const registered = await place.register({
-    name: spec.name,
-    namespace: spec.namespace ?? 'default',
-    host: spec.host,
-    labels: spec.labels ?? {},
-    netns: `/run/netns/${netns}`,
-    ...(spec.ports ? { ports: spec.ports } : {}),
-  });
-  await place.waitReady(registered.id);
-  const control = join(place.runDir, `${registered.id}.sock`);
-  const process_ = await startProcess(place.resources, place.logDir, {
-    name: `workload-${registered.id}`,
-    netns,
-    cgroup: makeCgroup(place.resources, join(place.hostCgroup, registered.id)),
-    command: [
-      process.execPath,
-      new URL('../workload/main.ts', import.meta.url).pathname,
-      '--control',
-      control,
-      ...(spec.tcp?.length ? ['--tcp', spec.tcp.join(',')] : []),
-      ...(spec.udp?.length ? ['--udp', spec.udp.join(',')] : []),
-    ],
-    ready: (line) => line === 'ready',
-  });
-  return new Workload({ spec, ...registered, netns, process: process_, control });
-};
+/** The body of POST /v1/workloads. */
+export const registration = ({ spec, netns }: Place): Record<string, unknown> => ({
+  name: spec.name,
+  namespace: spec.namespace ?? 'default',
+  host: spec.host,
+  labels: spec.labels ?? {},
+  netns: netnsPath(netns),
+  ...(spec.ports ? { ports: spec.ports } : {}),
+  ...(spec.ip4 ? { ip4: spec.ip4 } : {}),
+  ...(spec.ip6 ? { ip6: spec.ip6 } : {}),
+});

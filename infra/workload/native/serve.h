@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Echo servers, both families on one socket; and what they served. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct served {
+	uint64_t connections;
+	uint64_t datagrams; /* UDP */
+	uint64_t associations; /* SCTP: INITs answered */
+	uint64_t bytes;
+};
+
+extern struct served served;
+
+/* False with errno; true also when the port is served already. */
+bool serve_tcp(uint16_t port);
+bool serve_udp(uint16_t port);
