@@ -263,10 +263,10 @@ export class Fleet {
   async #makeWorld(): Promise<OutsideWorld> {
     const { resources, logDir, underlay, runDir } = this;
     const world = await OutsideWorld.create({ fleet: this.options.name, resources, runDir, logDir, underlay });
-    const { items } = await callApi<{ items: { id: string; pool4: string; pool6: string }[] }>(
+    const { items } = await callApi<{ items: { id: string; pools: string[] }[] }>(
       `${this.control.urls.inventory}/v1/hosts?limit=1000`,
     );
-    for (const { id, pool4, pool6 } of items) await world.route([pool4, pool6], this.host(id));
+    for (const { id, pools } of items) await world.route(pools, this.host(id));
     for (const { ip4, ip6, spec } of this.workloads.values()) await world.route([ip4, ip6], this.host(spec.host));
     return world;
   }
