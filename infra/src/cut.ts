@@ -28,7 +28,7 @@ export const cutOff = (netns: string, address: string, direction: CutDirection):
     ...(direction === 'in' ? [] : [chain('output', 'daddr')]),
   ];
   healCut(netns);
-  nft(netns, `table inet ${TABLE} { ${chains.join('\n')} }\n`);
+  nft(netns, `table inet ${TABLE} {\n${chains.join('\n')}\n}\n`);
 };
 
 export const healCut = (netns: string): void => {
