@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Hosts: joining, changing, leaving. */
 import { enqueueConfig } from '@weir/bus';
-import { isUniqueViolation, withTransaction } from '@weir/db';
+import { isUniqueViolation, type Once, onlyOnce, withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
 import { checkUnderlay } from '../domain/addresses.ts';
@@ -40,7 +40,7 @@ const conflict = (error: unknown, id: string, input: Partial<HostInput>): unknow
   return error;
 };
 
-export const createHost = async ({ db, pools }: Operations, input: HostInput): Promise<HostWithStatus> => {
+export const createHost = async ({ db, pools }: Operations, input: HostInput, once?: Once): Promise<HostWithStatus> => {
   checkName('name', input.name);
   checkLabels(input.labels ?? {}, 'labels');
   const host = {
@@ -50,15 +50,17 @@ export const createHost = async ({ db, pools }: Operations, input: HostInput): P
     underlay_ip6: checkUnderlay('underlay_ip6', input.underlay_ip6, pools),
   };
   try {
-    await withTransaction(db, async (trx) => {
-      const row = await insertHost(trx, host, pools, 0n);
-      const { revision } = await enqueueConfig(trx, [hostDocument(row)]);
-      await trx.updateTable('hosts').set({ revision }).where('id', '=', row.id).execute();
-    });
+    return await withTransaction(db, (trx) =>
+      onlyOnce(trx, once, 'createHost', host, async () => {
+        const row = await insertHost(trx, host, pools, 0n);
+        const { revision } = await enqueueConfig(trx, [hostDocument(row)]);
+        await trx.updateTable('hosts').set({ revision }).where('id', '=', row.id).execute();
+        return (await getHost(trx, row.id)) as HostWithStatus;
+      }),
+    );
   } catch (error) {
     throw conflict(error, input.name, input);
   }
-  return (await getHost(db.kysely, input.name)) as HostWithStatus;
 };
 
 export const updateHost = async (

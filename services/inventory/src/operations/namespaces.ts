@@ -3,7 +3,7 @@
 import { enqueueConfig, type OutboxDocument } from '@weir/bus';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
-import { requireMatch } from '@weir/http';
+import { requireMatch, requireNoneMatch } from '@weir/http';
 import type { Transaction } from 'kysely';
 import { identityDocuments, workloadDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
@@ -22,13 +22,15 @@ export const putNamespace = async (
   { db }: Operations,
   name: string,
   labels: Labels,
-  ifMatch: string | undefined,
+  { ifMatch, ifNoneMatch }: { readonly ifMatch?: string | undefined; readonly ifNoneMatch?: string | undefined } = {},
 ): Promise<NamespaceRow> => {
   checkName('name', name);
   checkLabels(labels, 'labels', name);
   return withTransaction(db, async (trx) => {
     const row = await lockNamespace(trx, name, 'update');
-    requireMatch(ifMatch, row.revision);
+    const revision = row.made ? undefined : row.revision;
+    requireMatch(ifMatch, revision);
+    requireNoneMatch(ifNoneMatch, revision);
     await reidentify(trx, name, labels);
     return setNamespaceLabels(trx, row, labels);
   });

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Workloads: an identity by their labels, addresses of their host, and a document that tells its agent to wire them. */
 import { enqueueConfig } from '@weir/bus';
-import { isUniqueViolation, withTransaction } from '@weir/db';
+import { isUniqueViolation, type Once, onlyOnce, withTransaction } from '@weir/db';
 import { type FieldIssue, weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
+import type { Transaction } from 'kysely';
 import { checkAddress } from '../domain/addresses.ts';
 import { identityDocuments, workloadDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
@@ -11,7 +12,7 @@ import { checkCgroup, checkName, checkNetns, workloadId } from '../domain/names.
 import { checkStatic } from '../domain/pools.ts';
 import { assignAddresses, lockHost, releaseAddresses } from '../store/addresses.ts';
 import { allocateIdentity } from '../store/identities.ts';
-import type { PortRow } from '../store/tables.ts';
+import type { PortRow, Tables } from '../store/tables.ts';
 import { getWorkload, lockWorkload, type WorkloadWithStatus } from '../store/workloads.ts';
 import { notFound, type Operations } from './context.ts';
 import { useNamespace } from './namespaces.ts';
@@ -49,7 +50,54 @@ const checkPorts = (ports: readonly PortRow[]): void => {
     });
 };
 
-export const createWorkload = async ({ db }: Operations, input: WorkloadInput): Promise<WorkloadWithStatus> => {
+const insertWorkload = async (
+  trx: Transaction<Tables>,
+  id: string,
+  input: WorkloadInput,
+): Promise<WorkloadWithStatus> => {
+  const host = await lockHost(trx, input.host);
+  if (!host) {
+    throw weirError('INVALID_ARGUMENT', `there is no host ${JSON.stringify(input.host)}`, {
+      field: 'host',
+      value: input.host,
+      fix: 'name one of GET /v1/hosts, or create it with POST /v1/hosts',
+    });
+  }
+  const wanted = {
+    ...(input.ip4 === undefined ? {} : { ip4: checkAddress('ip4', input.ip4, 4) }),
+    ...(input.ip6 === undefined ? {} : { ip6: checkAddress('ip6', input.ip6, 6) }),
+  };
+  if (wanted.ip4) checkStatic('ip4', wanted.ip4, host.pool4);
+  if (wanted.ip6) checkStatic('ip6', wanted.ip6, host.pool6);
+  const namespaceLabels = await useNamespace(trx, input.namespace);
+  const security = securityLabels(input.labels ?? {}, input.namespace, namespaceLabels);
+  const allocated = await allocateIdentity(trx, security);
+  const row = {
+    id,
+    namespace: input.namespace,
+    name: input.name,
+    host_id: host.id,
+    labels: input.labels ?? {},
+    identity: allocated.identity,
+    ...(await assignAddresses(trx, host, wanted)),
+    netns: input.netns ?? '',
+    cgroup: input.cgroup ?? '',
+    ports: input.ports ?? [],
+  };
+  await trx
+    .insertInto('workloads')
+    .values({ ...row, labels: JSON.stringify(row.labels), ports: JSON.stringify(row.ports), revision: 0n })
+    .execute();
+  const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(row)]);
+  await trx.updateTable('workloads').set({ revision }).where('id', '=', id).execute();
+  return (await getWorkload(trx, id)) as WorkloadWithStatus;
+};
+
+export const createWorkload = async (
+  { db }: Operations,
+  input: WorkloadInput,
+  once?: Once,
+): Promise<WorkloadWithStatus> => {
   checkName('name', input.name);
   checkName('namespace', input.namespace);
   checkLabels(input.labels ?? {}, 'labels');
@@ -58,43 +106,9 @@ export const createWorkload = async ({ db }: Operations, input: WorkloadInput): 
   checkPorts(input.ports ?? []);
   const id = workloadId(input.namespace, input.name);
   try {
-    await withTransaction(db, async (trx) => {
-      const host = await lockHost(trx, input.host);
-      if (!host) {
-        throw weirError('INVALID_ARGUMENT', `there is no host ${JSON.stringify(input.host)}`, {
-          field: 'host',
-          value: input.host,
-          fix: 'name one of GET /v1/hosts, or create it with POST /v1/hosts',
-        });
-      }
-      const wanted = {
-        ...(input.ip4 === undefined ? {} : { ip4: checkAddress('ip4', input.ip4, 4) }),
-        ...(input.ip6 === undefined ? {} : { ip6: checkAddress('ip6', input.ip6, 6) }),
-      };
-      if (wanted.ip4) checkStatic('ip4', wanted.ip4, host.pool4);
-      if (wanted.ip6) checkStatic('ip6', wanted.ip6, host.pool6);
-      const namespaceLabels = await useNamespace(trx, input.namespace);
-      const security = securityLabels(input.labels ?? {}, input.namespace, namespaceLabels);
-      const allocated = await allocateIdentity(trx, security);
-      const row = {
-        id,
-        namespace: input.namespace,
-        name: input.name,
-        host_id: host.id,
-        labels: input.labels ?? {},
-        identity: allocated.identity,
-        ...(await assignAddresses(trx, host, wanted)),
-        netns: input.netns ?? '',
-        cgroup: input.cgroup ?? '',
-        ports: input.ports ?? [],
-      };
-      await trx
-        .insertInto('workloads')
-        .values({ ...row, labels: JSON.stringify(row.labels), ports: JSON.stringify(row.ports), revision: 0n })
-        .execute();
-      const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(row)]);
-      await trx.updateTable('workloads').set({ revision }).where('id', '=', id).execute();
-    });
+    return await withTransaction(db, (trx) =>
+      onlyOnce(trx, once, 'createWorkload', input, () => insertWorkload(trx, id, input)),
+    );
   } catch (error) {
     if (!isUniqueViolation(error, 'workloads_pkey')) throw error;
     throw weirError('CONFLICT', `workload ${id} exists`, {
@@ -104,7 +118,6 @@ export const createWorkload = async ({ db }: Operations, input: WorkloadInput): 
       cause: error,
     });
   }
-  return (await getWorkload(db.kysely, id)) as WorkloadWithStatus;
 };
 
 export const updateWorkload = async (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** /v1/hosts */
-import { etag, type HttpApp, mapPage, pageOf, pageQuery, ref } from '@weir/http';
+import { etag, type HttpApp, idempotencyHeader, mapPage, onceOf, pageOf, pageQuery, ref } from '@weir/http';
 import { Type } from 'typebox';
 import type { Operations } from '../operations/context.ts';
 import { notFound } from '../operations/context.ts';
@@ -34,17 +34,19 @@ export const hostRoutes = (app: HttpApp, operations: Operations): void => {
       schema: {
         tags,
         summary: 'Add a host; it gets its address pools',
+        headers: Type.Object(idempotencyHeader),
         body: ref(HostCreateSchema),
         response: { 201: ref(HostSchema) },
       },
     },
-    async ({ body }, reply) => {
-      const row = await createHost(operations, body);
+    async ({ body, headers }, reply) => {
+      const row = await createHost(operations, body, onceOf(headers, reply));
+      const shown = hostView(row);
       return reply
         .status(201)
-        .header('etag', etag(row.revision))
+        .header('etag', etag(row.revision, shown))
         .header('location', `/v1/hosts/${row.id}`)
-        .send(hostView(row));
+        .send(shown);
     },
   );
 
@@ -54,7 +56,8 @@ export const hostRoutes = (app: HttpApp, operations: Operations): void => {
     async ({ params }, reply) => {
       const row = await getHost(kysely, params.id);
       if (!row) throw notFound('host', params.id);
-      return reply.header('etag', etag(row.revision)).send(hostView(row));
+      const shown = hostView(row);
+      return reply.header('etag', etag(row.revision, shown)).send(shown);
     },
   );
 
@@ -72,7 +75,8 @@ export const hostRoutes = (app: HttpApp, operations: Operations): void => {
     },
     async ({ params, body, headers }, reply) => {
       const row = await updateHost(operations, params.id, body, headers['if-match']);
-      return reply.header('etag', etag(row.revision)).send(hostView(row));
+      const shown = hostView(row);
+      return reply.header('etag', etag(row.revision, shown)).send(shown);
     },
   );
 

@@ -7,7 +7,7 @@ import { deleteNamespace, putNamespace } from '../operations/namespaces.ts';
 import { pageOfNamespaces } from '../operations/pages.ts';
 import { getNamespace } from '../store/namespaces.ts';
 import { NamespacePutSchema } from './inputs.ts';
-import { IfMatch, NoContent, paged } from './parts.ts';
+import { Conditions, IfMatch, NoContent, paged } from './parts.ts';
 import { NamespaceSchema, namespaceView } from './views.ts';
 
 const Name = Type.Object({ name: Type.String({ minLength: 1, maxLength: 63 }) }, { additionalProperties: false });
@@ -46,13 +46,14 @@ export const namespaceRoutes = (app: HttpApp, operations: Operations): void => {
         tags,
         summary: 'Set the labels of a namespace; its workloads get new identities',
         params: Name,
-        headers: IfMatch,
+        headers: Conditions,
         body: ref(NamespacePutSchema),
         response: { 200: ref(NamespaceSchema) },
       },
     },
     async ({ params, body, headers }, reply) => {
-      const row = await putNamespace(operations, params.name, body.labels, headers['if-match']);
+      const conditions = { ifMatch: headers['if-match'], ifNoneMatch: headers['if-none-match'] };
+      const row = await putNamespace(operations, params.name, body.labels, conditions);
       return reply.header('etag', etag(row.revision)).send(namespaceView(row));
     },
   );

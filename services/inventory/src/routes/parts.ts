@@ -10,6 +10,12 @@ export const IfMatch = Type.Object({
   'if-match': Type.Optional(Type.String({ description: 'ETag of what was read; 412 when it has changed since' })),
 });
 
+/** Of a PUT, which creates or changes. */
+export const Conditions = Type.Object({
+  ...IfMatch.properties,
+  'if-none-match': Type.Optional(Type.String({ description: '* creates only; 412 when it exists' })),
+});
+
 export const paged = (query: { readonly limit?: number; readonly cursor?: string }): PageRequest => ({
   limit: query.limit ?? PAGE_LIMIT_DEFAULT,
   cursor: query.cursor,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** /v1/workloads */
 import { weirError } from '@weir/errors';
-import { etag, type HttpApp, mapPage, pageOf, pageQuery, ref } from '@weir/http';
+import { etag, type HttpApp, idempotencyHeader, mapPage, onceOf, pageOf, pageQuery, ref } from '@weir/http';
 import { Type } from 'typebox';
 import { notFound, type Operations } from '../operations/context.ts';
 import { pageOfWorkloads } from '../operations/pages.ts';
@@ -61,17 +61,20 @@ export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
       schema: {
         tags,
         summary: 'Add a workload to a host; it gets an identity and addresses',
+        headers: Type.Object(idempotencyHeader),
         body: ref(WorkloadCreateSchema),
         response: { 201: ref(WorkloadSchema) },
       },
     },
-    async ({ body }, reply) => {
-      const row = await createWorkload(operations, { ...body, namespace: body.namespace ?? 'default' });
+    async ({ body, headers }, reply) => {
+      const input = { ...body, namespace: body.namespace ?? 'default' };
+      const row = await createWorkload(operations, input, onceOf(headers, reply));
+      const shown = workloadView(row);
       return reply
         .status(201)
-        .header('etag', etag(row.revision))
+        .header('etag', etag(row.revision, shown))
         .header('location', `/v1/workloads/${row.id}`)
-        .send(workloadView(row));
+        .send(shown);
     },
   );
 
@@ -81,7 +84,8 @@ export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
     async ({ params }, reply) => {
       const row = await getWorkload(kysely, params.id);
       if (!row) throw notFound('workload', params.id);
-      return reply.header('etag', etag(row.revision)).send(workloadView(row));
+      const shown = workloadView(row);
+      return reply.header('etag', etag(row.revision, shown)).send(shown);
     },
   );
 
@@ -99,7 +103,8 @@ export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
     },
     async ({ params, body, headers }, reply) => {
       const row = await updateWorkload(operations, params.id, body, headers['if-match']);
-      return reply.header('etag', etag(row.revision)).send(workloadView(row));
+      const shown = workloadView(row);
+      return reply.header('etag', etag(row.revision, shown)).send(shown);
     },
   );
 

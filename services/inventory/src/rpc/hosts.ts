@@ -2,7 +2,7 @@
 /** weir.inventory.v1.HostService */
 import { checked } from '@weir/http';
 import { HostService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
-import { implement, type Registered } from '@weir/rpc';
+import { implement, onceOfCall, type Registered } from '@weir/rpc';
 import { notFound, type Operations } from '../operations/context.ts';
 import { createHost, deleteHost, updateHost } from '../operations/hosts.ts';
 import { pageOfHosts } from '../operations/pages.ts';
@@ -16,9 +16,9 @@ const changed = (address: string | undefined): string | null | undefined => (add
 
 export const hostService = (operations: Operations): Registered =>
   implement(HostService, {
-    createHost: async ({ name, labels, underlayIp4, underlayIp6 }) => {
+    createHost: async ({ name, labels, underlayIp4, underlayIp6 }, call) => {
       const input = compact({ name, labels, underlay_ip4: given(underlayIp4), underlay_ip6: given(underlayIp6) });
-      return { host: hostMessage(await createHost(operations, checked(HostCreateSchema, input))) };
+      return { host: hostMessage(await createHost(operations, checked(HostCreateSchema, input), onceOfCall(call))) };
     },
     getHost: async ({ id }) => {
       const row = await getHost(operations.db.kysely, id);

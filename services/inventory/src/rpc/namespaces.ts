@@ -13,9 +13,10 @@ import { matchOf, pageOfRequest } from './requests.ts';
 
 export const namespaceService = (operations: Operations): Registered =>
   implement(NamespaceService, {
-    putNamespace: async ({ name, labels, ifRevision }) => {
+    putNamespace: async ({ name, labels, ifRevision, ifAbsent }) => {
       const input = checked(NamespacePutSchema, { labels });
-      return { namespace: namespaceMessage(await putNamespace(operations, name, input.labels, matchOf(ifRevision))) };
+      const conditions = { ifMatch: matchOf(ifRevision), ifNoneMatch: ifAbsent ? '*' : undefined };
+      return { namespace: namespaceMessage(await putNamespace(operations, name, input.labels, conditions)) };
     },
     getNamespace: async ({ name }) => {
       const row = await getNamespace(operations.db.kysely, name);

@@ -2,7 +2,7 @@
 /** weir.inventory.v1.WorkloadService */
 import { checked } from '@weir/http';
 import { WorkloadService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
-import { implement, type Registered } from '@weir/rpc';
+import { implement, onceOfCall, type Registered } from '@weir/rpc';
 import { notFound, type Operations } from '../operations/context.ts';
 import { pageOfWorkloads } from '../operations/pages.ts';
 import { createWorkload, deleteWorkload, updateWorkload } from '../operations/workloads.ts';
@@ -21,7 +21,7 @@ const portsOf = (ports: readonly PortMessage[]) => ports.map(({ name, port, prot
 
 export const workloadService = (operations: Operations): Registered =>
   implement(WorkloadService, {
-    createWorkload: async ({ name, namespace, host, labels, netns, cgroup, ip4, ip6, ports }) => {
+    createWorkload: async ({ name, namespace, host, labels, netns, cgroup, ip4, ip6, ports }, call) => {
       const input = compact({
         name,
         namespace: given(namespace),
@@ -34,7 +34,8 @@ export const workloadService = (operations: Operations): Registered =>
         ports: portsOf(ports),
       });
       const body = checked(WorkloadCreateSchema, input);
-      const row = await createWorkload(operations, { ...body, namespace: body.namespace ?? 'default' });
+      const full = { ...body, namespace: body.namespace ?? 'default' };
+      const row = await createWorkload(operations, full, onceOfCall(call));
       return { workload: workloadMessage(row) };
     },
     getWorkload: async ({ id }) => {

@@ -12,19 +12,20 @@ export const listNamespaces = (db: Kysely<Tables>, after: string, limit: number)
 export const getNamespace = (db: Kysely<Tables>, name: string): Promise<NamespaceRow | undefined> =>
   db.selectFrom('namespaces').selectAll().where('name', '=', name).executeTakeFirst();
 
-/** Makes it when it is new. `share` keeps its labels as they are until the end of the transaction. */
+/** Makes it when it is new (`made`). `share` keeps its labels as they are until the end of the transaction. */
 export const lockNamespace = async (
   trx: Transaction<Tables>,
   name: string,
   mode: 'share' | 'update',
-): Promise<NamespaceRow> => {
-  await trx
+): Promise<NamespaceRow & { readonly made: boolean }> => {
+  const { numInsertedOrUpdatedRows = 0n } = await trx
     .insertInto('namespaces')
     .values({ name, labels: '{}', revision: 0n })
     .onConflict((conflict) => conflict.doNothing())
-    .execute();
-  const row = trx.selectFrom('namespaces').selectAll().where('name', '=', name);
-  return (mode === 'share' ? row.forShare() : row.forUpdate()).executeTakeFirstOrThrow();
+    .executeTakeFirst();
+  const query = trx.selectFrom('namespaces').selectAll().where('name', '=', name);
+  const row = await (mode === 'share' ? query.forShare() : query.forUpdate()).executeTakeFirstOrThrow();
+  return { ...row, made: numInsertedOrUpdatedRows > 0n };
 };
 
 export const setNamespaceLabels = (

@@ -12,6 +12,7 @@ export interface Problem {
   readonly field?: string;
   readonly value?: unknown;
   readonly fix?: string;
+  readonly current?: string;
   readonly line?: number;
   readonly column?: number;
   readonly errors?: readonly FieldIssue[];
@@ -28,6 +29,7 @@ export const toProblem = (thrown: unknown): Problem => {
     ...(facts.field === undefined ? {} : { field: facts.field }),
     ...(facts.value === undefined ? {} : { value: facts.value }),
     ...(facts.fix === undefined ? {} : { fix: facts.fix }),
+    ...(facts.current === undefined ? {} : { current: facts.current }),
     ...(facts.line === undefined ? {} : { line: facts.line }),
     ...(facts.column === undefined ? {} : { column: facts.column }),
     ...(facts.issues === undefined ? {} : { errors: facts.issues }),

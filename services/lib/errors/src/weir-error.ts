@@ -23,6 +23,8 @@ export interface WeirErrorFacts {
   readonly line?: number;
   readonly column?: number;
   readonly issues?: readonly FieldIssue[];
+  /** ETag of the object as it is, when a precondition failed. */
+  readonly current?: string;
   /** Seconds after which trying again makes sense; becomes Retry-After. */
   readonly retryAfterS?: number;
   readonly cause?: unknown;

@@ -15,6 +15,7 @@ import type { TSchema } from 'typebox';
 import { readBodies } from './bodies.ts';
 import { addDocumentation, type Docs } from './documentation.ts';
 import { addHealth, type ReadyChecks } from './health.ts';
+import { answerNotModified } from './preconditions.ts';
 import { answerProblems } from './problems.ts';
 import { FieldIssueSchema, ProblemSchema, ref } from './schemas.ts';
 import { traceRequests } from './tracing.ts';
@@ -119,6 +120,7 @@ export const createHttp = async (options: HttpOptions): Promise<HttpApp> => {
   readBodies(app);
   answerProblems(app);
   traceRequests(app);
+  answerNotModified(app);
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,

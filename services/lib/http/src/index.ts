@@ -3,6 +3,7 @@ export { parseJson, textBodies, YAML_TYPES } from './bodies.ts';
 export { createHttp, type HttpApp, type HttpLimits, type HttpOptions } from './create-http.ts';
 export { type Docs, openapiText } from './documentation.ts';
 export type { ReadyChecks } from './health.ts';
+export { idempotencyHeader, type OnceOfRequest, onceOf } from './idempotency.ts';
 export { type ListenOptions, listen, type RunningService, runService } from './listen.ts';
 export {
   type CursorFilter,
@@ -15,7 +16,7 @@ export {
   pageOf,
   pageQuery,
 } from './pages.ts';
-export { etag, requireMatch } from './preconditions.ts';
+export { etag, requireMatch, requireNoneMatch } from './preconditions.ts';
 export { PROBLEM_TYPE, sendProblem } from './problems.ts';
 export { FieldIssueSchema, named, nullable, ProblemSchema, ref } from './schemas.ts';
 export { checked, issuesError, suggest } from './validation.ts';

@@ -69,6 +69,7 @@ const report = (log: Logger, request: FastifyRequest, error: WeirError): void =>
 export const sendProblem = (reply: FastifyReply, request: FastifyRequest, error: WeirError): FastifyReply => {
   const problem = toProblem(error);
   if (error.facts.retryAfterS !== undefined) reply.header('retry-after', String(Math.ceil(error.facts.retryAfterS)));
+  if (error.facts.current !== undefined) reply.header('etag', error.facts.current);
   const traceId = traceIdOf(request);
   const body = JSON.stringify({ ...problem, ...(traceId ? { trace_id: traceId } : {}) }, (_key, value) =>
     typeof value === 'bigint' ? value.toString() : value,

@@ -44,6 +44,7 @@ export const ProblemSchema = named(
       field: Type.Optional(Type.String()),
       value: Type.Optional(Type.Unknown()),
       fix: Type.Optional(Type.String()),
+      current: Type.Optional(Type.String({ description: 'With PRECONDITION_FAILED: the ETag as it is now' })),
       line: Type.Optional(Type.Integer()),
       column: Type.Optional(Type.Integer()),
       errors: Type.Optional(Type.Array(ref(FieldIssueSchema))),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export { type CallOptions, createRpcClient, type RpcClient } from './client.ts';
 export { serviceDefinition } from './definition.ts';
+export { onceOfCall } from './idempotency.ts';
 export {
   type CallContext,
   createRpcServer,

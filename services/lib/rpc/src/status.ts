@@ -65,6 +65,7 @@ export const fromStatus = (error: ServiceError): WeirError => {
     field: problem.field,
     value: problem.value,
     fix: problem.fix,
+    current: problem.current,
     issues: problem.errors,
     ...(Number.isFinite(retry) ? { retryAfterS: retry } : {}),
     cause: error,

@@ -5,9 +5,9 @@
  * any other makes a new version, whose rules get new ones.
  */
 import { enqueueConfig, type OutboxDocument } from '@weir/bus';
-import { withTransaction } from '@weir/db';
+import { type Once, onlyOnce, withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
-import { requireMatch } from '@weir/http';
+import { requireMatch, requireNoneMatch } from '@weir/http';
 import { type ListedRule, lint, listRules, type PolicyDocument, type PolicyWarning } from '@weir/policy-engine';
 import { counter } from '@weir/telemetry';
 import type { Transaction } from 'kysely';
@@ -37,8 +37,11 @@ export interface ApplyAnswer {
 }
 
 export interface ApplyOptions {
-  readonly dryRun?: boolean;
-  readonly ifMatch?: string;
+  readonly dryRun?: boolean | undefined;
+  readonly ifMatch?: string | undefined;
+  /** `*`: none of the documents may be in force. */
+  readonly ifNoneMatch?: string | undefined;
+  readonly once?: Once | undefined;
 }
 
 interface Change {
@@ -63,7 +66,8 @@ const classify = async (
   });
 };
 
-const checkMatch = (ifMatch: string | undefined, changes: readonly Change[]): void => {
+const checkMatch = ({ ifMatch, ifNoneMatch }: ApplyOptions, changes: readonly Change[]): void => {
+  for (const { before } of changes) requireNoneMatch(ifNoneMatch, before?.revision);
   if (ifMatch === undefined) return;
   const [only] = changes;
   if (only === undefined || changes.length > 1) {
@@ -73,7 +77,7 @@ const checkMatch = (ifMatch: string | undefined, changes: readonly Change[]): vo
       fix: 'apply one document with it',
     });
   }
-  requireMatch(ifMatch, only.before?.revision ?? 0n);
+  requireMatch(ifMatch, only.before?.revision);
 };
 
 interface Numbered {
@@ -169,26 +173,32 @@ const answer = async (
 export const applyPolicies = async (
   operations: Operations,
   text: string,
-  { dryRun = false, ifMatch }: ApplyOptions = {},
+  options: ApplyOptions = {},
 ): Promise<ApplyAnswer> => {
+  const { once, ifMatch, ifNoneMatch } = options;
   const change = beginChange();
   const documents = admitted(await operations.parser.parse(text));
-  if (dryRun) {
+  if (options.dryRun) {
     const changes = await classify(operations.db.kysely, documents);
-    checkMatch(ifMatch, changes);
+    checkMatch(options, changes);
     return answer(operations, changes, new Map());
   }
-  const { changes, written } = await withTransaction(operations.db, async (trx) => {
-    await lockPolicies(trx);
-    const found = await classify(trx, documents);
-    checkMatch(ifMatch, found);
-    const revisions = await write(trx, found);
-    await change.made(trx, [...revisions.values()]);
-    return { changes: found, written: revisions };
-  });
+  let changes: readonly Change[] = [];
+  let written: ReadonlyMap<string, bigint> = new Map();
+  const kept = await withTransaction(operations.db, (trx) =>
+    onlyOnce(trx, once, 'applyPolicies', { text, ifMatch, ifNoneMatch }, async () => {
+      await lockPolicies(trx);
+      changes = await classify(trx, documents);
+      checkMatch(options, changes);
+      written = await write(trx, changes);
+      await change.made(trx, [...written.values()]);
+      // Only an answer that is kept is made while others wait for the lock.
+      return once === undefined ? undefined : answer(operations, changes, written);
+    }),
+  );
   await change.committed(operations);
   for (const { action } of changes) counter('weir_policy_applied_total').add(1, { action });
-  return answer(operations, changes, written);
+  return kept ?? answer(operations, changes, written);
 };
 
 export interface DiffResult {

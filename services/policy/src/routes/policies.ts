@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** /v1/policies: documents in, documents out. */
-import { etag, type HttpApp, mapPage, PAGE_LIMIT_DEFAULT, pageOf, pageQuery, ref, textBodies } from '@weir/http';
+import {
+  etag,
+  type HttpApp,
+  idempotencyHeader,
+  mapPage,
+  onceOf,
+  PAGE_LIMIT_DEFAULT,
+  pageOf,
+  pageQuery,
+  ref,
+  textBodies,
+} from '@weir/http';
 import { Type } from 'typebox';
 import { applyPolicies, diffPolicies } from '../operations/apply.ts';
 import type { Operations } from '../operations/context.ts';
@@ -20,6 +31,14 @@ const keyOf = ({ kind, namespace, name }: Key): string => `${kind}/${namespace}/
 
 const IfMatch = Type.Object({
   'if-match': Type.Optional(Type.String({ description: 'ETag of what was read; 412 when it has changed since' })),
+});
+
+const ApplyHeaders = Type.Object({
+  ...IfMatch.properties,
+  'if-none-match': Type.Optional(
+    Type.String({ description: '* creates only; 412 when one of the documents is in force' }),
+  ),
+  ...idempotencyHeader,
 });
 
 const BODY = {
@@ -46,13 +65,20 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
           { dry_run: Type.Optional(Type.Boolean({ default: false, description: 'Check and answer, change nothing' })) },
           { additionalProperties: false },
         ),
-        headers: IfMatch,
+        headers: ApplyHeaders,
         body: BODY,
         response: { 200: ref(ApplyAnswerSchema) },
       },
     },
-    async ({ body, query, headers }) =>
-      applyView(await applyPolicies(operations, textOf(body), { dryRun: query.dry_run, ifMatch: headers['if-match'] })),
+    async ({ body, query, headers }, reply) => {
+      const options = {
+        dryRun: query.dry_run,
+        ifMatch: headers['if-match'],
+        ifNoneMatch: headers['if-none-match'],
+        once: onceOf(headers, reply),
+      };
+      return applyView(await applyPolicies(operations, textOf(body), options));
+    },
   );
 
   app.post(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** weir.policy.v1.PolicyService */
 import { PolicyService } from '@weir/proto/weir/policy/v1/policy_pb.js';
-import { implement, type Registered } from '@weir/rpc';
+import { implement, onceOfCall, type Registered } from '@weir/rpc';
 import { applyPolicies, diffPolicies } from '../operations/apply.ts';
 import type { Operations } from '../operations/context.ts';
 import { deletePolicy, getPolicy, pageOfPolicies } from '../operations/policies.ts';
@@ -10,10 +10,12 @@ import { givenOf, matchOf, pageOfRequest } from './requests.ts';
 
 export const policyService = (operations: Operations): Registered =>
   implement(PolicyService, {
-    applyPolicies: async ({ documents, dryRun, ifRevision }) => {
+    applyPolicies: async ({ documents, dryRun, ifRevision, ifAbsent }, call) => {
       const { results, revision } = await applyPolicies(operations, documents, {
         dryRun,
         ifMatch: matchOf(ifRevision),
+        ifNoneMatch: ifAbsent ? '*' : undefined,
+        once: onceOfCall(call),
       });
       return {
         results: results.map((result) => ({
