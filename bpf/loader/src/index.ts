@@ -32,7 +32,7 @@ export { ROUTE_TABLE, type Route, type RouteFilter, type RouteOptions, type Rout
 export { createNetns, deleteNetns, getSysctl, netnsId, setSysctl } from './netns.ts';
 export { BpfObject, type OpenOptions, openObject } from './object.ts';
 export { type Features, featureProbe } from './probe.ts';
-export { BpfProgram, openPinnedProgram, type TestRunOptions } from './program.ts';
+export { BpfProgram, openPinnedProgram, TEST_RUN_REFUSED, type TestRunOptions } from './program.ts';
 export {
   clockOffsetNs,
   type EncodeOptions,

@@ -7,6 +7,9 @@ import { type Handle, type NativeProgramFacts, native, type TestRunResult } from
 /** What a program that adds headers may put in front, so that dataOut fits. */
 const HEADROOM_BYTES = 512;
 
+/** The kernel refused a packet before the program saw it (EINVAL: shorter than its headers promise). */
+export const TEST_RUN_REFUSED = 0xffffffff;
+
 export interface TestRunOptions {
   /** The packet, from the Ethernet header; at least 14 bytes for skb and XDP programs. */
   readonly data?: Uint8Array;
@@ -63,13 +66,13 @@ export class BpfProgram {
 
   /**
    * One run for each of many packets, without coming back between them: packet `i` ends before byte `ends[i]` of `data`.
-   * Returns what the program returned for each.
+   * Returns what the program returned for each; TEST_RUN_REFUSED where the kernel itself did not take the packet.
    */
-  async testRuns(data: Uint8Array, ends: readonly number[], ctx?: Uint8Array): Promise<number[]> {
+  async testRuns(data: Uint8Array, ends: ArrayLike<number>, ctx?: Uint8Array): Promise<number[]> {
     const returned = await attemptAsync(`program '${this.name}'`, () =>
       native().programTestRuns(this.handle, data, Uint32Array.from(ends), ctx),
     );
-    return ends.map((_, at) => returned.readUInt32LE(at * 4));
+    return Array.from(ends, (_, at) => returned.readUInt32LE(at * 4));
   }
 
   pin(path: string): void {

@@ -21,6 +21,7 @@ const tcpOpinion = (bytes: Buffer): Opinion => {
   if (!fin && !syn && !rst && !ack) return 'TCP without any flag that means something';
   if (syn && (fin || rst)) return 'TCP SYN with FIN or RST';
   if (fin && (rst || !ack)) return 'TCP FIN with RST, or without ACK';
+  if ((flags & 32) !== 0 && (rst || (syn && ack))) return 'TCP URG where nothing can be urgent';
   return WELL_FORMED;
 };
 

@@ -118,10 +118,10 @@ export class World {
     this.object = object;
   }
 
-  static async open(config: workload_config = {}, maxConntrack = 4096): Promise<World> {
+  static async open(config: workload_config = {}, maxConntrack = 4096, ringBytes = 1 << 20): Promise<World> {
     const object = await openObject(objectPath('workload'), {
       rodata: CONFIG.workload.encode(config),
-      maxEntries: { conntrack: maxConntrack, fragments: 64, events: 1 << 20 },
+      maxEntries: { conntrack: maxConntrack, fragments: 64, events: ringBytes },
     });
     const world = new World(object);
     world.managed(PEER.ip4, PEER.identity);

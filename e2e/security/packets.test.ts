@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/** S13: packets that nobody sends, by the million, through the real programs; see bpf/tests/lib/fuzz.ts. */
+import { describe, it } from 'node:test';
+import { fuzzProgram } from '@weir/bpf/testing';
+import { needKernel } from '@weir/loader/testing';
+import { report } from '../lib/figures.ts';
+import { watchKernelLog } from '../lib/kernel-log.ts';
+import { isLong, size } from '../lib/size.ts';
+
+const PACKETS = size({ short: 20_000, long: 1_000_000 });
+const SECONDS = 60;
+
+describe('packets at random', { skip: needKernel() }, () => {
+  for (const program of ['from_workload', 'to_workload'] as const) {
+    it(`S13 ${program}: ${PACKETS} frames of 0 to 1514 bytes`, async (t) => {
+      const log = watchKernelLog();
+      const startMs = performance.now();
+      const { seed, refused, malformed, compared, passed } = await fuzzProgram(program, PACKETS);
+      const seconds = (performance.now() - startMs) / 1000;
+      await fuzzProgram(program, PACKETS / 10, { seed, remember: true });
+      const complaints = log.complaints();
+      const figures = { program, packets: PACKETS, seed, seconds: seconds.toFixed(1), malformed, compared, passed };
+      report(t, 'S13', { ...figures, refused, differences: 0, kernel_warnings: complaints?.length ?? 'unreadable' }, [
+        [`no kernel warning (${complaints?.[0] ?? 'none'})`, (complaints?.length ?? 0) === 0],
+        ['a fiftieth or more passes', passed > PACKETS / 50],
+        ['a fiftieth or more is malformed', malformed > PACKETS / 50],
+        ['a fifth or more is compared', compared > PACKETS / 5],
+        [`less than ${SECONDS} s`, !isLong || seconds < SECONDS],
+      ]);
+    });
+  }
+});
