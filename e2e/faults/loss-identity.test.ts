@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** F34: delivered + lost, by place and CPU, is what was generated, however small the ring buffer is. */
 import { describe, it } from 'node:test';
-import { accountForFlows } from '@weir/bpf/testing';
+import { accountForFlows } from '@weir/bpf/testing/runs';
 import { needKernel } from '@weir/loader/testing';
 import { report } from '../lib/figures.ts';
 import { size } from '../lib/size.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** S13: packets that nobody sends, by the million, through the real programs; see bpf/tests/lib/fuzz.ts. */
 import { describe, it } from 'node:test';
-import { fuzzProgram } from '@weir/bpf/testing';
+import { fuzzProgram } from '@weir/bpf/testing/runs';
 import { needKernel } from '@weir/loader/testing';
 import { report } from '../lib/figures.ts';
 import { watchKernelLog } from '../lib/kernel-log.ts';
