@@ -32,10 +32,17 @@ const command = (program: string, args: readonly string[], cwd = '.'): CheckResu
   return { ok: status === 0, output: error === undefined ? `${stdout}${stderr}` : error.message };
 };
 
-const NOT_OURS = ['**/node_modules/**', '**/gen/**', 'bpf/obj/**', 'bpf/loader/build/**', '.weir/**'];
+const NOT_OURS = [
+  '**/node_modules/**',
+  '**/gen/**',
+  'bpf/obj/**',
+  'bpf/loader/build/**',
+  'e2e/bench/build/**',
+  '.weir/**',
+];
 const sources = (...patterns: string[]): string[] => globSync(patterns, { exclude: NOT_OURS }).sort();
 
-const C_SOURCES = '{bpf,infra}/**/*.{c,h,cc}';
+const C_SOURCES = '{bpf,infra,e2e}/**/*.{c,h,cc}';
 const CODE = ['{bpf,services,infra,e2e}/**/*.{ts,mjs,sh}', C_SOURCES, '.ci/run', 'proto/*.sh'];
 /** One idea a file; what is longer holds two. */
 const MAX_LINES = 400;

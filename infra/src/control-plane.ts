@@ -28,6 +28,8 @@ export interface ControlPlane {
   readonly postgres: Server;
   readonly services: Readonly<Record<ServiceName, ServiceServer>>;
   agentSeed(host: string): string;
+  /** For who listens on the bus as that service does. */
+  serviceSeed(name: ServiceName): string;
   stop(): Promise<void>;
 }
 
@@ -132,6 +134,7 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
     postgres,
     services,
     agentSeed: (host) => agentKeys.get(host)?.seed ?? '',
+    serviceSeed: (name) => serviceKeys.get(name)?.seed ?? '',
     stop: async () => {
       await Promise.all(SERVICES.map((name) => services[name].stop()));
       await nats.stop();

@@ -115,10 +115,11 @@ export const createPipeline = async (options: PipelineOptions): Promise<Pipeline
       durable: true,
       step: options.onStep ?? (() => {}),
     });
-    // Addresses for documentation (RFC 5737, RFC 3849): nobody sends a packet there.
+    // Addresses for benches (RFC 2544) and documentation (RFC 3849): nobody sends a packet there.
     for (const [i, name] of options.hosts.entries()) {
+      const n = 1 + i;
       await callApi(`${control.urls.inventory}/v1/hosts`, {
-        body: { name, underlay_ip4: `192.0.2.${1 + i}`, underlay_ip6: `2001:db8::${1 + i}` },
+        body: { name, underlay_ip4: `198.19.${n >> 8}.${n & 255}`, underlay_ip6: `2001:db8::${n.toString(16)}` },
       });
     }
     return new Pipeline(options, resources, control);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The benchmark command measures something and says so in the agreed shape; how fast anything is, is no matter here. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { promisify } from 'node:util';
+import { needKernel } from '@weir/loader/testing';
+import type { BenchResult } from './report.ts';
+
+const MAIN = new URL('./main.ts', import.meta.url).pathname;
+const run = promisify(execFile);
+
+it('a round of the benchmark prints a table and writes its rows', { skip: needKernel() }, async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'weir-bench-test-'));
+  try {
+    const json = join(dir, 'policy.json');
+    const parts = ['--part', 'paths', '--part', 'apply'];
+    const { stdout } = await run(process.execPath, [MAIN, 'policy', '--smoke', ...parts, '--json', json]);
+    const { name, rows }: BenchResult = JSON.parse(readFileSync(json, 'utf8'));
+    assert.equal(name, 'policy');
+    // two kinds of request over six paths, and one application
+    assert.equal(rows.length, 13);
+    for (const { metric, value, unit, ratio, goal, pass } of rows) {
+      assert.ok(value > 0 && unit !== '' && (ratio === undefined || ratio > 0), metric);
+      assert.equal(goal === undefined, pass === undefined, metric);
+      assert.ok(stdout.includes(metric));
+    }
+    assert.ok(rows.some(({ pass }) => pass !== undefined));
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+it('an unknown benchmark is refused with the names of those that exist', async () => {
+  await assert.rejects(
+    run(process.execPath, [MAIN, 'nonsense']),
+    ({ code, stderr }: { code: number; stderr: string }) => {
+      assert.equal(code, 2);
+      assert.match(stderr, /policy \(paths, apply, rollout\), events \(reporting, agent, ingest\)/);
+      return true;
+    },
+  );
+});

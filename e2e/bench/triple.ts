@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A client, a router and a server, each a namespace, one triple for each variant of a path. What is compared stands on the
+ * router, where a host's datapath stands: at its end of the client's veth.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { promisify } from 'node:util';
+import { weirError } from '@weir/errors';
+import { createNetns, deleteNetns, openNetlink, setSysctl } from '@weir/loader';
+
+const RR = new URL('./build/rr', import.meta.url).pathname;
+const PORT = 7000;
+export const CLIENT_IP = '10.91.0.2';
+export const SERVER_IP = '10.92.0.2';
+const ROUTER_TO_CLIENT = '10.91.0.1';
+const ROUTER_TO_SERVER = '10.92.0.1';
+
+export interface Timing {
+  readonly count: number;
+  readonly p50Ns: number;
+  readonly p99Ns: number;
+}
+
+export interface Triple {
+  readonly name: string;
+  /** Path of the router's namespace. */
+  readonly router: string;
+  /** The router's end of the client's veth. */
+  readonly ifindex: number;
+  readonly clientMac: string;
+  readonly routerMac: string;
+  time(kind: 'rr' | 'crr', ms: number): Promise<Timing>;
+  destroy(): Promise<void>;
+}
+
+const run = promisify(execFile);
+
+const ended = async (child: ChildProcess): Promise<void> => {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+};
+
+export const createTriple = async (name: string, cpu: number): Promise<Triple> => {
+  const path = (part: string): string => `/run/netns/wb${process.pid}-${name}-${part}`;
+  const parts = ['client', 'router', 'server'].map(path);
+  const [client, router, server] = parts as [string, string, string];
+  for (const netns of parts) await createNetns(netns);
+  await setSysctl(router, 'net/ipv4/ip_forward', '1');
+  const here = openNetlink(router);
+  const link = async (peer: string, veth: string, mine: string, theirs: string) => {
+    const outer = await here.addVeth({ name: veth, peer: 'eth0', peerNetns: peer });
+    const inside = openNetlink(peer);
+    const inner = await inside.linkByName('eth0');
+    if (!inner?.mac || !outer.mac) throw weirError('KERNEL', `the veth ${veth} has no MAC`);
+    await here.addAddress(outer.ifindex, `${mine}/24`);
+    await inside.addAddress(inner.ifindex, `${theirs}/24`);
+    await here.setUp(outer.ifindex);
+    await inside.setUp(inner.ifindex);
+    await inside.addNeighbour({ ifindex: inner.ifindex, ip: mine, mac: outer.mac, permanent: true });
+    await here.addNeighbour({ ifindex: outer.ifindex, ip: theirs, mac: inner.mac, permanent: true });
+    await inside.replaceRoute({ dst: 'default', via: mine, ifindex: inner.ifindex });
+    inside.close();
+    return { ifindex: outer.ifindex, mac: outer.mac, peerMac: inner.mac };
+  };
+  const toClient = await link(client, 'client', ROUTER_TO_CLIENT, CLIENT_IP);
+  await link(server, 'server', ROUTER_TO_SERVER, SERVER_IP);
+  here.close();
+  const serving = spawn(RR, ['serve', server, String(PORT), String(cpu)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await Promise.race([
+    once(serving.stdout, 'data'),
+    once(serving, 'exit').then(() => {
+      throw weirError('INTERNAL', `the server of ${name} did not start`);
+    }),
+  ]);
+  return {
+    name,
+    router,
+    ifindex: toClient.ifindex,
+    clientMac: toClient.peerMac,
+    routerMac: toClient.mac,
+    time: async (kind, ms) => {
+      const { stdout } = await run(RR, ['ask', client, SERVER_IP, String(PORT), String(cpu), kind, String(ms)]);
+      return JSON.parse(stdout);
+    },
+    destroy: async () => {
+      serving.kill('SIGKILL');
+      await ended(serving);
+      for (const netns of parts) await deleteNetns(netns);
+    },
+  };
+};
+
+/** Every triple in turn, so that whatever the machine does meets all of them: p50 of each, medians of the rounds. */
+export const alternate = async (
+  triples: readonly Triple[],
+  kind: 'rr' | 'crr',
+  rounds: number,
+  ms: number,
+): Promise<Map<string, number[]>> => {
+  const p50s = new Map<string, number[]>(triples.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round++)
+    for (const triple of triples) p50s.get(triple.name)?.push((await triple.time(kind, ms)).p50Ns);
+  return p50s;
+};
