@@ -20,7 +20,8 @@ const MAX_CONNTRACK = 65_536;
 const object = await openObject(objectPath('workload'), {
   pinDir: bpffs,
   maxEntries: { conntrack: MAX_CONNTRACK },
-  rodata: CONFIG.workload.encode({}),
+  // a real workload's allowance would end the flood
+  rodata: CONFIG.workload.encode({ events_per_second: 0 }),
 });
 const { values } = await object.map('workloads').lookupAll();
 const who = workload.decode(values);
