@@ -81,6 +81,7 @@ const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
     bytes: event.bytes,
     workloadId,
     connectionNs: event.connectionNs === 0n ? 0n : wrap(event.connectionNs + connectionOffset),
+    skipped: 0n,
   };
 };
 

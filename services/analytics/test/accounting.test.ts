@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { subjects } from '@weir/bus';
+import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import { startService, type TestService, until } from './support/app.ts';
-import { BOOT, batchOf } from './support/flows.ts';
+import { BOOT, batchOf, flowInit } from './support/flows.ts';
 
 let service: TestService;
 
@@ -50,7 +52,7 @@ test('what an agent produced and lost stands beside what is stored', async () =>
   assert.equal((await watermark('h1')).produced, 1_000);
 });
 
-test('a gap holds the watermark until the agent accounts for it', async () => {
+test('a gap holds the watermark until the agent says in its place that it is lost', async () => {
   const seen: bigint[] = [];
   const subscription = service.bus.nc.subscribe(subjects.wm.build({ host: 'gap' }), {
     callback: (_error, msg) => {
@@ -66,9 +68,38 @@ test('a gap holds the watermark until the agent accounts for it', async () => {
   assert.equal((await watermark('gap')).committed_seq, 100);
   await until('told', () => seen.includes(100n));
   assert.ok(!seen.some((seq) => seq > 100n));
+  // That it lost as many somewhere explains no gap here.
   heartbeat('gap', { produced: 300, lostSpool: 100 });
+  await sleep(1_500);
+  assert.equal((await watermark('gap')).committed_seq, 100);
+  const [from, to] = [Date.now() - 5_000, Date.now() - 1_000];
+  const ns = (ms: number) => BigInt(ms) * 1_000_000n;
+  // Two of the missing hundred were refused and are there after all; three more refused ones are lost.
+  const shed = { refused: 3n, fromNs: ns(from), toNs: ns(to) };
+  const flows = [
+    { ...flowInit(110), skipped: 9n },
+    { ...flowInit(120), skipped: 9n },
+  ];
+  const sparse = toBinary(
+    FlowBatchSchema,
+    create(FlowBatchSchema, { boot: BigInt(BOOT), firstSeq: 101n, endSeq: 151n, flows, shed }),
+  );
+  const rest = toBinary(FlowBatchSchema, create(FlowBatchSchema, { boot: BigInt(BOOT), firstSeq: 151n, endSeq: 201n }));
+  await service.send('gap', rest, `gap:${BOOT}:151`);
+  await service.send('gap', sparse, `gap:${BOOT}:101`);
   await until('passed', () => seen.includes(300n));
-  assert.equal((await watermark('gap')).committed_seq, 300);
+  const item = await watermark('gap');
+  assert.deepEqual([item.committed_seq, item.stored, item.gaps], [300, 202, []]);
+  assert.deepEqual(item.losses, [
+    { first: 101, last: 200, lost: 98, refused: 3, from: new Date(from).toISOString(), to: new Date(to).toISOString() },
+  ]);
+  const { rows } = await service.pool.query(
+    "select seq::int4 from flows join hosts h on h.id = host_id where h.name = 'gap' and seq between 101 and 200 order by 1",
+  );
+  assert.deepEqual(
+    rows.map(({ seq }) => seq),
+    [110, 120],
+  );
   subscription.unsubscribe();
 });
 

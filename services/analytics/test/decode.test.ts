@@ -89,7 +89,12 @@ test('the reader gives what the generated codec gives', () => {
   fc.assert(
     fc.property(safe, safe, fc.array(anyFlow, { minLength: 1, maxLength: 20 }), (boot, firstSeq, flows) => {
       const bytes = batchBytes(boot, firstSeq, flows);
-      assert.deepEqual(readBatchHead(bytes), { boot, firstSeq, count: flows.length });
+      assert.deepEqual(readBatchHead(bytes), {
+        boot,
+        firstSeq,
+        count: flows.length,
+        next: firstSeq + flows.length,
+      });
       const reader = new FlowReader();
       reader.open(bytes);
       for (const flow of flows) {
@@ -131,7 +136,7 @@ test('fields that only a newer agent knows are passed over', () => {
     .tag(9, WireType.LengthDelimited)
     .string('also new')
     .finish();
-  assert.deepEqual(readBatchHead(extended), { boot: 5, firstSeq: 9, count: 1 });
+  assert.deepEqual(readBatchHead(extended), { boot: 5, firstSeq: 9, count: 1, next: 10 });
   const reader = new FlowReader();
   reader.open(extended);
   assert.equal(reader.next(), true);

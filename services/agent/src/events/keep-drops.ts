@@ -1,109 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * When the spool must shed, what was refused is worth more than what passed: a batch is reduced to its flows with
- * verdict DROPPED, as batches of consecutive ones (a batch numbers its flows without a gap). Works on the encoded bytes:
- * a flow is looked at, never taken apart.
+ * When the spool must shed, what was refused is worth more than what passed. What is left stands for all the numbers
+ * that it had before: the loss is told in its own place, by the same way as the events, and leaves no gap behind.
  */
-import { weir_verdict } from '@weir/bpf';
-import type { SpoolBatch } from './segment.ts';
+import { flowField, noneShed, type Shed, sparseBatch, walkBatch, widen } from './flow-bytes.ts';
+import { endOf, type SpoolBatch } from './segment.ts';
 
-// Fields of weir.flow.v1.FlowBatch and of Flow; a test compares with the generated codec.
-const BATCH = { BOOT: 1, FIRST_SEQ: 2, FLOWS: 3 } as const;
-const FLOW_VERDICT = 12;
-const WIRE = { VARINT: 0, I64: 1, LENGTH: 2, I32: 5 } as const;
+/** As many as the ring buffer's reader puts into one; far below what the bus takes. */
+const FLOWS_MAX = 1_000;
+const BYTES_MAX = 256 << 10;
 
-class Reader {
-  readonly bytes: Uint8Array;
-  at: number;
-  readonly end: number;
-
-  constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
-    this.bytes = bytes;
-    this.at = at;
-    this.end = end;
+/** The refused flows of consecutive dense batches, in batches that stand for all numbers up to `endSeq`. */
+export const keepDrops = (
+  boot: bigint,
+  batches: readonly SpoolBatch[],
+  firstSeq: bigint,
+  endSeq: bigint,
+): SpoolBatch[] => {
+  const kept: SpoolBatch[] = [];
+  let from = firstSeq;
+  let next = firstSeq;
+  let flows: Buffer[] = [];
+  let bytes = 0;
+  let shed = noneShed();
+  const finish = (to: bigint): void => {
+    if (to > from) kept.push(sparseBatch(boot, from, to, flows, shed));
+    from = to;
+    flows = [];
+    bytes = 0;
+    shed = noneShed();
+  };
+  for (const batch of batches) {
+    let seq = batch.firstSeq;
+    walkBatch(batch.bytes, (flow) => {
+      if (flow.wasRefused) {
+        const field = flowField(batch.bytes.subarray(flow.from, flow.to), seq - next);
+        flows.push(field);
+        bytes += field.length;
+        next = seq + 1n;
+        if (flows.length >= FLOWS_MAX || bytes >= BYTES_MAX) finish(next);
+      } else widen(shed, flow.timeNs);
+      seq += 1n;
+    });
   }
-
-  /** Up to 53 bits are exact; more only occurs in numbers that are skipped or copied. */
-  varint(): number {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = this.bytes[this.at++];
-      if (byte === undefined || this.at > this.end) throw new RangeError('a batch ends inside a number');
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-    }
-  }
-
-  skip(wire: number): void {
-    if (wire === WIRE.VARINT) this.varint();
-    else if (wire === WIRE.I64) this.at += 8;
-    else if (wire === WIRE.I32) this.at += 4;
-    else if (wire === WIRE.LENGTH) {
-      const length = this.varint();
-      this.at += length;
-    } else throw new RangeError(`a batch has wire type ${wire}`);
-  }
-}
-
-const isDropped = (bytes: Uint8Array, from: number, to: number): boolean => {
-  const reader = new Reader(bytes, from, to);
-  while (reader.at < to) {
-    const tag = reader.varint();
-    if (tag === FLOW_VERDICT * 8 + WIRE.VARINT) return reader.varint() === weir_verdict.VERDICT_DROPPED;
-    reader.skip(tag & 7);
-  }
-  return false;
+  finish(endSeq);
+  return kept;
 };
 
-const varint = (value: bigint): number[] => {
-  const out: number[] = [];
-  let rest = value;
-  for (; rest > 127n; rest >>= 7n) out.push(Number(rest & 0x7fn) | 0x80);
-  out.push(Number(rest));
-  return out;
-};
-
-/** `start` and `end` bound each flow with its tag and length. */
-interface Run {
-  readonly index: number;
-  count: number;
-  readonly start: number;
-  end: number;
-}
-
-const droppedRuns = (bytes: Uint8Array): Run[] => {
-  const runs: Run[] = [];
-  const reader = new Reader(bytes);
-  let index = 0;
-  while (reader.at < bytes.length) {
-    const start = reader.at;
-    const tag = reader.varint();
-    if (tag !== BATCH.FLOWS * 8 + WIRE.LENGTH) {
-      reader.skip(tag & 7);
-      continue;
-    }
-    const length = reader.varint();
-    const from = reader.at;
-    reader.at += length;
-    if (isDropped(bytes, from, reader.at)) {
-      const last = runs.at(-1);
-      if (last && last.index + last.count === index && last.end === start) {
-        last.count++;
-        last.end = reader.at;
-      } else {
-        runs.push({ index, count: 1, start, end: reader.at });
-      }
-    }
-    index++;
+/** What is lost when all of these go, but for numbers below `fromSeq`. */
+export const shedOf = (batches: readonly SpoolBatch[], fromSeq: bigint): Shed => {
+  const all = noneShed();
+  for (const batch of batches) {
+    if (endOf(batch) <= fromSeq) continue;
+    const before = walkBatch(batch.bytes, ({ wasRefused, timeNs }) => {
+      if (wasRefused) all.refused += 1;
+      widen(all, timeNs);
+    });
+    all.refused += before.refused;
+    widen(all, before.fromNs, before.toNs);
   }
-  return runs;
+  return all;
 };
-
-/** The batch's dropped flows under their own sequence numbers; the batch itself when all are. */
-export const keepDrops = (boot: bigint, batch: SpoolBatch): readonly SpoolBatch[] =>
-  droppedRuns(batch.bytes).map(({ index, count, start, end }) => {
-    if (count === batch.count) return batch;
-    const firstSeq = batch.firstSeq + BigInt(index);
-    const head = Buffer.from([BATCH.BOOT * 8, ...varint(boot), BATCH.FIRST_SEQ * 8, ...varint(firstSeq)]);
-    return { firstSeq, count, bytes: Buffer.concat([head, batch.bytes.subarray(start, end)]) };
-  });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What the spool had to shed, as numbers and as ranges of sequence numbers. Counts are exact for ever; of the ranges
- * the newest are kept, neighbours joined. A range may span batches that were lost one by one, so counts, not the
+ * the newest are kept, neighbours and overlapping ones joined. Not all in a range need be lost, so counts, not the
  * lengths of ranges, are what adds up.
  */
 export interface LostRange {
@@ -13,6 +13,8 @@ export interface LostRange {
 }
 
 const RANGES_KEPT = 64;
+
+const lower = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 export class LossLedger {
   readonly #boot: bigint;
@@ -32,12 +34,19 @@ export class LossLedger {
     if (count === 0) return;
     if (boot === this.#boot) this.total += BigInt(count);
     else this.totalEarlier += BigInt(count);
-    const last = this.#ranges.at(-1);
-    if (last && last.boot === boot && last.to === from) {
-      this.#ranges[this.#ranges.length - 1] = { boot, from: last.from, to, count: last.count + count };
-      return;
+    let joined: LostRange = { boot, from, to, count };
+    const apart: LostRange[] = [];
+    for (const range of this.#ranges) {
+      if (range.boot !== boot || range.to < joined.from || range.from > joined.to) apart.push(range);
+      else {
+        joined = {
+          boot,
+          from: lower(range.from, joined.from),
+          to: -lower(-range.to, -joined.to),
+          count: range.count + joined.count,
+        };
+      }
     }
-    this.#ranges.push({ boot, from, to, count });
-    if (this.#ranges.length > RANGES_KEPT) this.#ranges.shift();
+    this.#ranges = [...apart, joined].slice(-RANGES_KEPT);
   }
 }

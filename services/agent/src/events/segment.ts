@@ -7,16 +7,28 @@
  * reported as lost is lost for certain. States are kept for the life of the segment; payloads only while they are
  * being sent, else they are read from the file again.
  */
+import { join } from 'node:path';
 import { readFrames } from '../records.ts';
 
 export const RECORD_META_BYTES = 12;
+/** In the field of the count: `endSeq` follows. */
+const SPARSE = 0x8000_0000;
+const SPARSE_META_BYTES = RECORD_META_BYTES + 8;
 
 /** What the pump hands over: `count` events from `firstSeq`, encoded. */
 export interface SpoolBatch {
   readonly firstSeq: bigint;
   readonly count: number;
   readonly bytes: Uint8Array;
+  /** One past the last number that it stands for, when some of them were shed; else `count` follow one another. */
+  readonly endSeq?: bigint;
 }
+
+/** One past the last number of a batch. */
+export const endOf = ({ firstSeq, count, endSeq }: SpoolBatch): bigint => endSeq ?? firstSeq + BigInt(count);
+
+export const segmentPath = (dir: string, firstSeq: bigint): string =>
+  join(dir, `${String(firstSeq).padStart(20, '0')}.seg`);
 
 export interface SpoolRecord extends SpoolBatch {
   readonly boot: bigint;
@@ -28,19 +40,27 @@ const SENT = 1;
 const ACKED_ONCE = 2;
 const ACKED = 4;
 
-export const encodeRecord = (batch: SpoolBatch): Buffer => {
-  const out = Buffer.allocUnsafe(RECORD_META_BYTES + batch.bytes.length);
-  out.writeBigUInt64LE(batch.firstSeq, 0);
-  out.writeUInt32LE(batch.count, 8);
-  out.set(batch.bytes, RECORD_META_BYTES);
+export const encodeRecord = ({ firstSeq, count, bytes, endSeq }: SpoolBatch): Buffer => {
+  const metaBytes = endSeq === undefined ? RECORD_META_BYTES : SPARSE_META_BYTES;
+  const out = Buffer.allocUnsafe(metaBytes + bytes.length);
+  out.writeBigUInt64LE(firstSeq, 0);
+  out.writeUInt32LE(endSeq === undefined ? count : count + SPARSE, 8);
+  if (endSeq !== undefined) out.writeBigUInt64LE(endSeq, RECORD_META_BYTES);
+  out.set(bytes, metaBytes);
   return out;
 };
 
-export const decodeRecord = (payload: Buffer): SpoolBatch => ({
-  firstSeq: payload.readBigUInt64LE(0),
-  count: payload.readUInt32LE(8),
-  bytes: payload.subarray(RECORD_META_BYTES),
-});
+export const decodeRecord = (payload: Buffer): SpoolBatch => {
+  const firstSeq = payload.readBigUInt64LE(0);
+  const count = payload.readUInt32LE(8);
+  if (count < SPARSE) return { firstSeq, count, bytes: payload.subarray(RECORD_META_BYTES) };
+  return {
+    firstSeq,
+    count: count - SPARSE,
+    bytes: payload.subarray(SPARSE_META_BYTES),
+    endSeq: payload.readBigUInt64LE(RECORD_META_BYTES),
+  };
+};
 
 export class Segment {
   readonly boot: bigint;
@@ -93,6 +113,11 @@ export class Segment {
     return segment;
   }
 
+  /** It holds no events, only that they are lost. */
+  get isTombstone(): boolean {
+    return this.events === 0 && this.records > 0;
+  }
+
   get records(): number {
     return this.#states.length;
   }
@@ -112,7 +137,7 @@ export class Segment {
   add(batch: SpoolBatch, fileBytes: number): void {
     this.#states.push(0);
     this.#loaded?.push(batch);
-    this.endSeq = batch.firstSeq + BigInt(batch.count);
+    this.endSeq = endOf(batch);
     this.events += batch.count;
     this.unsentEvents += batch.count;
     this.bytes += fileBytes;
@@ -142,7 +167,7 @@ export class Segment {
       this.#states[index] = state | SENT;
       this.ambiguous++;
       this.unsentEvents -= batch.count;
-      this.unsentFrom = batch.firstSeq + BigInt(batch.count);
+      this.unsentFrom = endOf(batch);
     }
     return { ...batch, boot: this.boot, segment: this, index };
   }

@@ -8,41 +8,19 @@
  *
  * Invariants: order within a boot is kept; the files together never exceed `maxBytes`; what has to be shed is the
  * oldest, first what passed, then what was refused; counted by sequence numbers exactly once, and never silently:
- * `lost` counts events of this boot that were never given to the bus, `lostEarlier` those of boots before.
+ * `lost` counts events of this boot that were never given to the bus, `lostEarlier` those of boots before. In the place
+ * of what is lost a batch without it goes to the bus, so that readers know, and wait for nothing.
  */
 import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { frame, readFrames } from '../records.ts';
-import { condense } from './condense.ts';
-import { LossLedger, type LostRange } from './losses.ts';
-import { encodeRecord, Segment, type SpoolBatch, type SpoolRecord } from './segment.ts';
+import { bury, condense, join as joinTombstones } from './condense.ts';
+import { noneShed, sparseBatch } from './flow-bytes.ts';
+import { LossLedger } from './losses.ts';
+import { encodeRecord, endOf, Segment, type SpoolBatch, type SpoolRecord, segmentPath } from './segment.ts';
+import type { SpoolOptions, SpoolStats } from './spool-facts.ts';
 
-export interface SpoolOptions {
-  readonly dir: string;
-  /** Start of this agent, unix ms. */
-  readonly boot: bigint;
-  readonly maxBytes: number;
-  /** Size at which a file is closed and the next begun. */
-  readonly segmentBytes?: number;
-  /** Bytes that may wait in memory for a disk that is slow; beyond, batches are shed. */
-  readonly queueBytes?: number;
-  readonly onAppended?: () => void;
-  readonly onTrouble?: (what: string, cause: unknown) => void;
-}
-
-export interface SpoolStats {
-  readonly bytes: number;
-  readonly segments: number;
-  /** Events in the spool, committed or not. */
-  readonly events: number;
-  /** Shed before any publish was tried, of this boot. */
-  readonly lost: bigint;
-  readonly lostEarlier: bigint;
-  readonly lostRanges: readonly LostRange[];
-  /** First acknowledgements of the bus, events of this boot. */
-  readonly published: bigint;
-  readonly committedSeq: bigint;
-}
+export type { SpoolOptions, SpoolStats } from './spool-facts.ts';
 
 interface Waiting {
   readonly batch: SpoolBatch;
@@ -61,6 +39,8 @@ export class Spool {
   #queue: Waiting[] = [];
   #queuedBytes = 0;
   #writing: Promise<void> | undefined;
+  /** Lost before they were in any file, and not told in one yet; numbers of this boot, half open. */
+  #holes: { readonly from: bigint; to: bigint }[] = [];
   #bytes = 0;
   readonly #losses: LossLedger;
   #published = 0n;
@@ -89,7 +69,7 @@ export class Spool {
   }
 
   async #restoreBoot(boot: bigint): Promise<void> {
-    const dir = join(this.#options.dir, String(boot));
+    const dir = this.#dirOf(boot);
     for (const name of (await readdir(dir)).filter((entry) => SEGMENT_NAME.test(entry)).sort()) {
       const path = join(dir, name);
       const file = await readFile(path);
@@ -115,7 +95,11 @@ export class Spool {
 
   async #removeEmptyDir(boot: bigint): Promise<void> {
     if (boot === this.#options.boot || this.#segments.some((segment) => segment.boot === boot)) return;
-    await rmdir(join(this.#options.dir, String(boot))).catch(() => {});
+    await rmdir(this.#dirOf(boot)).catch(() => {});
+  }
+
+  #dirOf(boot: bigint): string {
+    return join(this.#options.dir, String(boot));
   }
 
   /** Never blocks and never rejects; what can't be kept is counted. Settles when the batch is on disk or counted. */
@@ -127,9 +111,15 @@ export class Spool {
     return new Promise((settled) => {
       this.#queue.push({ batch, settled });
       this.#queuedBytes += batch.bytes.length;
-      this.#writing ??= this.#drain().finally(() => {
-        this.#writing = undefined;
-      });
+      this.#startWriting();
+    });
+  }
+
+  #startWriting(): void {
+    this.#writing ??= this.#drain().finally(() => {
+      this.#writing = undefined;
+      // Appended after the last look at the queue.
+      if (this.#queue.length > 0) this.#startWriting();
     });
   }
 
@@ -161,16 +151,22 @@ export class Spool {
   }
 
   async #write(group: readonly { batch: SpoolBatch; framed: Buffer }[], groupBytes: number): Promise<void> {
+    const firstSeq = group[0]?.batch.firstSeq ?? 0n;
+    const holes = this.#holes.filter(({ to }) => to <= firstSeq);
+    const told = holes.map(({ from, to }) => sparseBatch(this.#options.boot, from, to, [], noneShed()));
+    const all = [...told.map((batch) => ({ batch, framed: frame(encodeRecord(batch)) })), ...group];
+    const bytes = all.reduce((sum, { framed }) => sum + framed.length, 0);
     for (let attempt = 0; ; attempt++) {
       try {
         await this.#shed(groupBytes);
-        const tail = await this.#tailFor(group[0]?.batch.firstSeq ?? 0n);
+        const tail = await this.#tailFor(holes[0]?.from ?? firstSeq);
         await tail.file.writev(
-          group.map(({ framed }) => framed),
+          all.map(({ framed }) => framed),
           tail.segment.bytes,
         );
-        for (const { batch, framed } of group) tail.segment.add(batch, framed.length);
-        this.#bytes += groupBytes;
+        for (const { batch, framed } of all) tail.segment.add(batch, framed.length);
+        this.#bytes += bytes;
+        this.#holes = this.#holes.filter((hole) => !holes.includes(hole));
         return;
       } catch (cause) {
         this.#options.onTrouble('a batch could not be written to the spool', cause);
@@ -186,7 +182,7 @@ export class Spool {
   async #tailFor(firstSeq: bigint): Promise<{ segment: Segment; file: FileHandle }> {
     if (this.#tail && this.#tail.segment.bytes < this.#options.segmentBytes) return this.#tail;
     await this.#sealTail();
-    const path = join(this.#options.dir, String(this.#options.boot), `${String(firstSeq).padStart(20, '0')}.seg`);
+    const path = segmentPath(this.#dirOf(this.#options.boot), firstSeq);
     const file = await open(path, 'w', 0o600);
     const segment = new Segment(this.#options.boot, path, firstSeq);
     this.#tail = { segment, file };
@@ -239,10 +235,10 @@ export class Spool {
       await this.#condense(dense);
       return true;
     }
-    const victim = this.#segments.find((segment) => segment.ambiguous === 0) ?? this.#segments[0];
+    const victims = this.#segments.filter((segment) => !segment.isTombstone && !segment.frozen);
+    const victim = victims.find((segment) => segment.ambiguous === 0) ?? victims[0];
     if (!victim) return false;
-    this.#loseSegment(victim);
-    await this.#drop(victim);
+    await this.#bury(victim);
     return true;
   }
 
@@ -251,14 +247,9 @@ export class Spool {
     segment.frozen = true;
     try {
       const rest = await condense(segment);
-      const removed = segment.unsentEvents - (rest?.events ?? 0);
-      this.#losses.add(segment.boot, segment.firstSeq, segment.endSeq, removed);
-      if (!rest) {
-        await this.#drop(segment);
-        return;
-      }
-      this.#bytes += rest.bytes - segment.bytes;
-      this.#segments[this.#segments.indexOf(segment)] = rest;
+      this.#losses.add(segment.boot, segment.firstSeq, segment.endSeq, segment.unsentEvents - rest.events);
+      this.#putInPlace(segment, rest);
+      if (rest.isTombstone) await this.#joinWithBefore(rest);
     } catch (cause) {
       // A full disk, say: it will be shed whole.
       this.#options.onTrouble(`spool file ${segment.path} could not be reduced`, cause);
@@ -267,12 +258,57 @@ export class Spool {
     }
   }
 
-  #loseBatch({ firstSeq, count }: SpoolBatch): void {
-    this.#losses.add(this.#options.boot, firstSeq, firstSeq + BigInt(count), count);
+  /** All that was never sent of it is lost; the file that stays says so. */
+  async #bury(segment: Segment): Promise<void> {
+    segment.frozen = true;
+    if (this.#tail?.segment === segment) await this.#sealTail();
+    this.#losses.add(segment.boot, segment.unsentFrom, segment.endSeq, segment.unsentEvents);
+    if (segment.unsentFrom >= segment.endSeq) {
+      await this.#drop(segment);
+      return;
+    }
+    try {
+      const rest = await bury(segment);
+      if (rest.path !== segment.path) await rm(segment.path, { force: true });
+      this.#putInPlace(segment, rest);
+      await this.#joinWithBefore(rest);
+    } catch (cause) {
+      this.#options.onTrouble(`what spool file ${segment.path} lost could not be noted in it`, cause);
+      await this.#drop(segment);
+    }
   }
 
-  #loseSegment(segment: Segment): void {
-    this.#losses.add(segment.boot, segment.unsentFrom, segment.endSeq, segment.unsentEvents);
+  #putInPlace(segment: Segment, rest: Segment): void {
+    this.#bytes += rest.bytes - segment.bytes;
+    this.#segments[this.#segments.indexOf(segment)] = rest;
+  }
+
+  /** A long outage leaves one tombstone, not thousands. */
+  async #joinWithBefore(segment: Segment): Promise<void> {
+    const before = this.#segments[this.#segments.indexOf(segment) - 1];
+    const isFresh = (one: Segment): boolean => one.cursor === 0 && one.isTombstone && !one.frozen;
+    if (!before || before.boot !== segment.boot || before.endSeq !== segment.firstSeq) return;
+    if (!isFresh(before) || !isFresh(segment)) return;
+    before.frozen = true;
+    segment.frozen = true;
+    try {
+      const joined = await joinTombstones(before, segment);
+      this.#putInPlace(before, joined);
+      await this.#drop(segment);
+    } catch (cause) {
+      this.#options.onTrouble(`spool file ${segment.path} could not be joined with the one before`, cause);
+      before.frozen = false;
+      segment.frozen = false;
+    }
+  }
+
+  #loseBatch(batch: SpoolBatch): void {
+    const { firstSeq: from, count } = batch;
+    const to = endOf(batch);
+    this.#losses.add(this.#options.boot, from, to, count);
+    const last = this.#holes.at(-1);
+    if (last && last.to === from) last.to = to;
+    else this.#holes.push({ from, to });
   }
 
   /** The next record to publish, oldest first; undefined when all were sent. */
@@ -285,8 +321,7 @@ export class Spool {
           segment.load(await readFile(segment.path));
         } catch (cause) {
           this.#options.onTrouble(`spool file ${segment.path} could not be read; its events are lost`, cause);
-          this.#loseSegment(segment);
-          await this.#drop(segment);
+          await this.#bury(segment);
           continue;
         }
         if (segment.frozen || !this.#segments.includes(segment)) continue;

@@ -10,6 +10,8 @@ import { poison, WIRE, WireReader } from './wire.ts';
 const TAG_BOOT = 1;
 const TAG_FIRST_SEQ = 2;
 const TAG_FLOWS = 3;
+const TAG_END_SEQ = 4;
+const TAG_SHED = 5;
 /** A report covers seconds: 2^40 bytes are out of reach, and sums of them stay in 63 bits. */
 const COUNT_HIGH_BITS = 8;
 
@@ -18,8 +20,45 @@ export interface BatchHead {
   /** Unix milliseconds at which the agent started. */
   readonly boot: number;
   readonly firstSeq: number;
+  /** Flows in it. */
   readonly count: number;
+  /** One past the last number that it stands for; more than `count` when the agent had to shed some. */
+  readonly next: number;
+  readonly shed?: Shed;
 }
+
+/** What is missing in a batch. */
+export interface Shed {
+  readonly refused: number;
+  /** Unix milliseconds; 0: not known. */
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+const NS_PER_MS = 1_000_000;
+const TWO_32 = 4_294_967_296;
+
+const readShed = (wire: WireReader): Shed => {
+  const end = wire.length() + wire.at;
+  let refused = 0;
+  let fromMs = 0;
+  let toMs = 0;
+  while (wire.at < end) {
+    const key = wire.uint32();
+    if (key === ((1 << 3) | WIRE.VARINT)) {
+      wire.varint64();
+      refused = wire.safe('refused');
+    } else if (key === ((2 << 3) | WIRE.FIXED64) || key === ((3 << 3) | WIRE.FIXED64)) {
+      wire.fixed64();
+      if (wire.high >>> 31 !== 0) poison('a time does not fit 63 bits');
+      const ms = Math.floor((wire.high * TWO_32 + wire.low) / NS_PER_MS);
+      if (key >>> 3 === 2) fromMs = ms;
+      else toMs = ms;
+    } else wire.skip(key & 7);
+  }
+  if (wire.at !== end) poison('what is shed ends in the middle of a field');
+  return { refused, fromMs, toMs };
+};
 
 /** Reads a batch's head. Throws PoisonError. */
 export const readBatchHead = (bytes: Uint8Array): BatchHead => {
@@ -27,6 +66,8 @@ export const readBatchHead = (bytes: Uint8Array): BatchHead => {
   let boot = 0;
   let firstSeq = 0;
   let count = 0;
+  let endSeq = 0;
+  let shed: Shed | undefined;
   while (wire.at < wire.end) {
     const key = wire.uint32();
     const field = key >>> 3;
@@ -40,12 +81,18 @@ export const readBatchHead = (bytes: Uint8Array): BatchHead => {
     } else if (field === TAG_FIRST_SEQ && type === WIRE.VARINT) {
       wire.varint64();
       firstSeq = wire.safe('first_seq');
-    } else wire.skip(type);
+    } else if (field === TAG_END_SEQ && type === WIRE.VARINT) {
+      wire.varint64();
+      endSeq = wire.safe('end_seq');
+    } else if (field === TAG_SHED && type === WIRE.BYTES) shed = readShed(wire);
+    else wire.skip(type);
   }
   if (boot === 0) poison('the batch has no boot');
-  if (count === 0) poison('the batch has no flows');
   if (firstSeq + count > Number.MAX_SAFE_INTEGER) poison('first_seq is too large');
-  return { boot, firstSeq, count };
+  const next = endSeq === 0 ? firstSeq + count : endSeq;
+  if (next < firstSeq + count) poison('end_seq is before its last flow');
+  if (next === firstSeq) poison('the batch has no flows');
+  return { boot, firstSeq, count, next, ...(shed === undefined ? {} : { shed }) };
 };
 
 export class FlowReader {
@@ -83,6 +130,8 @@ export class FlowReader {
   traceReason = 0;
   report = 0;
   workloadId = 0;
+  /** Numbers missing before this flow. */
+  skipped = 0;
 
   /** The message whose flows are read; addresses are slices of it. */
   get message(): Uint8Array {
@@ -151,6 +200,7 @@ export class FlowReader {
     this.traceReason = 0;
     this.report = 0;
     this.workloadId = 0;
+    this.skipped = 0;
   }
 
   #readFlow(): void {
@@ -241,6 +291,10 @@ export class FlowReader {
           wire.fixed64();
           this.connectionHigh = wire.high;
           this.connectionLow = wire.low;
+          break;
+        case (24 << 3) | WIRE.VARINT:
+          wire.varint64();
+          this.skipped = wire.safe('skipped');
           break;
         default:
           wire.skip(key & 7);

@@ -46,8 +46,6 @@ export interface SettledInput {
   readonly stored: readonly StoredRange[];
   /** Up to here the agent has let go of its copies: it will never send them again. */
   readonly releasedSeq: number;
-  /** Events that the agent says it shed: that many may be missing for ever. */
-  readonly lostSpool: number;
   readonly nowMs: number;
 }
 
@@ -56,18 +54,14 @@ export const GAP_MAX_AGE_MS = 15 * 60_000;
 
 /**
  * The last sequence number up to which every flow is stored, or known to be lost: what a watermark says, because the
- * agent frees its spool up to there. A gap is passed when the agent has let go of it, when it accounts for a loss of
- * that size, or when it is too old to be filled. 0: nothing yet. Numbers start at 0 or 1.
+ * agent frees its spool up to there. What the agent shed is told in its place and leaves no gap; a gap is on its way, and
+ * is passed only when the agent has let go of it or when it is too old to be filled. 0: nothing yet. Numbers start at 0
+ * or 1.
  */
-export const settledUpTo = ({ stored, releasedSeq, lostSpool, nowMs }: SettledInput): number => {
+export const settledUpTo = ({ stored, releasedSeq, nowMs }: SettledInput): number => {
   let next = releasedSeq + 1;
-  let explained = lostSpool;
   for (const range of stored) {
-    const gap = range.first - next;
-    if (gap > 0) {
-      if (gap > explained && nowMs - range.storedAtMs < GAP_MAX_AGE_MS) break;
-      explained = Math.max(0, explained - gap);
-    }
+    if (range.first > next && nowMs - range.storedAtMs < GAP_MAX_AGE_MS) break;
     next = Math.max(next, range.next);
   }
   return next - 1;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One message of the bus -> rows of a COPY and sums per edge; the hot path, run once for each flow that is stored. */
 import type { EdgeTable } from './edges.ts';
-import type { FlowReader } from './flow-reader.ts';
+import type { BatchHead, FlowReader } from './flow-reader.ts';
 import { type FlowRows, microsOf } from './flow-rows.ts';
 import type { Range } from './ranges.ts';
+import { poison } from './wire.ts';
 
 export interface TranscodeTarget {
   readonly rows: FlowRows;
@@ -26,7 +27,7 @@ export interface Span {
 export const transcode = (
   reader: FlowReader,
   message: Uint8Array,
-  batch: { readonly boot: number; readonly firstSeq: number },
+  batch: BatchHead,
   keep: readonly Range[],
   target: TranscodeTarget,
 ): void => {
@@ -35,15 +36,27 @@ export const transcode = (
   let seq = batch.firstSeq;
   let fromUs = 0;
   let toUs = 0;
+  const append = (): void => {
+    const us = microsOf(reader.timeHigh, reader.timeLow);
+    const timeUs = Math.max(minUs, Math.min(us, maxUs));
+    if (timeUs < fromUs || timeUs >= toUs) ({ fromUs, toUs } = place(timeUs));
+    rows.append(reader, hostId, batch.boot, seq, timeUs);
+    edges.add(reader, hostId, timeUs);
+  };
+  if (batch.next - batch.firstSeq !== batch.count) {
+    // Some were shed: only the flows themselves say which numbers they have.
+    for (; reader.next(); seq += 1) {
+      seq += reader.skipped;
+      if (seq >= batch.next) poison('a flow has a number beyond end_seq');
+      if (keep.some(({ first, next }) => seq >= first && seq < next)) append();
+    }
+    return;
+  }
   for (const range of keep) {
     for (; seq < range.first; seq += 1) reader.skip();
     for (; seq < range.next; seq += 1) {
       reader.next();
-      const us = microsOf(reader.timeHigh, reader.timeLow);
-      const timeUs = Math.max(minUs, Math.min(us, maxUs));
-      if (timeUs < fromUs || timeUs >= toUs) ({ fromUs, toUs } = place(timeUs));
-      rows.append(reader, hostId, batch.boot, seq, timeUs);
-      edges.add(reader, hostId, timeUs);
+      append();
     }
   }
 };

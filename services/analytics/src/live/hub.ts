@@ -128,6 +128,7 @@ export class LiveFlows {
       const listeners = [...this.#listeners].map((listener) => ({ ...listener, test: this.#test(listener) }));
       reader.open(msg.data);
       for (let seq = firstSeq; reader.next(); seq += 1) {
+        seq += reader.skipped;
         const timeUs = microsOf(reader.timeHigh, reader.timeLow);
         let flow: StoredFlow | undefined;
         for (const { queue, test, filter } of listeners) {

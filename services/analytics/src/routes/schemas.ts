@@ -162,8 +162,19 @@ export const WatermarkSchema = named(
         Type.String({ format: 'date-time', description: 'Heartbeat from which the counts of the agent are' }),
       ),
       gaps: Type.Array(Type.Object({ first: Type.Integer(), last: Type.Integer() }), {
-        description: 'Numbers missing below what is stored: on their way, or lost',
+        description: 'Numbers missing below what is stored: on their way',
       }),
+      losses: Type.Array(
+        Type.Object({
+          first: Type.Integer(),
+          last: Type.Integer(),
+          lost: count('How many of these numbers are missing; the others are stored'),
+          refused: count('How many of the missing had been refused; they are shed last'),
+          from: nullable(Type.String({ format: 'date-time', description: 'Time of the oldest that is missing' })),
+          to: nullable(Type.String({ format: 'date-time', description: 'Time of the newest that is missing' })),
+        }),
+        { description: 'Where the spool of the agent was full, newest first' },
+      ),
     },
     { description: 'produced = stored + lost_ring + lost_spool + what is on its way' },
   ),

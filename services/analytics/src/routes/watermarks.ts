@@ -34,6 +34,11 @@ const watermarkView = (run: RunState): Static<typeof WatermarkSchema> => ({
   next_seq: run.nextSeq,
   reported_at: run.reportedAt?.toISOString() ?? null,
   gaps: [...run.gaps],
+  losses: run.losses.map(({ from, to, ...numbers }) => ({
+    ...numbers,
+    from: from?.toISOString() ?? null,
+    to: to?.toISOString() ?? null,
+  })),
 });
 
 export const watermarkRoutes = (app: HttpApp, pool: pg.Pool): void => {

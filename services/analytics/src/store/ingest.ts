@@ -12,11 +12,12 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { EdgeTable } from '../domain/edges.ts';
 import { type BatchHead, FlowReader } from '../domain/flow-reader.ts';
 import { COPY_HEAD, COPY_TAIL, FLOW_COLUMNS, FlowRows } from '../domain/flow-rows.ts';
-import type { Range } from '../domain/ranges.ts';
+import { lengthOf, type Range } from '../domain/ranges.ts';
 import { type Span, transcode } from '../domain/transcode.ts';
 import { saveEdges } from './edges.ts';
 import type { Hosts } from './hosts.ts';
 import { LedgerConflict, LedgerPlan, type Settled } from './ledger.ts';
+import { type Loss, lossOf, saveLosses } from './losses.ts';
 import type { Partitions } from './partitions.ts';
 
 export interface FlowMessage {
@@ -109,11 +110,13 @@ export class FlowStore {
     try {
       const plan = await LedgerPlan.read(client, runs);
       const planned: Planned[] = placed.map(({ message, hostId }) => {
-        const { boot, firstSeq, count } = message.head;
-        return { message, hostId, keep: plan.take({ hostId, boot }, { first: firstSeq, next: firstSeq + count }) };
+        const { boot, firstSeq, next } = message.head;
+        return { message, hostId, keep: plan.take({ hostId, boot }, { first: firstSeq, next }) };
       });
       await client.query('begin');
-      const { rows, retimed } = await this.#copy(client, planned, missing);
+      const { rows, retimed, lost } = await this.#copy(client, planned, missing);
+      for (const loss of lost) plan.lose(loss);
+      await saveLosses(client, lost);
       const settled = await plan.commit(client, Date.now());
       await client.query('commit');
       failed = false;
@@ -143,7 +146,7 @@ export class FlowStore {
     client: pg.PoolClient,
     planned: readonly Planned[],
     missing: Set<number>,
-  ): Promise<{ rows: number; retimed: number }> {
+  ): Promise<{ rows: number; retimed: number; lost: readonly Loss[] }> {
     const { flows, edges: edgePartitions, retentionMs } = this.#options;
     const nowMs = Date.now();
     const minUs = (nowMs - retentionMs) * US_PER_MS;
@@ -153,6 +156,7 @@ export class FlowStore {
     const edges = new EdgeTable();
     let count = 0;
     let retimed = 0;
+    const lost: Loss[] = [];
     const place = (timeUs: number): Span => {
       const timeMs = timeUs / US_PER_MS;
       const [flow, edge] = [flows.at(timeMs), edgePartitions.at(timeMs)];
@@ -173,7 +177,10 @@ export class FlowStore {
       yield COPY_HEAD;
       for (const { message, hostId, keep } of planned) {
         if (keep.length === 0) continue;
+        const before = rows.rows;
         transcode(reader, message.data, message.head, keep, { rows, edges, hostId, minUs, maxUs, place });
+        const absent = lengthOf(keep) - (rows.rows - before);
+        if (absent > 0) lost.push(lossOf(message.head, hostId, absent));
         // All times are looked at before giving up, so that one more attempt is enough.
         if (missing.size > 0) rows.clear();
         if (rows.length < CHUNK_BYTES) continue;
@@ -185,10 +192,10 @@ export class FlowStore {
       if (rows.length > 0) yield rows.take();
       yield COPY_TAIL;
     };
-    if (planned.every(({ keep }) => keep.length === 0)) return { rows: 0, retimed: 0 };
+    if (planned.every(({ keep }) => keep.length === 0)) return { rows: 0, retimed: 0, lost };
     const stream = client.query(copyFrom(`copy flows (${FLOW_COLUMNS.join(', ')}) from stdin (format binary)`));
     await pipeline(Readable.from(chunks(), { objectMode: true, highWaterMark: 1 }), stream);
     await saveEdges(client, edges.columns());
-    return { rows: count, retimed };
+    return { rows: count, retimed, lost };
   }
 }

@@ -50,6 +50,7 @@ export class LedgerPlan {
   readonly runs: readonly Run[];
   readonly #held: Map<string, StoredRange[]>;
   readonly #added = new Map<string, Range[]>();
+  readonly #lost = new Map<string, number>();
 
   private constructor(runs: readonly Run[], held: Map<string, StoredRange[]>) {
     this.runs = runs;
@@ -71,10 +72,16 @@ export class LedgerPlan {
     return fresh;
   }
 
+  /** Of what is being stored, so many are only numbers: the events are lost. */
+  lose({ lost, ...run }: Run & { readonly lost: number }): void {
+    const key = keyOf(run);
+    this.#lost.set(key, (this.#lost.get(key) ?? 0) + lost);
+  }
+
   /** Inside the transaction, last: throws LedgerConflict when the plan no longer holds. */
   async commit(client: Queryable, nowMs: number): Promise<Settled[]> {
-    const { rows } = await client.query<{ host_id: number; boot: bigint; released_seq: bigint; lost_spool: bigint }>(
-      `select host_id, boot, released_seq, lost_spool
+    const { rows } = await client.query<{ host_id: number; boot: bigint; released_seq: bigint }>(
+      `select host_id, boot, released_seq
          from agents join unnest($1::int4[], $2::int8[]) as run (host_id, boot) using (host_id, boot)
         order by host_id, boot for update of agents`,
       [this.runs.map(({ hostId }) => hostId), this.runs.map(({ boot }) => boot)],
@@ -108,10 +115,9 @@ export class LedgerPlan {
       const seq = settledUpTo({
         stored: merged,
         releasedSeq: Number(agent.released_seq),
-        lostSpool: Number(agent.lost_spool),
         nowMs,
       });
-      settled.push({ ...run, seq, stored: lengthOf(added) });
+      settled.push({ ...run, seq, stored: lengthOf(added) - (this.#lost.get(key) ?? 0) });
     }
     await this.#save(client, removed, kept, settled);
     return settled;

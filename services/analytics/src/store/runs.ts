@@ -29,7 +29,24 @@ export interface RunState {
   readonly reportedAt: Date | null;
   /** Ranges that are missing below what is stored; they may still come. */
   readonly gaps: readonly { readonly first: number; readonly last: number }[];
+  /** Newest first. */
+  readonly losses: readonly LossInterval[];
 }
+
+/** Neighbouring losses as one. Not all numbers in it need be missing: `lost` of them are. */
+export interface LossInterval {
+  readonly first: number;
+  readonly last: number;
+  readonly lost: number;
+  readonly refused: number;
+  readonly from: Date | null;
+  readonly to: Date | null;
+}
+
+/** Of one run, shown. */
+const LOSSES_MAX = 100;
+/** Gaps shown of one run; more come into sight as these close. */
+const GAPS_MAX = 1_000;
 
 /** Runs that may still have flows in a spool: their watermarks are said again with each heartbeat. */
 const RECENT = "interval '1 day'";
@@ -125,7 +142,14 @@ export const readRuns = async (pool: pg.Pool, options: RunsRequest): Promise<Run
   const { rows } = await pool.query(
     `select ${options.all ? '' : 'distinct on (h.name)'} h.name as host, a.*,
             (select json_agg(json_build_array(first_seq, next_seq) order by first_seq)
-               from ingested i where i.host_id = a.host_id and i.boot = a.boot) as ranges
+               from ingested i where i.host_id = a.host_id and i.boot = a.boot) as ranges,
+            (select json_agg(l order by l.last desc)
+               from (select min(first_seq) as first, max(next_seq) - 1 as last, sum(lost) as lost, sum(refused) as refused,
+                            min(from_time) as from, max(to_time) as to
+                       from (select *, sum(begins) over (order by first_seq) as island
+                               from (select *, (lag(next_seq) over (order by first_seq) is distinct from first_seq)::int as begins
+                                       from losses where host_id = a.host_id and boot = a.boot) single) joined
+                      group by island order by 2 desc limit ${LOSSES_MAX}) l) as losses
        from agents a join hosts h on h.id = a.host_id
       where ($1::text[] is null or h.name = any($1))
         and ($2::text is null or h.name > $2 or (${options.all} and h.name = $2 and a.boot < $3::int8))
@@ -145,9 +169,16 @@ export const readRuns = async (pool: pg.Pool, options: RunsRequest): Promise<Run
     published: Number(row.published),
     nextSeq: Number(row.next_seq),
     reportedAt: row.reported_at,
-    gaps: gapsOf(row.ranges ?? [], Number(row.released_seq)),
+    gaps: gapsOf(row.ranges ?? [], Number(row.released_seq)).slice(0, GAPS_MAX),
+    losses: (row.losses ?? []).map(lossInterval),
   }));
 };
+
+const lossInterval = (row: Record<'first' | 'last' | 'lost' | 'refused', number> & Record<'from' | 'to', string>) => ({
+  ...row,
+  from: row.from === null ? null : new Date(row.from),
+  to: row.to === null ? null : new Date(row.to),
+});
 
 const gapsOf = (ranges: readonly (readonly [number, number])[], releasedSeq: number): RunState['gaps'] => {
   const gaps: { first: number; last: number }[] = [];
