@@ -78,6 +78,8 @@ test('what is wrong is told with field, value and fix', async () => {
     [{ name: 'x', host: 'alpha', ip4: '10.77.0.1' }, 422, 'ip4', '10.77.0.1'],
     [{ name: 'x', host: 'alpha', ip4: '10.77.0.255' }, 422, 'ip4', '10.77.0.255'],
     [{ name: 'x', host: 'alpha', ip4: '10.77.0.2' }, 409, 'ip4', '10.77.0.2'],
+    [{ name: 'x', host: 'alpha', ip4: '127.0.0.9' }, 422, 'ip4', '127.0.0.9'],
+    [{ name: 'x', host: 'alpha', ip6: 'ff02::1' }, 422, 'ip6', 'ff02::1'],
     [{ name: 'x', host: 'alpha', ip4: 'fd77::9' }, 422, 'ip4', 'fd77::9'],
     [{ name: 'x', host: 'alpha', ip6: 'fd77::1:9' }, 422, 'ip6', 'fd77::1:9'],
     [{ name: 'x', host: 'alpha', ip6: 'nonsense' }, 422, 'ip6', 'nonsense'],
@@ -135,6 +137,9 @@ test('nobody names himself into another namespace or identity (S17)', async () =
 test('an address that is asked for is given, and not to a second one', async () => {
   const fixed = await create({ name: 'fixed', host: 'alpha', ip4: '10.77.0.200', ip6: 'fd77:0::C8' });
   assert.deepEqual([fixed.body.ip4, fixed.body.ip6], ['10.77.0.200', 'fd77::c8']);
+  const outside = await create({ name: 'outside', host: 'alpha', ip4: '192.0.2.77', ip6: '2001:db8::77' });
+  assert.deepEqual([outside.body.ip4, outside.body.ip6], ['192.0.2.77', '2001:db8::77']);
+  assert.equal((await create({ name: 'again', host: 'alpha', ip4: '192.0.2.77' })).status, 409);
   assert.equal((await create({ name: 'late', host: 'alpha', ip6: 'fd77::c8' })).status, 409);
 });
 

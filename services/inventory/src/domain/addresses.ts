@@ -25,6 +25,12 @@ const UNUSABLE = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'fe80::/1
   parseCidr(text),
 );
 
+/** Throws unless the (well-formed) address can be one station's, seen from another host. */
+export const checkUnicast = (field: string, text: string, fix: string): void => {
+  const unusable = UNUSABLE.find((cidr) => cidrContainsIp(cidr, parseIp(text)));
+  if (unusable) throw refused(field, text, `lies in ${unusable.text}, where no other host reaches it`, fix);
+};
+
 export const checkUnderlay = (
   field: 'underlay_ip4' | 'underlay_ip6',
   text: string | null | undefined,
@@ -35,8 +41,7 @@ export const checkUnderlay = (
   const address = checkAddress(field, text, family);
   const bytes = parseIp(address);
   const fix = `give the host's unicast IPv${family} address on the network between the hosts, or leave it out`;
-  const unusable = UNUSABLE.find((cidr) => cidrContainsIp(cidr, bytes));
-  if (unusable) throw refused(field, text, `lies in ${unusable.text}, where no other host reaches it`, fix);
+  checkUnicast(field, text, fix);
   const pool = [pool4, pool6].find((cidr) => cidrContainsIp(cidr, bytes));
   if (pool) throw refused(field, text, `lies in ${pool.text}, which belongs to workloads`, fix);
   return address;

@@ -4,13 +4,14 @@ import { enqueueConfig } from '@weir/bus';
 import { isUniqueViolation, type Once, onlyOnce, withTransaction } from '@weir/db';
 import { type FieldIssue, weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
+import { cidrContainsIp, parseIp } from '@weir/net';
 import type { Transaction } from 'kysely';
-import { checkAddress } from '../domain/addresses.ts';
+import { checkAddress, checkUnicast } from '../domain/addresses.ts';
 import { identityDocuments, workloadDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
 import { checkCgroup, checkName, checkNetns, workloadId } from '../domain/names.ts';
-import { checkStatic } from '../domain/pools.ts';
-import { assignAddresses, lockHost, releaseAddresses } from '../store/addresses.ts';
+import { checkStatic, type Pools } from '../domain/pools.ts';
+import { assignAddresses, type HostForAllocation, isUnderlay, lockHost, releaseAddresses } from '../store/addresses.ts';
 import { allocateIdentity } from '../store/identities.ts';
 import type { PortRow, Tables } from '../store/tables.ts';
 import { getWorkload, lockWorkload, type WorkloadWithStatus } from '../store/workloads.ts';
@@ -50,8 +51,42 @@ const checkPorts = (ports: readonly PortRow[]): void => {
     });
 };
 
+interface Wanted {
+  readonly ip4?: string;
+  readonly ip6?: string;
+}
+
+/**
+ * Addresses that were asked for: of the pool of the workload's host, or of no pool of the cluster at all. The latter are
+ * the operator's own: the network between the hosts must know the way to them.
+ */
+const checkWanted = async (
+  trx: Transaction<Tables>,
+  pools: Pools,
+  host: HostForAllocation,
+  wanted: Wanted,
+): Promise<void> => {
+  for (const [field, pool, own] of [
+    ['ip4', pools.pool4, host.pool4],
+    ['ip6', pools.pool6, host.pool6],
+  ] as const) {
+    const address = wanted[field];
+    if (address === undefined) continue;
+    if (cidrContainsIp(pool, parseIp(address)) || cidrContainsIp(own, parseIp(address))) {
+      checkStatic(field, address, own);
+      continue;
+    }
+    const fix = `give an address of ${own.text}, or a unicast address outside the cluster's pools`;
+    checkUnicast(field, address, fix);
+    if (await isUnderlay(trx, address)) {
+      throw weirError('CONFLICT', `${field} ${address} is a host's address`, { field, value: address, fix });
+    }
+  }
+};
+
 const insertWorkload = async (
   trx: Transaction<Tables>,
+  pools: Pools,
   id: string,
   input: WorkloadInput,
 ): Promise<WorkloadWithStatus> => {
@@ -67,8 +102,7 @@ const insertWorkload = async (
     ...(input.ip4 === undefined ? {} : { ip4: checkAddress('ip4', input.ip4, 4) }),
     ...(input.ip6 === undefined ? {} : { ip6: checkAddress('ip6', input.ip6, 6) }),
   };
-  if (wanted.ip4) checkStatic('ip4', wanted.ip4, host.pool4);
-  if (wanted.ip6) checkStatic('ip6', wanted.ip6, host.pool6);
+  await checkWanted(trx, pools, host, wanted);
   const namespaceLabels = await useNamespace(trx, input.namespace);
   const security = securityLabels(input.labels ?? {}, input.namespace, namespaceLabels);
   const allocated = await allocateIdentity(trx, security);
@@ -94,7 +128,7 @@ const insertWorkload = async (
 };
 
 export const createWorkload = async (
-  { db }: Operations,
+  { db, pools }: Operations,
   input: WorkloadInput,
   once?: Once,
 ): Promise<WorkloadWithStatus> => {
@@ -107,7 +141,7 @@ export const createWorkload = async (
   const id = workloadId(input.namespace, input.name);
   try {
     return await withTransaction(db, (trx) =>
-      onlyOnce(trx, once, 'createWorkload', input, () => insertWorkload(trx, id, input)),
+      onlyOnce(trx, once, 'createWorkload', input, () => insertWorkload(trx, pools, id, input)),
     );
   } catch (error) {
     if (!isUniqueViolation(error, 'workloads_pkey')) throw error;

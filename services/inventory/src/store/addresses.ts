@@ -72,6 +72,13 @@ const nextFit = async (trx: Transaction<Tables>, host: HostPool): Promise<{ addr
   });
 };
 
+/** Is it the address of a host on the network between the hosts? */
+export const isUnderlay = async (trx: Transaction<Tables>, address: string): Promise<boolean> => {
+  const { rows } = await sql`
+    select 1 from hosts where underlay_ip4 = ${address}::inet or underlay_ip6 = ${address}::inet limit 1`.execute(trx);
+  return rows.length > 0;
+};
+
 export interface Assigned {
   readonly ip4: string;
   readonly ip6: string;
