@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { isWeirError, weirError } from '@weir/errors';
+import { testFleet } from '../lib/fleet-options.ts';
 import type { Mode } from './mode.ts';
 import { readFile } from './read/file.ts';
 import { mismatchText, tallyText, writeReport } from './report.ts';
@@ -12,6 +13,10 @@ import { createTally, type Run, runSuite } from './run.ts';
 const MODES: Readonly<Record<string, () => Promise<Mode>>> = {
   engine: async () => (await import('./engine-mode.ts')).createEngineMode(),
   maps: async () => (await import('./maps/mode.ts')).createMapsMode(),
+  traffic: async () => {
+    const { createTrafficMode, TRAFFIC_HOSTS } = await import('./traffic/mode.ts');
+    return createTrafficMode({ fleet: testFleet('ct', TRAFFIC_HOSTS) });
+  },
 };
 
 const main = async (): Promise<number> => {

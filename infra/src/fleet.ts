@@ -16,6 +16,7 @@ import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { type CutDirection, cutOff, healCut } from './cut.ts';
 import { type External, type ExternalSpec, OutsideWorld } from './externals.ts';
 import { netnsPath } from './netns.ts';
+import { forgetRoute, routeTo } from './own-addresses.ts';
 import { makeCgroup } from './processes.ts';
 import { Readiness } from './readiness.ts';
 import { removeRemains, sweepRemains } from './remains.ts';
@@ -167,6 +168,8 @@ export class Fleet {
     });
     const workload = new Workload(place, registered);
     await this.#world?.route([workload.ip4, workload.ip6], this.host(place.spec.host));
+    for (const host of this.#strangersTo(workload))
+      await routeTo(host.netns, workload.spec, this.host(workload.spec.host));
     this.workloads.set(workload.id, workload);
     return workload;
   }
@@ -193,6 +196,7 @@ export class Fleet {
     }
     if (!workload) return;
     this.workloads.delete(id);
+    for (const host of this.#strangersTo(workload)) await forgetRoute(host.netns, workload.spec);
     await workload.end();
     await deleteNetns(netnsPath(workload.netns));
   }
@@ -258,6 +262,11 @@ export class Fleet {
       );
       return items.filter(({ id }) => this.agents.has(id)).every((h) => (h.realised[publisher] ?? 0) >= revision);
     });
+  }
+
+  /** Addresses that were asked for may be of no host's pool: then the network, not the agents, knows the way to them. */
+  #strangersTo({ spec }: Workload): readonly UnderlayHost[] {
+    return spec.ip4 || spec.ip6 ? this.underlay.hosts.filter(({ name }) => name !== spec.host) : [];
   }
 
   async #makeWorld(): Promise<OutsideWorld> {

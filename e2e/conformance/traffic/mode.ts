@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Traffic mode: the world of a file is played by real workloads on a fleet of hosts, policies go through the public
+ * API, cells are answered by sockets. One fleet for all cases of a run: between two of them only what differs is
+ * changed, and asked about again once every host says that it holds it.
+ */
+import { ApiError, callApi } from '@weir/infra/api';
+import { createFleet, type Fleet, type FleetOptions } from '@weir/infra/fleet';
+import type { Cell, Mode, Needs, PolicyJson, Refusal, Session, World } from '../mode.ts';
+import { apply, createState, policyName, type State } from '../world.ts';
+import { askAll } from './ask.ts';
+import { Cast } from './cast.ts';
+import { Rules, urlOf } from './rules.ts';
+
+/** Two share a host, others are apart: pods are dealt out in turn. */
+export const TRAFFIC_HOSTS = ['h1', 'h2'];
+
+/** Pools from which nobody writes cases: workloads have the addresses that their file says. */
+export const TRAFFIC_POOLS = {
+  WEIR_INVENTORY_POOL4: '100.127.0.0/16',
+  WEIR_INVENTORY_POOL6: 'fd7f:ffff::/48',
+};
+
+/** Whom nothing on a fleet plays. */
+const UNPLAYED = ['kube-apiserver', 'health', 'ingress', 'init', 'unmanaged'];
+
+export interface TrafficOptions {
+  readonly fleet: FleetOptions;
+}
+
+class TrafficSession implements Session {
+  readonly #fleet: Fleet;
+  readonly #cast: Cast;
+  readonly #rules: Rules;
+  readonly #state: State;
+  readonly #needs: Needs;
+
+  constructor(fleet: Fleet, cast: Cast, rules: Rules, world: World, needs: Needs) {
+    this.#fleet = fleet;
+    this.#cast = cast;
+    this.#rules = rules;
+    this.#state = createState(world);
+    this.#needs = needs;
+  }
+
+  /** Makes the fleet what the state says, and waits until every host holds it. */
+  async settle(): Promise<void> {
+    const [revision] = await Promise.all([
+      this.#rules.become(this.#state.policies),
+      this.#cast.become(this.#state, this.#needs),
+    ]);
+    if (revision > 0) await this.#fleet.waitRealised(revision, 60_000);
+  }
+
+  async act(actions: Parameters<Session['act']>[0]): Promise<void> {
+    if (actions.length === 0) return;
+    for (const action of actions) {
+      const problem = apply(this.#state, action);
+      if (problem) throw new Error(problem);
+    }
+    await this.settle();
+  }
+
+  async refused(policy: PolicyJson): Promise<Refusal | undefined> {
+    try {
+      await callApi(`${this.#fleet.control.urls.policy}/v1/policies`, { body: policy });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const { errors, field, detail } = error.problem;
+      const path = errors?.[0]?.path ?? field ?? '';
+      return { path, message: errors?.[0]?.message ?? detail ?? error.message };
+    }
+    await callApi(urlOf(this.#fleet.control.urls.policy, policyName(policy)), { method: 'DELETE' });
+    return undefined;
+  }
+
+  ask(cells: readonly Cell[]): ReturnType<Session['ask']> {
+    return askAll(this.#cast, cells);
+  }
+
+  explain(cell: Cell): string {
+    return this.#cast.describe(cell);
+  }
+
+  skips({ from, to, protocol, family }: Cell): string | undefined {
+    const { externals, pods } = this.#state;
+    const entities = [from, to].map((end) => externals.get(end)?.entity);
+    const unplayed = entities.find((entity) => entity !== undefined && UNPLAYED.includes(entity));
+    if (unplayed) return `nothing on the fleet is ${unplayed}`;
+    const ends = [from, to].map((end) => pods.get(end));
+    if (ends.every((pod) => pod === undefined)) return 'neither end is a workload';
+    const odd = ends.find((pod) => pod && this.#cast.oddLabel(pod) !== undefined);
+    if (odd) return `inventory gives nobody a label such as ${this.#cast.oddLabel(odd)}`;
+    return protocol === (family === 4 ? 'ICMPv6' : 'ICMP') ? 'the protocol is not of this family' : undefined;
+  }
+
+  /** What is there stays for the next case. */
+  async close(): Promise<void> {}
+}
+
+class TrafficMode implements Mode {
+  readonly name = 'traffic';
+  readonly fleet: Fleet;
+  readonly #cast: Cast;
+  readonly #rules: Rules;
+  #session: TrafficSession | undefined;
+
+  constructor(fleet: Fleet) {
+    this.fleet = fleet;
+    this.#cast = new Cast(fleet);
+    this.#rules = new Rules(() => fleet.control.urls.policy);
+  }
+
+  skips(cell: Cell): string | undefined {
+    return this.#session?.skips(cell);
+  }
+
+  async open(world: World, needs: Needs): Promise<Session> {
+    const session = new TrafficSession(this.fleet, this.#cast, this.#rules, world, needs);
+    await session.settle();
+    this.#session = session;
+    return session;
+  }
+
+  async close(): Promise<void> {
+    await this.fleet.destroy();
+  }
+}
+
+export const createTrafficMode = async ({ fleet }: TrafficOptions): Promise<Mode> =>
+  new TrafficMode(await createFleet({ ...fleet, serviceEnv: { ...TRAFFIC_POOLS, ...fleet.serviceEnv } }));
