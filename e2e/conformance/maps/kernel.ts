@@ -80,21 +80,27 @@ export const openKernel = async () => {
   });
   const map = (name: string): BpfMap => object.map(name);
   const addresses = map('addresses');
+  const policies = map('policies');
   const from = object.program('from_workload');
   const to = object.program('to_workload');
   const outside = skbContext({ ifindex: SLOT, ingressIfindex: UPLINK });
   const fromHost = skbContext({ ifindex: SLOT });
   let pods: readonly KernelPod[] = [];
 
-  const writeTable = async (pod: KernelPod): Promise<void> => {
-    const { entries, enforceIngress, enforceEgress } = pod.compiled;
-    const table = buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress });
-    const inner = await createInner(map('policies'), `conf${pod.ifindex}`);
+  /** All tables in one call: the kernel waits for packets under way once per call, not once per table. */
+  const writeTables = async (): Promise<void> => {
+    const inners = await Promise.all(pods.map(({ ifindex }) => createInner(policies, `conf${ifindex}`)));
     try {
-      if (table.count > 0) await inner.updateBatch(table.keys, table.values, table.count);
-      map('policies').updateInner(u32(pod.ifindex), inner);
+      for (const [at, inner] of inners.entries()) {
+        const { entries, enforceIngress, enforceEgress } = (pods[at] as KernelPod).compiled;
+        const table = buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress });
+        if (table.count > 0) await inner.updateBatch(table.keys, table.values, table.count);
+      }
+      const keys = Buffer.concat(pods.map(({ ifindex }) => u32(ifindex)));
+      if (pods.length > 0)
+        await policies.updateBatch(keys, Buffer.concat(inners.map(({ fd }) => u32(fd))), pods.length);
     } finally {
-      inner.close();
+      for (const inner of inners) inner.close();
     }
   };
 
@@ -105,7 +111,8 @@ export const openKernel = async () => {
       managed: ReadonlyMap<string, number>,
       cidrs: ReadonlyMap<string, number>,
     ): Promise<void> {
-      for (const name of ['workloads', 'ipcache', 'cidrs', 'policies', 'addresses']) await clear(map(name));
+      // A table whose pod is gone stays until another pod gets its number: no program finds it.
+      for (const name of ['workloads', 'ipcache', 'cidrs', 'addresses']) await clear(map(name));
       pods = next;
       for (const [address, identity] of managed) {
         const addr = mapped(address);
@@ -115,10 +122,8 @@ export const openKernel = async () => {
         );
       }
       for (const [cidr, identity] of cidrs) map('cidrs').update(prefixKey(cidr), cidr_value.encode({ identity }));
-      for (const pod of pods) {
-        await writeTable(pod);
-        map('workloads').update(u32(pod.ifindex), workloadValue(pod));
-      }
+      await writeTables();
+      for (const pod of pods) map('workloads').update(u32(pod.ifindex), workloadValue(pod));
     },
 
     /** Whether pods find each other on this host, or each is known elsewhere. */

@@ -141,18 +141,20 @@ const openSession = async (kernel: Kernel, world: World): Promise<Session> => {
     });
   };
 
-  await write();
+  let written = false;
   return {
     act: async (actions) => {
       for (const action of actions) {
         const problem = apply(state, action);
         if (problem) throw weirError('CONFLICT', problem, { field: action.do });
       }
-      if (actions.length > 0) await write();
+      if (actions.length > 0) written = false;
     },
     refused: async (policy) => refusal(policy),
     ask: async (cells) => {
       const verdicts: (Verdict | undefined)[] = [];
+      if (!written) await write();
+      written = true;
       for (let at = 0; at < cells.length; at += CHUNK) {
         verdicts.push(...(await askChunk(cells.slice(at, at + CHUNK))));
       }
