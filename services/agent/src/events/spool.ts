@@ -13,10 +13,11 @@
  */
 import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { frame, readFrames } from '../records.ts';
+import { frame } from '../records.ts';
 import { bury, condense, join as joinTombstones } from './condense.ts';
 import { noneShed, sparseBatch } from './flow-bytes.ts';
 import { LossLedger } from './losses.ts';
+import { restoreSegment } from './restore.ts';
 import { encodeRecord, endOf, Segment, type SpoolBatch, type SpoolRecord, segmentPath } from './segment.ts';
 import type { SpoolOptions, SpoolStats } from './spool-facts.ts';
 
@@ -71,22 +72,8 @@ export class Spool {
   async #restoreBoot(boot: bigint): Promise<void> {
     const dir = this.#dirOf(boot);
     for (const name of (await readdir(dir)).filter((entry) => SEGMENT_NAME.test(entry)).sort()) {
-      const path = join(dir, name);
-      const file = await readFile(path);
-      const { validBytes, damage } = readFrames(file);
-      if (damage !== 'none') {
-        // Torn by a kill in mid-write: that batch was never published, and its events never had a reader.
-        this.#options.onTrouble(
-          `spool file ${path} ends in a ${damage} record; ${file.length - validBytes} bytes cut`,
-          undefined,
-        );
-        await truncate(path, validBytes);
-      }
-      const segment = Segment.restore(boot, path, file.subarray(0, validBytes));
-      if (!segment) {
-        await rm(path, { force: true });
-        continue;
-      }
+      const segment = await restoreSegment(boot, join(dir, name), this.#options.onTrouble);
+      if (!segment) continue;
       this.#segments.push(segment);
       this.#bytes += segment.bytes;
     }
