@@ -139,6 +139,19 @@ test('last: a stream begins with the newest flows, oldest of them first', async 
   reader.close();
 });
 
+test('a Last-Event-ID older than what is kept is told as a gap of unknown size, then all that is kept comes', async () => {
+  const old = (Date.now() - 400 * 86_400_000) * 1_000;
+  const reader = await openSse(`${service.app.http}/v1/flows/stream`, old.toString(36));
+  try {
+    await reader.waitFor(1);
+    const [first] = reader.events;
+    assert.deepEqual([first?.event, first?.data], ['lost', { count: 0, source: 'EXPIRED' }]);
+    assert.equal(reader.events.filter(({ event }) => event === 'lost').length, 1);
+  } finally {
+    reader.close();
+  }
+});
+
 test('a bad Last-Event-ID is refused', async () => {
   const reader = await openSse(`${service.app.http}/v1/flows/stream`, 'bogus id');
   assert.equal(reader.status, 422);

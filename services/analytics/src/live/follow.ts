@@ -122,6 +122,10 @@ async function* replay(
   const sinceUs = from ? Math.max(from.sinceUs, filter.sinceUs ?? 0) : filter.sinceUs;
   if (sinceUs === undefined && last === undefined) return;
   if (!(await storeCaughtUp(deps, signal))) yield { lost: 0, source: 'NOT_YET_STORED' };
+  // Every flow that the reader had was stored: its partition is gone only when retention took it, and what followed.
+  if (from !== undefined && from.timeUs < ((await deps.pages.keptFromUs()) ?? Number.POSITIVE_INFINITY)) {
+    yield { lost: 0, source: 'EXPIRED' };
+  }
   const stored =
     from === undefined && last !== undefined
       ? await lastStored(deps, filter, last)

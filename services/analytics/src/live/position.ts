@@ -62,6 +62,10 @@ export class Position {
     );
   }
 
+  get timeUs(): number {
+    return this.#timeUs;
+  }
+
   /** Flows before this time need not be read again. */
   get sinceUs(): number {
     return Math.max(0, this.#timeUs - OVERLAP_US);

@@ -9,7 +9,7 @@ import type { StoredFlow } from '../domain/flow-view.ts';
 export interface Lost {
   /** Flows that were not kept for the reader; 0: an unknown number. */
   readonly lost: number;
-  readonly source: 'STREAM_QUEUE' | 'NOT_YET_STORED';
+  readonly source: 'STREAM_QUEUE' | 'NOT_YET_STORED' | 'EXPIRED';
 }
 
 /** A second of a busy fleet, a megabyte or so. */

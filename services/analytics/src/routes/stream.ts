@@ -32,20 +32,25 @@ const eventText = (event: FollowEvent, directory: Directory): string => {
   return `event: flow\nid: ${event.id}\ndata: ${JSON.stringify(flowView(event.flow, directory))}\n\n`;
 };
 
+const endText = (reason: string): string => `event: end\ndata: ${JSON.stringify({ reason })}\n\n`;
+
 const send = async (
   response: ServerResponse,
   events: AsyncGenerator<FollowEvent>,
   directory: Directory,
   signal: AbortSignal,
 ): Promise<void> => {
-  const ping = setInterval(() => response.write(': ping\n\n'), PING_MS);
+  // A reader that does not read is not sent more.
+  const ping = setInterval(() => response.writableNeedDrain || response.write(': ping\n\n'), PING_MS);
   try {
     response.write(`retry: ${RETRY_MS}\n\n`);
     for await (const event of events) {
       if (signal.aborted) break;
       if (!response.write(eventText(event, directory))) await once(response, 'drain', { signal });
     }
+    if (!signal.aborted) response.write(endText('the service is ending; go on with Last-Event-ID'));
   } catch (error) {
+    if (!signal.aborted) response.write(endText('the stream broke; go on with Last-Event-ID'));
     if (!signal.aborted) log.warn({ error }, 'a live stream broke');
   } finally {
     clearInterval(ping);
@@ -62,8 +67,9 @@ export const streamRoutes = (app: HttpApp, deps: FlowApiDeps): void => {
         tags: ['flows'],
         summary: 'Flows as they happen, as server-sent events',
         description:
-          'Events `flow` (data: a Flow, id: where to go on with Last-Event-ID) and `lost` (data: {count, source}; the ' +
-          'reader was too slow, or the store was behind). With since or last the stream begins with stored flows.',
+          'Events `flow` (data: a Flow, id: where to go on with Last-Event-ID), `lost` (data: {count, source}; the reader ' +
+          'was too slow, the store was behind, or Last-Event-ID is older than what is kept; count 0: unknown) and `end` ' +
+          '(data: {reason}, when the service ends the stream). With since or last the stream begins with stored flows.',
         querystring: StreamQuery,
         headers: StreamHeaders,
         response: {

@@ -8,6 +8,7 @@ import { filterParams, flowMessage } from './messages.ts';
 const LOST_SOURCE = {
   STREAM_QUEUE: LostSource.STREAM_QUEUE,
   NOT_YET_STORED: LostSource.NOT_YET_STORED,
+  EXPIRED: LostSource.EXPIRED,
 } as const;
 
 export const flowService = (deps: FlowApiDeps): Registered =>

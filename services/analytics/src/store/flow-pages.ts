@@ -120,6 +120,11 @@ export class FlowPages {
     return this.#answer(rows, limit, newest ? edgeUs > lowUs : edgeUs < highUs, edgeUs);
   }
 
+  /** Nothing older is stored; undefined: nothing is. */
+  async keptFromUs(): Promise<number | undefined> {
+    return (await this.#bounds())?.fromUs;
+  }
+
   /** Upper bound of the newest flow there; `lowUs` when there is none. */
   async #newestBefore(lowUs: number, highUs: number): Promise<number> {
     const { rows } = await sql<{ us: bigint | null }>`

@@ -88,13 +88,15 @@ const addLimits = async (app: FastifyInstance, limits: HttpLimits): Promise<void
   });
 };
 
-/** Every operation may answer with a problem; the document says so without each route repeating it. */
+/** What holds for every operation, without each route repeating it: problems as answers, no unknown parameter. */
 const documentProblems = (app: FastifyInstance): void => {
   app.addHook('onRoute', (route) => {
     if (route.schema === undefined || route.schema.hide || !route.url.startsWith('/v1')) return;
     const response = (route.schema.response ?? {}) as Record<string, unknown>;
     const problem = { description: 'Problem', content: { 'application/problem+json': { schema: ref(ProblemSchema) } } };
-    route.schema = { ...route.schema, response: { ...response, '4xx': problem, '5xx': problem } };
+    // A parameter that nobody reads is a mistake of whoever sends it.
+    const querystring = route.schema.querystring ?? { type: 'object', properties: {}, additionalProperties: false };
+    route.schema = { ...route.schema, querystring, response: { ...response, '4xx': problem, '5xx': problem } };
   });
 };
 

@@ -4,6 +4,7 @@ import { isWeirError, toProblem, toWeirError, type WeirError, weirError } from '
 import { type Logger, logger } from '@weir/telemetry';
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { knowPaths } from './methods.ts';
 import { traceIdOf } from './tracing.ts';
 import { issuesError, toIssues } from './validation.ts';
 
@@ -27,7 +28,7 @@ const fromFastify = (error: FastifyError, request: FastifyRequest): WeirError =>
       });
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return weirError(
-        'MALFORMED',
+        'UNSUPPORTED_MEDIA_TYPE',
         `the content type ${request.headers['content-type'] ?? 'is missing and'} is not understood`,
         {
           field: 'Content-Type',
@@ -99,8 +100,22 @@ export const answerProblems = (app: FastifyInstance): void => {
     if (error.code === 'TOO_LARGE') readRest(request, reply);
     return sendProblem(reply, request, error);
   });
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
+  const paths = knowPaths(app);
+  app.setNotFoundHandler((request, reply) => {
+    const methods = paths.methodsAt(request.url);
+    if (methods.length > 0) {
+      const allowed = methods.join(', ');
+      return sendProblem(
+        reply.header('allow', allowed),
+        request,
+        weirError('METHOD_NOT_ALLOWED', `${request.url.split('?')[0]} does not take ${request.method}`, {
+          field: 'method',
+          value: request.method,
+          fix: `use ${allowed}`,
+        }),
+      );
+    }
+    return sendProblem(
       reply,
       request,
       weirError('NOT_FOUND', `there is no ${request.method} ${request.url.split('?')[0]}`, {
@@ -108,6 +123,6 @@ export const answerProblems = (app: FastifyInstance): void => {
         value: request.url.slice(0, 200),
         fix: 'see /docs for the operations of this API',
       }),
-    ),
-  );
+    );
+  });
 };

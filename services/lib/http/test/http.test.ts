@@ -167,7 +167,7 @@ describe('http', () => {
   test('what cannot be read is 400, too large 413, unknown 404, poison refused', async () => {
     const broken = await send('POST', '/v1/things', '{"name": "web",\n  }');
     assert.deepEqual([broken.status, broken.body.code, broken.body.line], [400, 'MALFORMED', 2]);
-    assert.equal((await send('POST', '/v1/things', 'x', { 'content-type': 'image/png' })).status, 400);
+    assert.equal((await send('POST', '/v1/things', 'x', { 'content-type': 'image/png' })).status, 415);
     assert.equal((await send('POST', '/v1/things', { name: 'x'.repeat(10_001) })).status, 413);
     assert.equal((await send('GET', '/v1/none')).body.code, 'NOT_FOUND');
     assert.equal((await send('POST', '/v1/things', '{"name":"web","__proto__":{"x":1}}')).status, 400);
@@ -197,6 +197,23 @@ describe('http', () => {
     assert.equal((await send('GET', '/v1/things?limit=0')).body.errors[0].path, 'limit');
     assert.equal((await send('GET', '/v1/things?tag=a&tag=b&limit=1')).body.items[0].name, '0a,b');
     assert.equal((await send('GET', '/v1/things?tag=a&limit=1')).body.items[0].name, '0a');
+  });
+
+  test('a path that exists takes certain methods, types and parameters', async () => {
+    const method = await send('DELETE', '/v1/things');
+    assert.deepEqual(
+      [method.status, method.body.code, method.headers.get('allow')],
+      [405, 'METHOD_NOT_ALLOWED', 'GET, PATCH, POST'],
+    );
+    const type = await fetch(`${url}/v1/things`, {
+      method: 'POST',
+      body: '<a/>',
+      headers: { 'content-type': 'text/xml' },
+    });
+    assert.deepEqual([type.status, ((await type.json()) as { code: string }).code], [415, 'UNSUPPORTED_MEDIA_TYPE']);
+    assert.equal((await send('GET', '/v1/nothing')).body.code, 'NOT_FOUND');
+    const unknown = await send('GET', '/v1/things?limi=3');
+    assert.deepEqual([unknown.status, unknown.body.field, unknown.body.fix], [422, 'limi', 'did you mean limit?']);
   });
 
   test('If-Match guards a change', async () => {

@@ -14,6 +14,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
+import { type WeirError, weirError } from '@weir/errors';
 
 /** Request or answer of a method, by the method's own descriptor. */
 export type Input<M> = M extends { input: infer I extends DescMessage } ? I : never;
@@ -39,6 +40,30 @@ const deserialize =
   (bytes: Buffer): MessageShape<D> =>
     fromBinary(schema, bytes);
 
+/** A request that is no message of its type: refused by the handler, in our terms, instead of as an internal error. */
+export class Unreadable {
+  readonly error: WeirError;
+
+  constructor(type: string, cause: unknown) {
+    this.error = weirError('MALFORMED', `the request is not a ${type}`, {
+      field: 'request',
+      fix: 'encode it after the .proto of this API, which reflection serves',
+      cause,
+    });
+  }
+}
+
+const deserializeRequest = <D extends DescMessage>(schema: D) => {
+  const read = deserialize(schema);
+  return (bytes: Buffer): unknown => {
+    try {
+      return read(bytes);
+    } catch (cause) {
+      return new Unreadable(schema.typeName, cause);
+    }
+  };
+};
+
 export const methodDefinition = (method: DescMethod): MethodDefinition<unknown, unknown> => {
   if (method.methodKind !== 'unary' && method.methodKind !== 'server_streaming') {
     throw new TypeError(`${method.parent.typeName}.${method.name}: ${method.methodKind} is not supported`);
@@ -48,7 +73,7 @@ export const methodDefinition = (method: DescMethod): MethodDefinition<unknown, 
     requestStream: false,
     responseStream: method.methodKind === 'server_streaming',
     requestSerialize: serialize(method.input) as (value: unknown) => Buffer,
-    requestDeserialize: deserialize(method.input),
+    requestDeserialize: deserializeRequest(method.input),
     responseSerialize: serialize(method.output) as (value: unknown) => Buffer,
     responseDeserialize: deserialize(method.output),
     originalName: method.localName,

@@ -26,7 +26,15 @@ import {
   tracer,
 } from '@weir/telemetry';
 import { HealthImplementation } from 'grpc-health-check';
-import { type Input, type Output, type StreamKeys, serviceDefinition, type UnaryKeys } from './definition.ts';
+import {
+  type Input,
+  type Output,
+  type StreamKeys,
+  serviceDefinition,
+  type UnaryKeys,
+  Unreadable,
+} from './definition.ts';
+import { createRateLimit, withinDeadline } from './limits.ts';
 import { reflectionPackage } from './reflection.ts';
 import { toStatus } from './status.ts';
 
@@ -67,6 +75,10 @@ export interface RpcServerOptions {
   readonly host?: string;
   /** 0: any free one. */
   readonly port: number;
+  /** Calls per address in ten seconds; more get RATE_LIMITED. */
+  readonly callsPerWindow?: number;
+  /** Time for a call whose caller set none. */
+  readonly deadlineMs?: number;
 }
 
 export interface RpcServer {
@@ -74,11 +86,15 @@ export interface RpcServer {
   readonly address: string;
   /** What health says of all services. */
   setServing(serving: boolean): void;
-  /** Lets running calls end, for two seconds. */
+  /** Tells streams why they end; lets running calls end, for two seconds. */
   close(): Promise<void>;
 }
 
 const MESSAGE_MAX_BYTES = 4 * 1024 * 1024;
+/** A page of a thousand policies, each with its document. */
+const ANSWER_MAX_BYTES = 64 * 1024 * 1024;
+/** Per connection: more calls wait for those before. */
+const STREAMS_MAX = 256;
 const CLOSE_GRACE_MS = 2_000;
 
 interface Incoming {
@@ -88,11 +104,30 @@ interface Incoming {
   getPeer(): string;
 }
 
-const callContext = (call: Incoming): CallContext => {
+interface Calling extends CallContext {
+  stop(): void;
+}
+
+const callContext = (call: Incoming): Calling => {
   const controller = new AbortController();
-  if (call.cancelled) controller.abort();
-  call.on('cancelled', () => controller.abort());
-  return { metadata: call.metadata, signal: controller.signal, peer: call.getPeer() };
+  const stop = (): void => controller.abort();
+  if (call.cancelled) stop();
+  call.on('cancelled', stop);
+  return { metadata: call.metadata, signal: controller.signal, peer: call.getPeer(), stop };
+};
+
+/** What all calls of a server share. */
+interface Shared {
+  readonly address: () => string;
+  readonly admit: (peer: string) => void;
+  readonly deadlineMs: number | undefined;
+  /** Aborted when the server ends. */
+  readonly ending: AbortSignal;
+}
+
+const readable = (request: unknown): unknown => {
+  if (request instanceof Unreadable) throw request.error;
+  return request;
 };
 
 interface Measured {
@@ -130,7 +165,7 @@ const measure = (path: string, metadata: Metadata, address: string): Measured =>
         span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
         const facts = { code: error.code, method: path };
         // Away for a moment is no fault of ours: no stack.
-        if (error.code === 'UNAVAILABLE')
+        if (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED')
           logger('rpc').warn({ ...facts, cause: messageOf(error.facts.cause) }, error.message);
         else logger('rpc').error({ ...facts, error: error.facts.cause ?? error }, error.message);
       }
@@ -143,22 +178,28 @@ const unary =
   (
     path: string,
     work: (request: unknown, call: CallContext) => Promise<unknown>,
-    address: () => string,
+    { address, admit, deadlineMs }: Shared,
   ): handleUnaryCall<unknown, unknown> =>
   (call, done) => {
     const measured = measure(path, call.metadata, address());
-    context
-      .with(measured.context, async () => work(call.request, callContext(call)))
-      .then(
-        (answer) => {
-          measured.end();
-          done(null, answer);
-        },
-        (error) => {
-          measured.end(error);
-          done(toStatus(error));
-        },
-      );
+    const calling = callContext(call);
+    const answered = async (): Promise<unknown> => {
+      admit(calling.peer);
+      const answer = work(readable(call.request), calling);
+      return call.getDeadline() === Number.POSITIVE_INFINITY
+        ? withinDeadline(answer, calling.stop, deadlineMs)
+        : answer;
+    };
+    context.with(measured.context, answered).then(
+      (answer) => {
+        measured.end();
+        done(null, answer);
+      },
+      (error) => {
+        measured.end(error);
+        done(toStatus(error));
+      },
+    );
   };
 
 /** Reads on only when the caller has taken what was sent. */
@@ -177,29 +218,36 @@ const streaming =
   (
     path: string,
     work: (request: unknown, call: CallContext) => AsyncIterable<unknown>,
-    address: () => string,
+    { address, admit, ending }: Shared,
   ): handleServerStreamingCall<unknown, unknown> =>
   (call) => {
     const measured = measure(path, call.metadata, address());
     const calling = callContext(call);
+    const stream = async (): Promise<void> => {
+      admit(calling.peer);
+      await pump(call, work(readable(call.request), calling), calling.signal);
+    };
+    ending.addEventListener('abort', calling.stop, { once: true });
     context
-      .with(measured.context, () => pump(call, work(call.request, calling), calling.signal))
+      .with(measured.context, stream)
       .then(
-        () => {
-          measured.end();
-          call.end();
-        },
-        (error) => {
-          // The caller is gone: there is nobody to tell.
-          const gone = calling.signal.aborted;
-          measured.end(gone ? undefined : error);
-          if (gone) call.end();
-          else call.emit('error', toStatus(error));
-        },
-      );
+        () => (ending.aborted ? serviceEnds() : undefined),
+        (error: unknown) => (ending.aborted ? serviceEnds() : error),
+      )
+      .then((error) => {
+        ending.removeEventListener('abort', calling.stop);
+        // The caller is gone: there is nobody to tell.
+        const told = call.cancelled ? undefined : error;
+        measured.end(told);
+        if (told === undefined) call.end();
+        else call.emit('error', toStatus(told));
+      });
   };
 
-const handlers = ({ descriptor, implementation }: Registered, address: () => string): UntypedServiceImplementation =>
+const serviceEnds = (): Error =>
+  weirError('UNAVAILABLE', 'the service is ending', { fix: 'call again, behind what you have', retryAfterS: 1 });
+
+const handlers = ({ descriptor, implementation }: Registered, shared: Shared): UntypedServiceImplementation =>
   Object.fromEntries(
     descriptor.methods.map((method) => {
       const work = implementation[method.localName];
@@ -207,7 +255,7 @@ const handlers = ({ descriptor, implementation }: Registered, address: () => str
       const path = `/${descriptor.typeName}/${method.name}`;
       return [
         method.localName,
-        method.methodKind === 'unary' ? unary(path, work, address) : streaming(path, work, address),
+        method.methodKind === 'unary' ? unary(path, work, shared) : streaming(path, work, shared),
       ];
     }),
   ) as UntypedServiceImplementation;
@@ -231,15 +279,21 @@ const bind = (server: Server, host: string, port: number): Promise<string> =>
 export const createRpcServer = async (options: RpcServerOptions): Promise<RpcServer> => {
   const server = new Server({
     'grpc.max_receive_message_length': MESSAGE_MAX_BYTES,
+    'grpc.max_send_message_length': ANSWER_MAX_BYTES,
+    'grpc.max_concurrent_streams': STREAMS_MAX,
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
   });
   let address = '';
+  const ending = new AbortController();
+  const shared: Shared = {
+    address: () => address,
+    admit: createRateLimit(options.callsPerWindow).check,
+    deadlineMs: options.deadlineMs,
+    ending: ending.signal,
+  };
   for (const registered of options.services) {
-    server.addService(
-      serviceDefinition(registered.descriptor),
-      handlers(registered, () => address),
-    );
+    server.addService(serviceDefinition(registered.descriptor), handlers(registered, shared));
   }
   const names = ['', ...options.services.map(({ descriptor }) => descriptor.typeName)];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'] as const)));
@@ -253,6 +307,8 @@ export const createRpcServer = async (options: RpcServerOptions): Promise<RpcSer
       for (const name of names) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
     },
     close: () => {
+      for (const name of names) health.setStatus(name, 'NOT_SERVING');
+      ending.abort();
       closed ??= new Promise((done) => {
         const force = setTimeout(() => server.forceShutdown(), CLOSE_GRACE_MS);
         server.tryShutdown(() => {

@@ -49,7 +49,7 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   [status.FAILED_PRECONDITION]: 'PRECONDITION_FAILED',
   [status.UNIMPLEMENTED]: 'UNSUPPORTED',
   [status.UNAVAILABLE]: 'UNAVAILABLE',
-  [status.DEADLINE_EXCEEDED]: 'UNAVAILABLE',
+  [status.DEADLINE_EXCEEDED]: 'DEADLINE_EXCEEDED',
 };
 
 export const fromStatus = (error: ServiceError): WeirError => {

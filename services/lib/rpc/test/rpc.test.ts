@@ -106,7 +106,7 @@ describe('rpc', () => {
     await assert.rejects(hosts.listHosts({}), (error) => isWeirError(error) && error.code === 'UNSUPPORTED');
     await assert.rejects(
       hosts.getHost({ id: 'slow' }, { timeoutMs: 50 }),
-      (error) => isWeirError(error) && error.code === 'UNAVAILABLE',
+      (error) => isWeirError(error) && error.code === 'DEADLINE_EXCEEDED',
     );
     hosts.close();
     const nobody = createRpcClient(HostService, '127.0.0.1:1');
