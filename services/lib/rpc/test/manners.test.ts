@@ -21,7 +21,7 @@ const start = async (t: TestContext, options: Partial<RpcServerOptions> = {}) =>
           if (identity === 0) {
             await never(signal);
             stopped += 1;
-          return {};
+            return {};
           }
           throw weirError(Object.keys(ERROR_CODES)[identity - 1] as ErrorCode, 'told', {
             field: 'identity',

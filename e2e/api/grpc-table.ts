@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Every gRPC method, as rest-table.ts has every REST operation. Mistakes are told with the same codes as there. */
+import type { DescService } from '@bufbuild/protobuf';
+import type { ErrorCode } from '@weir/errors';
+import { FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
+import {
+  HostService,
+  IdentityService,
+  NamespaceService,
+  WorkloadService,
+} from '@weir/proto/weir/inventory/v1/inventory_pb.js';
+import { PolicyService, RevisionService, RuleService } from '@weir/proto/weir/policy/v1/policy_pb.js';
+import { policy } from './rest-table.ts';
+
+export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics', DescService])[] = [
+  ['inventory', HostService],
+  ['inventory', NamespaceService],
+  ['inventory', WorkloadService],
+  ['inventory', IdentityService],
+  ['policy', PolicyService],
+  ['policy', RuleService],
+  ['policy', RevisionService],
+  ['analytics', FlowService],
+];
+
+export interface GrpcOperation {
+  readonly good: object;
+  readonly bad: object;
+  readonly code: ErrorCode;
+  readonly field: string;
+  /** With if_revision of another revision, or if_absent: PRECONDITION_FAILED. */
+  readonly stale?: readonly object[];
+  /** Done once for an idempotency-key: another request, which the same key refuses. */
+  readonly once?: { readonly other: object };
+  /** Names of the fields of a page. */
+  readonly paged?: { readonly items: string; readonly size: string; readonly cursor: string; readonly next: string };
+  readonly stream?: true;
+}
+
+const invalid = { code: 'INVALID_ARGUMENT' as const };
+const missing = { code: 'NOT_FOUND' as const, field: 'id' };
+const pages = (items: string) => ({ items, size: 'limit', cursor: 'cursor', next: 'nextCursor' });
+const BAD_LIMIT = { bad: { limit: 5_000 }, ...invalid, field: 'limit' };
+const OTHER = 999_999n;
+const workload = (name: string) => ({ name, namespace: 'shop', host: 'c1', labels: { app: name } });
+const KEY = 'NetworkPolicy/shop/';
+
+export const GRPC: Readonly<Record<string, GrpcOperation>> = {
+  'HostService.CreateHost': {
+    good: { name: 'new-grpc' },
+    bad: { name: 'New' },
+    ...invalid,
+    field: 'name',
+    once: { other: { name: 'new-other' } },
+  },
+  'HostService.GetHost': { good: { id: 'c1' }, bad: { id: 'none' }, ...missing },
+  'HostService.ListHosts': { good: {}, ...BAD_LIMIT, paged: pages('hosts') },
+  'HostService.UpdateHost': {
+    good: { id: 'c1', labels: { labels: { rack: 'r2' } } },
+    bad: { id: 'c1', underlayIp4: 'x' },
+    ...invalid,
+    field: 'underlay_ip4',
+    stale: [{ id: 'c1', ifRevision: OTHER }],
+  },
+  'HostService.DeleteHost': {
+    good: { id: 'spare-grpc' },
+    bad: { id: 'a1' },
+    code: 'CONFLICT',
+    field: 'id',
+    stale: [{ id: 'spare-grpc', ifRevision: OTHER }],
+  },
+  'NamespaceService.PutNamespace': {
+    good: { name: 'shop', labels: { team: 'green' } },
+    bad: { name: 'Shop' },
+    ...invalid,
+    field: 'name',
+    stale: [
+      { name: 'shop', ifRevision: OTHER },
+      { name: 'shop', ifAbsent: true },
+    ],
+  },
+  'NamespaceService.GetNamespace': { good: { name: 'shop' }, bad: { name: 'none' }, ...missing },
+  'NamespaceService.ListNamespaces': { good: {}, ...BAD_LIMIT, paged: pages('namespaces') },
+  'NamespaceService.DeleteNamespace': {
+    good: { name: 'idle-grpc' },
+    bad: { name: 'shop' },
+    code: 'CONFLICT',
+    field: 'name',
+    stale: [{ name: 'idle-grpc', ifRevision: OTHER }],
+  },
+  'WorkloadService.CreateWorkload': {
+    good: workload('new-grpc'),
+    bad: { ...workload('x'), host: 'none' },
+    ...invalid,
+    field: 'host',
+    once: { other: workload('new-other') },
+  },
+  'WorkloadService.GetWorkload': { good: { id: 'shop.web' }, bad: { id: 'shop.none' }, ...missing },
+  'WorkloadService.ListWorkloads': { good: {}, ...BAD_LIMIT, paged: pages('workloads') },
+  'WorkloadService.UpdateWorkload': {
+    good: { id: 'shop.web', labels: { labels: { app: 'web' } } },
+    bad: { id: 'shop.web', ports: { ports: [{ port: 80, protocol: 'TCP' }] } },
+    ...invalid,
+    field: 'ports[0].name',
+    stale: [{ id: 'shop.web', ifRevision: OTHER }],
+  },
+  'WorkloadService.DeleteWorkload': {
+    good: { id: 'shop.gone-grpc' },
+    bad: { id: 'shop.none' },
+    ...missing,
+    stale: [{ id: 'shop.gone-grpc', ifRevision: OTHER }],
+  },
+  'IdentityService.GetIdentity': { good: { identity: 1 }, bad: { identity: 99 }, ...missing },
+  'IdentityService.ListIdentities': { good: {}, ...BAD_LIMIT, paged: pages('identities') },
+  'PolicyService.ApplyPolicies': {
+    good: { documents: policy('new-grpc') },
+    bad: { documents: policy('x').replace('ports', 'port') },
+    ...invalid,
+    field: 'spec.ingress[0].port',
+    stale: [
+      { documents: policy('p1', 82), ifRevision: OTHER },
+      { documents: policy('p1', 82), ifAbsent: true },
+    ],
+    once: { other: { documents: policy('new-other') } },
+  },
+  'PolicyService.DiffPolicies': {
+    good: { documents: policy('p1', 81) },
+    bad: { documents: 'kind: [' },
+    ...invalid,
+    field: 'documents',
+  },
+  'PolicyService.GetPolicy': { good: { key: `${KEY}p1` }, bad: { key: `${KEY}none` }, ...missing },
+  'PolicyService.ListPolicies': { good: {}, ...BAD_LIMIT, paged: pages('policies') },
+  'PolicyService.DeletePolicy': {
+    good: { key: `${KEY}gone-grpc` },
+    bad: { key: `${KEY}none` },
+    ...missing,
+    stale: [{ key: `${KEY}gone-grpc`, ifRevision: OTHER }],
+  },
+  'RuleService.GetRule': { good: { id: 1 }, bad: { id: 2_000_000_000 }, ...missing },
+  'RuleService.BatchGetRules': {
+    good: { ids: [1, 2] },
+    bad: { ids: Array.from({ length: 1_001 }, (_, i) => i + 1) },
+    ...invalid,
+    field: 'ids',
+  },
+  'RuleService.ListRules': { good: {}, ...BAD_LIMIT, paged: pages('rules') },
+  'RevisionService.GetRevision': {
+    good: { revision: 1n },
+    bad: { revision: 1n, waitS: 100 },
+    ...invalid,
+    field: 'wait_s',
+  },
+  'FlowService.ListFlows': {
+    good: {},
+    bad: { filter: { protocols: ['FOO'] } },
+    ...invalid,
+    field: 'protocol',
+    paged: { items: 'flows', size: 'pageSize', cursor: 'pageToken', next: 'nextPageToken' },
+  },
+  'FlowService.StreamFlows': {
+    good: { last: 3 },
+    bad: { filter: { to: { ports: [99_999] } } },
+    ...invalid,
+    field: 'to_port',
+    stream: true,
+  },
+};

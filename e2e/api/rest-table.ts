@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Every REST operation, with what is sent to it and which manners it has. An operation of an openapi.json that is not
+ * here fails the test, so a new one is entered with its good case, its bad one, and what else fits.
+ */
+import type { ErrorCode } from '@weir/errors';
+
+export interface Sent {
+  readonly path: string;
+  readonly body?: unknown;
+  readonly text?: string;
+}
+
+export interface RestOperation {
+  readonly good: Sent & { readonly status?: number };
+  /** A mistake, and how it is told. */
+  readonly bad: Sent & { readonly code: ErrorCode; readonly field: string };
+  /** A read of one thing that can change: ETag and 304. */
+  readonly tagged?: true;
+  /** A change of one thing: If-Match guards it. */
+  readonly guarded?: true;
+  /** `If-None-Match: *` makes it create only. */
+  readonly createOnly?: true;
+  /** A POST that is done once for a key: another body, which the same key refuses. */
+  readonly once?: { readonly other: Sent };
+  readonly paged?: true;
+  /** Answers without end. */
+  readonly stream?: true;
+}
+
+/** What stands before the first operation: three or more of each, and what will be deleted. */
+export const policy = (name: string, port = 80): string => `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: ${name}, namespace: shop }
+spec:
+  podSelector: { matchLabels: { app: web } }
+  ingress: [ { from: [ { podSelector: { matchLabels: { app: ${name} } } } ], ports: [ { port: ${port} } ] } ]
+`;
+export const HOSTS = ['a1', 'b1', 'c1'] as const;
+export const SPARE_HOSTS = ['spare-rest', 'spare-grpc'] as const;
+export const NAMESPACES = ['shop', 'idle-rest', 'idle-grpc'] as const;
+export const WORKLOADS = ['web', 'db', 'gone-rest', 'gone-grpc'] as const;
+export const POLICIES = ['p1', 'p2', 'p3', 'gone-rest', 'gone-grpc'] as const;
+
+const workload = (name: string) => ({ name, namespace: 'shop', host: 'c1', labels: { app: name } });
+const missing = (path: string, field = 'id') => ({ path, code: 'NOT_FOUND' as const, field });
+
+export const REST: Readonly<Record<string, RestOperation>> = {
+  'inventory GET /v1/hosts': { good: { path: '/v1/hosts' }, bad: limit('/v1/hosts'), paged: true },
+  'inventory POST /v1/hosts': {
+    good: { path: '/v1/hosts', body: { name: 'new-rest' }, status: 201 },
+    bad: { path: '/v1/hosts', body: { name: 'New' }, code: 'INVALID_ARGUMENT', field: 'name' },
+    once: { other: { path: '/v1/hosts', body: { name: 'new-other' } } },
+  },
+  'inventory GET /v1/hosts/{id}': { good: { path: '/v1/hosts/c1' }, bad: missing('/v1/hosts/none'), tagged: true },
+  'inventory PATCH /v1/hosts/{id}': {
+    good: { path: '/v1/hosts/c1', body: { labels: { rack: 'r1' } } },
+    bad: { path: '/v1/hosts/c1', body: { label: {} }, code: 'INVALID_ARGUMENT', field: 'label' },
+    guarded: true,
+  },
+  'inventory DELETE /v1/hosts/{id}': {
+    good: { path: '/v1/hosts/spare-rest', status: 204 },
+    bad: { path: '/v1/hosts/a1', code: 'CONFLICT', field: 'id' },
+    guarded: true,
+  },
+  'inventory GET /v1/workloads': {
+    good: { path: '/v1/workloads?namespace=shop' },
+    bad: { path: '/v1/workloads?label=app', code: 'INVALID_ARGUMENT', field: 'label' },
+    paged: true,
+  },
+  'inventory POST /v1/workloads': {
+    good: { path: '/v1/workloads', body: workload('new-rest'), status: 201 },
+    bad: { path: '/v1/workloads', body: { ...workload('x'), host: 'none' }, code: 'INVALID_ARGUMENT', field: 'host' },
+    once: { other: { path: '/v1/workloads', body: workload('new-other') } },
+  },
+  'inventory GET /v1/workloads/{id}': {
+    good: { path: '/v1/workloads/shop.web' },
+    bad: missing('/v1/workloads/shop.none'),
+    tagged: true,
+  },
+  'inventory PATCH /v1/workloads/{id}': {
+    good: { path: '/v1/workloads/shop.web', body: { labels: { app: 'web', tier: 'front' } } },
+    bad: { path: '/v1/workloads/shop.web', body: { ports: [{}] }, code: 'INVALID_ARGUMENT', field: 'ports[0].name' },
+    guarded: true,
+  },
+  'inventory DELETE /v1/workloads/{id}': {
+    good: { path: '/v1/workloads/shop.gone-rest', status: 204 },
+    bad: missing('/v1/workloads/shop.none'),
+    guarded: true,
+  },
+  'inventory GET /v1/namespaces': { good: { path: '/v1/namespaces' }, bad: limit('/v1/namespaces'), paged: true },
+  'inventory GET /v1/namespaces/{name}': {
+    good: { path: '/v1/namespaces/shop' },
+    bad: missing('/v1/namespaces/none'),
+    tagged: true,
+  },
+  'inventory PUT /v1/namespaces/{name}': {
+    good: { path: '/v1/namespaces/shop', body: { labels: { team: 'blue' } } },
+    bad: { path: '/v1/namespaces/shop', body: {}, code: 'INVALID_ARGUMENT', field: 'labels' },
+    guarded: true,
+    createOnly: true,
+  },
+  'inventory DELETE /v1/namespaces/{name}': {
+    good: { path: '/v1/namespaces/idle-rest', status: 204 },
+    bad: { path: '/v1/namespaces/shop', code: 'CONFLICT', field: 'name' },
+    guarded: true,
+  },
+  'inventory GET /v1/identities': { good: { path: '/v1/identities' }, bad: limit('/v1/identities'), paged: true },
+  'inventory GET /v1/identities/{identity}': { good: { path: '/v1/identities/1' }, bad: missing('/v1/identities/99') },
+  'policy GET /v1/policies': { good: { path: '/v1/policies' }, bad: limit('/v1/policies'), paged: true },
+  'policy POST /v1/policies': {
+    good: { path: '/v1/policies', text: policy('new-rest') },
+    bad: {
+      path: '/v1/policies',
+      text: policy('x').replace('ports', 'port'),
+      code: 'INVALID_ARGUMENT',
+      field: 'spec.ingress[0].port',
+    },
+    guarded: true,
+    createOnly: true,
+    once: { other: { path: '/v1/policies', text: policy('new-other') } },
+  },
+  'policy GET /v1/policies/{kind}/{namespace}/{name}': {
+    good: { path: '/v1/policies/NetworkPolicy/shop/p1' },
+    bad: missing('/v1/policies/NetworkPolicy/shop/none'),
+    tagged: true,
+  },
+  'policy DELETE /v1/policies/{kind}/{namespace}/{name}': {
+    good: { path: '/v1/policies/NetworkPolicy/shop/gone-rest' },
+    bad: missing('/v1/policies/NetworkPolicy/shop/none'),
+    guarded: true,
+  },
+  'policy POST /v1/policies/diff': {
+    good: { path: '/v1/policies/diff', text: policy('p1', 81) },
+    bad: { path: '/v1/policies/diff', text: 'kind: [', code: 'INVALID_ARGUMENT', field: 'documents' },
+  },
+  'policy GET /v1/rules': {
+    good: { path: '/v1/rules' },
+    bad: { path: '/v1/rules?ids=1,x', code: 'INVALID_ARGUMENT', field: 'ids' },
+    paged: true,
+  },
+  'policy GET /v1/rules/{id}': { good: { path: '/v1/rules/1' }, bad: missing('/v1/rules/2000000000') },
+  'policy GET /v1/revisions/{revision}': {
+    good: { path: '/v1/revisions/1' },
+    bad: { path: '/v1/revisions/1?wait_s=100', code: 'INVALID_ARGUMENT', field: 'wait_s' },
+  },
+  'policy GET /v1/revisions/{revision}/trace': {
+    good: { path: '/v1/revisions/1/trace' },
+    bad: missing('/v1/revisions/2000000000/trace'),
+  },
+  'analytics GET /v1/flows': {
+    good: { path: '/v1/flows?last=1h' },
+    bad: { path: '/v1/flows?protocol=FOO', code: 'INVALID_ARGUMENT', field: 'protocol' },
+    paged: true,
+  },
+  'analytics GET /v1/flows/stream': {
+    good: { path: '/v1/flows/stream?last=3' },
+    bad: { path: '/v1/flows/stream?port=99999', code: 'INVALID_ARGUMENT', field: 'port' },
+    stream: true,
+  },
+  'analytics GET /v1/service-map': {
+    good: { path: '/v1/service-map?since=1h' },
+    bad: { path: '/v1/service-map?since=tomorrow', code: 'INVALID_ARGUMENT', field: 'since' },
+  },
+  'analytics GET /v1/watermarks': {
+    good: { path: '/v1/watermarks' },
+    bad: { path: '/v1/watermarks?boots=some', code: 'INVALID_ARGUMENT', field: 'boots' },
+    paged: true,
+  },
+};
+
+function limit(path: string) {
+  return { path: `${path}?limit=0`, code: 'INVALID_ARGUMENT' as const, field: 'limit' };
+}
