@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Rows about the way of events and configuration between agents and tables, on one pipeline. */
+/** Rows about the way of events between agents and tables, on one pipeline (no hosts, no root). */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createPipeline, type Pipeline } from '@weir/infra/pipeline';
 import { Accounts } from './pipeline/accounts.ts';
+import { F11_HOSTS, natsDown } from './pipeline/f11-nats-down.ts';
 import { F12_HOSTS, spoolOverflow } from './pipeline/f12-spool-overflow.ts';
+import { beyondWindow, F13_HOST } from './pipeline/f13-window.ts';
+import { F17_HOSTS, poison } from './pipeline/f17-poison.ts';
+import { duplicates, F18_HOSTS } from './pipeline/f18-shuffled.ts';
+import { F23_HOST, postgresDown } from './pipeline/f23-postgres-down.ts';
 
 describe('pipeline', () => {
   let pipeline: Pipeline;
@@ -13,7 +18,7 @@ describe('pipeline', () => {
   before(async () => {
     pipeline = await createPipeline({
       dir: join(tmpdir(), `weir-e2e-pipe${process.pid}`),
-      hosts: [...F12_HOSTS],
+      hosts: [...F11_HOSTS, ...F12_HOSTS, F13_HOST, ...F17_HOSTS, ...F18_HOSTS, F23_HOST],
     });
     accounts = new Accounts(pipeline.control);
   });
@@ -22,5 +27,10 @@ describe('pipeline', () => {
     await pipeline?.destroy();
   });
 
+  it('F11 NATS is killed under load', (t) => natsDown(t, pipeline, accounts));
   it('F12 NATS is away for longer than the spool lasts', (t) => spoolOverflow(t, pipeline, accounts));
+  it('F13 an outage longer than the window of message ids', (t) => beyondWindow(t, pipeline, accounts));
+  it('F17 a message that can never be stored', (t) => poison(t, pipeline, accounts));
+  it('F18 the stream three times in any order', (t) => duplicates(t, pipeline, accounts));
+  it('F23 Postgres crashes under load', (t) => postgresDown(t, pipeline, accounts));
 });

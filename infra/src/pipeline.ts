@@ -9,6 +9,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { connectBus, STREAM, serviceInbox } from '@weir/bus';
 import { callApi } from './api.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { until } from './fleet.ts';
@@ -90,6 +91,24 @@ export class Pipeline {
   async stopAgents(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     await Promise.all([...this.agents.values()].map((agent) => agent.process.stop(signal)));
     this.agents.clear();
+  }
+
+  /** Resolves when analytics has nothing left to take from the bus. */
+  async settled(timeoutMs = 60_000): Promise<void> {
+    const bus = await connectBus({
+      servers: this.control.natsUrl,
+      name: 'pipeline',
+      nkeySeed: this.control.serviceSeed('analytics'),
+      inboxPrefix: serviceInbox('analytics'),
+    });
+    try {
+      await until('analytics to have taken everything', timeoutMs, async () => {
+        const { num_pending, num_ack_pending } = await bus.jsm.consumers.info(STREAM.EVENTS, 'analytics');
+        return num_pending === 0 && num_ack_pending === 0;
+      });
+    } finally {
+      await bus.close();
+    }
   }
 
   async destroy(): Promise<void> {

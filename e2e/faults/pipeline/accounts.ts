@@ -103,6 +103,13 @@ export class Accounts {
     return rows;
   }
 
+  /** From now on Postgres refuses flows of this rule. */
+  async refuseRule(rule: number | undefined): Promise<void> {
+    await this.#pool.query('alter table flows drop constraint if exists test_refuses');
+    if (rule !== undefined)
+      await this.#pool.query(`alter table flows add constraint test_refuses check (rule_id <> ${rule})`);
+  }
+
   async account(host: string): Promise<Account> {
     const { items } = await callApi<{ items: Run[] }>(
       `${this.#control.urls.analytics}/v1/watermarks?host=${host}&boots=all`,
