@@ -80,6 +80,7 @@ const chainOpinion = (packet: Buffer, end: number): Opinion => {
   let next = packet[6] as number;
   let at = 40;
   let whole = true;
+  let fragmented = false;
   for (let headers = 0; ; headers++) {
     if (![0, 43, 44, 51, 60].includes(next)) break;
     if (headers === 8) return 'more than 8 extension headers';
@@ -89,8 +90,10 @@ const chainOpinion = (packet: Buffer, end: number): Opinion => {
     if (next === 43 && (third === 0 || left > 0)) return 'a routing header that routes';
     if (next === 44) {
       const offset = packet.readUInt16BE(at + 2);
-      if (!whole) return 'two fragment headers';
-      whole = offset === 0;
+      if (fragmented) return 'two fragment headers';
+      fragmented = true;
+      // the two bits between offset and flag are reserved (RFC 8200 4.5)
+      whole = (offset & 0xfff9) === 0;
       if (offset & 0xfff8) return WELL_FORMED;
     }
     const size = next === 44 ? 8 : next === 51 ? (units + 2) * 4 : (units + 1) * 8;

@@ -194,6 +194,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
       features: platform.features,
       report: reconciler.report,
       counters: accounts.counters,
+      repairs: inspector.repairs.total,
       spool: pump.stats(),
       nextSeq: accounts.nextSeq,
       firstSeq: FIRST_SEQ,
@@ -261,7 +262,20 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
   const status = () =>
     statusOf({
       hostId: config.host,
-      ...{ boot, startedMs, platform, host, planner, configuration, link, pump, accounts, throttles, report },
+      ...{
+        boot,
+        startedMs,
+        platform,
+        host,
+        planner,
+        configuration,
+        link,
+        pump,
+        accounts,
+        throttles,
+        inspector,
+        report,
+      },
     });
   const api = config.socket
     ? await serveLocalApi(config.socket, localRoutes({ platform, host, planner, report, status }))

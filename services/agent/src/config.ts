@@ -38,6 +38,13 @@ export const AgentSettings = Type.Object({
     default: 524_288,
     description: 'connections tracked; about 250 bytes of kernel memory each. Changing it begins with none',
   }),
+  maxCidrs: Type.Integer({
+    minimum: 16,
+    maximum: 1_048_576,
+    default: 65_536,
+    description:
+      'CIDR prefixes that the policies of this host may name; a workload whose policy needs more is locked down',
+  }),
   ringBytes: Type.Integer({
     minimum: 4096,
     maximum: 268_435_456,

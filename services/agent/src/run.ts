@@ -27,6 +27,7 @@ const run = async (config: AgentConfig): Promise<void> => {
     bpffsDir: config.bpffsDir,
     uplink: config.uplink,
     maxConntrack: config.maxConntrack,
+    maxCidrs: config.maxCidrs,
     ringBytes: config.ringBytes,
     eventsPerSecond: config.eventsPerSecond,
   });

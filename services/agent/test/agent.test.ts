@@ -35,6 +35,7 @@ const configOf = (more: Partial<AgentConfig> = {}): AgentConfig => ({
   bpffsDir: '/nowhere',
   maxConntrack: 1024,
   ringBytes: 4096,
+  maxCidrs: 65_536,
   eventsPerSecond: 10_000,
   spoolMaxBytes: 4 << 20,
   hostAccess: 'always',

@@ -17,6 +17,7 @@ it('needs the host and whom to trust; the rest has values of its own', () => {
     stateDir: '/var/lib/weir/agent',
     bpffsDir: '/sys/fs/bpf/weir',
     maxConntrack: 524_288,
+    maxCidrs: 65_536,
     ringBytes: 8_388_608,
     eventsPerSecond: 10_000,
     spoolMaxBytes: 268_435_456,

@@ -23,11 +23,22 @@ const MONITOR_DEBOUNCE_MS = 100;
 const SETTLE_MS = 25;
 const SETTLE_IDLE_MS = 50;
 
+/** Of these, status shows the newest. */
+const REPAIRS_KEPT = 20;
+
+export interface Repair {
+  /** Unix milliseconds. */
+  readonly timeMs: number;
+  readonly problem: string;
+}
+
 export class Inspector {
   readonly #options: InspectorOptions;
   readonly #loops: readonly Loop[];
   readonly #monitor: { stop(): Promise<void> };
   #soon: NodeJS.Timeout | undefined;
+  #total = 0;
+  #recent: readonly Repair[] = [];
 
   constructor(options: InspectorOptions) {
     this.#options = options;
@@ -42,6 +53,11 @@ export class Inspector {
     });
   }
 
+  /** What somebody took away or changed behind this agent, and was put back. */
+  get repairs(): { readonly total: number; readonly recent: readonly Repair[] } {
+    return { total: this.#total, recent: this.#recent };
+  }
+
   async inspect(): Promise<void> {
     const { host, platform, reconciler, onProblem } = this.#options;
     const problems = await reconciler.exclusively(async () => [
@@ -51,6 +67,9 @@ export class Inspector {
     ]);
     if (problems.length === 0) return;
     counter('weir_agent_repairs_total').add(problems.length);
+    const timeMs = Date.now();
+    this.#total += problems.length;
+    this.#recent = [...this.#recent, ...problems.map((problem) => ({ timeMs, problem }))].slice(-REPAIRS_KEPT);
     for (const problem of problems) onProblem(problem);
     reconciler.trigger();
   }

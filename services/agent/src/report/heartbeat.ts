@@ -24,6 +24,8 @@ export interface HeartbeatFacts {
   /** By workloads' rate limits, the same way. */
   readonly lostThrottle: bigint;
   readonly throttles: readonly ThrottleReport[];
+  /** Things that somebody took away behind the agent and that it put back. */
+  readonly repairs: number;
 }
 
 export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatFacts): void => {
@@ -46,7 +48,7 @@ export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatF
       committedSeq: spool.committedSeq,
       nextSeq,
     },
-    counters: { ...counters.named },
+    counters: { ...counters.named, repairs: BigInt(facts.repairs) },
     features: [...facts.features],
     throttles: facts.throttles.map((throttle) => ({ ...throttle })),
   });

@@ -3,6 +3,7 @@
 import type { HostDatapath } from '../apply/host.ts';
 import type { BusLink } from '../bus-link.ts';
 import type { EventPump } from '../events/pump.ts';
+import type { Inspector } from '../loops/inspector.ts';
 import type { Planner } from '../plan/planner.ts';
 import type { Platform } from '../platform.ts';
 import type { Configuration } from '../sources/configuration.ts';
@@ -23,6 +24,7 @@ export interface StatusSources {
   readonly pump: EventPump;
   readonly accounts: Accounts;
   readonly throttles: ThrottleWatch;
+  readonly inspector: Pick<Inspector, 'repairs'>;
   readonly report: () => Report;
 }
 
@@ -74,6 +76,7 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
       spool: pump.stats(),
     },
     throttles: sources.throttles.reports,
+    repairs: sources.inspector.repairs,
     counters: accounts.counters.named,
   };
 };

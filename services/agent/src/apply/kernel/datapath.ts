@@ -14,6 +14,7 @@ export interface DatapathOptions {
   readonly bpffsDir: string;
   readonly uplink?: string;
   readonly maxConntrack?: number;
+  readonly maxCidrs?: number;
   /** Power of two, in pages. */
   readonly ringBytes?: number;
   /** Of one workload; 0 = no limit. */
@@ -45,7 +46,7 @@ const u32 = (value: number): Buffer => {
 
 export const openDatapath = async (options: DatapathOptions): Promise<Datapath> => {
   const bpffsDir = await ensureBpffs(options.bpffsDir);
-  const { maxConntrack, ringBytes, eventsPerSecond, hostNetns, uplink } = options;
+  const { maxConntrack, maxCidrs, ringBytes, eventsPerSecond, hostNetns, uplink } = options;
   const existed = (name: string): boolean => existsSync(join(bpffsDir, name));
   const before = new Set(['workloads', 'policies', 'addresses', 'cidrs', 'ipcache', 'conntrack'].filter(existed));
   const object = await openObject(objectPath('workload'), {
@@ -53,6 +54,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     replaceIncompatible: true,
     maxEntries: {
       ...(maxConntrack === undefined ? {} : { conntrack: maxConntrack }),
+      ...(maxCidrs === undefined ? {} : { cidrs: maxCidrs }),
       ...(ringBytes === undefined ? {} : { events: ringBytes }),
     },
     rodata: {
