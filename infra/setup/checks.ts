@@ -115,6 +115,11 @@ export const CHECKS: readonly Check[] = [
     fix: 'npm run build, and commit bpf/gen',
     run: () => command('node', ['bpf/codegen/main.ts', '--check']),
   },
+  {
+    name: 'documents made of code',
+    fix: 'node infra/setup/docs.ts, and commit infra/docs',
+    run: () => command('node', ['infra/setup/docs.ts', '--check']),
+  },
   { name: 'protobuf lint', fix: 'repair what buf names', run: () => command('buf', ['lint'], 'proto') },
   { name: 'protobuf types', fix: 'npm run build', run: protobufIsFresh },
   {

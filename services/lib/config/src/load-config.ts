@@ -24,6 +24,12 @@ const FALSE = new Set(['0', 'false', 'no', 'off']);
 /** natsUrl -> NATS_URL, pool4 -> POOL4. */
 const upperSnake = (key: string): string => key.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();
 
+const namespaceOf = (prefix: string): string => `WEIR_${prefix === '' ? '' : `${prefix.toUpperCase()}_`}`;
+
+/** Name of the variable that a setting is read from. */
+export const variableOf = (schema: TObject, key: string, prefix: string): string =>
+  (schema.properties as Record<string, SettingSchema>)[key]?.env ?? `${namespaceOf(prefix)}${upperSnake(key)}`;
+
 /** Text of a variable as the type that the schema wants; what does not fit stays text and fails the check. */
 const convert = (schema: SettingSchema, text: string): unknown => {
   switch (schema.type) {
@@ -64,10 +70,9 @@ export const loadConfig = <S extends TObject>(
   env: Readonly<Record<string, string | undefined>> = process.env,
   prefix = '',
 ): Static<S> => {
-  const namespace = `WEIR_${prefix === '' ? '' : `${prefix.toUpperCase()}_`}`;
+  const namespace = namespaceOf(prefix);
   const properties = schema.properties as Record<string, SettingSchema & Record<string, unknown>>;
-  const variableOf = (key: string): string => properties[key]?.env ?? `${namespace}${upperSnake(key)}`;
-  const known = Object.keys(properties).map(variableOf);
+  const known = Object.keys(properties).map((key) => variableOf(schema, key, prefix));
   const issues: FieldIssue[] = [];
 
   for (const name of Object.keys(env)) {
@@ -78,7 +83,7 @@ export const loadConfig = <S extends TObject>(
   const required = new Set(schema.required as readonly string[] | undefined);
   const config: Record<string, unknown> = {};
   for (const [key, setting] of Object.entries(properties)) {
-    const variable = variableOf(key);
+    const variable = variableOf(schema, key, prefix);
     const text = env[variable];
     if (text === undefined || text === '') {
       if (setting.default !== undefined) config[key] = setting.default;

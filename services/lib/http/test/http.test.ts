@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { isWeirError, weirError } from '@weir/errors';
+import { ERROR_CODES, type ErrorCode, isWeirError, weirError } from '@weir/errors';
 import { startTelemetry, type Telemetry, trace } from '@weir/telemetry';
 import { Type } from 'typebox';
 import {
@@ -72,6 +72,9 @@ const build = async (): Promise<HttpApp> => {
   app.patch('/v1/things', async (request) => {
     requireMatch(request.headers['if-match'], 3n);
     return {};
+  });
+  app.get('/v1/codes/:code', async (request) => {
+    throw weirError((request.params as { code: ErrorCode }).code, 'told', { field: 'x', fix: 'y', retryAfterS: 2 });
   });
   app.get('/v1/fails', async () => {
     throw new Error('secret internals');
@@ -214,6 +217,15 @@ describe('http', () => {
     assert.equal((await send('GET', '/v1/nothing')).body.code, 'NOT_FOUND');
     const unknown = await send('GET', '/v1/things?limi=3');
     assert.deepEqual([unknown.status, unknown.body.field, unknown.body.fix], [422, 'limi', 'did you mean limit?']);
+  });
+
+  test('every code of the set is answered with its status, title and Retry-After', async () => {
+    for (const [code, { status, title }] of Object.entries(ERROR_CODES)) {
+      const answer = await send('GET', `/v1/codes/${code}`);
+      const { body, headers } = answer;
+      assert.deepEqual([answer.status, body.code, body.title, body.field, body.fix], [status, code, title, 'x', 'y']);
+      assert.equal(headers.get('retry-after'), '2');
+    }
   });
 
   test('If-Match guards a change', async () => {
