@@ -6,14 +6,18 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { agentPermissions, createKeys, natsServerConfig, servicePermissions } from '@weir/bus';
 import { worldReachable } from '@weir/db';
+import {
+  busConfig,
+  createCredentials,
+  SERVICES,
+  type ServiceName,
+  serviceSecrets,
+  trustedSigners,
+} from './credentials.ts';
 import type { Resources } from './resources.ts';
 import { natsServer, postgresServer, type Server, type ServiceServer, serviceServer } from './servers.ts';
 import type { Underlay } from './underlay.ts';
-
-const SERVICES = ['inventory', 'policy', 'analytics'] as const;
-export type ServiceName = (typeof SERVICES)[number];
 
 export interface ControlPlane {
   readonly natsUrl: string;
@@ -68,31 +72,18 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
   });
 
   step('NATS with JetStream');
-  const serviceKeys = new Map(SERVICES.map((name) => [name, createKeys('user')]));
-  const agentKeys = new Map(underlay.hosts.map(({ name }) => [name, createKeys('user')]));
-  const signers = new Map((['inventory', 'policy'] as const).map((name) => [name, createKeys('account')]));
+  const credentials = createCredentials(underlay.hosts.map(({ name }) => name));
   const nats = await natsServer(resources, {
     dir: join(dir, 'nats'),
     host: underlay.machineIp4,
     port: 0,
-    config: natsServerConfig({
-      users: [
-        ...[...serviceKeys].map(([name, { publicKey }]) => ({
-          name,
-          publicKey,
-          permissions: servicePermissions(name),
-        })),
-        ...[...agentKeys].map(([name, { publicKey }]) => ({ name, publicKey, permissions: agentPermissions(name) })),
-      ],
-    }),
+    config: busConfig(credentials),
   });
 
   step(`services ${SERVICES.join(', ')}`);
   const databaseUrl = await postgres.ensureDatabase('weir');
-  const trustedSigners = [...signers.values()].map((keys) => keys.publicKey).join(',');
   const start = (name: ServiceName): Promise<ServiceServer> => {
     const prefix = `WEIR_${name.toUpperCase()}`;
-    const signer = name === 'analytics' ? undefined : signers.get(name);
     return serviceServer({
       resources,
       logDir,
@@ -104,9 +95,7 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
         env: {
           [`${prefix}_DATABASE_URL`]: databaseUrl,
           [`${prefix}_NATS_URL`]: nats.url,
-          [`${prefix}_NATS_SEED`]: serviceKeys.get(name)?.seed ?? '',
-          ...(signer ? { [`${prefix}_SIGNING_SEED`]: signer.seed } : {}),
-          WEIR_TRUSTED_SIGNERS: trustedSigners,
+          ...serviceSecrets(credentials, name),
           ...place.env,
         },
         ready: (line) => line.includes('"msg":"listening"'),
@@ -124,7 +113,7 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
     databaseUrl,
     urls,
     grpc: addresses('grpc'),
-    trustedSigners,
+    trustedSigners: trustedSigners(credentials),
     cliEnv: {
       WEIR_INVENTORY_URL: urls.inventory,
       WEIR_POLICY_URL: urls.policy,
@@ -133,8 +122,8 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
     nats,
     postgres,
     services,
-    agentSeed: (host) => agentKeys.get(host)?.seed ?? '',
-    serviceSeed: (name) => serviceKeys.get(name)?.seed ?? '',
+    agentSeed: (host) => credentials.agents.get(host)?.seed ?? '',
+    serviceSeed: (name) => credentials.services.get(name)?.seed ?? '',
     stop: async () => {
       await Promise.all(SERVICES.map((name) => services[name].stop()));
       await nats.stop();
