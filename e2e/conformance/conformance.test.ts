@@ -90,6 +90,18 @@ test('our own cases in maps mode', { skip: needKernel() }, async () => {
   assert.match(stdout, /^cells 1\d{4}, wrong 0, skipped 5 /);
 });
 
+test('random cases agree with the rules read one by one, in engine mode', async () => {
+  const { status, stdout } = await runner('--random', '60', '--seed', '7');
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /^random 60, seed 7\ncells 1\d{4}, wrong 0, skipped 0\n$/);
+});
+
+test('random cases agree with the rules read one by one, in maps mode', { skip: needKernel() }, async () => {
+  const { status, stdout } = await runner('--random', '30', '--seed', '70000', '--mode', 'maps');
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /, wrong 0, skipped 0\n$/);
+});
+
 test('a wrong expectation is found, explained, reported and replayed', async () => {
   const report = join(scratch, 'report.json');
   const { status, stdout } = await runner(file({ cases: [matrix(['*1', '1*'])] }), '--json', report);

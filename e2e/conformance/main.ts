@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `npm run conformance -- FILE... [--mode engine|maps|traffic] [--filter TEXT] [--skip-tag T]... [--json OUT]`. Exit status: 0 all right, 1 a cell is wrong, 2 the run could not be made.
+ * `npm run conformance -- FILE... [--mode engine|maps|traffic] [--filter TEXT] [--skip-tag T]... [--json OUT]
+ * [--random N] [--seed S]`. Exit status: 0 all right, 1 a cell is wrong, 2 the run could not be made.
  */
 import { parseArgs } from 'node:util';
 import { isWeirError, weirError } from '@weir/errors';
@@ -8,7 +9,7 @@ import { testFleet } from '../lib/fleet-options.ts';
 import type { Mode } from './mode.ts';
 import { readFile } from './read/file.ts';
 import { mismatchText, tallyText, writeReport } from './report.ts';
-import { createTally, type Run, runSuite } from './run.ts';
+import { createTally, type Run, runCases, runSuite } from './run.ts';
 
 const MODES: Readonly<Record<string, () => Promise<Mode>>> = {
   engine: async () => (await import('./engine-mode.ts')).createEngineMode(),
@@ -19,6 +20,16 @@ const MODES: Readonly<Record<string, () => Promise<Mode>>> = {
   },
 };
 
+const number = (text: string | undefined, name: string): number | undefined => {
+  if (text === undefined) return undefined;
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw weirError('INVALID_ARGUMENT', `--${name} takes a whole number of at most 9 digits, not ${text}`, {
+    field: name,
+    value: text,
+    fix: 'correct the number',
+  });
+};
+
 const main = async (): Promise<number> => {
   const { values, positionals: files } = parseArgs({
     allowPositionals: true,
@@ -27,6 +38,8 @@ const main = async (): Promise<number> => {
       filter: { type: 'string' },
       'skip-tag': { type: 'string', multiple: true, default: [] },
       json: { type: 'string' },
+      random: { type: 'string' },
+      seed: { type: 'string' },
     },
   });
   const open = Object.hasOwn(MODES, values.mode) ? MODES[values.mode] : undefined;
@@ -37,7 +50,9 @@ const main = async (): Promise<number> => {
       fix: `use one of ${Object.keys(MODES).join(', ')}`,
     });
   }
-  if (files.length === 0) {
+  const random = number(values.random, 'random');
+  const seed = number(values.seed, 'seed') ?? Math.floor(Math.random() * 1e9);
+  if (files.length === 0 && random === undefined) {
     throw weirError('INVALID_ARGUMENT', 'no case file was named', {
       field: 'FILE',
       fix: 'npm run conformance -- e2e/conformance/cases/*.json',
@@ -56,11 +71,20 @@ const main = async (): Promise<number> => {
   };
   try {
     for (const suite of suites) await runSuite(run, suite);
+    if (random !== undefined)
+      await runCases(run, 'random', (await import('./random/case.ts')).randomCases(random, seed));
   } finally {
     await mode.close();
   }
   const durationMs = Math.round(performance.now() - started);
-  if (values.json) writeReport(values.json, tally, { mode: mode.name, files, durationMs });
+  if (values.json)
+    writeReport(values.json, tally, {
+      mode: mode.name,
+      files,
+      durationMs,
+      ...(random === undefined ? {} : { random, seed }),
+    });
+  if (random !== undefined) process.stdout.write(`random ${random}, seed ${seed}\n`);
   process.stdout.write(`${tallyText(tally)}\n`);
   return tally.wrong > 0 ? 1 : 0;
 };

@@ -34,6 +34,7 @@ export interface ReportFacts {
   readonly mode: string;
   readonly files: readonly string[];
   readonly durationMs: number;
+  readonly random?: number;
   readonly seed?: number;
 }
 

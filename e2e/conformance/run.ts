@@ -82,7 +82,7 @@ const explained = ({ tally }: Run): boolean => tally.wrong < MAX_EXPLAINED;
 
 const answer = async (
   run: Run,
-  suite: Suite,
+  file: string,
   one: Case,
   at: number,
   session: Session,
@@ -105,7 +105,7 @@ const answer = async (
     if (got === want) continue;
     view ??= createView(state);
     mismatch(run, {
-      file: suite.file,
+      file,
       case: one.name,
       step: at + 1,
       from: ends?.[0] ?? cell.from,
@@ -120,7 +120,7 @@ const answer = async (
   }
 };
 
-const playCase = async (run: Run, suite: Suite, one: Case): Promise<void> => {
+const playCase = async (run: Run, file: string, one: Case): Promise<void> => {
   const probed = one.steps.flatMap(({ expected }) => expected.map(({ cell }) => cell));
   const listens = new Map<string, { protocol: 'TCP' | 'UDP' | 'SCTP'; port: number }>();
   for (const { protocol, port } of probed) {
@@ -137,14 +137,14 @@ const playCase = async (run: Run, suite: Suite, one: Case): Promise<void> => {
         if (problem.skip) skip(run, problem.skip, cells);
         else {
           run.tally.cells += cells;
-          const facts = { file: suite.file, case: one.name, step: at + 1, wanted: 'a policy in force', got: 'refused' };
+          const facts = { file, case: one.name, step: at + 1, wanted: 'a policy in force', got: 'refused' };
           mismatch(run, { ...facts, explanation: problem.wrong ?? '' }, Math.max(cells, 1));
         }
         return;
       }
       await session.act(step.actions);
       for (const action of step.actions) apply(state, action);
-      await answer(run, suite, one, at, session, state);
+      await answer(run, file, one, at, session, state);
     }
   } finally {
     await session.close();
@@ -229,10 +229,11 @@ const playInvalidPattern = (run: Run, suite: Suite, pattern: string): void => {
 const chosen = ({ filter }: Selection, file: string, name: string): boolean =>
   filter === undefined || `${file}: ${name}`.includes(filter);
 
-export const runSuite = async (run: Run, suite: Suite): Promise<void> => {
+/** Cases may be made while they are played. */
+export const runCases = async (run: Run, file: string, cases: Iterable<Case>): Promise<void> => {
   const { selection, tally } = run;
-  for (const one of suite.cases) {
-    if (!chosen(selection, suite.file, one.name)) continue;
+  for (const one of cases) {
+    if (!chosen(selection, file, one.name)) continue;
     const tag = one.tags.find((name) => selection.skipTags.includes(name));
     if (tag !== undefined) {
       skip(run, `tag ${tag}`, expectedFrom(one, 0));
@@ -240,12 +241,17 @@ export const runSuite = async (run: Run, suite: Suite): Promise<void> => {
     }
     const before = tally.wrong;
     try {
-      await playCase(run, suite, one);
+      await playCase(run, file, one);
     } catch (error) {
-      throw new Error(`${suite.file}: ${one.name}: ${stopped(error)}`, { cause: error });
+      throw new Error(`${file}: ${one.name}: ${stopped(error)}`, { cause: error });
     }
     if (tally.wrong > before) tally.replays.push(one.replay);
   }
+};
+
+export const runSuite = async (run: Run, suite: Suite): Promise<void> => {
+  const { selection } = run;
+  await runCases(run, suite.file, suite.cases);
   await playInvalid(
     run,
     suite,

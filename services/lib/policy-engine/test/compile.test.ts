@@ -21,7 +21,7 @@ import {
   parseDocument,
 } from '../src/index.ts';
 import { rangeToPrefixes } from '../src/ports.ts';
-import { policies } from './arbitrary.ts';
+import { policies } from '../testing/arbitrary.ts';
 import { createFleet, parseOk } from './fleet.ts';
 
 const show = ({ entries }: CompiledWorkload): string[] =>

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { lint, listRules, parseDocument, parseDocuments, selects } from '../src/index.ts';
-import { policies } from './arbitrary.ts';
+import { policies } from '../testing/arbitrary.ts';
 import { parseOk } from './fleet.ts';
 
 const EXPORTED = `apiVersion: v1

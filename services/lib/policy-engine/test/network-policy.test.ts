@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** API-01: Kubernetes NetworkPolicy, each meaning as a table of verdicts. */
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkTable, createFleet, type FleetSpec } from './fleet.ts';
 
@@ -219,4 +220,22 @@ test('the namespace defaults to "default"', () => {
     'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {podSelector: {}}',
   );
   checkTable(fleet, 'b -> a TCP/1: no\na -> b TCP/1: yes');
+});
+
+test('a port name beside an ipBlock of an egress rule matches no address, and a warning says so', () => {
+  const policy = (to: string) => `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: p }
+spec: { podSelector: { matchLabels: { app: a } }, policyTypes: [Egress], egress: [ { to: [ ${to} ], ports: [ { port: http } ] } ] }
+`;
+  const pods = { a: { labels: { app: 'a' } }, b: { labels: { app: 'b' }, ip: '10.0.0.2', ports: { http: 'TCP/80' } } };
+  const byAddress = createFleet({ pods }, policy('{ ipBlock: { cidr: 10.0.0.0/8 } }'));
+  assert.equal(byAddress.reaches('a', 'b', 'TCP/80'), false);
+  assert.deepEqual(
+    byAddress.documents.flatMap(({ warnings }) => warnings.map(({ code, path }) => `${code} ${path}`)),
+    ['name-of-block spec.egress[0].to[0]'],
+  );
+  const both = createFleet({ pods }, policy('{ ipBlock: { cidr: 10.0.0.0/8 } }, { podSelector: {} }'));
+  assert.equal(both.reaches('a', 'b', 'TCP/80'), true);
 });

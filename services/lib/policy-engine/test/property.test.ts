@@ -21,8 +21,8 @@ import {
   type NamedPort,
   parseDocument,
 } from '../src/index.ts';
-import { flow, NAMESPACE_LABELS, policies } from './arbitrary.ts';
-import { askOracle, type OracleFlow, type OraclePeer } from './oracle.ts';
+import { flow, NAMESPACE_LABELS, policies } from '../testing/arbitrary.ts';
+import { askOracle, type OracleFlow, type OraclePeer } from '../testing/oracle.ts';
 
 interface Actor extends OraclePeer {
   readonly identity?: number;

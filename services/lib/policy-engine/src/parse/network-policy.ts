@@ -129,12 +129,24 @@ const readRule = (context: Context, field: Field, direction: Direction, namespac
   const peers = peersField ? (readList(context, peersField) ?? []) : [];
   const portsField = rule.get('ports');
   const ports = portsField ? (readList(context, portsField) ?? []) : [];
+  const read = peers.map((peer) => readPeer(context, peer, namespace)).filter(present);
+  const l4 = ports.map((port) => readPort(context, port)).filter(present);
+  const block = read.find(({ kind }) => kind === 'cidr');
+  if (direction === 'egress' && block && l4.some(({ kind }) => kind === 'named')) {
+    context.warnings.add(
+      'name-of-block',
+      block.path,
+      field.node.at,
+      'a port name is that of a selected workload, so it matches nothing that only an ipBlock selects',
+      'write port numbers beside ipBlock',
+    );
+  }
   return {
     path: field.path,
     direction,
     action: 'allow',
-    peers: peers.length === 0 ? 'any' : peers.map((peer) => readPeer(context, peer, namespace)).filter(present),
-    l4: ports.length === 0 ? 'any' : ports.map((port) => readPort(context, port)).filter(present),
+    peers: peers.length === 0 ? 'any' : read,
+    l4: ports.length === 0 ? 'any' : l4,
     position: context.issues.locate(field.node.at),
   };
 };

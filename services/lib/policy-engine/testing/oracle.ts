@@ -209,8 +209,11 @@ export const askOracle = (
       enforced = true;
       for (const [index, rule] of (spec[direction] ?? []).entries()) {
         const peers = rule[direction === 'ingress' ? 'from' : 'to'] ?? [];
-        if (peers.length > 0 && !peers.some((one: Json) => kubernetesPeer(one, peer, ns))) continue;
-        if (kubernetesL4(rule, flow, named)) allows.push(`${at} spec.${direction}[${index}]`);
+        const matched = peers.filter((one: Json) => kubernetesPeer(one, peer, ns));
+        if (peers.length > 0 && matched.length === 0) continue;
+        // An address has no names: what only an ipBlock of an egress rule matches is matched by number.
+        const byAddress = direction === 'egress' && peers.length > 0 && matched.every((one: Json) => one.ipBlock);
+        if (kubernetesL4(rule, flow, byAddress ? undefined : named)) allows.push(`${at} spec.${direction}[${index}]`);
       }
       continue;
     }
