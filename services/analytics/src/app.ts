@@ -168,6 +168,15 @@ const keepUp = (store: Store): { run(nowMs?: number): Promise<void>; stop(): Pro
   };
 };
 
+/** `name:n`: ends this process, as a crash would, at the n-th call. */
+const killAt = (failpoint: string): (() => void) => {
+  let left = Number(failpoint.split(':')[1] ?? 1);
+  return () => {
+    left -= 1;
+    if (left === 0) process.kill(process.pid, 'SIGKILL');
+  };
+};
+
 export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> => {
   /** Undone in reverse, also when a later step fails. */
   const closers: (() => unknown)[] = [];
@@ -220,6 +229,7 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
       pool: ingestPool,
       store: flowStore,
       parallel: config.ingestTransactions,
+      ...(config.failpoint === undefined ? {} : { onCommitted: killAt(config.failpoint) }),
     });
     closers.push(() => ingest.stop());
     closers.push(observe('weir_analytics_messages_pending', (result) => result(ingest.pending())));

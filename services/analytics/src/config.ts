@@ -36,6 +36,13 @@ export const ConfigSchema = Type.Object({
     default: 300,
     description: 'length of a partition of flows; its filter indexes are built when it has passed',
   }),
+  failpoint: Type.Optional(
+    Type.String({
+      pattern: '^flows\\.committed(:[1-9][0-9]*)?$',
+      description:
+        'for tests: flows.committed[:n], the service kills itself after its n-th commit, before it acknowledges',
+    }),
+  ),
   ingestTransactions: Type.Integer({ minimum: 1, maximum: 16, default: 3, description: 'batches stored at once' }),
 });
 

@@ -33,6 +33,8 @@ export interface FlowConsumerOptions {
   readonly parallel?: number;
   readonly maxRows?: number;
   readonly maxWaitMs?: number;
+  /** For tests: called after each commit, before its messages are acknowledged. */
+  readonly onCommitted?: () => void;
 }
 
 export interface FlowConsumer {
@@ -213,7 +215,9 @@ class Ingest {
   async #storeAll(batch: readonly Received[]): Promise<void> {
     const startedAt = performance.now();
     try {
-      this.#settle(batch, await this.#options.store.store(batch));
+      const stored = await this.#options.store.store(batch);
+      this.#options.onCommitted?.();
+      this.#settle(batch, stored);
       histogram('weir_analytics_store_duration_seconds').record((performance.now() - startedAt) / 1_000);
     } catch (error) {
       if (error instanceof PoisonError) await this.#storeReadable(batch);
