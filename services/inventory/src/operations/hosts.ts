@@ -50,14 +50,16 @@ export const createHost = async ({ db, pools }: Operations, input: HostInput, on
     underlay_ip6: checkUnderlay('underlay_ip6', input.underlay_ip6, pools),
   };
   try {
-    return await withTransaction(db, (trx) =>
+    const kept = await withTransaction(db, (trx) =>
       onlyOnce(trx, once, 'createHost', host, async () => {
         const row = await insertHost(trx, host, pools, 0n);
         const { revision } = await enqueueConfig(trx, [hostDocument(row)]);
         await trx.updateTable('hosts').set({ revision }).where('id', '=', row.id).execute();
-        return (await getHost(trx, row.id)) as HostWithStatus;
+        // Only an answer that is kept is read while others wait for the locks.
+        return once === undefined ? undefined : getHost(trx, row.id);
       }),
     );
+    return kept ?? ((await getHost(db.kysely, input.name)) as HostWithStatus);
   } catch (error) {
     throw conflict(error, input.name, input);
   }

@@ -89,7 +89,7 @@ const insertWorkload = async (
   pools: Pools,
   id: string,
   input: WorkloadInput,
-): Promise<WorkloadWithStatus> => {
+): Promise<void> => {
   const host = await lockHost(trx, input.host);
   if (!host) {
     throw weirError('INVALID_ARGUMENT', `there is no host ${JSON.stringify(input.host)}`, {
@@ -124,7 +124,6 @@ const insertWorkload = async (
     .execute();
   const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(row)]);
   await trx.updateTable('workloads').set({ revision }).where('id', '=', id).execute();
-  return (await getWorkload(trx, id)) as WorkloadWithStatus;
 };
 
 export const createWorkload = async (
@@ -140,9 +139,14 @@ export const createWorkload = async (
   checkPorts(input.ports ?? []);
   const id = workloadId(input.namespace, input.name);
   try {
-    return await withTransaction(db, (trx) =>
-      onlyOnce(trx, once, 'createWorkload', input, () => insertWorkload(trx, pools, id, input)),
+    const kept = await withTransaction(db, (trx) =>
+      onlyOnce(trx, once, 'createWorkload', input, async () => {
+        await insertWorkload(trx, pools, id, input);
+        // Only an answer that is kept is read while others wait for the locks.
+        return once === undefined ? undefined : getWorkload(trx, id);
+      }),
     );
+    return kept ?? ((await getWorkload(db.kysely, id)) as WorkloadWithStatus);
   } catch (error) {
     if (!isUniqueViolation(error, 'workloads_pkey')) throw error;
     throw weirError('CONFLICT', `workload ${id} exists`, {
