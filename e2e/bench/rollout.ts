@@ -12,8 +12,8 @@ import { createPipeline, until } from '@weir/infra/pipeline';
 import { atMost, type BenchOptions, percentile, type Row } from './report.ts';
 
 const MOST_MS = 300;
-/** Agents of one process share its CPU; more processes than CPUs gain nothing. */
-const PROCESSES = 2;
+/** More would dial so long at once that the first give up. */
+const AGENTS_PER_PROCESS = 125;
 const START_TIMEOUT_MS = 120_000;
 const ROUND_TIMEOUT_MS = 30_000;
 
@@ -26,11 +26,16 @@ spec:
   ingress: [ { from: [ { podSelector: {} } ], ports: [ { port: ${port} } ] } ]
 `;
 
-export const rollout = async ({ smoke, onStep }: BenchOptions): Promise<Row[]> => {
-  const [count, rounds] = smoke ? [4, 1] : [1000, 10];
+export const rollout = async ({ smoke, long, onStep }: BenchOptions): Promise<Row[]> => {
+  const [count, rounds] = smoke ? [4, 1] : [long ? 1000 : 200, 10];
   onStep(`a fleet of ${count} simulated hosts`);
   const hosts = Array.from({ length: count }, (_, i) => `h${i}`);
-  const pipeline = await createPipeline({ dir: mkdtempSync(join(tmpdir(), `weir-bench-${process.pid}-`)), hosts });
+  const pipeline = await createPipeline({
+    dir: mkdtempSync(join(tmpdir(), `weir-bench-${process.pid}-`)),
+    hosts,
+    // a /24 for each host
+    serviceEnv: { WEIR_INVENTORY_POOL4: '10.64.0.0/12' },
+  });
   const { control } = pipeline;
   const bus = await connectBus({
     servers: control.natsUrl,
@@ -48,9 +53,8 @@ export const rollout = async ({ smoke, onStep }: BenchOptions): Promise<Row[]> =
         if ((realised.get(host)?.revision ?? -1) < revision) realised.set(host, { revision, at: performance.now() });
       },
     });
-    const share = Math.ceil(count / PROCESSES);
-    for (let i = 0; i * share < count; i++) {
-      const mine = hosts.slice(i * share, (i + 1) * share);
+    for (let at = 0; at < count; at += AGENTS_PER_PROCESS) {
+      const mine = hosts.slice(at, at + AGENTS_PER_PROCESS);
       await pipeline.startAgent(mine[0] as string, {
         WEIR_SIM_HOSTS: mine.join(','),
         WEIR_SIM_SEEDS: mine.map((host) => control.agentSeed(host)).join(','),

@@ -21,6 +21,8 @@ export interface PipelineOptions {
   readonly dir: string;
   readonly hosts: readonly string[];
   readonly onStep?: (text: string) => void;
+  /** Environment of services, on top of what they need. */
+  readonly serviceEnv?: Readonly<Record<string, string>>;
 }
 
 export interface SimulatedAgent {
@@ -82,6 +84,8 @@ export class Pipeline {
         ...env,
       },
       ready: (line) => line.includes('"msg":"ready"'),
+      // hundreds of agents in one process
+      readyTimeoutMs: 180_000,
     });
     const agent = { host, process: process_, ask: <T>(path: string) => askSocket<T>(socket, path) };
     this.agents.set(host, agent);
@@ -132,6 +136,7 @@ export const createPipeline = async (options: PipelineOptions): Promise<Pipeline
       runDir: options.dir,
       underlay: { machineIp4: '127.0.0.1', hosts: options.hosts.map((name) => ({ name })) },
       durable: true,
+      ...(options.serviceEnv ? { env: options.serviceEnv } : {}),
       step: options.onStep ?? (() => {}),
     });
     // Addresses for benches (RFC 2544) and documentation (RFC 3849): nobody sends a packet there.
