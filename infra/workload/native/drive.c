@@ -225,8 +225,12 @@ static void tick(struct drive *drive)
 		if (drive->request.hold) {
 			holding_tick(drive->holdings[i]);
 		} else {
-			drive->asked++;
+			uint32_t before = drive->asked++;
+
 			probe_start(&drive->request.probe, opened, drive);
+			/* Still without a result: it is on its way. */
+			if (drive->asked > before && drive->first_sent_ns == 0)
+				drive->first_sent_ns = now_ns();
 		}
 	}
 }
@@ -317,10 +321,13 @@ static uint64_t longest_gap(const struct drive *drive)
 
 void drive_report(const struct drive *drive, FILE *out)
 {
-	uint64_t lost = drive->request.hold ? drive->sent - drive->answered : drive->lost;
+	/* What is on its way was sent; once nothing more is sent it is waited for no longer. */
+	uint64_t sent = drive->sent + drive->asked;
+	uint64_t lost =
+		drive->request.hold ? sent - drive->answered : drive->lost + (drive->is_quiet ? drive->asked : 0);
 
 	fprintf(out, "{\"connected\":%lu,\"sent\":%lu,\"answered\":%lu,\"unsent\":%lu,\"refused\":%lu,\"lost\":%lu,",
-		drive->connected, drive->sent, drive->answered, drive->unsent, drive->refused, lost);
+		drive->connected, sent, drive->answered, drive->unsent, drive->refused, lost);
 	fprintf(out, "\"resets\":%lu,\"stalls\":%lu,\"longestGapMs\":%lu,", drive->resets, drive->stalls,
 		longest_gap(drive) / 1000000);
 	fprintf(out, "\"p50Ms\":%.3f,\"p99Ms\":%.3f,\"maxMs\":%.3f,", histogram_ms(&drive->times, 0.5),

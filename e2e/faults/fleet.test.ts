@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Rows that need hosts, real agents and sockets, one after the other on one fleet. */
+import { after, before, describe, it } from 'node:test';
+import { createFleet, type Fleet, type Workload } from '@weir/infra/fleet';
+import { needKernel } from '@weir/loader/testing';
+import { testFleet } from '../lib/fleet-options.ts';
+import { size } from '../lib/size.ts';
+import { firstPackets } from './fleet/f07-first-packet.ts';
+import { acknowledgement } from './fleet/f30-acknowledgement.ts';
+
+/** A host has room for 253 workloads. */
+const HOSTS = size({ short: ['h1', 'h2'], long: ['h1', 'h2', 'h3'] });
+
+describe('fleet', { skip: needKernel() }, () => {
+  let fleet: Fleet;
+  let server: Workload;
+  before(async () => {
+    fleet = await createFleet(testFleet('ff', HOSTS));
+    server = await fleet.addWorkload({ name: 'server', host: 'h2', labels: { app: 'server' }, tcp: [80], udp: [53] });
+  });
+  after(() => fleet?.destroy());
+
+  it('F07 new workloads send from the moment their link is up', (t) => firstPackets(t, fleet, server));
+  it('F30 a policy that is said to be in force is', (t) => acknowledgement(t, fleet, server));
+});
