@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createPipeline, type Pipeline } from '@weir/infra/pipeline';
 import { Accounts } from './pipeline/accounts.ts';
+import { closeBuses } from './pipeline/bus.ts';
 import { F11_HOSTS, natsDown } from './pipeline/f11-nats-down.ts';
 import { F12_HOSTS, spoolOverflow } from './pipeline/f12-spool-overflow.ts';
 import { beyondWindow, F13_HOST } from './pipeline/f13-window.ts';
@@ -25,6 +26,7 @@ describe('pipeline', () => {
     accounts = new Accounts(pipeline.control);
   });
   after(async () => {
+    await closeBuses();
     await accounts?.close();
     await pipeline?.destroy();
   });

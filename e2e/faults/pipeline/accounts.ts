@@ -54,7 +54,13 @@ export class Accounts {
 
   constructor(control: Pick<ControlPlane, 'urls' | 'databaseUrl'>) {
     this.#control = control;
-    this.#pool = createPool({ url: control.databaseUrl, schema: 'analytics', name: 'test', max: 2 });
+    this.#pool = createPool({
+      url: control.databaseUrl,
+      schema: 'analytics',
+      name: 'test',
+      max: 2,
+      statementTimeoutMs: 120_000,
+    });
   }
 
   async count(host: string): Promise<number> {

@@ -1,11 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 /** On the bus as a host or a service would be, with its credential. */
-import { agentInbox, type Bus, connectBus, publishEvents, STREAM, serviceInbox, subjects } from '@weir/bus';
+import {
+  agentInbox,
+  type Bus,
+  type BusOptions,
+  connectBus,
+  publishEvents,
+  STREAM,
+  serviceInbox,
+  subjects,
+} from '@weir/bus';
 import { type ControlPlane, until } from '@weir/infra/pipeline';
 import type { Accounts } from './accounts.ts';
 
+const opened: Bus[] = [];
+const open = async (options: BusOptions): Promise<Bus> => {
+  const bus = await connectBus(options);
+  opened.push(bus);
+  return bus;
+};
+
+/** What a row that failed has left open. */
+export const closeBuses = async (): Promise<void> => {
+  await Promise.all(opened.splice(0).map((bus) => bus.close()));
+};
+
 export const asHost = (control: ControlPlane, host: string): Promise<Bus> =>
-  connectBus({
+  open({
     servers: control.natsUrl,
     name: `${host} (test)`,
     nkeySeed: control.agentSeed(host),
@@ -13,7 +34,7 @@ export const asHost = (control: ControlPlane, host: string): Promise<Bus> =>
   });
 
 export const asService = (control: ControlPlane, service: 'analytics' | 'policy'): Promise<Bus> =>
-  connectBus({
+  open({
     servers: control.natsUrl,
     name: `${service} (test)`,
     nkeySeed: control.serviceSeed(service),

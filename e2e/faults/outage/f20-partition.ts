@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A host that the network cuts off keeps what it has, and takes the newest configuration when it is back. */
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { callApi } from '@weir/infra/api';
+import { until } from '@weir/infra/fleet';
+import { report } from '../../lib/figures.ts';
+import { isLong, size } from '../../lib/size.ts';
+import { PORTS, type Scene } from './scene.ts';
+
+const HOST = 'h1';
+
+interface Run {
+  readonly produced: number;
+  readonly stored: number;
+  readonly lost_ring: number;
+  readonly lost_spool: number;
+}
+
+export const partition = async (t: TestContext, scene: Scene): Promise<void> => {
+  const { fleet } = scene;
+  const { analytics, inventory } = fleet.control.urls;
+  const cutMs = size({ short: 2_000, long: 120_000 });
+  const [first, second] = PORTS;
+  const directions = size({ short: ['both'] as const, long: ['both', 'in', 'out'] as const });
+  for (const direction of directions) {
+    fleet.cut(HOST, direction);
+    const cutAt = performance.now();
+    let detectedMs = 0;
+    const detection = !isLong
+      ? Promise.resolve()
+      : until('inventory to notice', 60_000, async () => {
+          const { state } = await callApi<{ state: string }>(`${inventory}/v1/hosts/${HOST}`);
+          if (state === 'alive') return false;
+          detectedMs = performance.now() - cutAt;
+          return true;
+        });
+    // Three changes that it does not hear; the last one counts.
+    for (const port of [second, first, second]) await scene.allow(port);
+    await detection;
+    await sleep(Math.max(0, cutMs - (performance.now() - cutAt)));
+    const keptOld = (await scene.reaches(scene.friend, first, true)) && !(await scene.reaches(scene.friend, second));
+    const passed = await scene.reaches(scene.stranger, first);
+    fleet.heal(HOST);
+    const appliedMs = await scene.untilOnly(second, first);
+    let run: Run | undefined;
+    await until(
+      'every event to be stored',
+      120_000,
+      async () => {
+        const { items } = await callApi<{ items: Run[] }>(`${analytics}/v1/watermarks?host=${HOST}`);
+        [run] = items;
+        return run !== undefined && run.produced > 0 && run.stored + run.lost_ring + run.lost_spool >= run.produced;
+      },
+      () => JSON.stringify(run),
+    );
+    report(
+      t,
+      'F20',
+      {
+        direction,
+        cut_s: cutMs / 1000,
+        detected_s: (detectedMs / 1000).toFixed(1),
+        applied_s: (appliedMs / 1000).toFixed(1),
+        lost: (run?.lost_ring ?? 0) + (run?.lost_spool ?? 0),
+      },
+      [
+        // One way, what it hears while it cannot answer may be realised: that is the newest, not stale.
+        ['while cut off, what it had is enforced', direction !== 'both' || keptOld],
+        ['nothing forbidden passes', !passed],
+        ['detected in 30 s', !isLong || (detectedMs > 0 && detectedMs <= 30_000)],
+        ['the newest is applied in 5 s', !isLong || appliedMs <= 5_000],
+        ['0 events lost', run !== undefined && run.lost_ring + run.lost_spool === 0],
+      ],
+    );
+    await fleet.waitRealised(await scene.allow(first), 60_000);
+    await scene.untilOnly(first, second);
+  }
+};
