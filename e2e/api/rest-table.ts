@@ -162,6 +162,10 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     good: { path: '/v1/service-map?since=1h' },
     bad: { path: '/v1/service-map?since=tomorrow', code: 'INVALID_ARGUMENT', field: 'since' },
   },
+  'analytics GET /v1/accounting': {
+    good: { path: '/v1/accounting' },
+    bad: { path: '/v1/accounting?host=', code: 'INVALID_ARGUMENT', field: 'host[0]' },
+  },
   'analytics GET /v1/watermarks': {
     good: { path: '/v1/watermarks' },
     bad: { path: '/v1/watermarks?boots=some', code: 'INVALID_ARGUMENT', field: 'boots' },

@@ -27,6 +27,9 @@ create table agents (
   next_seq bigint not null default 0,
   released_seq bigint not null default 0,
   reported_at timestamptz,
+  lost_throttle bigint not null default 0,
+  dead_letter bigint not null default 0,
+  spool_gone boolean not null default false,
   primary key (host_id, boot)
 );
 comment on column agents.boot is 'Start of the agent, unix milliseconds';
@@ -34,6 +37,8 @@ comment on column agents.stored is 'Rows stored, exactly';
 comment on column agents.committed_seq is 'Everything up to here is stored or known to be lost';
 comment on column agents.produced is 'From here on: what the agent''s last heartbeat said, since its boot';
 comment on column agents.released_seq is 'Up to here the agent has let go of its copies';
+comment on column agents.dead_letter is 'Flows of messages that were set aside, each message counted once';
+comment on column agents.spool_gone is 'A later run of this host has nothing of this one in its spool any more: what is not stored will not come';
 
 -- The ledger that makes redelivery harmless: ranges of sequence numbers whose rows are stored, written in the
 -- transaction that stores them. Neighbours are joined, so in the long run a boot has one row.
@@ -164,6 +169,7 @@ create table dead_letters (
   payload bytea not null,
   unique (subject, stream_seq, message_id)
 );
+create index dead_letters_message on dead_letters (host, message_id);
 
 -- What people and dashboards read.
 

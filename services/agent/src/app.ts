@@ -14,6 +14,7 @@ import { connectionOffset, FIRST_SEQ, nextBoot } from './boot.ts';
 import { BusLink } from './bus-link.ts';
 import type { AgentConfig } from './config.ts';
 import { EventPump } from './events/pump.ts';
+import { spooledBoots } from './events/spooled-boots.ts';
 import { every, type Loop } from './loops/every.ts';
 import { Inspector } from './loops/inspector.ts';
 import { Reconciler } from './loops/reconciler.ts';
@@ -201,6 +202,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
       lostRing: accounts.lostRing,
       lostThrottle: accounts.lostThrottle,
       throttles: throttles.reports,
+      spooledBoots: await spooledBoots(spoolDir, boot),
     });
     await accounts.told();
   };

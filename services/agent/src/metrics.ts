@@ -51,6 +51,7 @@ export const observeAgent = (sources: MetricSources): (() => void) => {
     observe('weir_agent_throttled_workloads', (result) =>
       result(sources.throttles().filter(({ endedMs }) => endedMs === 0n).length),
     ),
+    observe('weir_agent_spool_events', (result) => result(sources.spool().events)),
     observe('weir_agent_spool_bytes', (result) => result(sources.spool().bytes)),
     observe('weir_agent_control_silence_seconds', (result) => {
       for (const [publisher, atMs] of Object.entries(sources.heard())) {

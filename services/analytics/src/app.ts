@@ -10,6 +10,7 @@ import { listen } from '@weir/http';
 import { createRpcServer } from '@weir/rpc';
 import { counter, logger, observe, startTelemetry } from '@weir/telemetry';
 import type pg from 'pg';
+import { observeAccounts } from './accounting-metrics.ts';
 import type { AnalyticsConfig } from './config.ts';
 import { consumeConfig } from './consumers/config.ts';
 import { consumeFlows, FLOW_CONSUMER } from './consumers/flows.ts';
@@ -233,6 +234,7 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
     });
     closers.push(() => ingest.stop());
     closers.push(observe('weir_analytics_messages_pending', (result) => result(ingest.pending())));
+    closers.push(observeAccounts(db.pool));
     const summaries = repeat(SUMMARIES_MS, () => summarise(ingestPool, flows));
     closers.push(() => summaries.stop());
     const heartbeats = consumeHeartbeats({ bus, pool: ingestPool, hosts });

@@ -6,6 +6,7 @@ import { weirError } from '@weir/errors';
 import { createHttp, type HttpApp } from '@weir/http';
 import type pg from 'pg';
 import type { FlowApiDeps } from './flow-api.ts';
+import { accountingRoutes } from './routes/accounting.ts';
 import { flowRoutes } from './routes/flows.ts';
 import { SCHEMAS } from './routes/schemas.ts';
 import { serviceMapRoutes } from './routes/service-map.ts';
@@ -45,5 +46,6 @@ export const buildHttp = async (deps: HttpDeps): Promise<HttpApp> => {
   streamRoutes(app, deps);
   serviceMapRoutes(app, { pool, directory });
   watermarkRoutes(app, pool);
+  accountingRoutes(app, pool);
   return app;
 };

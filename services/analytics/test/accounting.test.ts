@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { subjects } from '@weir/bus';
 import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
+import { saveDeadLetter } from '../src/store/dead-letters.ts';
 import { startService, type TestService, until } from './support/app.ts';
 import { BOOT, batchOf, flowInit } from './support/flows.ts';
 
@@ -16,19 +17,41 @@ before(async () => {
 });
 after(() => service?.stop());
 
+interface Account {
+  readonly host: string;
+  readonly runs: number;
+  readonly produced: number;
+  readonly stored: number;
+  readonly lost: {
+    readonly throttle: number;
+    readonly ring: number;
+    readonly spool: number;
+    readonly dead_letter: number;
+  };
+  readonly on_its_way: number;
+  readonly watermark: { readonly boot: number; readonly seq: number | null; readonly age_s: number | null };
+  readonly gaps: readonly { readonly boot: number; readonly first: number; readonly last: number }[];
+}
+
+const account = async (host: string): Promise<Account | undefined> =>
+  (await service.get(`/v1/accounting?host=${host}`)).body.items[0];
+
+const placesOf = ({ produced, stored, lost, on_its_way }: Account) => ({ produced, stored, ...lost, on_its_way });
+
 interface Counts {
   readonly boot?: number;
   readonly produced: number;
   readonly lostRing?: number;
   readonly lostSpool?: number;
+  readonly lostThrottle?: number;
   readonly committedSeq?: number;
 }
 
-const heartbeat = (host: string, { boot = BOOT, ...counts }: Counts): void => {
+const heartbeat = (host: string, { boot = BOOT, ...counts }: Counts, spooledBoots: readonly number[] = []): void => {
   const flows = Object.fromEntries(Object.entries(counts).map(([key, value]) => [key, BigInt(value)]));
   service.bus.nc.publish(
     subjects.hb.build({ host }),
-    subjects.hb.encode({ boot: BigInt(boot), flows: flows as never }),
+    subjects.hb.encode({ boot: BigInt(boot), flows: flows as never, spooledBoots: spooledBoots.map(BigInt) }),
   );
 };
 
@@ -212,4 +235,67 @@ test('what was removed while the service was away is removed when it is back', a
   await service.publishConfig('workload', 'prod.gone', undefined);
   await service.restart();
   await until('removed', async () => (await removed()) instanceof Date);
+});
+
+test('every flow of every run is at one place: stored, lost here or there, or on its way', async () => {
+  const host = 'places';
+  const settled = (what: string, wanted: ReturnType<typeof placesOf>) => {
+    let seen = '';
+    return until(
+      () => `${what}: ${seen}`,
+      async () => {
+        const found = await account(host);
+        seen = JSON.stringify(found);
+        return found !== undefined && JSON.stringify(placesOf(found)) === JSON.stringify(wanted);
+      },
+    );
+  };
+  await service.sendFlows(host, 1, 50);
+  // Can be read, but holds what no flow has: set aside, and its five flows are counted.
+  await service.sendFlows(host, 51, 5, { over: { sourceIp: new Uint8Array(7) } });
+  heartbeat(host, { produced: 130, lostThrottle: 30, lostRing: 20, lostSpool: 5 });
+  const lost = { throttle: 30, ring: 20, spool: 5, dead_letter: 5 };
+  await settled('one run', { produced: 130, stored: 50, ...lost, on_its_way: 20 });
+
+  // Delivered again after the bus forgot that it was: another letter, the same flows.
+  const { rows } = await service.pool.query('select * from dead_letters where host = $1', [host]);
+  assert.equal(rows.length, 1);
+  await saveDeadLetter(service.pool, {
+    ...{ host, subject: rows[0].subject, messageId: rows[0].message_id, reason: 'again', payload: rows[0].payload },
+    ...{ streamSeq: 1_000_000, deliveries: 1, flows: { boot: BOOT, count: 5 } },
+  });
+  await settled('the same letter', { produced: 130, stored: 50, ...lost, on_its_way: 20 });
+
+  const boot = BOOT + 1;
+  await service.sendFlows(host, 1, 10, { boot });
+  heartbeat(host, { boot, produced: 10 }, [BOOT]);
+  await settled('two runs', { produced: 140, stored: 60, ...lost, on_its_way: 20 });
+  await service.sendFlows(host, 56, 15);
+  await settled('late ones of the first', { produced: 140, stored: 75, ...lost, on_its_way: 5 });
+  const found = await account(host);
+  assert.deepEqual([found?.runs, found?.watermark.boot, found?.watermark.seq], [2, boot, 10]);
+  assert.deepEqual(found?.gaps, [{ boot: BOOT, first: 51, last: 55 }]);
+  assert.ok(found?.watermark.age_s !== null);
+  // The spool has nothing of the first run any more: the rest will not come.
+  heartbeat(host, { boot, produced: 10 });
+  await settled('given up', {
+    produced: 140,
+    stored: 75,
+    throttle: 30,
+    ring: 20,
+    spool: 10,
+    dead_letter: 5,
+    on_its_way: 0,
+  });
+  assert.equal((await account(host))?.watermark.age_s, 0);
+
+  const metrics = await (await fetch(`${service.app.http}/metrics`)).text();
+  assert.match(metrics, /^weir_analytics_accounted_produced\{host="places"\} 140$/m);
+  for (const [place, count] of Object.entries({ stored: 75, ring: 20, spool: 10, dead_letter: 5, on_its_way: 0 })) {
+    assert.match(
+      metrics,
+      new RegExp(`^weir_analytics_accounted_flows\\{host="places",place="${place}"\\} ${count}$`, 'm'),
+    );
+  }
+  assert.match(metrics, /^weir_analytics_watermark_age_seconds\{host="places"\} 0$/m);
 });

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseLabelSelector, selectorMatches } from '@weir/net';
 import fc from 'fast-check';
 import { Directory } from '../src/domain/directory.ts';
 import { EdgeTable } from '../src/domain/edges.ts';
 import { parseFilter } from '../src/domain/filter.ts';
 import { FlowReader } from '../src/domain/flow-reader.ts';
-import { parseLabelSelector, selectorMatches } from '../src/domain/label-selector.ts';
 import { GAP_MAX_AGE_MS, join, lengthOf, type Range, settledUpTo, without } from '../src/domain/ranges.ts';
 import { formatTimeUs, parseTimeUs } from '../src/domain/times.ts';
 import { Position } from '../src/live/position.ts';

@@ -26,6 +26,7 @@ export interface HeartbeatFacts {
   readonly throttles: readonly ThrottleReport[];
   /** Things that somebody took away behind the agent and that it put back. */
   readonly repairs: number;
+  readonly spooledBoots: readonly bigint[];
 }
 
 export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatFacts): void => {
@@ -51,6 +52,7 @@ export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatF
     counters: { ...counters.named, repairs: BigInt(facts.repairs) },
     features: [...facts.features],
     throttles: facts.throttles.map((throttle) => ({ ...throttle })),
+    spooledBoots: [...facts.spooledBoots],
   });
   nc.publish(subjects.hb.build({ host }), bytes);
 };

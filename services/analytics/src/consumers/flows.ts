@@ -95,6 +95,17 @@ const open = (msg: Pulled): Received => {
   return { msg, host, data: msg.data, head };
 };
 
+/** How many flows a message holds that cannot be stored, when that much of it can be read. */
+const flowsOf = (msg: Pulled): { flows?: { boot: number; count: number } } => {
+  try {
+    const { boot, count } = open(msg).head;
+    return { flows: { boot, count } };
+  } catch (error) {
+    if (error instanceof PoisonError) return {};
+    throw error;
+  }
+};
+
 const isUnavailable = (error: unknown): boolean => isWeirError(error) && error.code === 'UNAVAILABLE';
 
 class Ingest {
@@ -278,6 +289,7 @@ class Ingest {
         deliveries: msg.deliveries,
         reason,
         payload: msg.data,
+        ...flowsOf(msg),
       });
     } catch (error) {
       this.#giveBack([{ msg }], error);

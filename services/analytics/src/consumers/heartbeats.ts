@@ -8,6 +8,7 @@ import { type Bus, subjects } from '@weir/bus';
 import type { AgentHeartbeat } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { logger } from '@weir/telemetry';
 import type pg from 'pg';
+import { saveSpooledBoots } from '../store/accounting.ts';
 import type { Hosts } from '../store/hosts.ts';
 import { type RunReport, saveReports, settleHosts } from '../store/runs.ts';
 import { publishWatermarks } from './watermarks.ts';
@@ -22,17 +23,24 @@ export interface HeartbeatOptions {
 const FLUSH_MS = 1_000;
 /** While Postgres is away the newest heartbeat of each host waits; this many hosts at most. */
 const WAITING_MAX = 20_000;
+/** Runs with something in a spool; of a host with more, the others look as if nothing of them were left. */
+const BOOTS_MAX = 1_000;
 
 const log = logger('analytics.heartbeats');
 
+interface Report extends RunReport {
+  readonly spooledBoots: readonly number[];
+}
+
 /** Undefined when a number is not one that an agent can have counted. */
-const reportOf = (host: string, { boot, flows }: AgentHeartbeat): RunReport | undefined => {
+const reportOf = (host: string, { boot, flows, spooledBoots }: AgentHeartbeat): Report | undefined => {
   if (boot === 0n || flows === undefined) return undefined;
   const numbers = [
     boot,
     flows.produced,
     flows.lostRing,
     flows.lostSpool,
+    flows.lostThrottle,
     flows.published,
     flows.nextSeq,
     flows.committedSeq,
@@ -44,9 +52,11 @@ const reportOf = (host: string, { boot, flows }: AgentHeartbeat): RunReport | un
     produced: Number(flows.produced),
     lostRing: Number(flows.lostRing),
     lostSpool: Number(flows.lostSpool),
+    lostThrottle: Number(flows.lostThrottle),
     published: Number(flows.published),
     nextSeq: Number(flows.nextSeq),
     releasedSeq: Number(flows.committedSeq),
+    spooledBoots: spooledBoots.slice(0, BOOTS_MAX).map(Number),
   };
 };
 
@@ -56,7 +66,7 @@ export const consumeHeartbeats = ({
   hosts,
   flushMs = FLUSH_MS,
 }: HeartbeatOptions): { stop(): Promise<void> } => {
-  const waiting = new Map<string, RunReport>();
+  const waiting = new Map<string, Report>();
   let running: Promise<void> | undefined;
 
   const receive = (msg: Msg): void => {
@@ -76,6 +86,7 @@ export const consumeHeartbeats = ({
     const reports = [...waiting.values()];
     try {
       await saveReports(pool, hosts, reports);
+      await saveSpooledBoots(pool, hosts, reports);
       for (const report of reports) if (waiting.get(report.host) === report) waiting.delete(report.host);
       publishWatermarks(
         bus,

@@ -4,10 +4,10 @@
  * stored flows and a test for live ones, so both answer alike.
  */
 import type { Cidr } from '@weir/net';
+import { type LabelSelector, selectorMatches } from '@weir/net';
 import type { AddressUse, Directory } from './directory.ts';
 import type { FlowFilter, Side, Term } from './filter.ts';
 import { FIRST_LOCAL, fixedLabels, RESERVED } from './identities.ts';
-import { type LabelSelector, selectorMatches } from './label-selector.ts';
 
 export type Condition =
   | {

@@ -6,8 +6,9 @@
  * A span lasts until the next one of the same number or address begins: the last packets of a removed workload still
  * bear its name. The first span reaches back to the beginning, because flows may be older than what we heard.
  */
+
+import { type LabelSelector, selectorMatches } from '@weir/net';
 import { fixedLabels } from './identities.ts';
-import { type LabelSelector, selectorMatches } from './label-selector.ts';
 
 export interface LabelSpan {
   readonly identity: number;

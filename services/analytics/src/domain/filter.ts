@@ -4,9 +4,8 @@
  * parameters must all hold. Names are not resolved here: what they stand for changes with time.
  */
 import { isWeirError, weirError } from '@weir/errors';
-import { type Cidr, parseCidr, protocolNumber } from '@weir/net';
+import { type Cidr, type LabelSelector, parseCidr, parseLabelSelector, protocolNumber } from '@weir/net';
 import { reservedIdentity } from './identities.ts';
-import { type LabelSelector, parseLabelSelector } from './label-selector.ts';
 import { DIRECTIONS, DROP_REASONS, dropReasonCode, type NameTable, VERDICTS } from './names.ts';
 import { parseTimeUs } from './times.ts';
 

@@ -156,6 +156,7 @@ export const WatermarkSchema = named(
       produced: count('Flows that the datapath wanted to report'),
       lost_ring: count('Lost because the ring buffer was full'),
       lost_spool: count('Lost because the spool of the agent was full'),
+      lost_throttle: count('Held back because a workload reported more than its rate limit allows'),
       published: count('Acknowledged by the bus'),
       next_seq: count('Next number that the agent will give'),
       reported_at: nullable(
@@ -176,8 +177,42 @@ export const WatermarkSchema = named(
         { description: 'Where the spool of the agent was full, newest first' },
       ),
     },
-    { description: 'produced = stored + lost_ring + lost_spool + what is on its way' },
+    { description: 'produced = stored + lost_ring + lost_spool + lost_throttle + what is on its way' },
   ),
 );
 
-export const SCHEMAS = [EndpointSchema, FlowSchema, ServiceMapSchema, WatermarkSchema] as const;
+export const AccountSchema = named(
+  'Account',
+  Type.Object(
+    {
+      host: Type.String(),
+      kind: Type.Enum(['flow']),
+      runs: count('Runs of the agent that are known'),
+      produced: count('Flows that the datapath wanted to report'),
+      stored: count('Flows stored'),
+      lost: Type.Object({
+        throttle: count('Over the rate limit of a workload'),
+        ring: count('No room in the ring buffer'),
+        spool: count('No room in the spool, or gone with it'),
+        dead_letter: count('In messages that could never be stored and were set aside'),
+      }),
+      on_its_way: count('In a spool or on the bus'),
+      watermark: Type.Object(
+        {
+          boot: Type.Integer({ description: 'Start of the agent, unix milliseconds' }),
+          seq: nullable(count('Everything of this run up to here is stored or accounted for as lost')),
+          at: nullable(Type.String({ format: 'date-time', description: 'When flows were last stored' })),
+          age_s: nullable(count('For how long flows have been waiting; 0: nothing waits')),
+        },
+        { description: 'Of the newest run' },
+      ),
+      reported_at: nullable(Type.String({ format: 'date-time', description: 'Last heartbeat' })),
+      gaps: Type.Array(Type.Object({ boot: Type.Integer(), first: Type.Integer(), last: Type.Integer() }), {
+        description: 'Numbers missing below what is stored; the last 100 intervals',
+      }),
+    },
+    { description: 'produced = stored + the sum of lost + on_its_way' },
+  ),
+);
+
+export const SCHEMAS = [EndpointSchema, FlowSchema, ServiceMapSchema, WatermarkSchema, AccountSchema] as const;

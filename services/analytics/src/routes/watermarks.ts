@@ -30,6 +30,7 @@ const watermarkView = (run: RunState): Static<typeof WatermarkSchema> => ({
   produced: run.produced,
   lost_ring: run.lostRing,
   lost_spool: run.lostSpool,
+  lost_throttle: run.lostThrottle,
   published: run.published,
   next_seq: run.nextSeq,
   reported_at: run.reportedAt?.toISOString() ?? null,

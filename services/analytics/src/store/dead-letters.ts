@@ -11,25 +11,40 @@ export interface DeadLetter {
   readonly deliveries: number;
   readonly reason: string;
   readonly payload: Uint8Array;
+  /** Flows that it held, of which run; undefined when that cannot be told. */
+  readonly flows?: { readonly boot: number; readonly count: number };
 }
 
 /** The newest are kept; a host that sends nothing else must not fill the disk. */
 const KEPT = 10_000;
 
+/** A message that is sent again gets a letter of its own, but its flows are counted once. */
+const SAVE = `
+with letter as (
+  insert into dead_letters (host, subject, stream_seq, message_id, deliveries, reason, payload)
+  values ($1, $2, $3, $4, $5, $6, $7) on conflict (subject, stream_seq, message_id) do nothing returning id
+), first as (
+  select 1 from letter
+   where $8::int8 is not null and not exists (select from dead_letters where host = $1 and message_id = $4)
+), named as (
+  insert into hosts (name) select $1 from first
+  on conflict (name) do update set name = excluded.name returning id
+)
+insert into agents (host_id, boot, dead_letter) select id, $8, $9::int8 from named
+on conflict (host_id, boot) do update set dead_letter = agents.dead_letter + excluded.dead_letter`;
+
 export const saveDeadLetter = async (pool: pg.Pool, letter: DeadLetter): Promise<void> => {
-  await pool.query(
-    `insert into dead_letters (host, subject, stream_seq, message_id, deliveries, reason, payload)
-     values ($1, $2, $3, $4, $5, $6, $7) on conflict (subject, stream_seq, message_id) do nothing`,
-    [
-      letter.host,
-      letter.subject,
-      letter.streamSeq,
-      letter.messageId,
-      letter.deliveries,
-      letter.reason.slice(0, 1_000),
-      Buffer.from(letter.payload),
-    ],
-  );
+  await pool.query(SAVE, [
+    letter.host,
+    letter.subject,
+    letter.streamSeq,
+    letter.messageId,
+    letter.deliveries,
+    letter.reason.slice(0, 1_000),
+    Buffer.from(letter.payload),
+    letter.host === null ? null : (letter.flows?.boot ?? null),
+    letter.flows?.count ?? 0,
+  ]);
 };
 
 export const pruneDeadLetters = async (pool: pg.Pool): Promise<void> => {

@@ -10,6 +10,7 @@ export interface RunReport {
   readonly produced: number;
   readonly lostRing: number;
   readonly lostSpool: number;
+  readonly lostThrottle: number;
   readonly published: number;
   readonly nextSeq: number;
   readonly releasedSeq: number;
@@ -24,6 +25,7 @@ export interface RunState {
   readonly produced: number;
   readonly lostRing: number;
   readonly lostSpool: number;
+  readonly lostThrottle: number;
   readonly published: number;
   readonly nextSeq: number;
   readonly reportedAt: Date | null;
@@ -61,12 +63,13 @@ export const saveReports = async (pool: pg.Pool, hosts: Hosts, reports: readonly
        produced = greatest(agents.produced, report.produced),
        lost_ring = greatest(agents.lost_ring, report.lost_ring),
        lost_spool = greatest(agents.lost_spool, report.lost_spool),
+       lost_throttle = greatest(agents.lost_throttle, report.lost_throttle),
        published = greatest(agents.published, report.published),
        next_seq = greatest(agents.next_seq, report.next_seq),
        released_seq = greatest(agents.released_seq, report.released_seq),
        reported_at = now()
-       from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[])
-         as report (host_id, boot, produced, lost_ring, lost_spool, published, next_seq, released_seq)
+       from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[])
+         as report (host_id, boot, produced, lost_ring, lost_spool, published, next_seq, released_seq, lost_throttle)
       where agents.host_id = report.host_id and agents.boot = report.boot`,
     [
       runs.map(({ hostId }) => hostId),
@@ -77,6 +80,7 @@ export const saveReports = async (pool: pg.Pool, hosts: Hosts, reports: readonly
       reports.map(({ published }) => published),
       reports.map(({ nextSeq }) => nextSeq),
       reports.map(({ releasedSeq }) => releasedSeq),
+      reports.map(({ lostThrottle }) => lostThrottle),
     ],
   );
 };
@@ -166,6 +170,7 @@ export const readRuns = async (pool: pg.Pool, options: RunsRequest): Promise<Run
     produced: Number(row.produced),
     lostRing: Number(row.lost_ring),
     lostSpool: Number(row.lost_spool),
+    lostThrottle: Number(row.lost_throttle),
     published: Number(row.published),
     nextSeq: Number(row.next_seq),
     reportedAt: row.reported_at,
@@ -180,7 +185,7 @@ const lossInterval = (row: Record<'first' | 'last' | 'lost' | 'refused', number>
   to: row.to === null ? null : new Date(row.to),
 });
 
-const gapsOf = (ranges: readonly (readonly [number, number])[], releasedSeq: number): RunState['gaps'] => {
+export const gapsOf = (ranges: readonly (readonly [number, number])[], releasedSeq: number): RunState['gaps'] => {
   const gaps: { first: number; last: number }[] = [];
   let next = releasedSeq + 1;
   for (const [first, end] of ranges) {

@@ -23,5 +23,6 @@ export {
   parseCidr,
 } from './cidr.ts';
 export { escapeUntrusted } from './escape.ts';
+export { type LabelSelector, type LabelTerm, parseLabelSelector, selectorMatches } from './label-selector.ts';
 export { formatMac, parseMac } from './mac.ts';
 export { PROTOCOLS, type ProtocolName, protocolName, protocolNumber } from './protocol.ts';

@@ -118,6 +118,24 @@ export const METRICS = {
     unit: '1',
     help: 'Messages taken from the bus and not yet committed',
   },
+  weir_analytics_accounted_produced: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Flows that the datapath of a host wanted to report, over all runs; equal to the sum of weir_analytics_accounted_flows. Every replica tells the same',
+    labels: ['host'],
+  },
+  weir_analytics_accounted_flows: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'What became of them by place: stored, lost in ring or spool, dead_letter, on_its_way. Every replica tells the same',
+    labels: ['host', 'place'],
+  },
+  weir_analytics_watermark_age_seconds: {
+    kind: 'gauge',
+    unit: 's',
+    help: 'For how long flows of a host have been waiting to be stored; 0: none waits',
+    labels: ['host'],
+  },
   weir_analytics_store_bytes: { kind: 'gauge', unit: 'By', help: 'Size of flows and edges with their indexes' },
   weir_analytics_partitions: { kind: 'gauge', unit: '1', help: 'Partitions of flows that exist' },
   weir_analytics_partitions_dropped_total: {
@@ -194,6 +212,11 @@ export const METRICS = {
     unit: '1',
     help: 'How often throttling of a workload began (start) and ended (stop)',
     labels: ['change'],
+  },
+  weir_agent_spool_events: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Flow events on disk that are not known to be stored',
   },
   weir_agent_spool_bytes: { kind: 'gauge', unit: 'By', help: 'Flow events on disk that are not known to be stored' },
   weir_agent_control_silence_seconds: {
