@@ -19,6 +19,7 @@ import { HostService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { createRpcClient } from '@weir/rpc';
 import { testFleet } from '../lib/fleet-options.ts';
 import { type Collector, startCollector } from '../lib/otlp.ts';
+import { LOW_ALLOWANCE, loseAndAccount } from './accounting.ts';
 import { followChange } from './trace.ts';
 
 const CLI = new URL('../../services/cli/src/main.ts', import.meta.url).pathname;
@@ -43,7 +44,7 @@ describe('doors', { skip: needKernel() }, () => {
 
   before(async () => {
     collector = await startCollector();
-    fleet = await createFleet(testFleet('do', ['h1', 'h2'], { otlpPort: collector.port }));
+    fleet = await createFleet(testFleet('do', ['h1', 'h2'], { otlpPort: collector.port, agentEnv: LOW_ALLOWANCE }));
     [client, server] = (await Promise.all([
       fleet.addWorkload({ name: 'client', host: 'h1', labels: { app: 'client' } }),
       fleet.addWorkload({ name: 'server', host: 'h2', labels: { app: 'server' }, tcp: [80, 81] }),
@@ -107,19 +108,12 @@ describe('doors', { skip: needKernel() }, () => {
     assert.equal(weir('delete', '-f', file).status, 0);
   });
 
-  test('status says what is well and accounts for every flow', async () => {
-    await talk();
-    await until('everything produced to be stored', 15_000, async () => {
-      const { items } = await callApi<{
-        items: { host: string; produced: number; stored: number; lost_ring: number; lost_spool: number }[];
-      }>(`${fleet.control.urls.analytics}/v1/watermarks`);
-      return (
-        items.length === 2 && items.every((w) => w.produced > 0 && w.produced === w.stored + w.lost_ring + w.lost_spool)
-      );
-    });
+  test('status says what is well and accounts for every flow, also for those that were lost', async (t) => {
+    t.diagnostic(await loseAndAccount(fleet, client, server));
     const status = weir('status');
     assert.equal(status.status, 0, status.stdout + status.stderr);
-    assert.match(status.stdout, /host h1 .*alive.* 0 lost/);
+    assert.match(status.stdout, /host h1 .*alive.*\n +flows \d+ produced = \d+ stored \+ \d+ lost \(throttle \d+\)/);
+    assert.match(status.stdout, /host h2 .*alive.*\n +flows \d+ produced = \d+ stored \+ \d+ lost \(throttle \d+\)/);
   });
 
   test('observe --follow shows a connection while it happens', async () => {

@@ -3,6 +3,7 @@
 import type { Problem } from '@weir/errors';
 import { escapeUntrusted } from '@weir/net';
 import { CliFailure, EXIT, Refused } from './failure.ts';
+import { contextUrls } from './settings.ts';
 
 export const SERVICES = {
   inventory: { variable: 'WEIR_INVENTORY_URL', standard: 'http://127.0.0.1:7101' },
@@ -39,7 +40,7 @@ export class Client {
 
   urlOf(service: Service): string {
     const { variable, standard } = SERVICES[service];
-    const url = this.#env[variable] ?? standard;
+    const url = this.#env[variable] ?? contextUrls(this.#env)[service] ?? standard;
     if (!URL.canParse(url) || !/^https?:/.test(url)) {
       throw new CliFailure(EXIT.usage, `${variable}=${url} is not an http URL; such as ${standard}`);
     }
@@ -80,19 +81,29 @@ export class Client {
     return (await response.json()) as T;
   }
 
-  /** All items of a listing, at most `most`. */
-  async list<T>(service: Service, path: string, query = new URLSearchParams(), most = Infinity): Promise<T[]> {
-    const items: T[] = [];
+  /** Items of a listing, page after page, as they are asked for. */
+  async *each<T>(
+    service: Service,
+    path: string,
+    query = new URLSearchParams(),
+    most = Number.POSITIVE_INFINITY,
+  ): AsyncGenerator<T> {
     let cursor: string | null = null;
+    let count = 0;
     do {
       const page = new URLSearchParams(query);
-      page.set('limit', String(Math.min(PAGE_LIMIT, most - items.length)));
+      page.set('limit', String(Math.min(PAGE_LIMIT, most - count)));
       if (cursor) page.set('cursor', cursor);
       const answer: Page<T> = await this.json(service, path, { query: page });
-      items.push(...answer.items);
+      yield* answer.items;
+      count += answer.items.length;
       cursor = answer.next_cursor;
-    } while (cursor && items.length < most);
-    return items;
+    } while (cursor && count < most);
+  }
+
+  /** All items of a listing, at most `most`. */
+  async list<T>(service: Service, path: string, query?: URLSearchParams, most?: number): Promise<T[]> {
+    return Array.fromAsync(this.each<T>(service, path, query, most));
   }
 }
 

@@ -13,9 +13,13 @@ export interface Surroundings {
   readonly out: (line: string) => void;
   readonly err: (line: string) => void;
   readonly colours: boolean;
+  /** Of the terminal; 80 without one. */
+  readonly columns?: number;
   readonly signal: AbortSignal;
   readonly readStdin: () => Promise<string>;
 }
+
+const STANDARD_COLUMNS = 80;
 
 export const run = async (words: readonly string[], around: Surroundings): Promise<number> => {
   let exitCode: number = EXIT.ok;
@@ -50,7 +54,12 @@ export const run = async (words: readonly string[], around: Surroundings): Promi
 /** Subcommands don't inherit these from their parent once they exist, so each is told. */
 const quiet = (command: Command, around: Surroundings): void => {
   command.exitOverride();
+  const width = (): number => around.columns ?? STANDARD_COLUMNS;
   command.configureOutput({
+    getOutHelpWidth: width,
+    getErrHelpWidth: width,
+    getOutHasColors: () => around.colours,
+    getErrHasColors: () => around.colours,
     writeOut: (text) => around.out(text.replace(/\n$/, '')),
     writeErr: (text) => around.err(text.replace(/\n$/, '')),
   });

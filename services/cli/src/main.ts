@@ -17,6 +17,7 @@ process.exitCode = await run(process.argv.slice(2), {
   out: (line) => process.stdout.write(`${line}\n`),
   err: (line) => process.stderr.write(`${line}\n`),
   colours: process.stdout.isTTY && process.stdout.hasColors() && process.env.NO_COLOR === undefined,
+  ...(process.stdout.columns === undefined ? {} : { columns: process.stdout.columns }),
   signal: stop.signal,
   readStdin: () => text(process.stdin),
 });

@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The words of the command line: every command, option and its help, and nothing of what they do. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { getConfig, setConfig, viewConfig } from './commands/config.ts';
 import type { ExplainOptions } from './commands/explain.ts';
 import { type GetOptions, get } from './commands/get.ts';
-import { END_FILTERS, FLOW_FILTERS, OBSERVE_FORMATS, observe } from './commands/observe.ts';
 import { apply, diff, type RemoveOptions, remove } from './commands/policies.ts';
 import { RESOURCES } from './commands/resources.ts';
 import { status } from './commands/status.ts';
+import { showVersion } from './commands/version.ts';
 import type { Context } from './context.ts';
 import { FORMATS } from './output/table.ts';
+import { addObserve } from './words/observe.ts';
+import { collect, positive } from './words/values.ts';
 
 const { version } = manifest;
-
-const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
-
-const positive = (value: string): number => {
-  const number = Number(value);
-  if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError('give a whole number from 1.');
-  return number;
-};
 
 const files = (): Option =>
   new Option('-f, --filename <path>', 'file, folder, or - for standard input').argParser(collect);
@@ -30,7 +25,8 @@ export const createProgram = (context: Context): Command => {
     .description('Networking, policy and visibility for a fleet of Linux hosts.')
     .addHelpText(
       'after',
-      '\nServices are found by WEIR_INVENTORY_URL, WEIR_POLICY_URL and WEIR_ANALYTICS_URL.\n' +
+      '\nServices are found by WEIR_INVENTORY_URL, WEIR_POLICY_URL and WEIR_ANALYTICS_URL, else by the context of the\n' +
+        'configuration file (weir config), chosen by WEIR_CONTEXT or its current-context.\n' +
         'Exit status: 0 done, 1 refused or failed (diff: differs), 2 wrong usage, 3 service not reachable.',
     )
     .showHelpAfterError('(weir --help lists the commands)');
@@ -51,6 +47,7 @@ export const createProgram = (context: Context): Command => {
       .option('-n, --namespace <name>', 'only of this namespace')
       .option('--host <name>', 'only on this host')
       .option('-l, --label <key=value>', 'only with this label (may be repeated)', collect)
+      .option('-w, --watch', 'go on with every row that is new, different or gone, until Ctrl-C')
       .action((id: string | undefined, options: GetOptions) => get(context, noun, id, options));
   }
 
@@ -83,7 +80,46 @@ export const createProgram = (context: Context): Command => {
 
   addObserve(program, context, 'observe');
   addObserve(getCommand, context, 'flows');
+
+  const list = program.command('list').description('what flows come from: nodes, namespaces');
+  for (const [noun, kind] of [
+    ['nodes', 'hosts'],
+    ['namespaces', 'namespaces'],
+  ] as const) {
+    list
+      .command(noun)
+      .description(`the same as get ${kind}`)
+      .addOption(new Option('-o, --output <format>').choices([...FORMATS]).default('table'))
+      .action((options: GetOptions) => get(context, kind, undefined, options));
+  }
+
+  addConfig(program, context);
+  program
+    .command('version')
+    .description('versions of this command and of the services')
+    .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
+    .action((options: { output: 'text' | 'json' }) => showVersion(context, version, options.output));
   return program;
+};
+
+const addConfig = (parent: Command, context: Context): void => {
+  const config = parent.command('config').description('contexts: where the services of each fleet are');
+  config
+    .command('view')
+    .description('show the configuration file')
+    .action(() => viewConfig(context));
+  config
+    .command('get <key>')
+    .description('current-context, or contexts.NAME.SERVICE')
+    .action((key: string) => getConfig(context, key));
+  config
+    .command('set <key> <value>')
+    .description('set one, such as contexts.lab.policy http://lab:7102')
+    .action((key: string, value: string) => setConfig(context, key, value));
+  config
+    .command('reset <key>')
+    .description('forget one')
+    .action((key: string) => setConfig(context, key, undefined));
 };
 
 const addExplain = (parent: Command, context: Context): void => {
@@ -97,40 +133,4 @@ const addExplain = (parent: Command, context: Context): void => {
     .option('-f, --filename <path>', 'as if these documents had been applied', collect)
     .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'yaml']).default('text'))
     .action(async (options: ExplainOptions) => (await import('./commands/explain.ts')).explainFlow(context, options));
-};
-
-/** Letters that are worth their confusion: those that kubectl and hubble have. */
-const SHORT: Readonly<Record<string, string>> = { namespace: '-n, ', label: '-l, ' };
-
-const addObserve = (parent: Command, context: Context, name: string): void => {
-  const command = parent
-    .command(name)
-    .description('flows of the fleet, oldest first')
-    .addOption(
-      new Option('-o, --output <format>').choices([...OBSERVE_FORMATS]).default(name === 'flows' ? 'table' : 'compact'),
-    )
-    .option('-f, --follow', 'go on with live flows until Ctrl-C')
-    .addOption(new Option('--last <n>', 'the newest n (20)').argParser(positive))
-    .option('--since <time>', 'from then on: RFC 3339, or how long ago: 30s, 5m, 2h')
-    .option('--until <time>', 'up to then');
-  for (const filter of END_FILTERS) {
-    command.addOption(
-      new Option(`${SHORT[filter] ?? ''}--${filter} <value>`, `${filter} of either end`).argParser(collect),
-    );
-    command.addOption(new Option(`--from-${filter} <value>`, `${filter} of the source`).argParser(collect));
-    command.addOption(new Option(`--to-${filter} <value>`, `${filter} of the destination`).argParser(collect));
-  }
-  for (const [filter, help] of Object.entries(FLOW_FILTERS)) {
-    command.addOption(new Option(`--${filter} <value>`, help).argParser(collect));
-  }
-  command.action((options: Record<string, unknown>) => {
-    const filters = new URLSearchParams();
-    const names = [...END_FILTERS.flatMap((f) => [f, `from-${f}`, `to-${f}`]), ...Object.keys(FLOW_FILTERS)];
-    for (const filter of names) {
-      const camel = filter.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-      for (const value of (options[camel] as string[] | undefined) ?? [])
-        filters.append(filter.replaceAll('-', '_'), value);
-    }
-    return observe(context, { ...(options as unknown as Parameters<typeof observe>[1]), filters });
-  });
 };

@@ -78,10 +78,12 @@ export interface RunOptions {
   readonly onLine?: (line: string) => void;
 }
 
-export const weir = async (words: string, options: RunOptions = {}): Promise<Outcome> => {
+/** `words`: a line, cut at spaces outside quotation marks, or the words themselves. */
+export const weir = async (words: string | readonly string[], options: RunOptions = {}): Promise<Outcome> => {
   const out: string[] = [];
   const err: string[] = [];
-  const code = await run(words.match(/"[^"]*"|\S+/g)?.map((word) => word.replaceAll('"', '')) ?? [], {
+  const cut = (line: string) => line.match(/"[^"]*"|\S+/g)?.map((word) => word.replaceAll('"', '')) ?? [];
+  const code = await run(typeof words === 'string' ? cut(words) : words, {
     env: options.env ?? {},
     out: (line) => {
       out.push(line);
@@ -96,7 +98,7 @@ export const weir = async (words: string, options: RunOptions = {}): Promise<Out
 };
 
 /** Runs one command line against these routes. */
-export const against = async (routes: Routes, words: string, options: RunOptions = {}) => {
+export const against = async (routes: Routes, words: string | readonly string[], options: RunOptions = {}) => {
   const player = await createPlayer(routes);
   try {
     return { ...(await weir(words, { ...options, env: { ...player.env, ...options.env } })), asked: player.asked };

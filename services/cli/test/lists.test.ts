@@ -40,6 +40,21 @@ const WORKLOADS = [
     labels: { app: 'web', note: 'a\u001b[31mb' },
   },
 ];
+const ACCOUNTS = {
+  json: {
+    items: [
+      {
+        ...{ host: 'h1', kind: 'flow', produced: 1200, stored: 1200, on_its_way: 0, gaps: [] },
+        ...{ lost: { ring: 0, spool: 0, dead_letter: 0 }, watermark: { seq: 1200, age_s: 0 } },
+      },
+      {
+        ...{ host: 'h2', kind: 'flow', produced: 1000, stored: 900, on_its_way: 65 },
+        ...{ lost: { ring: 30, spool: 0, dead_letter: 5 }, watermark: { seq: 850, age_s: 12 } },
+        gaps: [{ boot: Date.UTC(2026, 7, 1, 12), first: 851, last: 900 }],
+      },
+    ],
+  },
+};
 const READY: Routes = { 'GET /readyz': { json: {} } };
 
 test('get hosts', async () => {
@@ -127,7 +142,8 @@ test("what is not there: the service's words, status 1", async () => {
 });
 
 test('status of a fleet that is well', async () => {
-  const { code, out, asked } = await against({ ...READY, 'GET /v1/hosts': listing([host('h1')]) }, 'status');
+  const routes = { ...READY, 'GET /v1/hosts': listing([host('h1'), host('h2')]), 'GET /v1/accounting': ACCOUNTS };
+  const { code, out, asked } = await against(routes, 'status');
   assert.equal(code, 0);
   const url = `http://${asked[0]?.headers.host}`;
   assert.equal(
@@ -135,12 +151,19 @@ test('status of a fleet that is well', async () => {
     `inventory  ready   ${url}
 policy     ready   ${url}
 analytics  ready   ${url}
-host h1    alive seen 3s ago, workloads 2/2 ready, policy revision 7, flows 1200 seen, 0 lost`,
+host h1    alive seen 3s ago, workloads 2/2 ready, policy revision 7
+  flows 1200 produced = 1200 stored + 0 lost + 0 on their way; stored up to 1200, nothing waits
+host h2    alive seen 3s ago, workloads 2/2 ready, policy revision 7
+  flows 1000 produced = 900 stored + 35 lost (ring 30, dead letter 5) + 65 on their way; stored up to 850, waiting for 12s
+  gap 851-900 (50) of the run begun 2026-08-01T12:00:00.000Z`,
   );
 });
 
 test('status: a stale host is status 1, a service that is away status 3', async () => {
-  const stale = await against({ ...READY, 'GET /v1/hosts': listing(HOSTS) }, 'status -o json');
+  const stale = await against(
+    { ...READY, 'GET /v1/hosts': listing(HOSTS), 'GET /v1/accounting': ACCOUNTS },
+    'status -o json',
+  );
   assert.equal(stale.code, 1);
   assert.equal(JSON.parse(stale.out).well, false);
   const nobody = await nobodyAt();

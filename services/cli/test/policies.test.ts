@@ -228,7 +228,8 @@ test('explain: why a flow passes, or not; status 1 when it does not', async () =
     allowed.out,
     `shop/web -> shop/db TCP/5432: allowed
   egress of shop/web: allowed, because no policy restricts its egress
-  ingress of shop/db: allowed by spec.ingress[0] of NetworkPolicy/shop/db`,
+  ingress of shop/db: allowed by spec.ingress[0] of NetworkPolicy/shop/db
+    1. NetworkPolicy/shop/db restricts its ingress: spec.ingress[0]: allows it`,
   );
   const other = await against(FLEET, 'explain --from shop/web --to 10.0.0.2 --port 80 -o json');
   assert.equal(other.code, 1);

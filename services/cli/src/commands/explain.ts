@@ -3,9 +3,10 @@
  * `weir explain`: why a flow passes or not, by the very engine that enforces, from the fleet's workloads, identities and the
  * policies in force; with -f as if those documents had been applied.
  */
-import { isIp, PROTOCOLS, protocolNumber } from '@weir/net';
+import { escapeUntrusted, isIp, PROTOCOLS, protocolNumber } from '@weir/net';
 import {
   type Endpoint,
+  type ExplainedRule,
   explain,
   icmpPort,
   type PolicyDocument,
@@ -15,8 +16,9 @@ import {
 } from '@weir/policy-engine';
 import type { Context } from '../context.ts';
 import { readDocuments } from '../documents.ts';
-import { CliFailure, EXIT, renderIssues } from '../failure.ts';
+import { CliFailure, EXIT, type LocateLine, Refused, renderIssues } from '../failure.ts';
 import { toJson, toYaml } from '../output/safe.ts';
+import { type Direction, type Step, stepsOf } from './explain-steps.ts';
 
 export interface ExplainOptions {
   readonly from: string;
@@ -80,17 +82,47 @@ const endpointOf = ({ namespace, name, identity, ports }: WorkloadItem, ip: stri
   namedPorts: ports.map((port) => ({ name: port.name, port: port.port, protocol: protocolNumber(port.protocol) })),
 });
 
-const candidates = async (context: Context, files: readonly string[]): Promise<readonly PolicyDocument[]> => {
-  if (files.length === 0) return [];
+interface Candidates {
+  readonly changed: readonly PolicyDocument[];
+  readonly locate?: LocateLine;
+}
+
+const candidates = async (context: Context, files: readonly string[]): Promise<Candidates> => {
+  if (files.length === 0) return { changed: [] };
   const documents = await readDocuments(files, context.readStdin);
   const { documents: parsed, issues } = parseDocuments(documents.text);
   if (issues.length > 0) throw new CliFailure(EXIT.failed, renderIssues(issues, documents.locate));
-  return parsed;
+  return { changed: parsed, locate: documents.locate };
+};
+
+/** Where a rule stands: in the file that was given, else in the text as it was applied. */
+const placeOf = async (context: Context, rule: ExplainedRule, locate?: LocateLine): Promise<string> => {
+  if (rule.id === 0) {
+    if (rule.line === undefined || locate === undefined) return '';
+    const { file, line } = locate(rule.line);
+    return `, ${file}:${line}`;
+  }
+  try {
+    const { line } = await context.client.json<{ line: number | null }>('policy', `/v1/rules/${rule.id}`);
+    return line === null ? '' : `, line ${line} as applied`;
+  } catch (error) {
+    // Removed since the policies were listed.
+    if (error instanceof Refused && error.status === 404) return '';
+    throw error;
+  }
+};
+
+const sayStep = async (context: Context, direction: Direction, step: Step, locate?: LocateLine): Promise<string> => {
+  const restricts = `${step.policy} restricts its ${direction}`;
+  if (step.says === 'nothing') return `${restricts}: no rule fits`;
+  const verb = step.says === 'deny' ? 'denies' : 'allows';
+  const place = step.rule ? `${step.rule.path}${await placeOf(context, step.rule, locate)}` : 'a rule';
+  return `${restricts}: ${place}: ${verb} it`;
 };
 
 export const explainFlow = async (context: Context, options: ExplainOptions): Promise<void> => {
   const flow = flowOf(options);
-  const changed = await candidates(context, options.filename ?? []);
+  const { changed, locate } = await candidates(context, options.filename ?? []);
   const from = await endOf(context, options.from, options.to);
   const to = await endOf(context, options.to, options.from);
   const identities = await context.client.list<{ identity: number; labels: string[] }>('inventory', '/v1/identities');
@@ -104,19 +136,27 @@ export const explainFlow = async (context: Context, options: ExplainOptions): Pr
       })),
     ...changed.map((doc) => ({ doc, ruleIds: new Map<string, number>() })),
   ];
-  const answer = explain({
+  const input = {
     policies,
     identities: new Map(identities.map(({ identity, labels }) => [identity, labels])),
     from,
     to,
     ...flow,
-  });
-  if (options.output === 'json') context.out(toJson(answer, 2));
-  else if (options.output === 'yaml') context.out(toYaml(answer));
+  };
+  const answer = explain(input);
+  const steps = stepsOf(input);
+  const whole = { ...answer, steps };
+  if (options.output === 'json') context.out(toJson(whole, 2));
+  else if (options.output === 'yaml') context.out(toYaml(whole));
   else {
-    const [verdict = '', ...why] = answer.text.split('\n');
-    context.out(context.paint(answer.verdict === 'allow' ? 'green' : 'red', verdict));
-    for (const line of why) context.out(`  ${line}`);
+    const [verdict = ''] = answer.text.split('\n');
+    context.out(context.paint(answer.verdict === 'allow' ? 'green' : 'red', escapeUntrusted(verdict)));
+    for (const direction of ['egress', 'ingress'] as const) {
+      context.out(`  ${escapeUntrusted(answer[direction].text)}`);
+      for (const [i, step] of steps[direction].entries()) {
+        context.out(`    ${i + 1}. ${escapeUntrusted(await sayStep(context, direction, step, locate))}`);
+      }
+    }
   }
   if (answer.verdict === 'deny') context.setExitCode(EXIT.failed);
 };

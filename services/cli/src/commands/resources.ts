@@ -45,11 +45,34 @@ interface Policy {
   readonly updated_at: string;
 }
 
+interface Rule {
+  readonly id: number;
+  readonly policy_key: string;
+  readonly path: string;
+  readonly direction: string;
+  readonly action: string;
+  readonly line: number | null;
+  readonly description: string | null;
+  readonly current: boolean;
+}
+
+interface Namespace {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly created_at: string;
+}
+
 export interface ResourceKind {
   readonly service: Service;
   readonly path: string;
   /** Path of one, from the words after the noun. */
   readonly one: (id: string) => string;
+  readonly keyOf: (item: {
+    readonly id?: string;
+    readonly identity?: number;
+    readonly key?: string;
+    readonly name?: string;
+  }) => string;
   // biome-ignore lint/suspicious/noExplicitAny: each noun has its own item type
   readonly columns: readonly Column<any>[];
 }
@@ -64,13 +87,14 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   hosts: {
     service: 'inventory',
     path: '/v1/hosts',
+    keyOf: ({ id }) => id ?? '',
     one: (id) => `/v1/hosts/${encodeURIComponent(id)}`,
     columns: columns<Host>([
       { title: 'NAME', cell: (h) => h.id },
       { title: 'STATE', cell: (h) => h.state },
       { title: 'WORKLOADS', cell: (h) => `${h.workloads_ready ?? 0}/${h.workloads_total ?? 0}` },
       { title: 'POLICY-REVISION', cell: (h) => h.realised?.policy },
-      { title: 'SEEN', cell: (h) => age(h.last_seen_at) },
+      { title: 'SEEN', cell: (h) => age(h.last_seen_at), passing: true },
       { title: 'IPV4', cell: (h) => h.underlay_ip4 },
       { title: 'IPV6', cell: (h) => h.underlay_ip6, wide: true },
       { title: 'KERNEL', cell: (h) => h.kernel, wide: true },
@@ -80,6 +104,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   workloads: {
     service: 'inventory',
     path: '/v1/workloads',
+    keyOf: ({ id }) => id ?? '',
     one: (id) => `/v1/workloads/${encodeURIComponent(id.replace('/', '.'))}`,
     columns: columns<Workload>([
       { title: 'NAMESPACE', cell: (w) => w.namespace },
@@ -97,6 +122,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   identities: {
     service: 'inventory',
     path: '/v1/identities',
+    keyOf: ({ identity }) => String(identity),
     one: (id) => `/v1/identities/${encodeURIComponent(id)}`,
     columns: columns<Identity>([
       { title: 'IDENTITY', cell: (i) => i.identity },
@@ -107,6 +133,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   policies: {
     service: 'policy',
     path: '/v1/policies',
+    keyOf: ({ key }) => key ?? '',
     one: (id) => `/v1/policies/${id.split('/').map(encodeURIComponent).join('/')}`,
     columns: columns<Policy>([
       { title: 'KIND', cell: (p) => p.kind },
@@ -114,7 +141,34 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
       { title: 'NAME', cell: (p) => p.name },
       { title: 'RULES', cell: (p) => p.rules.length },
       { title: 'REVISION', cell: (p) => p.revision },
-      { title: 'AGE', cell: (p) => age(p.updated_at) },
+      { title: 'AGE', cell: (p) => age(p.updated_at), passing: true },
+    ]),
+  },
+  rules: {
+    service: 'policy',
+    path: '/v1/rules',
+    keyOf: ({ id }) => String(id),
+    one: (id) => `/v1/rules/${encodeURIComponent(id)}`,
+    columns: columns<Rule>([
+      { title: 'ID', cell: (r) => r.id },
+      { title: 'POLICY', cell: (r) => r.policy_key },
+      { title: 'RULE', cell: (r) => r.path },
+      { title: 'DIRECTION', cell: (r) => r.direction },
+      { title: 'ACTION', cell: (r) => r.action },
+      { title: 'LINE', cell: (r) => r.line },
+      { title: 'DESCRIPTION', cell: (r) => r.description, wide: true },
+      { title: 'IN-FORCE', cell: (r) => (r.current ? 'yes' : 'no'), wide: true },
+    ]),
+  },
+  namespaces: {
+    service: 'inventory',
+    path: '/v1/namespaces',
+    keyOf: ({ name }) => name ?? '',
+    one: (id) => `/v1/namespaces/${encodeURIComponent(id)}`,
+    columns: columns<Namespace>([
+      { title: 'NAME', cell: (n) => n.name },
+      { title: 'LABELS', cell: (n) => pairs(n.labels) },
+      { title: 'AGE', cell: (n) => age(n.created_at), passing: true },
     ]),
   },
 };

@@ -4,6 +4,8 @@ import { escapeUntrusted } from '@weir/net';
 import { SERVICES, type Service } from '../client.ts';
 import type { Context } from '../context.ts';
 import { CliFailure, EXIT } from '../failure.ts';
+import { type Account, accountLines } from '../output/account.ts';
+import { toJson } from '../output/safe.ts';
 import { age } from '../output/table.ts';
 
 interface HostStatus {
@@ -13,11 +15,6 @@ interface HostStatus {
   readonly workloads_ready: number | null;
   readonly workloads_total: number | null;
   readonly realised: Readonly<Record<string, number | string>> | null;
-  readonly flows: {
-    readonly produced: number | string;
-    readonly lost_ring: number | string;
-    readonly lost_spool: number | string;
-  } | null;
 }
 
 const reach = async (context: Context, service: Service): Promise<string | undefined> => {
@@ -36,13 +33,15 @@ export const status = async (context: Context, output: 'table' | 'json'): Promis
   const hosts = failures[names.indexOf('inventory')]
     ? []
     : await context.client.list<HostStatus>('inventory', '/v1/hosts');
+  const accounts = failures[names.indexOf('analytics')]
+    ? []
+    : (await context.client.json<{ items: Account[] }>('analytics', '/v1/accounting')).items;
   const well =
     failures.every((f) => !f) && hosts.every((h) => h.state === 'alive' && h.workloads_ready === h.workloads_total);
-  const lost = (h: HostStatus) => Number(h.flows?.lost_ring ?? 0) + Number(h.flows?.lost_spool ?? 0);
   if (!well) context.setExitCode(failures.some(Boolean) ? EXIT.unreachable : EXIT.failed);
   if (output === 'json') {
     const services = Object.fromEntries(names.map((name, i) => [name, failures[i] ?? 'ready']));
-    context.out(JSON.stringify({ well, services, hosts }, null, 2));
+    context.out(toJson({ well, services, hosts, accounts }, 2));
     return;
   }
   const mark = (fine: boolean, text: string) => context.paint(fine ? 'green' : 'red', text);
@@ -58,9 +57,11 @@ export const status = async (context: Context, output: 'table' | 'json'): Promis
         mark(host.state === 'alive', host.state),
         `seen ${age(host.last_seen_at)} ago,`,
         `workloads ${host.workloads_ready ?? 0}/${host.workloads_total ?? 0} ready,`,
-        `policy revision ${host.realised?.policy ?? '-'},`,
-        `flows ${host.flows?.produced ?? 0} seen, ${lost(host)} lost`,
+        `policy revision ${host.realised?.policy ?? '-'}`,
       ].join(' '),
     );
+    for (const account of accounts.filter((one) => one.host === host.id)) {
+      for (const line of accountLines(account)) context.out(line);
+    }
   }
 };

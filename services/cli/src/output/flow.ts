@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One flow on one line, as `weir observe -o compact` prints it, and its columns for -o table. */
+/** One flow on one line, as `weir observe -o compact` prints it, line by line, and its columns for -o table. */
 import { escapeUntrusted } from '@weir/net';
+import { formatTime, type TimeFormat } from '../observe/times.ts';
 import type { Column, Paint } from './table.ts';
 
 /** A flow as GET /v1/flows gives it. */
@@ -31,12 +32,26 @@ export interface Flow {
   readonly bytes: number | string;
 }
 
+/** What of a flow is shown, and how. */
+export interface FlowStyle {
+  readonly time: TimeFormat;
+  /** Names of workloads instead of addresses. */
+  readonly names: boolean;
+  /** Numbers instead of the names of reserved identities. */
+  readonly numeric: boolean;
+  /** Where it was seen. */
+  readonly host: boolean;
+}
+
+export const PLAIN_STYLE: FlowStyle = { time: 'StampMilli', names: true, numeric: false, host: true };
+
 /** Names a reader knows: namespace/workload, else the reserved label, else the address. */
-const end = (e: FlowEnd): string => {
+const end = (e: FlowEnd, { names, numeric }: FlowStyle): string => {
   const reserved = e.labels.find((label) => label.startsWith('reserved:'))?.slice('reserved:'.length);
-  const name = e.workload ? workloadName(e) : e.ip.includes(':') ? `[${e.ip}]` : e.ip;
+  const isNamed = names && !numeric && e.workload !== null;
+  const name = isNamed ? workloadName(e) : e.ip.includes(':') ? `[${e.ip}]` : e.ip;
   const port = e.port ? `:${e.port}` : '';
-  return `${escapeUntrusted(name)}${port} (${reserved && !e.workload ? reserved : `ID:${e.identity}`})`;
+  return `${escapeUntrusted(name)}${port} (${reserved && !e.workload && !numeric ? reserved : `ID:${e.identity}`})`;
 };
 
 const workloadName = (e: FlowEnd): string => {
@@ -56,36 +71,45 @@ const ruleOf = (flow: Flow): string => {
   return flow.rule.policy ? `${flow.rule.policy} ${flow.rule.path ?? ''}`.trim() : `rule ${flow.rule.id}`;
 };
 
-/** Local time with milliseconds, as in `Nov 22 19:41:17.123`. */
-export const shortTime = (time: string): string => {
-  const date = new Date(time);
-  const two = (n: number) => String(n).padStart(2, '0');
-  const month = date.toLocaleString('en', { month: 'short' });
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return `${month} ${two(date.getDate())} ${clock}.${String(date.getMilliseconds()).padStart(3, '0')}`;
-};
+const counts = (flow: Flow): string =>
+  `${flow.packets} ${Number(flow.packets) === 1 ? 'packet' : 'packets'}, ${flow.bytes} bytes`;
 
-export const compactFlow = (flow: Flow, paint: Paint): string => {
+export const compactFlow = (flow: Flow, paint: Paint, style: FlowStyle = PLAIN_STYLE): string => {
   const arrow = flow.is_reply ? '<-' : '->';
   const [left, right] = flow.is_reply ? [flow.destination, flow.source] : [flow.source, flow.destination];
-  const verdict = paint(flow.verdict === 'FORWARDED' ? 'green' : 'red', flow.verdict);
-  const reason = flow.drop_reason ? ` ${flow.drop_reason.text}` : '';
+  const verdict = paint(flow.verdict === 'FORWARDED' ? 'green' : 'red', escapeUntrusted(flow.verdict));
+  const reason = flow.drop_reason ? ` ${escapeUntrusted(flow.drop_reason.text)}` : '';
   const rule = ruleOf(flow);
   return [
-    `${shortTime(flow.time)} ${escapeUntrusted(flow.host)}:`,
-    `${end(left)} ${arrow} ${end(right)}`,
-    flow.trace_point,
+    `${formatTime(flow.time, style.time)}${style.host ? ` ${escapeUntrusted(flow.host)}` : ''}:`,
+    `${end(left, style)} ${arrow} ${end(right, style)}`,
+    escapeUntrusted(flow.trace_point),
     `${verdict}${reason}`,
-    `(${detail(flow)}; ${flow.packets} ${Number(flow.packets) === 1 ? 'packet' : 'packets'}, ${flow.bytes} bytes)`,
+    `(${escapeUntrusted(detail(flow))}; ${counts(flow)})`,
     ...(rule ? [`by ${escapeUntrusted(rule)}`] : []),
   ].join(' ');
 };
 
-export const FLOW_COLUMNS: readonly Column<Flow>[] = [
-  { title: 'TIME', cell: (f) => shortTime(f.time) },
-  { title: 'HOST', cell: (f) => f.host },
-  { title: 'SOURCE', cell: (f) => end(f.source) },
-  { title: 'DESTINATION', cell: (f) => end(f.destination) },
+/** One field a line, names in front. */
+export const dictFlow = (flow: Flow, style: FlowStyle): string[] => {
+  const fields: readonly (readonly [string, string])[] = [
+    ['TIMESTAMP', formatTime(flow.time, style.time)],
+    ...(style.host ? ([['NODE', flow.host]] as const) : []),
+    ['SOURCE', end(flow.source, style)],
+    ['DESTINATION', end(flow.destination, style)],
+    ['TYPE', `${flow.trace_point}${flow.is_reply ? ' reply' : ''}`],
+    ['VERDICT', flow.drop_reason ? `${flow.verdict} ${flow.drop_reason.text}` : flow.verdict],
+    ['RULE', ruleOf(flow) || '-'],
+    ['SUMMARY', `${detail(flow)}; ${counts(flow)}`],
+  ];
+  return fields.map(([name, value]) => `${name.padStart(11)}: ${escapeUntrusted(value)}`);
+};
+
+export const flowColumns = (style: FlowStyle): readonly Column<Flow>[] => [
+  { title: 'TIME', cell: (f) => formatTime(f.time, style.time) },
+  ...(style.host ? [{ title: 'HOST', cell: (f: Flow) => f.host }] : []),
+  { title: 'SOURCE', cell: (f) => end(f.source, style) },
+  { title: 'DESTINATION', cell: (f) => end(f.destination, style) },
   { title: 'PROTOCOL', cell: detail },
   { title: 'DIRECTION', cell: (f) => (f.is_reply ? `${f.direction} reply` : f.direction) },
   { title: 'VERDICT', cell: (f) => f.verdict },

@@ -9,6 +9,8 @@ export interface Column<T> {
   readonly cell: (item: T) => unknown;
   /** Only with -o wide. */
   readonly wide?: boolean;
+  /** Differs with time alone; no change to somebody who watches. */
+  readonly passing?: boolean;
 }
 
 export const FORMATS = ['table', 'wide', 'json', 'yaml'] as const;

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A small fleet as its services answer; some names try to drive the terminal. Its time is 2026-11-22T20:00:00Z. */
+import { listing, type Routes } from './harness.ts';
+
+const at = (clock: string): string => `2026-11-22T${clock}Z`;
+const EVIL = 'a\u001b[31mred\u202e';
+
+const host = (id: string, more: object = {}) => ({
+  ...{ id, name: id, state: 'alive', workloads_ready: 2, workloads_total: 2, last_seen_at: at('19:59:57') },
+  ...{ realised: { policy: 7, inventory: 9 }, underlay_ip4: '192.0.2.1', underlay_ip6: null, kernel: '6.18.0' },
+  ...{ pools: ['10.0.1.0/24', 'fd00:1::/64'], ...more },
+});
+
+const workload = (name: string, identity: number, ip: number, labels: object) => ({
+  ...{ id: `shop.${name}`, name, namespace: 'shop', host: 'h1', state: 'ready', state_message: null, identity },
+  ...{ ip4: `10.0.1.${ip}`, ip6: `fd00:1::${ip}`, policy_enabled: 'both', labels, ports: [] },
+});
+const WEB = workload('web', 256, 2, { app: 'web', note: EVIL });
+const DB = workload('db', 257, 3, { app: 'db' });
+
+const identity = (number: number, app: string) => ({
+  ...{ identity: number, workloads: 1 },
+  labels: [`k8s:app=${app}`, 'k8s:io.kubernetes.pod.namespace=shop'],
+});
+
+const rule = (id: number, policy: string, path: string, line: number) => ({
+  ...{ id, policy_key: policy, path, line, column: 5, direction: 'ingress', action: 'allow', current: true },
+  ...{ revision: 7, policy_revision: 1, description: id === 17 ? EVIL : null },
+});
+
+const DB_POLICY = {
+  ...{ key: 'NetworkPolicy/shop/db', kind: 'NetworkPolicy', namespace: 'shop', name: 'db', revision: 7 },
+  ...{ updated_at: at('18:00:00'), rules: [{ path: 'spec.ingress[0]', id: 17 }] },
+  document: {
+    ...{ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'db', namespace: 'shop' } },
+    spec: {
+      podSelector: { matchLabels: { app: 'db' } },
+      policyTypes: ['Ingress'],
+      ingress: [{ from: [{ podSelector: { matchLabels: { app: 'web' } } }], ports: [{ protocol: 'TCP', port: 5432 }] }],
+    },
+  },
+};
+const WEB_POLICY = {
+  ...{ key: 'NetworkPolicy/shop/closed', kind: 'NetworkPolicy', namespace: 'shop', name: 'closed', revision: 5 },
+  ...{ updated_at: at('12:00:00'), rules: [] },
+  document: {
+    ...{ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'closed', namespace: 'shop' } },
+    spec: { podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Ingress'] },
+  },
+};
+
+const end = (one: { name: string; ip4: string; identity: number } | null, port: number) => ({
+  ...{ ip: one?.ip4 ?? '2001:db8::1', port, identity: one?.identity ?? 10 },
+  labels: one === null ? ['reserved:world-ipv6'] : [`k8s:app=${one.name}`],
+  ...{ workload: one?.name ?? null, namespace: one === null ? null : 'shop' },
+});
+const flow = (seq: number, more: object) => ({
+  ...{
+    time: at(`19:41:1${seq}.123456`),
+    host: 'h1',
+    boot: 1,
+    seq,
+    source: end(WEB, 40_001),
+    destination: end(DB, 5432),
+  },
+  ...{ protocol: 'TCP', tcp_flags: ['SYN'], icmp: null, verdict: 'FORWARDED', drop_reason: null, direction: 'EGRESS' },
+  ...{ rule: { id: 17, policy: 'NetworkPolicy/shop/db', path: 'spec.ingress[0]' }, is_reply: false },
+  ...{ trace_point: 'to-network', packets: 3, bytes: 180, ...more },
+});
+const FLOWS = [
+  flow(1, {}),
+  flow(2, {
+    source: end(DB, 5432),
+    destination: end(WEB, 40_001),
+    is_reply: true,
+    rule: null,
+    tcp_flags: ['SYN', 'ACK'],
+  }),
+  flow(3, {
+    ...{
+      source: end(null, 0),
+      destination: end(WEB, 0),
+      protocol: 'ICMPv6',
+      icmp: { type: 128, code: 0 },
+      tcp_flags: [],
+    },
+    ...{ verdict: 'DROPPED', direction: 'INGRESS', trace_point: 'to-endpoint', rule: null, packets: 1, bytes: 64 },
+    ...{ drop_reason: { code: 133, name: 'POLICY_DENIED', text: 'Policy denied' }, host: EVIL },
+  }),
+];
+
+const RECEIVED_US = Date.UTC(2026, 10, 22, 19, 59) * 1_000;
+const stages = (name: string, plusUs: number) => ({
+  host: name,
+  ...{ received_us: RECEIVED_US + plusUs, started_us: RECEIVED_US + plusUs + 5_100 },
+  ...{ compiled_us: RECEIVED_US + plusUs + 5_400, written_us: RECEIVED_US + plusUs + 6_250 },
+  acknowledged_us: RECEIVED_US + plusUs + 7_000,
+});
+
+const account = (name: string, more: object) => ({
+  ...{ host: name, kind: 'flow', runs: 1, produced: 1_200, stored: 1_200, on_its_way: 0, gaps: [] },
+  ...{ lost: { throttle: 0, ring: 0, spool: 0, dead_letter: 0 } },
+  ...{ watermark: { boot: RECEIVED_US / 1_000, seq: 1_200, at: at('19:59:58'), age_s: 0 }, ...more },
+});
+
+export const FLEET_ROUTES: Routes = {
+  'GET /readyz': { json: {} },
+  'GET /docs/json': { json: { info: { version: '0.1.0' } } },
+  'GET /v1/hosts': listing([
+    host('h1'),
+    host('h2', { state: 'stale', last_seen_at: at('17:00:00'), workloads_ready: 1 }),
+  ]),
+  'GET /v1/workloads': listing([WEB, DB]),
+  'GET /v1/workloads/shop.web': { json: WEB },
+  'GET /v1/workloads/shop.db': { json: DB },
+  'GET /v1/identities': listing([identity(256, 'web'), identity(257, 'db')]),
+  'GET /v1/namespaces': listing([{ name: 'shop', labels: { team: EVIL }, created_at: at('19:00:00'), revision: 3 }]),
+  'GET /v1/policies': listing([WEB_POLICY, DB_POLICY]),
+  'GET /v1/rules': listing([
+    rule(17, DB_POLICY.key, 'spec.ingress[0]', 9),
+    rule(18, 'NetworkPolicy/shop/x', 'spec.egress[1]', 21),
+  ]),
+  'GET /v1/rules/17': { json: rule(17, DB_POLICY.key, 'spec.ingress[0]', 9) },
+  'GET /v1/flows': listing([...FLOWS].reverse()),
+  'GET /v1/accounting': {
+    json: {
+      items: [
+        account('h1', {}),
+        account('h2', {
+          ...{
+            produced: 1_000,
+            stored: 900,
+            on_its_way: 60,
+            gaps: [{ boot: RECEIVED_US / 1_000, first: 851, last: 900 }],
+          },
+          lost: { throttle: 5, ring: 30, spool: 0, dead_letter: 5 },
+          watermark: { boot: RECEIVED_US / 1_000, seq: 850, at: at('19:59:48'), age_s: 12 },
+        }),
+      ],
+    },
+  },
+  'POST /v1/policies': {
+    json: {
+      results: [{ key: 'NetworkPolicy/shop/web', action: 'created', revision: 8, warnings: [] }],
+      revision: 8,
+    },
+  },
+  'POST /v1/policies/diff': {
+    json: {
+      results: [
+        {
+          key: 'NetworkPolicy/shop/web',
+          action: 'configured',
+          diff: '--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\u001b[2J\n',
+        },
+      ],
+    },
+  },
+  'DELETE /v1/policies/NetworkPolicy/shop/web': { json: { key: 'NetworkPolicy/shop/web', revision: 9 } },
+  'GET /v1/revisions/8': {
+    json: {
+      revision: 8,
+      hosts: ['h1', 'h2'].map((name) => ({ host: name, realised: 8, state: 'realised', error: null })),
+    },
+  },
+  'GET /v1/revisions/8/trace': {
+    json: {
+      ...{ revision: 8, trace_id: '0af7651916cd43dd8448eb211c80319c', received_us: RECEIVED_US },
+      ...{ committed_us: RECEIVED_US + 3_120, published_us: RECEIVED_US + 4_900 },
+      hosts: [stages('h1', 5_400), stages('h2', 5_950)],
+    },
+  },
+};

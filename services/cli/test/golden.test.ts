@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What every command prints, to the letter: standard output, standard error and exit status, in golden/. Width of the terminal,
+ * time zone and clock are fixed. WEIR_UPDATE=1 writes the files; a file that no case makes is a failure.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, mock, test } from 'node:test';
+import type { Command } from 'commander';
+import { Client } from '../src/client.ts';
+import { createPaint } from '../src/output/table.ts';
+import { createProgram } from '../src/program.ts';
+import { FLEET_ROUTES } from './fleet-routes.ts';
+import { against } from './harness.ts';
+
+process.env.TZ = 'UTC';
+mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 22, 20) });
+
+const GOLDEN = new URL('golden/', import.meta.url).pathname;
+const dir = mkdtempSync(join(tmpdir(), 'weir-golden-'));
+after(() => rmSync(dir, { recursive: true, force: true }));
+const made = new Set<string>();
+
+const check = (name: string, text: string): void => {
+  made.add(`${name}.txt`);
+  const path = join(GOLDEN, `${name}.txt`);
+  if (process.env.WEIR_UPDATE === '1') {
+    mkdirSync(GOLDEN, { recursive: true });
+    writeFileSync(path, text);
+  }
+  assert.equal(text, readFileSync(path, 'utf8'), `${path}: WEIR_UPDATE=1 writes what is meant`);
+};
+
+const part = (title: string, text: string): string => (text === '' ? '' : `--- ${title}\n${text}\n`);
+
+const commandsOf = (command: Command, path: readonly string[] = []): string[][] => [
+  [...path],
+  ...command.commands.flatMap((child) => commandsOf(child, [...path, child.name()])),
+];
+
+const program = createProgram({
+  env: {},
+  client: new Client({}),
+  out: () => {},
+  err: () => {},
+  paint: createPaint(false),
+  signal: new AbortController().signal,
+  readStdin: async () => '',
+  setExitCode: () => {},
+});
+for (const path of commandsOf(program)) {
+  test(`help of weir ${path.join(' ')}`, async () => {
+    const { code, out, err } = await against({}, [...path, '--help']);
+    assert.deepEqual([code, err], [0, '']);
+    check(['help', ...path].join('-'), `${out}\n`);
+  });
+}
+
+const POLICY = 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n';
+writeFileSync(join(dir, 'web.yaml'), `${POLICY}  podSelector: {}\n`);
+writeFileSync(join(dir, 'wrong.yaml'), `${POLICY}  podSelector: {}\n  ingres: []\n`);
+writeFileSync(join(dir, 'config.yaml'), 'current-context: lab\ncontexts:\n  lab: { policy: http://lab:7102 }\n');
+
+const CASES: Readonly<Record<string, string>> = {
+  status: 'status',
+  'status-json': 'status -o json',
+  ...Object.fromEntries(
+    ['hosts', 'workloads', 'identities', 'policies', 'rules', 'namespaces'].flatMap((noun) =>
+      ['table', 'wide', 'json', 'yaml'].map((format) => [`get-${noun}-${format}`, `get ${noun} -o ${format}`]),
+    ),
+  ),
+  'get-one': 'get workload shop/web -o yaml',
+  'get-nobody': 'get workload shop/nobody',
+  'get-flows': 'get flows',
+  'list-nodes': 'list nodes',
+  'list-namespaces': 'list namespaces',
+  ...Object.fromEntries(
+    ['compact', 'dict', 'json', 'jsonpb', 'table', 'wide'].map((format) => [
+      `observe-${format}`,
+      `observe -o ${format}`,
+    ]),
+  ),
+  'observe-plain': 'observe --numeric --no-ip-translation --no-print-node-name --time-format RFC3339Nano',
+  'observe-colour': 'observe --color always --last 1',
+  'observe-raw-filters': 'observe --print-raw-filters --ip 10.0.0.1 --not --verdict DROPPED --type trace:to-endpoint',
+  'observe-wrong': 'observe --label a=b --from-label c=d',
+  apply: `apply -f ${join(dir, 'web.yaml')}`,
+  'apply-dry-run': `apply -f ${join(dir, 'web.yaml')} --dry-run`,
+  'apply-wait': `apply -f ${join(dir, 'web.yaml')} --wait`,
+  'apply-trace': `apply -f ${join(dir, 'web.yaml')} --trace`,
+  'apply-nothing': 'apply -f /nowhere.yaml',
+  diff: `diff -f ${join(dir, 'web.yaml')}`,
+  delete: 'delete NetworkPolicy/shop/web',
+  'delete-nobody': 'delete NetworkPolicy/shop/nobody',
+  'delete-wrong': `delete -f ${join(dir, 'wrong.yaml')}`,
+  explain: 'explain --from shop/web --to shop/db --port 5432',
+  'explain-json': 'explain --from shop/web --to shop/db --port 5432 -o json',
+  'explain-refused': 'explain --from shop/db --to shop/web --port 80',
+  'explain-file': `explain --from shop/web --to shop/db --port 5432 -f ${join(dir, 'web.yaml')}`,
+  version: 'version',
+  'version-json': 'version -o json',
+  'config-view': 'config view',
+  'config-get': 'config get contexts.lab.policy',
+  'config-get-unset': 'config get contexts.lab.analytics',
+  'config-set-wrong': 'config set contexts.lab.analytics lab',
+  'config-no-such': 'config set colour red',
+  'no-such-command': 'obsreve',
+};
+
+for (const [name, words] of Object.entries(CASES)) {
+  test(`weir ${words.replaceAll(dir, '.')}`, async () => {
+    const { code, out, err } = await against(FLEET_ROUTES, words, { env: { WEIR_CONFIG: join(dir, 'config.yaml') } });
+    const text = `$ weir ${words}\n${part('stdout', out)}${part('stderr', err)}--- exit status ${code}\n`;
+    check(name, text.replaceAll(dir, '.').replace(/http:\/\/127\.0\.0\.1:\d{5}/g, 'http://SERVICE'));
+  });
+}
+
+test('golden/ holds nothing else', () => {
+  assert.deepEqual(readdirSync(GOLDEN).sort(), [...made].sort());
+});
