@@ -164,7 +164,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'analytics GET /v1/accounting': {
     good: { path: '/v1/accounting' },
-    bad: { path: '/v1/accounting?host=', code: 'INVALID_ARGUMENT', field: 'host[0]' },
+    bad: { path: '/v1/accounting?hosts=h1', code: 'INVALID_ARGUMENT', field: 'hosts' },
   },
   'analytics GET /v1/watermarks': {
     good: { path: '/v1/watermarks' },
