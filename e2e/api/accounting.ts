@@ -63,7 +63,7 @@ export const accountForAll = async (fleet: Fleet, client: Workload, server: Work
   const isSettled = (one: Account): boolean => {
     const own = said.get(one.host);
     const isSame = one.produced === own?.produced && one.lost.ring === own.ring && one.lost.throttle === own.throttle;
-    return one.on_its_way === 0 && one.produced > CONNECTIONS && isSame;
+    return one.on_its_way === 0 && one.produced >= CONNECTIONS && isSame;
   };
   await until(
     'every flow to be accounted for',

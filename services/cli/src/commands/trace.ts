@@ -43,10 +43,11 @@ interface Line {
 
 const ms = (us: number): string => (us / 1_000).toFixed(3);
 
+/** No duration where the one before ended later: the broker delivers before it acknowledges. */
 const step = (label: string, atUs: number | null, beforeUs: number | null, startUs: number): Line =>
   atUs === null
     ? { label: `${label} (not known)` }
-    : { label, atUs: atUs - startUs, ...(beforeUs === null ? {} : { tookUs: atUs - beforeUs }) };
+    : { label, atUs: atUs - startUs, ...(beforeUs === null || atUs < beforeUs ? {} : { tookUs: atUs - beforeUs }) };
 
 const linesOf = ({ received_us: start, committed_us: committed, published_us: published, hosts }: RevisionTrace) => {
   const lines: Line[] = [
