@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Faults of the datapath of one host, on a fleet that they share; each row is a file of its own in datapath/. */
+import { after, before, describe, it } from 'node:test';
+import { createFleet, type Fleet } from '@weir/infra/fleet';
+import { needKernel } from '@weir/loader/testing';
+import { testFleet } from '../lib/fleet-options.ts';
+import { agentKilled } from './datapath/f01.ts';
+import { killedInWrites } from './datapath/f03.ts';
+import { takenAway } from './datapath/f05.ts';
+import { eventFlood } from './datapath/f33.ts';
+import { makeScene, type Scene } from './datapath/scene.ts';
+
+/** One of them floods. */
+const BYSTANDERS = 10;
+
+describe('datapath faults', { skip: needKernel() }, () => {
+  let fleet: Fleet;
+  let scene: Scene;
+  before(async () => {
+    fleet = await createFleet(testFleet('df', ['h1', 'h2']));
+    scene = await makeScene(fleet, BYSTANDERS);
+  });
+  after(() => fleet?.destroy());
+
+  it('F01 agent killed under load: nobody notices', (t) => agentKilled(t, scene));
+  it('F05 pins and links taken away: put back, and told', (t) => takenAway(t, scene));
+  it('F33 event flood by one workload: throttled, others lose nothing', (t) => eventFlood(t, scene));
+  it('F03 agent killed at any point of a map update', (t) => killedInWrites(t, scene));
+});

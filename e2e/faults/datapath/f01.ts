@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/** F01: the agent is killed with -9 under load, again and again. */
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { report } from '../../lib/figures.ts';
+import { configuredMaps, establishedConnections } from '../../lib/pinned.ts';
+import { isLong, size } from '../../lib/size.ts';
+import { type Scene, total, watchTraffic } from './scene.ts';
+
+const KILLS = size({ short: 2, long: 20 });
+const APART_MS = size({ short: 300, long: 3_000 });
+const HELD = size({ short: 25, long: 100 });
+const STALL_MS = 1_000;
+/** Connections of the load that come and go are younger. */
+const HELD_AGE_MS = 250;
+
+export const agentKilled = async (t: TestContext, scene: Scene): Promise<void> => {
+  const { agent, friend, neighbour, server } = scene;
+  const held = await Promise.all([
+    friend.hold({ host: server.ip4, port: 80, connections: HELD, tickMs: 10, stallMs: STALL_MS }),
+    neighbour.hold({ host: server.ip6, port: 80, connections: HELD, tickMs: 10, stallMs: STALL_MS }),
+  ]);
+  const opened = await neighbour.open({ protocol: 'tcp', host: server.ip4, port: 80, tickMs: 5, timeoutMs: 10_000 });
+  const watch = await watchTraffic(scene);
+  let mapsChanged = 0;
+  let connectionsGone = 0;
+  let connectionsSeen = 0;
+  for (let kill = 0; kill < KILLS; kill++) {
+    await sleep(APART_MS);
+    const mapsBefore = await configuredMaps(agent.bpffs);
+    const before = await establishedConnections(agent.bpffs, HELD_AGE_MS);
+    await agent.kill();
+    const after = await establishedConnections(agent.bpffs, 0);
+    if (!isDeepStrictEqual(await configuredMaps(agent.bpffs), mapsBefore)) mapsChanged++;
+    const gone = [...before].filter((key) => !after.has(key));
+    connectionsSeen += before.size;
+    connectionsGone += gone.length;
+    await agent.start();
+    if (!isDeepStrictEqual(await configuredMaps(agent.bpffs), mapsBefore)) mapsChanged++;
+  }
+  await sleep(APART_MS);
+  const { forbidden, allowed } = await watch.stop();
+  const load = await opened.stop({ drainMs: 10_000 });
+  const holds = await Promise.all(held.map((drive) => drive.stop()));
+  const resets = holds.reduce((sum, hold) => sum + hold.resets, 0);
+  const stalls = holds.reduce((sum, hold) => sum + hold.stalls, 0);
+  const failedNew = load.refused + load.lost + allowed.refused + allowed.lost;
+  const tried = total(forbidden, 'sent');
+  const passed = total(forbidden, 'answered');
+  const figures = { kills: KILLS, held: holds.reduce((sum, hold) => sum + hold.connected, 0), resets, stalls };
+  const more = { new_connections: load.sent + allowed.sent, failed_new: failedNew, forbidden: tried, passed };
+  const maps = { maps_changed: mapsChanged, ct_seen: connectionsSeen, ct_gone: connectionsGone, vip: 'none_yet' };
+  report(t, 'F01', { ...figures, ...more, ...maps }, [
+    ['0 connections reset', resets === 0],
+    ['0 stalled for more than a second', !isLong || stalls === 0],
+    ['0 failed new connections', failedNew === 0 && load.sent > 0],
+    ['0 forbidden probes pass', passed === 0],
+    ['3,000 tried in the long form', tried >= size({ short: 50, long: 3_000 })],
+    ['maps unchanged by the kill', mapsChanged === 0],
+    ['established connections still in conntrack', connectionsGone === 0 && connectionsSeen >= HELD],
+  ]);
+};

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The fleet that datapath faults share: a server on h1, friends that may reach it on both hosts, strangers that may not. */
+
+import { callApi } from '@weir/infra/api';
+import type { DriveReport, Fleet, Workload } from '@weir/infra/fleet';
+
+export const POLICY = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: { name: server, namespace: default }
+spec:
+  podSelector: { matchLabels: { app: server } }
+  ingress:
+    - from: [ { podSelector: { matchLabels: { app: friend } } } ]
+      ports: [ { port: 80 }, { port: 80, protocol: UDP } ]
+`;
+
+export interface Scene {
+  readonly fleet: Fleet;
+  readonly agent: NonNullable<ReturnType<Fleet['agents']['get']>>;
+  readonly server: Workload;
+  /** On h2. */
+  readonly friend: Workload;
+  /** On h1, a friend too. */
+  readonly neighbour: Workload;
+  readonly stranger: Workload;
+  /** On h1; nobody's business. */
+  readonly bystanders: readonly Workload[];
+}
+
+export const applyPolicy = async ({ fleet }: Pick<Scene, 'fleet'>, text: string): Promise<number> => {
+  const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.policy}/v1/policies`, {
+    raw: { type: 'application/yaml', text },
+  });
+  return revision;
+};
+
+export const makeScene = async (fleet: Fleet, bystanders: number): Promise<Scene> => {
+  const [server, friend, neighbour, stranger, ...others] = (await fleet.addWorkloads([
+    { name: 'server', host: 'h1', labels: { app: 'server' }, tcp: [80], udp: [80] },
+    { name: 'friend', host: 'h2', labels: { app: 'friend' }, tcp: [80] },
+    { name: 'neighbour', host: 'h1', labels: { app: 'friend' } },
+    { name: 'stranger', host: 'h2', labels: { app: 'stranger' } },
+    ...Array.from({ length: bystanders }, (_, at) => ({ name: `other${at}`, host: 'h1', labels: { app: 'other' } })),
+  ])) as [Workload, Workload, Workload, Workload, ...Workload[]];
+  const agent = fleet.agents.get('h1');
+  if (!agent) throw new Error('h1 has no agent');
+  const scene = { fleet, agent, server, friend, neighbour, stranger, bystanders: others };
+  await fleet.waitRealised(await applyPolicy(scene, POLICY), 60_000);
+  return scene;
+};
+
+/** Forbidden and allowed traffic that goes on while something happens. */
+export interface Watch {
+  stop(): Promise<{ readonly forbidden: readonly DriveReport[]; readonly allowed: DriveReport }>;
+}
+
+const TICK_MS = 20;
+/** However busy the machine, only a real refusal fails what should be answered. */
+const PATIENT_MS = 10_000;
+
+export const watchTraffic = async ({ stranger, friend, server }: Scene): Promise<Watch> => {
+  const common = { port: 80, tickMs: TICK_MS };
+  const forbidden = await Promise.all([
+    stranger.open({ ...common, protocol: 'tcp', host: server.ip4, timeoutMs: 500 }),
+    stranger.open({ ...common, protocol: 'udp', host: server.ip6, timeoutMs: 500 }),
+  ]);
+  const allowed = await friend.open({ ...common, protocol: 'tcp', host: server.ip4, timeoutMs: PATIENT_MS });
+  return {
+    stop: async () => {
+      const [first, second] = await Promise.all(forbidden.map((drive) => drive.stop({ drainMs: 500 })));
+      const reports = [first, second] as [DriveReport, DriveReport];
+      return { forbidden: reports, allowed: await allowed.stop({ drainMs: PATIENT_MS }) };
+    },
+  };
+};
+
+/** Sum over drives. */
+export const total = (reports: readonly DriveReport[], field: 'sent' | 'answered' | 'refused' | 'lost'): number =>
+  reports.reduce((sum, report) => sum + report[field], 0);

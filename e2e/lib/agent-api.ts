@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The local API of an agent, as an operator on its host asks it. */
+import { request } from 'node:http';
+
+/** Path of the agent's socket. */
+interface AgentDoor {
+  readonly socket: string;
+}
+
+const ask = (agent: AgentDoor, path: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const call = request({ socketPath: agent.socket, path, timeout: 10_000 }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk) => {
+        text += chunk;
+      });
+      response.on('end', () => (response.statusCode === 200 ? resolve(text) : reject(new Error(`${path}: ${text}`))));
+    });
+    call.on('error', reject);
+    call.end();
+  });
+
+export interface AgentThrottle {
+  readonly workload: string;
+  readonly episodes: number;
+  readonly startedMs: number;
+  readonly endedMs: number;
+  readonly events: number;
+}
+
+export interface AgentStatus {
+  readonly errors: readonly { readonly message: string }[];
+  readonly workloads: { readonly ready: number; readonly total: number };
+  readonly flows: { readonly produced: number; readonly lost_ring: number; readonly lost_throttle: number };
+  readonly throttles: readonly AgentThrottle[];
+  readonly repairs: { readonly total: number; readonly recent: readonly { readonly problem: string }[] };
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+const numbers = (_: string, value: unknown): unknown =>
+  typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
+
+export const agentStatus = async (agent: AgentDoor): Promise<AgentStatus> =>
+  JSON.parse(await ask(agent, '/status'), numbers) as AgentStatus;
+
+/** Sum of the metric's samples whose labels contain all that is given; 0 when there is none. */
+export const agentMetric = async (
+  agent: AgentDoor,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<number> => {
+  const wanted = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
+  const answer = await ask(agent, '/metrics');
+  const text = answer.startsWith('"') ? (JSON.parse(answer) as string) : answer;
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    .filter((line) => wanted.every((label) => line.includes(label)))
+    .reduce(
+      (sum, line) =>
+        sum +
+        Number(
+          line
+            .slice(line.lastIndexOf('}') + 1)
+            .trim()
+            .split(' ')[0] ?? 0,
+        ),
+      0,
+    );
+};
