@@ -57,15 +57,6 @@ export const agentMetric = async (
     .split('\n')
     .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
     .filter((line) => wanted.every((label) => line.includes(label)))
-    .reduce(
-      (sum, line) =>
-        sum +
-        Number(
-          line
-            .slice(line.lastIndexOf('}') + 1)
-            .trim()
-            .split(' ')[0] ?? 0,
-        ),
-      0,
-    );
+    .map((line) => Number(/^[^ {]+(?:\{.*\})? (\S+)/.exec(line)?.[1]))
+    .reduce((sum, value) => sum + value, 0);
 };

@@ -70,9 +70,11 @@ export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => 
   const { repairs } = await agentStatus(agent);
   const metric = await agentMetric(agent, 'weir_agent_repairs_total');
   const told = async (): Promise<number> => {
-    const host = await callApi<{ counters?: Record<string, number> }>(`${fleet.control.urls.inventory}/v1/hosts/h1`);
-    return host.counters?.repairs ?? 0;
+    const host = await callApi<{ counters: Record<string, number> }>(`${fleet.control.urls.inventory}/v1/hosts/h1`);
+    return host.counters.repairs ?? 0;
   };
+  // The host's own count, at the next heartbeat.
+  await until('the fleet to know of the repairs', ROW_MS, async () => (await told()) >= repairs.total);
   const heartbeat = await told();
   const passed = total(forbidden, 'answered');
   const failed = allowed.refused + allowed.lost;
@@ -81,6 +83,7 @@ export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => 
   report(t, 'F05', { ...figures, slowest_s: (slowestMs / 1000).toFixed(1), passed, allowed_failed: failed }, [
     ['every fault repaired and told in status', repairs.total - repairsBefore >= faults],
     ['told in the metric', metric >= faults],
+    ['told to the fleet', heartbeat >= faults],
     ['0 forbidden probes pass', passed === 0 && total(forbidden, 'sent') > 0],
     ['0 allowed connections fail', failed === 0 && allowed.answered > 0],
     ['repaired within 30 s', !isLong || slowestMs <= ROW_MS],

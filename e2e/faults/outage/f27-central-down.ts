@@ -34,9 +34,10 @@ export const centralDown = async (t: TestContext, scene: Scene): Promise<void> =
   await Promise.all([control.nats.start(), control.postgres.start()]);
   await Promise.all(Object.values(control.services).map((service) => service.start()));
   const backAt = performance.now();
-  await scene.allow(second);
+  // Until here nothing but the policy of before may be in force; what comes next opens one of the ports.
   probing = false;
   await attacker;
+  await scene.allow(second);
   await scene.untilOnly(second, first);
   const convergedMs = performance.now() - backAt;
   report(

@@ -133,7 +133,8 @@ test('heartbeats make a host alive and show what it says; counters of 64 bits su
       realised: { inventory: 7n },
       workloadsReady: 2,
       workloadsTotal: 3,
-      flows: { produced: big, lostRing: 1n, lostSpool: 2n, published: 3n, committedSeq: 4n },
+      flows: { produced: big, lostThrottle: 5n, lostRing: 1n, lostSpool: 2n, published: 3n, committedSeq: 4n },
+      counters: { repairs: 3n },
       features: ['tcx'],
     }),
   );
@@ -145,7 +146,15 @@ test('heartbeats make a host alive and show what it says; counters of 64 bits su
     [host.boot, host.version, host.kernel, host.workloads_ready, host.workloads_total],
     [1_700_000_000_000, '0.1.0', '6.12.1', 2, 3],
   );
-  assert.deepEqual(host.flows, { produced: Number(big), lost_ring: 1, lost_spool: 2, published: 3, committed_seq: 4 });
+  assert.deepEqual(host.counters, { repairs: 3 });
+  assert.deepEqual(host.flows, {
+    produced: Number(big),
+    lost_throttle: 5,
+    lost_ring: 1,
+    lost_spool: 2,
+    published: 3,
+    committed_seq: 4,
+  });
   assert.deepEqual([host.realised, host.features], [{ inventory: 7 }, ['tcx']]);
   assert.ok(Date.now() - Date.parse(host.last_seen_at) < 10_000);
 });

@@ -28,6 +28,7 @@ const statusOf = (host: string, heartbeat: AgentHeartbeat, seen: Date): Status =
   workloads_total: cleanCount(heartbeat.workloadsTotal),
   flows: {
     produced: String(heartbeat.flows?.produced ?? 0n),
+    lost_throttle: String(heartbeat.flows?.lostThrottle ?? 0n),
     lost_ring: String(heartbeat.flows?.lostRing ?? 0n),
     lost_spool: String(heartbeat.flows?.lostSpool ?? 0n),
     published: String(heartbeat.flows?.published ?? 0n),

@@ -43,9 +43,20 @@ export const HostSchema = named(
     workloads_ready: Count,
     workloads_total: Count,
     flows: Type.Object(
-      { produced: Count, lost_ring: Count, lost_spool: Count, published: Count, committed_seq: Count },
+      {
+        produced: Count,
+        lost_throttle: Count,
+        lost_ring: Count,
+        lost_spool: Count,
+        published: Count,
+        committed_seq: Count,
+      },
       { description: 'Since its agent started: produced = published + waiting + lost' },
     ),
+    counters: Type.Record(Type.String(), Type.Integer(), {
+      description:
+        'What else its agent counts: refused map writes, repairs of what was taken away, evicted connections ...',
+    }),
   }),
 );
 
@@ -71,11 +82,13 @@ export const hostView = (row: HostWithStatus, now = Date.now()): Static<typeof H
     workloads_total: row.workloads_total ?? 0,
     flows: {
       produced: count(row.flows?.produced),
+      lost_throttle: count(row.flows?.lost_throttle),
       lost_ring: count(row.flows?.lost_ring),
       lost_spool: count(row.flows?.lost_spool),
       published: count(row.flows?.published),
       committed_seq: count(row.flows?.committed_seq),
     },
+    counters: Object.fromEntries(Object.entries(row.counters ?? {}).map(([name, n]) => [name, Number(n)])),
   };
 };
 

@@ -45,12 +45,14 @@ export const hostMessage = (row: HostWithStatus): MessageInitShape<typeof HostMe
             workloadsTotal: host.workloads_total,
             flows: {
               produced: BigInt(host.flows.produced),
+              lostThrottle: BigInt(host.flows.lost_throttle),
               lostRing: BigInt(host.flows.lost_ring),
               lostSpool: BigInt(host.flows.lost_spool),
               published: BigInt(host.flows.published),
               committedSeq: BigInt(host.flows.committed_seq),
             },
             features: host.features,
+            counters: Object.fromEntries(Object.entries(host.counters).map(([name, n]) => [name, BigInt(n)])),
           },
         }),
   };

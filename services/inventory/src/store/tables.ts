@@ -11,6 +11,7 @@ export interface PortRow {
 
 export interface EventCountsRow {
   readonly produced: string;
+  readonly lost_throttle: string;
   readonly lost_ring: string;
   readonly lost_spool: string;
   readonly published: string;
