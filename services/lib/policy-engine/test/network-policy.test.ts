@@ -234,7 +234,7 @@ spec: { podSelector: { matchLabels: { app: a } }, policyTypes: [Egress], egress:
   assert.equal(byAddress.reaches('a', 'b', 'TCP/80'), false);
   assert.deepEqual(
     byAddress.documents.flatMap(({ warnings }) => warnings.map(({ code, path }) => `${code} ${path}`)),
-    ['name-of-block spec.egress[0].to[0]'],
+    ['name-of-block spec.egress[0].to[0].ipBlock'],
   );
   const both = createFleet({ pods }, policy('{ ipBlock: { cidr: 10.0.0.0/8 } }, { podSelector: {} }'));
   assert.equal(both.reaches('a', 'b', 'TCP/80'), true);
