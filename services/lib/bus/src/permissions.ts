@@ -54,6 +54,7 @@ export const agentPermissions = (host: string): Permissions => {
       evtWildcard(host),
       subjects.ack.build({ host }),
       subjects.hb.build({ host }),
+      subjects.health.build({ host }),
       rpcSubject.replyWildcard(host),
       ...snapshotCalls(hostSnapshotConsumer(host)),
     ],
@@ -93,7 +94,7 @@ const SERVICE_PUBLISH: Readonly<Record<Service, readonly string[]>> = {
 };
 
 const SERVICE_SUBSCRIBE: Readonly<Record<Service, readonly string[]>> = {
-  inventory: [subjects.hb.wildcard, subjects.ack.wildcard],
+  inventory: [subjects.hb.wildcard, subjects.ack.wildcard, subjects.health.wildcard],
   policy: [subjects.ack.wildcard, subjects.hb.wildcard],
   analytics: [evtWildcard(), subjects.hb.wildcard],
 };

@@ -3,7 +3,12 @@
  * Every subject of the bus with its message, declared once. Who may publish and read them is in permissions.ts;
  * which of them are kept is in streams.ts; tests hold the three together.
  */
-import { AckSchema, AgentHeartbeatSchema, WatermarkSchema } from '@weir/proto/weir/bus/v1/agent_pb.js';
+import {
+  AckSchema,
+  AgentHeartbeatSchema,
+  HealthReportSchema,
+  WatermarkSchema,
+} from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { SignedConfigSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import { subject } from './subject.ts';
@@ -13,11 +18,15 @@ export const subjects = {
   /** Events that a host saw. The host of an event is this token, never the payload. */
   evtFlow: subject('weir.v1.evt.{host}.flow', FlowBatchSchema),
 
-  // Configuration, last value kept. Keys: host id, workload id, identity number, policy key (kind/namespace/name).
+  // Configuration, last value kept. Keys: host id, workload id, identity number, policy key (kind/namespace/name),
+  // `fleet` for the network, names of egress gateways and prefilters.
   cfgHost: subject('weir.v1.cfg.host.{key}', SignedConfigSchema),
   cfgWorkload: subject('weir.v1.cfg.workload.{key}', SignedConfigSchema),
   cfgIdentity: subject('weir.v1.cfg.identity.{key}', SignedConfigSchema),
   cfgPolicy: subject('weir.v1.cfg.policy.{key}', SignedConfigSchema),
+  cfgNetwork: subject('weir.v1.cfg.network.{key}', SignedConfigSchema),
+  cfgEgressGateway: subject('weir.v1.cfg.egressGateway.{key}', SignedConfigSchema),
+  cfgPrefilter: subject('weir.v1.cfg.prefilter.{key}', SignedConfigSchema),
   cfg: subject('weir.v1.cfg.{kind}.{key}', SignedConfigSchema),
   /** Newest revision of a publisher, every 5 s, not kept. */
   cfgHeartbeat: subject('weir.v1.cfghb.{publisher}', SignedConfigSchema),
@@ -26,6 +35,8 @@ export const subjects = {
   ack: subject('weir.v1.ack.{host}', AckSchema),
   /** Heartbeat of a host, every 5 s, not kept. */
   hb: subject('weir.v1.hb.{host}', AgentHeartbeatSchema),
+  /** How a host reaches the others, after each round of probes; not kept. */
+  health: subject('weir.v1.health.{host}', HealthReportSchema),
   /** Up to where analytics has committed a host's events. */
   wm: subject('weir.v1.wm.{host}', WatermarkSchema),
 } as const;
@@ -46,7 +57,15 @@ export const evtWildcard = (host?: string): string => `weir.v1.evt.${host === un
 export const CFG_ALL = 'weir.v1.cfg.>';
 export const CFG_HEARTBEAT_ALL = 'weir.v1.cfghb.*';
 
-export const CONFIG_KINDS = ['host', 'workload', 'identity', 'policy'] as const;
+export const CONFIG_KINDS = [
+  'host',
+  'workload',
+  'identity',
+  'policy',
+  'network',
+  'egressGateway',
+  'prefilter',
+] as const;
 export type ConfigKind = (typeof CONFIG_KINDS)[number];
 export type Publisher = 'inventory' | 'policy';
 
@@ -56,6 +75,9 @@ export const PUBLISHER_OF: Readonly<Record<ConfigKind, Publisher>> = {
   workload: 'inventory',
   identity: 'inventory',
   policy: 'policy',
+  network: 'inventory',
+  egressGateway: 'inventory',
+  prefilter: 'inventory',
 };
 
 const CONFIG_SUBJECT = {
@@ -63,6 +85,9 @@ const CONFIG_SUBJECT = {
   workload: subjects.cfgWorkload,
   identity: subjects.cfgIdentity,
   policy: subjects.cfgPolicy,
+  network: subjects.cfgNetwork,
+  egressGateway: subjects.cfgEgressGateway,
+  prefilter: subjects.cfgPrefilter,
 } as const;
 
 export const configSubject = (kind: ConfigKind, key: string): string => CONFIG_SUBJECT[kind].build({ key });
