@@ -22,9 +22,12 @@ export const DROP_TEXT: Readonly<Record<number, DropText>> = {
   156: { name: 'INVALID_IPV6_EXTENSION', text: 'Invalid IPv6 extension header' },
   157: { name: 'FRAGMENT_UNSUPPORTED', text: 'IP fragmentation not supported' },
   166: { name: 'UNSUPPORTED_L2', text: 'Unsupported L2 protocol' },
+  167: { name: 'NAT_NO_MAPPING', text: 'No mapping for NAT masquerade' },
+  168: { name: 'NAT_UNSUPPORTED_PROTO', text: 'Unsupported protocol for NAT masquerade' },
   175: { name: 'FRAGMENT_NOT_FOUND', text: 'First logical datagram fragment not found' },
   176: { name: 'FORBIDDEN_ICMPV6', text: 'Forbidden ICMPv6 message' },
   181: { name: 'POLICY_DENY', text: 'Policy denied by denylist' },
   182: { name: 'VLAN_FILTERED', text: 'VLAN traffic disallowed by VLAN filter' },
   203: { name: 'EP_NOT_READY', text: 'Endpoint policy program not available' },
+  240: { name: 'PREFILTER', text: 'Source denied by prefilter' },
 };

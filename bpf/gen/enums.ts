@@ -23,7 +23,13 @@ export const weir_counter = {
   COUNTER_REDIRECTED: 12,
   COUNTER_EVENTS_THROTTLED: 13,
   COUNTER_EVENTS_HELD: 14,
-  COUNTER_MAX: 16,
+  COUNTER_NAT_CREATED: 15,
+  COUNTER_NAT_RETRIES: 16,
+  COUNTER_NAT_FAILED: 17,
+  COUNTER_NAT_EXPIRED: 18,
+  COUNTER_NAT_OUT: 19,
+  COUNTER_NAT_IN: 20,
+  COUNTER_MAX: 32,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
 
@@ -73,11 +79,14 @@ export const weir_drop_reason = {
   DROP_INVALID_IPV6_EXTENSION: 156,
   DROP_FRAGMENT_UNSUPPORTED: 157,
   DROP_UNSUPPORTED_L2: 166,
+  DROP_NAT_NO_MAPPING: 167,
+  DROP_NAT_UNSUPPORTED_PROTO: 168,
   DROP_FRAGMENT_NOT_FOUND: 175,
   DROP_FORBIDDEN_ICMPV6: 176,
   DROP_POLICY_DENY: 181,
   DROP_VLAN_FILTERED: 182,
   DROP_EP_NOT_READY: 203,
+  DROP_PREFILTER: 240,
 } as const;
 export type weir_drop_reason = (typeof weir_drop_reason)[keyof typeof weir_drop_reason];
 
@@ -117,8 +126,19 @@ export const weir_limits = {
   WEIR_MAX_THROTTLED: 16384,
   WEIR_EVENTS_BYTES: 8388608,
   WEIR_MAX_IPV6_EXT: 8,
+  WEIR_MAX_UPLINKS: 64,
+  WEIR_MAX_NAT: 131072,
+  WEIR_MAX_UNMASQUERADED: 65536,
+  WEIR_MAX_VLANS: 4096,
+  WEIR_MAX_PREFILTER: 524288,
+  WEIR_NAT_TRIES: 32,
 } as const;
 export type weir_limits = (typeof weir_limits)[keyof typeof weir_limits];
+
+export const weir_nat_sweep_flags = {
+  NAT_SWEEP_ORPHANS: 1,
+} as const;
+export type weir_nat_sweep_flags = (typeof weir_nat_sweep_flags)[keyof typeof weir_nat_sweep_flags];
 
 export const weir_policy_bits = {
   POLICY_STATIC_BITS: 40,
@@ -171,6 +191,12 @@ export const weir_trace_reason = {
   TRACE_REASON_RELATED: 4,
 } as const;
 export type weir_trace_reason = (typeof weir_trace_reason)[keyof typeof weir_trace_reason];
+
+export const weir_uplink_flags = {
+  UPLINK_VLAN_FILTER: 1,
+  UPLINK_VLAN_ALL: 2,
+} as const;
+export type weir_uplink_flags = (typeof weir_uplink_flags)[keyof typeof weir_uplink_flags];
 
 export const weir_verdict = {
   VERDICT_UNKNOWN: 0,

@@ -730,6 +730,197 @@ export const ipcache_value = {
   },
 } as const satisfies codec.StructCodec<ipcache_value>;
 
+export interface nat_in_value {
+  readonly addr: Uint8Array;
+  readonly port: number;
+  readonly flags: number;
+  readonly created_ns: bigint;
+  readonly expires_ns: bigint;
+}
+
+export const nat_in_value = {
+  name: 'nat_in_value',
+  size: 40,
+  offsets: {
+    addr: 0,
+    port: 16,
+    pad: 18,
+    flags: 20,
+    created_ns: 24,
+    expires_ns: 32,
+  },
+  encode(value: nat_in_value, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('nat_in_value', out, at, 40);
+    codec.writeBytes(out, value.addr, at, 16);
+    out.writeUInt16BE(value.port, at + 16);
+    out.writeUInt16LE(0, at + 18);
+    out.writeUInt32LE(value.flags, at + 20);
+    codec.writeU64(out, value.created_ns, at + 24);
+    codec.writeU64(out, value.expires_ns, at + 32);
+    return out;
+  },
+  decode(from: Buffer, at = 0): nat_in_value {
+    codec.need('nat_in_value', from, at, 40);
+    return {
+      addr: codec.readBytes(from, at, 16),
+      port: from.readUInt16BE(at + 16),
+      flags: from.readUInt32LE(at + 20),
+      created_ns: codec.readU64(from, at + 24),
+      expires_ns: codec.readU64(from, at + 32),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
+    created_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    expires_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
+  },
+} as const satisfies codec.StructCodec<nat_in_value>;
+
+export interface nat_key {
+  readonly local: Uint8Array;
+  readonly remote: Uint8Array;
+  readonly local_port: number;
+  readonly remote_port: number;
+  readonly protocol: number;
+  readonly family: number;
+}
+
+export const nat_key = {
+  name: 'nat_key',
+  size: 40,
+  offsets: {
+    local: 0,
+    remote: 16,
+    local_port: 32,
+    remote_port: 34,
+    protocol: 36,
+    family: 37,
+    pad: 38,
+  },
+  encode(value: nat_key, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('nat_key', out, at, 40);
+    codec.writeBytes(out, value.local, at, 16);
+    codec.writeBytes(out, value.remote, at + 16, 16);
+    out.writeUInt16BE(value.local_port, at + 32);
+    out.writeUInt16BE(value.remote_port, at + 34);
+    out.writeUInt8(value.protocol, at + 36);
+    out.writeUInt8(value.family, at + 37);
+    out.writeUInt16LE(0, at + 38);
+    return out;
+  },
+  decode(from: Buffer, at = 0): nat_key {
+    codec.need('nat_key', from, at, 40);
+    return {
+      local: codec.readBytes(from, at, 16),
+      remote: codec.readBytes(from, at + 16, 16),
+      local_port: from.readUInt16BE(at + 32),
+      remote_port: from.readUInt16BE(at + 34),
+      protocol: from.readUInt8(at + 36),
+      family: from.readUInt8(at + 37),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    local: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    remote: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 16, 16),
+    local_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 32),
+    remote_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 34),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 36),
+    family: (from: Buffer, at = 0): number => from.readUInt8(at + 37),
+  },
+} as const satisfies codec.StructCodec<nat_key>;
+
+export interface nat_out_value {
+  readonly addr: Uint8Array;
+  readonly port: number;
+}
+
+export const nat_out_value = {
+  name: 'nat_out_value',
+  size: 24,
+  offsets: {
+    addr: 0,
+    port: 16,
+    pad: 18,
+    pad2: 20,
+  },
+  encode(value: nat_out_value, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('nat_out_value', out, at, 24);
+    codec.writeBytes(out, value.addr, at, 16);
+    out.writeUInt16BE(value.port, at + 16);
+    out.writeUInt16LE(0, at + 18);
+    out.writeUInt32LE(0, at + 20);
+    return out;
+  },
+  decode(from: Buffer, at = 0): nat_out_value {
+    codec.need('nat_out_value', from, at, 24);
+    return {
+      addr: codec.readBytes(from, at, 16),
+      port: from.readUInt16BE(at + 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+  },
+} as const satisfies codec.StructCodec<nat_out_value>;
+
+export interface nat_sweep_ctx {
+  readonly now_ns: bigint;
+  readonly flags: number;
+  readonly failed: number;
+  readonly entries: bigint;
+  readonly expired: bigint;
+  readonly orphans: bigint;
+}
+
+export const nat_sweep_ctx = {
+  name: 'nat_sweep_ctx',
+  size: 40,
+  offsets: {
+    now_ns: 0,
+    flags: 8,
+    failed: 12,
+    entries: 16,
+    expired: 24,
+    orphans: 32,
+  },
+  encode(value: nat_sweep_ctx, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('nat_sweep_ctx', out, at, 40);
+    codec.writeU64(out, value.now_ns, at);
+    out.writeUInt32LE(value.flags, at + 8);
+    out.writeUInt32LE(value.failed, at + 12);
+    codec.writeU64(out, value.entries, at + 16);
+    codec.writeU64(out, value.expired, at + 24);
+    codec.writeU64(out, value.orphans, at + 32);
+    return out;
+  },
+  decode(from: Buffer, at = 0): nat_sweep_ctx {
+    codec.need('nat_sweep_ctx', from, at, 40);
+    return {
+      now_ns: codec.readU64(from, at),
+      flags: from.readUInt32LE(at + 8),
+      failed: from.readUInt32LE(at + 12),
+      entries: codec.readU64(from, at + 16),
+      expired: codec.readU64(from, at + 24),
+      orphans: codec.readU64(from, at + 32),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    now_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    failed: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    entries: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    expired: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    orphans: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
+  },
+} as const satisfies codec.StructCodec<nat_sweep_ctx>;
+
 export interface policy_entry {
   readonly rule_id: number;
   readonly deny: number;
@@ -830,6 +1021,33 @@ export const policy_key = {
     port_lo: (from: Buffer, at = 0): number => from.readUInt8(at + 11),
   },
 } as const satisfies codec.StructCodec<policy_key>;
+
+export interface prefilter_value {
+  readonly revision: bigint;
+}
+
+export const prefilter_value = {
+  name: 'prefilter_value',
+  size: 8,
+  offsets: {
+    revision: 0,
+  },
+  encode(value: prefilter_value, out: Buffer = Buffer.allocUnsafe(8), at = 0): Buffer {
+    codec.need('prefilter_value', out, at, 8);
+    codec.writeU64(out, value.revision, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): prefilter_value {
+    codec.need('prefilter_value', from, at, 8);
+    return {
+      revision: codec.readU64(from, at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    revision: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+  },
+} as const satisfies codec.StructCodec<prefilter_value>;
 
 export interface prefix_key {
   readonly prefixlen: number;
@@ -1049,6 +1267,80 @@ export const throttled_value = {
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
   },
 } as const satisfies codec.StructCodec<throttled_value>;
+
+export interface unmasqueraded_value {
+  readonly flags: number;
+}
+
+export const unmasqueraded_value = {
+  name: 'unmasqueraded_value',
+  size: 4,
+  offsets: {
+    flags: 0,
+  },
+  encode(value: unmasqueraded_value, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('unmasqueraded_value', out, at, 4);
+    out.writeUInt32LE(value.flags, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): unmasqueraded_value {
+    codec.need('unmasqueraded_value', from, at, 4);
+    return {
+      flags: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.StructCodec<unmasqueraded_value>;
+
+export interface uplink {
+  readonly flags: number;
+  readonly port_low: number;
+  readonly port_high: number;
+  readonly ip4: Uint8Array;
+  readonly ip6: Uint8Array;
+}
+
+export const uplink = {
+  name: 'uplink',
+  size: 40,
+  offsets: {
+    flags: 0,
+    port_low: 4,
+    port_high: 6,
+    ip4: 8,
+    ip6: 24,
+  },
+  encode(value: uplink, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('uplink', out, at, 40);
+    out.writeUInt32LE(value.flags, at);
+    out.writeUInt16BE(value.port_low, at + 4);
+    out.writeUInt16BE(value.port_high, at + 6);
+    codec.writeBytes(out, value.ip4, at + 8, 16);
+    codec.writeBytes(out, value.ip6, at + 24, 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): uplink {
+    codec.need('uplink', from, at, 40);
+    return {
+      flags: from.readUInt32LE(at),
+      port_low: from.readUInt16BE(at + 4),
+      port_high: from.readUInt16BE(at + 6),
+      ip4: codec.readBytes(from, at + 8, 16),
+      ip6: codec.readBytes(from, at + 24, 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    port_low: (from: Buffer, at = 0): number => from.readUInt16BE(at + 4),
+    port_high: (from: Buffer, at = 0): number => from.readUInt16BE(at + 6),
+    ip4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 8, 16),
+    ip6: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 24, 16),
+  },
+} as const satisfies codec.StructCodec<uplink>;
 
 export interface workload {
   readonly id: number;

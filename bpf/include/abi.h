@@ -39,6 +39,12 @@ enum weir_limits {
 	WEIR_MAX_THROTTLED = 16384, /* workloads x reasons x directions of which events were held back */
 	WEIR_EVENTS_BYTES = 8388608, /* ring buffer: ~60k flow events, 0.2 s at 300k/s */
 	WEIR_MAX_IPV6_EXT = 8, /* extension headers walked before giving up */
+	WEIR_MAX_UPLINKS = 64, /* interfaces with programs of host.bpf.c */
+	WEIR_MAX_NAT = 131072, /* masqueraded connections, LRU: a quarter of what conntrack holds */
+	WEIR_MAX_UNMASQUERADED = 65536, /* prefixes: pools of the fleet, other hosts, what the configuration names */
+	WEIR_MAX_VLANS = 4096, /* every id */
+	WEIR_MAX_PREFILTER = 524288, /* prefixes that the prefilter denies: ten times the lists seen */
+	WEIR_NAT_TRIES = 32, /* ports tried for one connection: 9 of 10 taken, and 97 in 100 still find one */
 };
 
 /* Numbers below 256 are fixed and mean what Cilium's mean. */
@@ -315,7 +321,13 @@ enum weir_counter {
 	COUNTER_REDIRECTED = 12, /* packets handed straight to a workload of the same host */
 	COUNTER_EVENTS_THROTTLED = 13, /* allowance used up; what the event said is in `throttled` */
 	COUNTER_EVENTS_HELD = 14, /* the same, but the counts stayed in conntrack for a later event */
-	COUNTER_MAX = 16,
+	COUNTER_NAT_CREATED = 15, /* masqueraded connections begun */
+	COUNTER_NAT_RETRIES = 16, /* ports that were taken when one was looked for */
+	COUNTER_NAT_FAILED = 17, /* connections for which no port was free (167) */
+	COUNTER_NAT_EXPIRED = 18, /* mappings ended by their timers */
+	COUNTER_NAT_OUT = 19, /* packets whose source was masqueraded */
+	COUNTER_NAT_IN = 20, /* packets given back to who is behind the mapping */
+	COUNTER_MAX = 32,
 };
 
 /* `drops`: per-CPU hash (reason, direction) -> packets, bytes. */
@@ -369,6 +381,71 @@ struct sweep_ctx {
 	__u64 deferred; /* out: ring buffer full or workload throttled, left for a later sweep */
 	__u32 ifindex; /* in: connections of this workload end now, however alive; 0 = none */
 	__u32 pad;
+};
+
+/* `uplinks`: interface -> what host.bpf.c does on it. Hash, key u32 ifindex. */
+enum weir_uplink_flags {
+	UPLINK_VLAN_FILTER = 1 << 0, /* tagged frames whose id is not in `vlans` are dropped (182) */
+	UPLINK_VLAN_ALL = 1 << 1, /* every id passes */
+};
+struct uplink {
+	__u32 flags; /* enum weir_uplink_flags */
+	__be16 port_low; /* masquerade ports, both included; host order is in neither */
+	__be16 port_high;
+	__u8 ip4[16] WEIR_ALIGNED(8); /* source of what is masqueraded, v4-mapped; all zero = IPv4 is not */
+	__u8 ip6[16] WEIR_ALIGNED(8); /* all zero = IPv6 is not */
+};
+
+/* `prefilter`: 0 -> LPM trie of sources whose packets are dropped, struct prefix_key. */
+struct prefilter_value {
+	__u64 revision; /* of the whole set: its entries have the same */
+};
+
+/* `unmasqueraded`: destinations to which workloads keep their address. LPM trie, struct prefix_key. */
+struct unmasqueraded_value {
+	__u32 flags; /* reserved, 0 */
+};
+
+/*
+ * `nat_out` and `nat_in`: LRU hashes, one entry in each for a masqueraded connection. In `nat_out` local is who
+ * is behind the mapping, in `nat_in` the masquerade address; the value is the other of the two. ICMP queries have
+ * their identifier as local_port and 0 as remote_port. `nat_in` has the life of the mapping.
+ */
+struct nat_key {
+	__u8 local[16] WEIR_ALIGNED(8);
+	__u8 remote[16] WEIR_ALIGNED(8);
+	__be16 local_port;
+	__be16 remote_port;
+	__u8 protocol;
+	__u8 family; /* 4 or 6 */
+	__u16 pad;
+};
+struct nat_out_value {
+	__u8 addr[16] WEIR_ALIGNED(8);
+	__be16 port;
+	__u16 pad;
+	__u32 pad2;
+};
+struct nat_in_value {
+	__u8 addr[16] WEIR_ALIGNED(8);
+	__be16 port;
+	__u16 pad;
+	__u32 flags; /* enum weir_ct_flags that say how far TCP is */
+	__u64 created_ns;
+	__u64 expires_ns; /* 0 = being deleted; changed as in conntrack */
+};
+
+/* Context of nat_sweep (BPF_PROG_RUN): in and out. */
+enum weir_nat_sweep_flags {
+	NAT_SWEEP_ORPHANS = 1 << 0, /* also what the LRU took the other half of; a second walk */
+};
+struct nat_sweep_ctx {
+	__u64 now_ns; /* in: CLOCK_MONOTONIC; 0 = read the clock */
+	__u32 flags; /* in: enum weir_nat_sweep_flags */
+	__u32 failed; /* out: 1 = the walk itself failed */
+	__u64 entries; /* out: walked */
+	__u64 expired; /* out: mappings deleted */
+	__u64 orphans; /* out: halves deleted */
 };
 
 /* ---- events (ring buffer `events`) ---- */

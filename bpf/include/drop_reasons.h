@@ -21,10 +21,13 @@
 	X(INVALID_IPV6_EXTENSION, 156, "Invalid IPv6 extension header") \
 	X(FRAGMENT_UNSUPPORTED, 157, "IP fragmentation not supported") \
 	X(UNSUPPORTED_L2, 166, "Unsupported L2 protocol") \
+	X(NAT_NO_MAPPING, 167, "No mapping for NAT masquerade") \
+	X(NAT_UNSUPPORTED_PROTO, 168, "Unsupported protocol for NAT masquerade") \
 	X(FRAGMENT_NOT_FOUND, 175, "First logical datagram fragment not found") \
 	X(FORBIDDEN_ICMPV6, 176, "Forbidden ICMPv6 message") \
 	X(POLICY_DENY, 181, "Policy denied by denylist") \
 	X(VLAN_FILTERED, 182, "VLAN traffic disallowed by VLAN filter") \
-	X(EP_NOT_READY, 203, "Endpoint policy program not available")
+	X(EP_NOT_READY, 203, "Endpoint policy program not available") \
+	X(PREFILTER, 240, "Source denied by prefilter")
 
 #endif

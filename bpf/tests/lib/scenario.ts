@@ -7,12 +7,12 @@ import assert from 'node:assert/strict';
 import { DROP_TEXT } from '../../gen/index.ts';
 import type { ExpectedFlow, FlowReader } from './flows.ts';
 import { type EthernetOptions, ethernet, type Packet } from './packet.ts';
-import { CLOSED, DB, OPEN, type Rule, UPLINK, WEB, type Workload, type World } from './world.ts';
+import { CLOSED, DB, OPEN, type ProgramName, type Rule, UPLINK, WEB, type Workload, type World } from './world.ts';
 
 export const ACTION = { pass: 0, drop: 2, redirect: 7 } as const;
 
 export interface Step {
-  readonly program: 'from_workload' | 'to_workload';
+  readonly program: ProgramName;
   readonly frame: Buffer;
   readonly cameBy: number;
   readonly gso?: { readonly segments: number; readonly size: number };
@@ -81,6 +81,28 @@ export const received = (packet: Packet, link: Partial<EthernetOptions> & { came
 /** The host itself sends to the workload under test. */
 export const fromHost = (packet: Packet, link: Partial<EthernetOptions> = {}): Moving =>
   received(packet, { ...link, cameBy: 0 });
+
+const ROUTER_MAC = '02:00:00:00:aa:01';
+const UPLINK_MAC = '02:00:00:00:aa:02';
+
+const onUplink = (program: ProgramName, packet: Packet, cameBy: number, vlans: readonly number[] = []) => ({
+  program,
+  frame: ethernet({ from: ROUTER_MAC, to: UPLINK_MAC, vlans }, packet),
+  cameBy,
+});
+
+/** Leaves the host by the uplink; `cameBy`: 0 when the host itself sends. */
+export const leaves = (packet: Packet, { cameBy = WEB.ifindex, vlans = [] as readonly number[] } = {}): Moving =>
+  new Moving(onUplink('to_uplink', packet, cameBy, vlans));
+
+/** Enters the host by the uplink. */
+export const enters = (packet: Packet, { vlans = [] as readonly number[] } = {}): Moving =>
+  new Moving(onUplink('from_uplink', packet, UPLINK, vlans));
+
+/** What a step on an uplink gives back when the packet becomes this one. */
+export const becomes = (packet: Packet): { readonly out: Buffer } => ({
+  out: ethernet({ from: ROUTER_MAC, to: UPLINK_MAC }, packet),
+});
 
 const describeDrops = (drops: ReadonlyMap<number, number>): string =>
   [...drops].map(([reason, packets]) => `${reason} ${DROP_TEXT[reason]?.text} x${packets}`).join(', ') || 'none';

@@ -4,7 +4,8 @@
  * (on interface 1, because a test run needs an interface that exists), a second workload of the same host, the host,
  * a managed peer elsewhere, and addresses of the world.
  */
-import { type BpfObject, createInner, openObject, skbContext } from '@weir/loader';
+import { rmSync } from 'node:fs';
+import { type BpfObject, createInner, ensureBpffs, openObject, skbContext } from '@weir/loader';
 import {
   address_key,
   address_value,
@@ -24,7 +25,7 @@ import {
   workload,
   type workload_config,
 } from '../../gen/index.ts';
-import { objectPath } from '../../objects.ts';
+import { type ObjectName, objectPath } from '../../objects.ts';
 import { mac, mapped } from './bytes.ts';
 
 export interface Workload {
@@ -111,19 +112,49 @@ export interface Verdict {
   readonly packet: Buffer;
 }
 
+export type ProgramName = 'from_workload' | 'to_workload' | 'from_uplink' | 'to_uplink';
+
+/** Objects meet in pinned maps. */
+const openTogether = async (
+  names: readonly ObjectName[],
+  options: { rodata: Record<string, Buffer>; maxEntries: Record<string, number> },
+): Promise<BpfObject[]> => {
+  if (names.length === 1) return [await openObject(objectPath(names[0] as ObjectName), options)];
+  const pinDir = await ensureBpffs(`/sys/fs/bpf/weir-packets-${process.pid}-${++opened}`);
+  try {
+    const objects: BpfObject[] = [];
+    for (const name of names) {
+      objects.push(await openObject(objectPath(name), { ...options, pinDir }));
+      await objects.at(-1)?.commitPins();
+    }
+    return objects;
+  } finally {
+    rmSync(pinDir, { recursive: true, force: true });
+  }
+};
+let opened = 0;
+
 export class World {
   readonly object: BpfObject;
+  readonly #others: readonly BpfObject[];
 
-  private constructor(object: BpfObject) {
+  private constructor(object: BpfObject, others: readonly BpfObject[]) {
     this.object = object;
+    this.#others = others;
   }
 
-  static async open(config: workload_config = {}, maxConntrack = 4096, ringBytes = 1 << 20): Promise<World> {
-    const object = await openObject(objectPath('workload'), {
+  /** `others`: objects whose programs work with this one's maps. */
+  static async open(
+    config: workload_config = {},
+    maxConntrack = 4096,
+    ringBytes = 1 << 20,
+    others: readonly ObjectName[] = [],
+  ): Promise<World> {
+    const [object, ...rest] = await openTogether(['workload', ...others], {
       rodata: CONFIG.workload.encode(config),
       maxEntries: { conntrack: maxConntrack, fragments: 64, events: ringBytes },
     });
-    const world = new World(object);
+    const world = new World(object as BpfObject, rest);
     world.managed(PEER.ip4, PEER.identity);
     world.managed(PEER.ip6, PEER.identity);
     world.managed(HOST.ip4, HOST.identity);
@@ -141,13 +172,19 @@ export class World {
   }
 
   map(name: string) {
-    return this.object.map(name);
+    return (this.#others.find(({ maps }) => maps.has(name)) ?? this.object).map(name);
+  }
+
+  program(name: string) {
+    return (this.#others.find(({ programs }) => programs.has(name)) ?? this.object).program(name);
   }
 
   /** Everything that packets and policies leave behind is gone; both workloads are ready and let all pass. */
   async reset(): Promise<void> {
     for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies', 'throttles', 'throttled'])
       await this.clear(name);
+    for (const name of ['uplinks', 'vlans', 'unmasqueraded', 'nat_in', 'nat_out'])
+      if (this.#others.some(({ maps }) => maps.has(name))) await this.clear(name);
     for (const who of [WEB, DB]) this.workload(who, OPEN);
   }
 
@@ -229,13 +266,13 @@ export class World {
   }
 
   async run(
-    program: 'from_workload' | 'to_workload',
+    program: ProgramName,
     frame: Buffer,
     context: { ingressIfindex?: number; gsoSegs?: number; gsoSize?: number } = {},
     repeat = 1,
   ): Promise<Verdict & { durationNs: number }> {
     const ctx = skbContext({ ifindex: WEB.ifindex, ...context });
-    const { retval, dataOut, durationNs } = await this.object.program(program).testRun({ data: frame, ctx, repeat });
+    const { retval, dataOut, durationNs } = await this.program(program).testRun({ data: frame, ctx, repeat });
     return { action: retval, packet: Buffer.from(dataOut ?? Buffer.alloc(0)), durationNs: Number(durationNs) };
   }
 
@@ -308,6 +345,6 @@ export class World {
 
   close(): void {
     for (const inner of this.#inner.values()) inner.close();
-    this.object.close();
+    for (const object of [this.object, ...this.#others]) object.close();
   }
 }

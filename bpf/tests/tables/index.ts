@@ -4,9 +4,12 @@ import { conntrack } from './conntrack.ts';
 import { internet } from './ip.ts';
 import { link } from './link.ts';
 import { local } from './local.ts';
+import { masquerade } from './masquerade.ts';
+import { natErrors } from './nat-errors.ts';
 import { policy } from './policy.ts';
 import { related } from './related.ts';
 import { transport } from './transport.ts';
+import { uplink } from './uplink.ts';
 
 export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   link,
@@ -16,4 +19,7 @@ export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   conntrack,
   related,
   local,
+  uplink,
+  masquerade,
+  natErrors,
 };

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Both directions of an uplink: what leaves the host passes to_uplink after routing,
+ * what enters passes from_uplink before it, so a workload's packet is masqueraded
+ * after its own policy has seen it with its own address, and an answer has the
+ * workload's address again before anybody judges it.
+ *
+ * Packets that are not understood here belong to somebody else: they pass untouched.
+ */
+#include "base.h"
+
+#include "nat_errors.h"
+#include "nat_sweep.h"
+#include "vlan.h"
+
+/* The packet's pass, when there is something to translate in it; else *action is final. */
+INLINE struct pass *begin_uplink(struct __sk_buff *skb, const struct uplink *uplink, bool towards, int *action)
+{
+	struct pass *pass = this_pass();
+	__u32 id = vlan_id(skb);
+
+	*action = TC_ACT_OK;
+	if (!pass)
+		return NULL;
+	if (id) {
+		if (may_pass_vlan(uplink, id))
+			return NULL;
+		count_drop(DROP_VLAN_FILTERED, towards ? DIRECTION_INGRESS : DIRECTION_EGRESS, 1, skb->len);
+		*action = TC_ACT_SHOT;
+		return NULL;
+	}
+	if (address_zero(uplink->ip4) && address_zero(uplink->ip6))
+		return NULL;
+	pass->towards = towards;
+	pass->came_by = skb->ingress_ifindex;
+	pass->from_host = !pass->came_by;
+	if (parse(skb, pass) || pass->kind != PACKET_FLOW)
+		return NULL;
+	return address_zero(masquerade_address(uplink, pass->tuple.family)) ? NULL : pass;
+}
+
+/* Drops what a workload sends and reports it as one of its flows. */
+INLINE int refuse_masquerade(struct pass *pass, int reason)
+{
+	const struct address_value *local = find_local(pass->tuple.saddr);
+	struct workload *workload = NULL;
+	__u32 ifindex;
+
+	if (local) {
+		ifindex = local->ifindex;
+		workload = bpf_map_lookup_elem(&workloads, &ifindex);
+	}
+	return refuse_for(pass, workload, reason);
+}
+
+SEC("tc")
+int to_uplink(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
+	struct pass *pass;
+	int action, reason;
+
+	if (!uplink)
+		return TC_ACT_OK;
+	pass = begin_uplink(skb, uplink, false, &action);
+	if (!pass)
+		return action;
+	reason = is_icmp_error(&pass->tuple) ? masquerade_error(skb) : masquerade(skb, uplink);
+	return reason ? refuse_masquerade(pass, reason) : TC_ACT_OK;
+}
+
+SEC("tc")
+int from_uplink(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
+	struct pass *pass;
+	int action, reason;
+
+	if (!uplink)
+		return TC_ACT_OK;
+	pass = begin_uplink(skb, uplink, true, &action);
+	if (!pass)
+		return action;
+	if (!address_equal(pass->tuple.daddr, masquerade_address(uplink, pass->tuple.family)))
+		return TC_ACT_OK;
+	reason = is_icmp_error(&pass->tuple) ? unmasquerade_error(skb) : unmasquerade(skb);
+	return reason ? refuse_for(pass, NULL, reason) : TC_ACT_OK;
+}
+
+/* Run by the agent every second or so (BPF_PROG_RUN). */
+SEC("syscall")
+int nat_sweep(struct nat_sweep_ctx *ctx)
+{
+	struct nat_sweep sweep = {.now_ns = ctx->now_ns};
+
+	if (!sweep.now_ns)
+		sweep.now_ns = bpf_ktime_get_ns();
+	ctx->failed = bpf_for_each_map_elem(&nat_in, nat_sweep_in, &sweep, 0) < 0;
+	if (ctx->flags & NAT_SWEEP_ORPHANS)
+		ctx->failed |= bpf_for_each_map_elem(&nat_out, nat_sweep_out, &sweep, 0) < 0;
+	ctx->entries = sweep.entries;
+	ctx->expired = sweep.expired;
+	ctx->orphans = sweep.orphans;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
