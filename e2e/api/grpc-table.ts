@@ -7,6 +7,7 @@ import {
   HostService,
   IdentityService,
   NamespaceService,
+  NetworkService,
   WorkloadService,
 } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { PolicyService, RevisionService, RuleService } from '@weir/proto/weir/policy/v1/policy_pb.js';
@@ -17,6 +18,7 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['inventory', NamespaceService],
   ['inventory', WorkloadService],
   ['inventory', IdentityService],
+  ['inventory', NetworkService],
   ['policy', PolicyService],
   ['policy', RuleService],
   ['policy', RevisionService],
@@ -25,9 +27,10 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
 
 export interface GrpcOperation {
   readonly good: object;
-  readonly bad: object;
-  readonly code: ErrorCode;
-  readonly field: string;
+  /** A mistake and how it is told; a request without any field can't be wrong. */
+  readonly bad?: object;
+  readonly code?: ErrorCode;
+  readonly field?: string;
   /** With if_revision of another revision, or if_absent: PRECONDITION_FAILED. */
   readonly stale?: readonly object[];
   /** Done once for an idempotency-key: another request, which the same key refuses. */
@@ -112,6 +115,14 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
   },
   'IdentityService.GetIdentity': { good: { identity: 1 }, bad: { identity: 99 }, ...missing },
   'IdentityService.ListIdentities': { good: {}, ...BAD_LIMIT, paged: pages('identities') },
+  'NetworkService.GetNetwork': { good: {} },
+  'NetworkService.PutNetwork': {
+    good: { network: { mtu: 1400 } },
+    bad: { network: { mtu: 1279 } },
+    ...invalid,
+    field: 'mtu',
+    stale: [{ network: {}, ifRevision: OTHER }],
+  },
   'PolicyService.ApplyPolicies': {
     good: { documents: policy('new-grpc') },
     bad: { documents: policy('x').replace('ports', 'port') },

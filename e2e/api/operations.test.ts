@@ -276,13 +276,13 @@ describe('gRPC', () => {
 
   for (const [name, operation] of Object.entries(GRPC)) {
     test(name, async () => {
-      const { good, bad, code, field, stale = [], once, paged } = operation;
+      const { good, bad, code = 'INTERNAL', field, stale = [], once, paged } = operation;
       if (operation.stream) {
-        await refused(stream(name, bad, 1), code, field);
+        await refused(stream(name, bad ?? {}, 1), code, field);
         assert.equal((await stream(name, good, 3)).length, 3);
         return;
       }
-      await refused(call(name, bad), code, field);
+      if (bad !== undefined) await refused(call(name, bad), code, field);
       for (const request of stale) await refused(call(name, request), 'PRECONDITION_FAILED');
       if (paged) await comesInPagesToo(name, operation);
       const metadata: Record<string, string> = once === undefined ? {} : { 'idempotency-key': randomUUID() };

@@ -107,6 +107,16 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory GET /v1/identities': { good: { path: '/v1/identities' }, bad: limit('/v1/identities'), paged: true },
   'inventory GET /v1/identities/{identity}': { good: { path: '/v1/identities/1' }, bad: missing('/v1/identities/99') },
+  'inventory GET /v1/network': {
+    good: { path: '/v1/network' },
+    bad: { path: '/v1/network?mtu=1', code: 'INVALID_ARGUMENT', field: 'mtu' },
+    tagged: true,
+  },
+  'inventory PUT /v1/network': {
+    good: { path: '/v1/network', body: { mtu: 1400 } },
+    bad: { path: '/v1/network', body: { mtu: 1279 }, code: 'INVALID_ARGUMENT', field: 'mtu' },
+    guarded: true,
+  },
   'policy GET /v1/policies': { good: { path: '/v1/policies' }, bad: limit('/v1/policies'), paged: true },
   'policy POST /v1/policies': {
     good: { path: '/v1/policies', text: policy('new-rest') },

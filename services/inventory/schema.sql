@@ -41,8 +41,12 @@ create table hosts (
   next6 bigint not null default 0,
   -- Of its configuration document.
   revision bigint not null,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  -- Public key that the host's agent made, base64; empty: it encrypts nothing. Two hosts with one key would take each
+  -- other's packets.
+  wireguard_key text not null default ''
 );
+create unique index hosts_wireguard_key on hosts (wireguard_key) where wireguard_key <> '';
 
 -- What a host says of itself, apart from what it is configured to be: written every few seconds.
 create table host_status (
@@ -134,3 +138,15 @@ create table idempotency_keys (
   created_at timestamptz not null default now()
 );
 create index idempotency_keys_created on idempotency_keys (created_at);
+
+-- What people set for the fleet and hosts get as one document each: network (fleet), egress gateways, prefilters.
+create table fleet_objects (
+  kind text not null check (kind in ('network', 'egressGateway', 'prefilter')),
+  name text not null,
+  -- In the shape of the REST API, defaults filled in.
+  spec jsonb not null,
+  -- Of its configuration document; 0: never set.
+  revision bigint not null,
+  created_at timestamptz not null default now(),
+  primary key (kind, name)
+);

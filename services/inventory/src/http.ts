@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The REST door: all routes of the service on one HTTP application. */
 import { createHttp, type HttpApp } from '@weir/http';
+import { NetworkPutSchema } from './domain/network.ts';
 import type { Operations } from './operations/context.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { identityRoutes } from './routes/identities.ts';
 import { INPUT_SCHEMAS } from './routes/inputs.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
+import { NetworkSchema, networkRoutes } from './routes/network.ts';
 import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
 import { workloadRoutes } from './routes/workloads.ts';
 
@@ -16,12 +18,21 @@ export const createInventoryHttp = async (
   const app = await createHttp({
     service: 'inventory',
     docs: { title: 'Weir inventory', description: 'Hosts, workloads, namespaces and identities of the fleet.' },
-    schemas: [HostSchema, WorkloadSchema, NamespaceSchema, IdentitySchema, ...INPUT_SCHEMAS],
+    schemas: [
+      HostSchema,
+      WorkloadSchema,
+      NamespaceSchema,
+      IdentitySchema,
+      NetworkSchema,
+      NetworkPutSchema,
+      ...INPUT_SCHEMAS,
+    ],
     ready,
   });
   hostRoutes(app, operations);
   workloadRoutes(app, operations);
   namespaceRoutes(app, operations);
   identityRoutes(app, operations);
+  networkRoutes(app, operations);
   return app;
 };

@@ -8,6 +8,7 @@ import type { Database } from '@weir/db';
 import type { AgentHeartbeat } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { counter } from '@weir/telemetry';
 import { cleanBig, cleanCount, cleanMap, cleanText, cleanTexts } from '../domain/reports.ts';
+import { saveKeys } from '../operations/wireguard.ts';
 import { saveStatuses } from '../store/hosts.ts';
 import type { Tables } from '../store/tables.ts';
 
@@ -45,6 +46,8 @@ export interface Consumer {
 export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (error: unknown) => void): Consumer => {
   const received = counter('weir_inventory_heartbeats_total');
   const waiting = new Map<string, Status>();
+  let keys = new Map<string, string>();
+  const refusedKeys = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
   let lastFlush = 0;
@@ -54,7 +57,12 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
     lastFlush = Date.now();
     const statuses = [...waiting.values()];
     waiting.clear();
-    writing = writing.then(() => saveStatuses(db.kysely, statuses)).catch(onError);
+    const said = keys;
+    keys = new Map();
+    writing = writing
+      .then(() => saveStatuses(db.kysely, statuses))
+      .then(() => saveKeys({ db }, said, refusedKeys, onError))
+      .catch(onError);
   };
 
   const subscription = bus.nc.subscribe(subjects.hb.wildcard, {
@@ -64,7 +72,9 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
         const host = subjects.hb.parse(message.subject)?.host;
         if (host === undefined) return;
         received.add(1);
-        waiting.set(host, statusOf(host, subjects.hb.decode(message.data), new Date()));
+        const heartbeat = subjects.hb.decode(message.data);
+        waiting.set(host, statusOf(host, heartbeat, new Date()));
+        keys.set(host, cleanText(heartbeat.wireguardKey));
         timer ??= setTimeout(flush, Date.now() - lastFlush > FLUSH_MS ? FIRST_FLUSH_MS : FLUSH_MS);
       } catch (failure) {
         onError(failure);

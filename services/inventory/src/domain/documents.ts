@@ -2,9 +2,12 @@
 /** Rows as the configuration documents that agents read (weir.bus.v1). Pure. */
 import type { OutboxDocument } from '@weir/bus';
 import { protocolNumber } from '@weir/net';
+import { NetworkSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { HostRow } from '../store/hosts.ts';
 import type { Allocated } from '../store/identities.ts';
 import type { WorkloadRow } from '../store/workloads.ts';
+import type { NetworkSpec } from './network.ts';
+import { messageOf } from './wire.ts';
 
 export const hostDocument = (row: HostRow): OutboxDocument => ({
   kind: 'host',
@@ -18,6 +21,7 @@ export const hostDocument = (row: HostRow): OutboxDocument => ({
       underlayIp6: row.underlay_ip6 ?? '',
       pools: [row.pool4, row.pool6],
       labels: { ...row.labels },
+      wireguardKey: row.wireguard_key,
     },
   },
 });
@@ -53,3 +57,9 @@ export const identityDocuments = ({ identity, fresh }: Allocated, labels: readon
         },
       ]
     : [];
+
+export const networkDocument = (spec: NetworkSpec): OutboxDocument => ({
+  kind: 'network',
+  key: 'fleet',
+  body: { case: 'network', value: messageOf(NetworkSchema, spec) },
+});

@@ -36,6 +36,7 @@ export const HostSchema = named(
     version: nullable(Type.String()),
     kernel: nullable(Type.String()),
     features: Type.Array(Type.String()),
+    wireguard_key: nullable(Type.String({ description: 'Public key of its agent; null: it encrypts nothing' })),
     revision: Type.Integer(),
     realised: Type.Record(Type.String(), Type.Integer(), {
       description: 'Newest revision in its kernel, per publisher',
@@ -76,6 +77,7 @@ export const hostView = (row: HostWithStatus, now = Date.now()): Static<typeof H
     version: row.version,
     kernel: row.kernel,
     features: row.features ?? [],
+    wireguard_key: row.wireguard_key || null,
     revision: Number(row.revision),
     realised: Object.fromEntries(Object.entries(row.realised ?? {}).map(([publisher, r]) => [publisher, Number(r)])),
     workloads_ready: row.workloads_ready ?? 0,

@@ -5,6 +5,7 @@ import type { Operations } from '../operations/context.ts';
 import { hostService } from './hosts.ts';
 import { identityService } from './identities.ts';
 import { namespaceService } from './namespaces.ts';
+import { networkService } from './network.ts';
 import { workloadService } from './workloads.ts';
 
 export const inventoryRpc = (operations: Operations): Registered[] => [
@@ -12,4 +13,5 @@ export const inventoryRpc = (operations: Operations): Registered[] => [
   namespaceService(operations),
   workloadService(operations),
   identityService(operations),
+  networkService(operations),
 ];

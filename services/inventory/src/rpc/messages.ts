@@ -29,6 +29,7 @@ export const hostMessage = (row: HostWithStatus): MessageInitShape<typeof HostMe
     underlayIp4: host.underlay_ip4 ?? '',
     underlayIp6: host.underlay_ip6 ?? '',
     pools: host.pools,
+    wireguardKey: host.wireguard_key ?? '',
     createdAt: time(host.created_at),
     revision: BigInt(host.revision),
     state: STATES[host.state],

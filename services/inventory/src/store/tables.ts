@@ -18,6 +18,8 @@ export interface EventCountsRow {
   readonly committed_seq: string;
 }
 
+export type FleetObjectKind = 'network' | 'egressGateway' | 'prefilter';
+
 export interface Tables {
   hosts: {
     id: string;
@@ -29,6 +31,14 @@ export interface Tables {
     pool6: string;
     next4: Generated<bigint>;
     next6: Generated<bigint>;
+    revision: bigint;
+    created_at: Generated<Date>;
+    wireguard_key: Generated<string>;
+  };
+  fleet_objects: {
+    kind: FleetObjectKind;
+    name: string;
+    spec: JSONColumnType<object>;
     revision: bigint;
     created_at: Generated<Date>;
   };
