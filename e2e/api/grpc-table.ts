@@ -2,7 +2,7 @@
 /** Every gRPC method, as rest-table.ts has every REST operation. Mistakes are told with the same codes as there. */
 import type { DescService } from '@bufbuild/protobuf';
 import type { ErrorCode } from '@weir/errors';
-import { FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
+import { AccountingService, FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import {
   HostService,
   IdentityService,
@@ -23,6 +23,7 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['policy', RuleService],
   ['policy', RevisionService],
   ['analytics', FlowService],
+  ['analytics', AccountingService],
 ];
 
 export interface GrpcOperation {
@@ -162,6 +163,7 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     ...invalid,
     field: 'wait_s',
   },
+  'RevisionService.GetRevisionTrace': { good: { revision: 1n }, bad: { revision: 2_000_000_000n }, ...missing },
   'FlowService.ListFlows': {
     good: {},
     bad: { filter: { protocols: ['FOO'] } },
@@ -175,5 +177,11 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     ...invalid,
     field: 'to_port',
     stream: true,
+  },
+  'AccountingService.ListAccounts': {
+    good: { hosts: ['a1'] },
+    bad: { hosts: Array.from({ length: 1_001 }, (_, i) => `h${i}`) },
+    ...invalid,
+    field: 'hosts',
   },
 };

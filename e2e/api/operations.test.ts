@@ -232,6 +232,20 @@ describe('REST', () => {
   });
 });
 
+interface Told {
+  readonly host: string;
+  readonly produced: bigint;
+  readonly stored: bigint;
+  readonly onItsWay: bigint;
+  readonly lost: Readonly<Record<'throttle' | 'ring' | 'spool' | 'deadLetter', bigint>>;
+}
+
+interface Traced {
+  readonly receivedUs: bigint;
+  readonly committedUs: bigint;
+  readonly hosts: readonly unknown[];
+}
+
 const refused = async (work: unknown, code: ErrorCode, field?: string): Promise<void> => {
   await assert.rejects(Promise.resolve(work), (error) => {
     assert.ok(isWeirError(error), String(error));
@@ -292,4 +306,38 @@ describe('gRPC', () => {
       await refused(call(name, once.other, metadata), 'INVALID_ARGUMENT', 'Idempotency-Key');
     });
   }
+
+  test('both doors tell the same account of each host, and the same trace of a revision', async () => {
+    const { accounts } = (await call('AccountingService.ListAccounts', {})) as { accounts: Told[] };
+    const { body } = await send('analytics GET /v1/accounting', { path: '/v1/accounting' });
+    assert.deepEqual(
+      accounts.map(({ host, produced, stored, onItsWay }) => [
+        host,
+        Number(produced),
+        Number(stored),
+        Number(onItsWay),
+      ]),
+      body.items.map((one: Record<string, unknown>) => [one.host, one.produced, one.stored, one.on_its_way]),
+    );
+    for (const { produced, stored, onItsWay, lost } of accounts) {
+      const places = [lost.throttle, lost.ring, lost.spool, lost.deadLetter];
+      assert.equal(
+        produced,
+        places.reduce((sum, count) => sum + count, stored + onItsWay),
+      );
+    }
+    const { trace } = (await call('RevisionService.GetRevisionTrace', { revision: 1n })) as { trace: Traced };
+    const rest = await send('policy GET /v1/revisions/{revision}/trace', { path: '/v1/revisions/1/trace' });
+    assert.deepEqual(
+      [Number(trace.receivedUs), Number(trace.committedUs), trace.hosts.length],
+      [rest.body.received_us, rest.body.committed_us, rest.body.hosts.length],
+    );
+  });
+
+  test('a deadline that passes ends the call, whatever it waits for', async () => {
+    // No host will ever hold it.
+    const revisions = clients.get('RevisionService');
+    const waiting = revisions?.getRevision?.({ revision: 2_000_000_000n, waitS: 60 }, { timeoutMs: 300 });
+    await refused(waiting, 'DEADLINE_EXCEEDED');
+  });
 });

@@ -2,8 +2,7 @@
 /** The accounts of all hosts as metrics. Read once a scrape for all of them; every replica tells the same. */
 import { observe } from '@weir/telemetry';
 import type pg from 'pg';
-import { watermarkAgeS } from './routes/accounting.ts';
-import { type Account, readAccounts } from './store/accounting.ts';
+import { type Account, readAccounts, watermarkAgeS } from './store/accounting.ts';
 
 /** Metrics of one scrape are read within this time of each other. */
 const FRESH_MS = 500;

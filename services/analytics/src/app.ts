@@ -17,6 +17,7 @@ import { consumeFlows, FLOW_CONSUMER } from './consumers/flows.ts';
 import { consumeHeartbeats } from './consumers/heartbeats.ts';
 import { buildHttp } from './http.ts';
 import { LiveFlows } from './live/hub.ts';
+import { accountingService } from './rpc/accounting.ts';
 import { flowService } from './rpc/flows.ts';
 import { loadDirectory } from './store/directory.ts';
 import { FlowPages } from './store/flow-pages.ts';
@@ -244,7 +245,8 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
     const pages = new FlowPages({ kysely: db.kysely, hosts: new Hosts(db.pool), flows });
     const deps = { bus, live, pages, directory, consumer: FLOW_CONSUMER };
     const http = await buildHttp({ ...deps, pool: db.pool });
-    const rpc = await createRpcServer({ host: config.host, port: config.grpcPort, services: [flowService(deps)] });
+    const services = [flowService(deps), accountingService(db.pool)];
+    const rpc = await createRpcServer({ host: config.host, port: config.grpcPort, services });
     // Streams are ended first: a door does not close while somebody stands in it.
     closers.push(async () => {
       live.close();

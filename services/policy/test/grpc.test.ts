@@ -103,6 +103,7 @@ test('refusals carry their places', async () => {
   await assert.rejects(policies.applyPolicies({ documents: '#'.repeat(2 * 1024 * 1024) }), { code: 'TOO_LARGE' });
   await assert.rejects(policies.listPolicies({ limit: 5_000 }), { code: 'INVALID_ARGUMENT' });
   await assert.rejects(revisions.getRevision({ revision: 1n, waitS: 100 }), { code: 'INVALID_ARGUMENT' });
+  await assert.rejects(revisions.getRevisionTrace({ revision: 2n ** 40n }), { code: 'NOT_FOUND' });
 });
 
 test('a revision and its hosts', async () => {
@@ -117,6 +118,14 @@ test('a revision and its hosts', async () => {
       hosts.map(({ host, realised }) => [host, realised]),
       [['h1', revision]],
     );
+    const { trace } = await revisions.getRevisionTrace({ revision });
+    const { body } = await harness.call<{ received_us: number; committed_us: number; hosts: unknown[] }>(
+      'GET',
+      `/v1/revisions/${revision}/trace`,
+    );
+    assert.equal(trace?.revision, revision);
+    assert.deepEqual([trace?.receivedUs, trace?.committedUs], [BigInt(body.received_us), BigInt(body.committed_us)]);
+    assert.equal(trace?.hosts.length, body.hosts.length);
     return;
   }
   assert.fail('not realised');

@@ -2,19 +2,13 @@
 import { type HttpApp, ref } from '@weir/http';
 import type pg from 'pg';
 import { Type } from 'typebox';
-import { type Account, readAccounts } from '../store/accounting.ts';
+import { readAccounts, watermarkAgeS } from '../store/accounting.ts';
 import { AccountSchema } from './schemas.ts';
 
 const AccountingQuery = Type.Object(
   { host: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 63 }), { maxItems: 1_000 })) },
   { additionalProperties: false },
 );
-
-/** How long flows have been waiting to be stored; 0 while nothing waits. */
-export const watermarkAgeS = ({ onItsWay, watermark }: Account, nowMs = Date.now()): number | null => {
-  if (onItsWay === 0) return 0;
-  return watermark.at === null ? null : Math.max(0, Math.round((nowMs - watermark.at.getTime()) / 1_000));
-};
 
 export const accountingRoutes = (app: HttpApp, pool: pg.Pool): void => {
   app.get(

@@ -104,3 +104,9 @@ export const readAccounts = async (pool: pg.Pool, hosts?: readonly string[]): Pr
       .slice(-GAPS_MAX),
   }));
 };
+
+/** How long flows have been waiting to be stored; 0 while nothing waits. */
+export const watermarkAgeS = ({ onItsWay, watermark }: Account, nowMs = Date.now()): number | null => {
+  if (onItsWay === 0) return 0;
+  return watermark.at === null ? null : Math.max(0, Math.round((nowMs - watermark.at.getTime()) / 1_000));
+};

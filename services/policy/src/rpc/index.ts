@@ -6,7 +6,8 @@ import { implement, type Registered } from '@weir/rpc';
 import type { Operations } from '../operations/context.ts';
 import { WAIT_MAX_S, waitForRevision } from '../operations/revisions.ts';
 import { getRule, getRules, pageOfRules, RULE_IDS_MAX } from '../operations/rules.ts';
-import { hostMessage, ruleMessage } from './messages.ts';
+import { traceOf } from '../operations/stages.ts';
+import { hostMessage, ruleMessage, traceMessage } from './messages.ts';
 import { policyService } from './policies.ts';
 import { givenOf, pageOfRequest } from './requests.ts';
 
@@ -46,6 +47,7 @@ const revisionService = (operations: Operations): Registered =>
       const hosts = await waitForRevision(operations, revision, waitS, signal);
       return { revision, hosts: hosts.map(hostMessage) };
     },
+    getRevisionTrace: async ({ revision }) => ({ trace: traceMessage(await traceOf(operations, revision)) }),
   });
 
 export const policyRpc = (operations: Operations): Registered[] => [

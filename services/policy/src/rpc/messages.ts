@@ -9,12 +9,14 @@ import {
   type HostRevisionSchema,
   HostRevisionState,
   type PolicySchema,
+  type RevisionTraceSchema,
   RuleAction,
   type RuleSchema,
   type WarningSchema,
 } from '@weir/proto/weir/policy/v1/policy_pb.js';
 import type { HostRevision } from '../domain/realisation.ts';
 import type { PolicyWithRules } from '../operations/policies.ts';
+import type { RevisionTrace } from '../operations/stages.ts';
 import type { RuleWithVersion } from '../store/rules.ts';
 
 export const ACTIONS = {
@@ -83,4 +85,20 @@ export const hostMessage = ({
   realised,
   state: STATES[state],
   error: error ?? '',
+});
+
+export const traceMessage = ({ revision, hosts }: RevisionTrace): MessageInitShape<typeof RevisionTraceSchema> => ({
+  revision: revision.revision,
+  traceId: revision.trace_id ?? '',
+  receivedUs: revision.received_us,
+  ...(revision.committed_us === null ? {} : { committedUs: revision.committed_us }),
+  ...(revision.published_us === null ? {} : { publishedUs: revision.published_us }),
+  hosts: hosts.map((host) => ({
+    host: host.host,
+    receivedUs: host.received_us,
+    startedUs: host.started_us,
+    compiledUs: host.compiled_us,
+    writtenUs: host.written_us,
+    acknowledgedUs: host.acknowledged_us,
+  })),
 });
