@@ -81,22 +81,63 @@ const checkPlace = (document: ConfigDocument, subject: string): void => {
   }
 };
 
+interface Envelope {
+  readonly signed: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly signer: string;
+}
+
+/** Wire tags of SignedConfig's fields, in their order: number << 3 | length-delimited. */
+const ENVELOPE_TAGS = [0x0a, 0x12, 0x1a] as const;
+
+/**
+ * The three fields as `toBinary` writes them, without copies; undefined for any other spelling. A host opens an
+ * envelope for every change of the whole fleet, and decoding, encoding and comparing cost a third of the signature.
+ */
+const readEnvelope = (bytes: Uint8Array): Envelope | undefined => {
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  for (const tag of ENVELOPE_TAGS) {
+    if (bytes[at++] !== tag) return undefined;
+    let length = 0;
+    let last = 0x80;
+    for (let shift = 0; last >= 0x80; shift += 7) {
+      last = bytes[at++] ?? 0;
+      length += (last & 0x7f) * 2 ** shift;
+      // Three bytes tell 2 MiB, more than a message may have; a last byte of 0 has a shorter spelling.
+      if (shift > 14 || last === 0) return undefined;
+    }
+    if (at + length > bytes.length) return undefined;
+    parts.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  const [signed, signature, signer] = parts;
+  if (at !== bytes.length || !signed || !signature || !signer?.every((byte) => byte < 0x80)) return undefined;
+  return { signed, signature, signer: Buffer.from(signer.buffer, signer.byteOffset, signer.length).toString('latin1') };
+};
+
+/** The same of any envelope, and what is wrong with one. */
+const decodeEnvelope = (bytes: Uint8Array, subject: string): Envelope => {
+  let envelope: SignedConfig;
+  try {
+    envelope = fromBinary(SignedConfigSchema, bytes);
+  } catch (cause) {
+    throw refused(subject, 'it is not a signed envelope', cause);
+  }
+  // One content, one spelling: bytes that decode but were not written so were changed on their way.
+  if (Buffer.compare(toBinary(SignedConfigSchema, envelope), bytes) !== 0) {
+    throw refused(subject, 'its envelope was changed');
+  }
+  return envelope;
+};
+
 /** The document in `bytes`. Throws FORBIDDEN unless a trusted key signed it for exactly this subject. */
 export const verifySigned = (
   bytes: Uint8Array,
   trustedKeys: readonly string[],
   expectedSubject: string,
 ): ConfigDocument => {
-  let envelope: SignedConfig | undefined;
-  try {
-    envelope = fromBinary(SignedConfigSchema, bytes);
-  } catch (cause) {
-    throw refused(expectedSubject, 'it is not a signed envelope', cause);
-  }
-  // One content, one spelling: bytes that decode but were not written so were changed on their way.
-  if (Buffer.compare(toBinary(SignedConfigSchema, envelope), bytes) !== 0) {
-    throw refused(expectedSubject, 'its envelope was changed');
-  }
+  const envelope = readEnvelope(bytes) ?? decodeEnvelope(bytes, expectedSubject);
   if (envelope.signature.length !== SIGNATURE_BYTES) throw refused(expectedSubject, 'it is not signed');
   if (!trustedKeys.includes(envelope.signer)) throw refused(expectedSubject, 'its signer is not trusted');
   if (!verify(null, envelope.signed, keyObject(envelope.signer), envelope.signature)) {
