@@ -13,9 +13,11 @@ import type { PolicyConfig } from './config.ts';
 import { consumeAcks } from './consumers/acks.ts';
 import { followFleet } from './consumers/fleet.ts';
 import { createPolicyHttp } from './http.ts';
+import { AckBook } from './operations/ack-book.ts';
 import { Acknowledged, type Operations } from './operations/context.ts';
 import { createParser } from './parsing/parser.ts';
 import { policyRpc } from './rpc/index.ts';
+import { listAcks } from './store/acks.ts';
 import { savePublished } from './store/stages.ts';
 import type { Tables } from './store/tables.ts';
 
@@ -96,6 +98,7 @@ export const createApp = async (config: PolicyConfig): Promise<RunningService> =
       fleet,
       parser,
       acknowledged: new Acknowledged(),
+      ackBook: new AckBook(() => listAcks(db.kysely)),
       fleetKnown: () => within(watcher.ready),
     };
     const acks = consumeAcks(bus, operations, onError);

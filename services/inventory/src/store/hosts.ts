@@ -85,6 +85,7 @@ export const saveStatuses = async (
       as s (host_id text, last_seen_at timestamptz, boot bigint, version text, kernel text, realised jsonb,
             workloads_ready integer, workloads_total integer, flows jsonb, counters jsonb, features text[])
     join hosts h on h.id = s.host_id
+    order by s.host_id
     on conflict (host_id) do update set
       last_seen_at = excluded.last_seen_at, boot = excluded.boot, version = excluded.version, kernel = excluded.kernel,
       realised = excluded.realised, workloads_ready = excluded.workloads_ready, workloads_total = excluded.workloads_total,
@@ -92,17 +93,28 @@ export const saveStatuses = async (
     where host_status.last_seen_at <= excluded.last_seen_at`.execute(db);
 };
 
-/** Sooner than by the next heartbeat. Of the boot that is known only: one that begins anew says so in its heartbeat. */
+/**
+ * Of many hosts, sooner than by their next heartbeats. Of the boot that is known only: one that begins anew says so in
+ * its heartbeat. Rows are locked in the order of their keys, as heartbeats lock them: the two meet all the time.
+ */
 export const saveRealised = async (
   db: Kysely<Tables>,
-  hostId: string,
-  boot: bigint,
-  realised: Readonly<Record<string, string>>,
+  hosts: readonly {
+    readonly host_id: string;
+    readonly boot: bigint;
+    readonly realised: Readonly<Record<string, string>>;
+  }[],
 ): Promise<void> => {
-  await db
-    .updateTable('host_status')
-    .set({ realised: JSON.stringify(realised) })
-    .where('host_id', '=', hostId)
-    .where('boot', '=', boot)
-    .execute();
+  if (hosts.length === 0) return;
+  await sql`
+    with told as (
+      select * from unnest(${hosts.map(({ host_id }) => host_id)}::text[],
+        ${hosts.map(({ boot }) => boot.toString())}::bigint[],
+        ${hosts.map(({ realised }) => JSON.stringify(realised))}::jsonb[]) as s (host_id, boot, realised)
+    ), locked as (
+      select h.host_id, t.realised from host_status h
+      join told t on t.host_id = h.host_id and t.boot = h.boot and t.realised <> h.realised
+      order by h.host_id for no key update of h
+    )
+    update host_status h set realised = l.realised from locked l where h.host_id = l.host_id`.execute(db);
 };

@@ -74,6 +74,8 @@ export const saveIdentities = async (
 };
 
 export interface StatusOfWorkload {
+  /** Who says it. */
+  readonly host_id: string;
   readonly workload_id: string;
   readonly state: string;
   readonly message: string;
@@ -83,19 +85,27 @@ export interface StatusOfWorkload {
   readonly identity: number;
 }
 
-/** States as `hostId` told them; only of workloads that are that host's. */
+/**
+ * States as hosts told them; only of workloads that are theirs. A host tells all of its workloads each time, and of
+ * nearly all what is known: those are not written.
+ */
 export const saveWorkloadStatuses = async (
   db: Kysely<Tables>,
-  hostId: string,
   statuses: readonly StatusOfWorkload[],
 ): Promise<void> => {
   if (statuses.length === 0) return;
   await sql`
-    insert into workload_status (workload_id, state, message, local_id, policy_enabled, policy_entries, identity)
-    select s.* from jsonb_to_recordset(${JSON.stringify(statuses)}::jsonb)
-      as s (workload_id text, state text, message text, local_id integer, policy_enabled text, policy_entries integer,
-            identity integer)
-    join workloads w on w.id = s.workload_id and w.host_id = ${hostId}
+    insert into workload_status as k
+      (workload_id, state, message, local_id, policy_enabled, policy_entries, identity)
+    select s.workload_id, s.state, s.message, s.local_id, s.policy_enabled, s.policy_entries, s.identity
+    from jsonb_to_recordset(${JSON.stringify(statuses)}::jsonb)
+      as s (host_id text, workload_id text, state text, message text, local_id integer, policy_enabled text,
+            policy_entries integer, identity integer)
+    join workloads w on w.id = s.workload_id and w.host_id = s.host_id
+    left join workload_status o on o.workload_id = s.workload_id
+    where (o.state, o.message, o.local_id, o.policy_enabled, o.policy_entries, o.identity) is distinct from
+      (s.state, s.message, s.local_id, s.policy_enabled, s.policy_entries, s.identity)
+    order by s.workload_id
     on conflict (workload_id) do update set
       state = excluded.state, message = excluded.message, local_id = excluded.local_id,
       policy_enabled = excluded.policy_enabled, policy_entries = excluded.policy_entries,

@@ -15,14 +15,14 @@ export const followFleet = (
   inboxPrefix: string,
   onError: (error: unknown) => void,
 ): FollowedFleet => {
-  const fleet = new Fleet(() => watcher.entries());
+  const fleet = new Fleet();
   const watcher = configWatcher({
     ...bus,
     trustedKeys,
     inboxPrefix,
     consumer: serviceSnapshotConsumer('policy'),
-    onReset: () => fleet.changed(),
-    onChange: () => fleet.changed(),
+    onReset: (entries) => fleet.reset(entries),
+    onChange: (entry) => fleet.change(entry),
     onError,
   });
   const heartbeats = bus.nc.subscribe(subjects.hb.wildcard, {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What this service knows of the fleet from the bus: hosts, which of them are heard, and the labels of who exists. */
+/**
+ * What this service knows of the fleet from the bus: hosts, which of them are heard, and the labels of who exists. A
+ * document changes only what it tells of: labels change all the time, and thousands of workloads are not counted again
+ * for each.
+ */
 import type { ConfigEntry } from '@weir/bus';
 import type { IdentityLabels } from '@weir/policy-engine';
 
@@ -7,30 +11,68 @@ import type { IdentityLabels } from '@weir/policy-engine';
 export const ALIVE_MS = 15_000;
 
 export class Fleet {
-  readonly #entries: () => readonly ConfigEntry[];
   readonly #heardAt = new Map<string, number>();
   readonly #startedAt = Date.now();
+  /** By subject, what was told last. */
+  readonly #told = new Map<string, ConfigEntry>();
+  #hosts: readonly string[] | undefined;
+  /** Workloads that have an identity. */
+  readonly #users = new Map<number, number>();
+  readonly #labels = new Map<number, readonly string[]>();
+  /** Labels of identities in use; undefined: to be joined again. */
   #identities: IdentityLabels | undefined;
   #known = false;
 
-  /** `entries`: the configuration as it is now; call `changed` whenever it differs. */
-  constructor(entries: () => readonly ConfigEntry[]) {
-    this.#entries = entries;
+  /** Everything that exists: what is not in it is gone. */
+  reset(entries: readonly ConfigEntry[]): void {
+    this.#known = true;
+    const present = new Set(entries.map(({ subject }) => subject));
+    for (const entry of [...this.#told.values()]) if (!present.has(entry.subject)) this.#forget(entry.subject);
+    for (const entry of entries) this.change(entry);
   }
 
-  changed(): void {
+  /** One document, or its end. */
+  change(entry: ConfigEntry): void {
     this.#known = true;
-    this.#identities = undefined;
+    this.#forget(entry.subject);
+    if (entry.removed) return;
+    const { body } = entry.document;
+    if (body.case === 'policy') return;
+    this.#told.set(entry.subject, entry);
+    if (body.case === 'host') this.#hosts = undefined;
+    if (body.case === 'workload') this.#use(body.value.identity, 1);
+    if (body.case === 'identity') {
+      this.#labels.set(body.value.identity, body.value.labels);
+      this.#identities = undefined;
+    }
+  }
+
+  #forget(subject: string): void {
+    const body = this.#told.get(subject)?.document.body;
+    if (body === undefined) return;
+    this.#told.delete(subject);
+    if (body.case === 'host') this.#hosts = undefined;
+    if (body.case === 'workload') this.#use(body.value.identity, -1);
+    if (body.case === 'identity') {
+      this.#labels.delete(body.value.identity);
+      this.#identities = undefined;
+    }
+  }
+
+  #use(identity: number, by: 1 | -1): void {
+    const before = this.#users.get(identity) ?? 0;
+    if (before + by > 0) this.#users.set(identity, before + by);
+    else this.#users.delete(identity);
+    if (before === 0 || before + by === 0) this.#identities = undefined;
   }
 
   heard(host: string): void {
     this.#heardAt.set(host, Date.now());
   }
 
-  hosts(): string[] {
-    return this.#entries()
-      .flatMap(({ kind, key }) => (kind === 'host' ? [key] : []))
-      .sort();
+  hosts(): readonly string[] {
+    this.#hosts ??= [...this.#told.values()].flatMap(({ kind, key }) => (kind === 'host' ? [key] : [])).sort();
+    return this.#hosts;
   }
 
   /** A host that has acknowledged before counts as alive until this process had time to hear of it. */
@@ -42,20 +84,12 @@ export class Fleet {
   /** Labels of identities that a workload has; undefined before the first snapshot, when nothing can be said of them. */
   identities(): IdentityLabels | undefined {
     if (!this.#known) return undefined;
-    this.#identities ??= this.#join();
+    this.#identities ??= new Map(
+      [...this.#users.keys()].flatMap((identity) => {
+        const labels = this.#labels.get(identity);
+        return labels === undefined ? [] : [[identity, labels] as const];
+      }),
+    );
     return this.#identities;
-  }
-
-  #join(): IdentityLabels {
-    const used = new Set<number>();
-    for (const { document } of this.#entries()) {
-      if (document.body.case === 'workload') used.add(document.body.value.identity);
-    }
-    const joined = new Map<number, readonly string[]>();
-    for (const { document } of this.#entries()) {
-      const { body } = document;
-      if (body.case === 'identity' && used.has(body.value.identity)) joined.set(body.value.identity, body.value.labels);
-    }
-    return joined;
   }
 }

@@ -6,6 +6,7 @@ import { weirError } from '@weir/errors';
 import type { Fleet } from '../domain/fleet.ts';
 import type { Parser } from '../parsing/parser.ts';
 import type { Tables } from '../store/tables.ts';
+import type { AckBook } from './ack-book.ts';
 
 /** Wakes those who wait for hosts: what this process has stored; other replicas' news are polled. */
 export class Acknowledged {
@@ -25,6 +26,7 @@ export interface Operations {
   readonly fleet: Fleet;
   readonly parser: Parser;
   readonly acknowledged: Acknowledged;
+  readonly ackBook: AckBook;
   /** Resolves once the fleet is known; rejects with UNAVAILABLE when that takes too long. */
   readonly fleetKnown: () => Promise<void>;
 }

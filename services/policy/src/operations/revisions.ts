@@ -2,15 +2,14 @@
 /** Which hosts hold a revision, and waiting until all that are alive do. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type HostRevision, hostRevision } from '../domain/realisation.ts';
-import { listAcks } from '../store/acks.ts';
 import type { Operations } from './context.ts';
 
 /** For acks that another replica has stored. */
 const POLL_MS = 250;
 export const WAIT_MAX_S = 60;
 
-const hostsAt = async ({ db, fleet }: Operations, revision: bigint): Promise<HostRevision[]> => {
-  const acks = await listAcks(db.kysely);
+const hostsAt = async ({ ackBook, fleet }: Operations, revision: bigint): Promise<HostRevision[]> => {
+  const acks = await ackBook.acks();
   return fleet.hosts().map((host) => {
     const ack = acks.get(host);
     return hostRevision(host, revision, ack, fleet.isAlive(host, ack !== undefined));
