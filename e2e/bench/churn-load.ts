@@ -25,7 +25,8 @@ const APPS = 200;
 const DOCUMENTS_PER_REQUEST = 100;
 const REGISTRARS = 16;
 const POLL_MS = 100;
-const REALISED_MS = 120_000;
+/** A bound for what hangs, not a goal: times are what is reported. */
+const REALISED_MS = 600_000;
 const PORT_MIN = 1024;
 
 export const hostName = (i: number): string => `host-${String(i).padStart(4, '0')}`;

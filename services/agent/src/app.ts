@@ -5,6 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Verify } from '@weir/bus';
 import { counter, histogram, logger, startTelemetry } from '@weir/telemetry';
 import { localRoutes } from './api/routes.ts';
 import { serveLocalApi } from './api/server.ts';
@@ -39,6 +40,8 @@ export interface AgentOptions {
   readonly reach?: ReachFailpoint;
   /** Spreads snapshots of many agents; ms. */
   readonly jitterMs?: number;
+  /** Instead of verifySigned: of many agents in one process one does it for all. */
+  readonly verify?: Verify | undefined;
 }
 
 export interface Agent {
@@ -76,7 +79,7 @@ const listenerOf = (
   onError: (error, subject) => onTrouble(`configuration ${subject ?? ''} was refused`, error),
 });
 
-export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOptions): Promise<Agent> => {
+export const createAgent = async ({ config, platform, reach, jitterMs, verify }: AgentOptions): Promise<Agent> => {
   const log = logger('agent');
   const startedMs = Date.now();
   const onTrouble: Trouble = (what, cause) => {
@@ -149,6 +152,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs }: AgentOp
     log: configLog,
     loaded,
     jitterMs,
+    verify,
     listener: listenerOf(planner, reconciler, arrivals, onTrouble),
   });
   configuration.restore();

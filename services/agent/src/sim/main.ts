@@ -12,6 +12,7 @@ import { Type } from 'typebox';
 import { createAgent } from '../app.ts';
 import { loadAgentConfig } from '../config.ts';
 import { simulatedPlatform } from './platform.ts';
+import { sharedVerify } from './shared-verify.ts';
 
 const SimSettings = Type.Object({
   hosts: Type.Optional(Type.Array(Type.String(), { description: 'host ids, separated by commas' })),
@@ -36,6 +37,7 @@ const config = loadAgentConfig();
 const sim = loadConfig(SimSettings, process.env, 'SIM');
 const hosts = sim.hosts ?? [config.host];
 
+const verify = hosts.length > 1 ? sharedVerify() : undefined;
 const agents = await Promise.all(
   hosts.map((host, i) =>
     createAgent({
@@ -53,6 +55,7 @@ const agents = await Promise.all(
         refusedEvery: sim.refusedEvery,
       }),
       jitterMs: hosts.length > 1 ? JITTER_MS : undefined,
+      verify,
     }),
   ),
 );

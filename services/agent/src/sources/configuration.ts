@@ -13,6 +13,7 @@ import {
   configWatcher,
   hostSnapshotConsumer,
   type Position,
+  type Verify,
   verifySigned,
 } from '@weir/bus';
 import type { ConfigLog, LoadedConfig } from './config-log.ts';
@@ -33,6 +34,8 @@ export interface ConfigurationOptions {
   readonly listener: ConfigurationListener;
   readonly resyncIntervalMs?: number;
   readonly jitterMs?: number;
+  /** Instead of verifySigned. */
+  readonly verify?: Verify | undefined;
 }
 
 export class Configuration {
@@ -52,10 +55,10 @@ export class Configuration {
 
   /** Verifies what the disk holds and hands it over. */
   restore(): void {
-    const { loaded, trustedKeys, listener } = this.#options;
+    const { loaded, trustedKeys, listener, verify = verifySigned } = this.#options;
     for (const { subject, signed } of loaded.envelopes) {
       try {
-        const entry = configEntry(verifySigned(signed, trustedKeys, subject), signed);
+        const entry = configEntry(verify(signed, trustedKeys, subject), signed);
         if (entry) this.#stored.push(entry);
       } catch (error) {
         // One that was trusted when it was stored: a signer was withdrawn, or somebody wrote to the disk.
@@ -112,6 +115,7 @@ export class Configuration {
       onError: (error, subject) => listener.onError(error, subject),
       ...(this.#options.resyncIntervalMs === undefined ? {} : { resyncIntervalMs: this.#options.resyncIntervalMs }),
       ...(this.#options.jitterMs === undefined ? {} : { jitterMs: this.#options.jitterMs }),
+      ...(this.#options.verify === undefined ? {} : { verify: this.#options.verify }),
     });
     this.#watcher = watcher;
     return watcher;

@@ -10,7 +10,7 @@ import type { MsgHdrs } from '@nats-io/nats-core';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import { counter, nowUs } from '@weir/telemetry';
 import { type Arrival, type ConfigEntry, ConfigState, configEntry, type Position } from './config-state.ts';
-import { verifySigned } from './signing.ts';
+import { type Verify, verifySigned } from './signing.ts';
 import { readSnapshot } from './snapshot.ts';
 import { CFG_ALL, CFG_HEARTBEAT_ALL, subjects } from './subjects.ts';
 import { receivedTrace } from './trace.ts';
@@ -33,6 +33,8 @@ export interface ConfigWatcherOptions {
   readonly resyncIntervalMs?: number;
   /** Spreads the snapshots of a fleet that must all read at once. */
   readonly jitterMs?: number;
+  /** Instead of verifySigned: for many readers in one process, who need not each do what one has done. */
+  readonly verify?: Verify;
 }
 
 export interface ConfigWatcherStats {
@@ -77,6 +79,7 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
   const { nc, trustedKeys, onReset, onChange } = options;
   const onError = options.onError ?? (() => {});
   const jitterMs = options.jitterMs ?? JITTER_MS;
+  const verify = options.verify ?? verifySigned;
   const state = new ConfigState();
   const stats = { snapshots: 0, gaps: 0, older: 0, refused: 0 };
   const heartbeats = new Map<string, number>();
@@ -95,9 +98,9 @@ export const configWatcher = (options: ConfigWatcherOptions): ConfigWatcher => {
     return run;
   };
 
-  const open = (subject: string, bytes: Uint8Array): ReturnType<typeof verifySigned> | undefined => {
+  const open = (subject: string, bytes: Uint8Array): ReturnType<Verify> | undefined => {
     try {
-      return verifySigned(bytes, trustedKeys, subject);
+      return verify(bytes, trustedKeys, subject);
     } catch (error) {
       stats.refused += 1;
       counter('weir_bus_rejected_total').add(1, { reason: 'refused' });

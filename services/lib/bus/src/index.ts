@@ -34,7 +34,7 @@ export {
 export { type AgentHandlers, callAgent, serveAgent } from './rpc.ts';
 export { type NatsServerConfig, type NatsUser, natsServerConfig } from './server-config.ts';
 export { type NatsProcess, type NatsProcessOptions, natsServerBinary, startNats } from './server-process.ts';
-export { createSigner, type Signer, signDocument, verifySigned } from './signing.ts';
+export { createSigner, type Signer, signDocument, type Verify, verifySigned } from './signing.ts';
 export { hostSnapshotConsumer, readSnapshot, type SnapshotMessage, serviceSnapshotConsumer } from './snapshot.ts';
 export {
   DUPLICATE_WINDOW_MS,

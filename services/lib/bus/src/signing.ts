@@ -150,3 +150,5 @@ export const verifySigned = (
   checkPlace(document, expectedSubject);
   return document;
 };
+
+export type Verify = typeof verifySigned;
