@@ -29,6 +29,7 @@ export const weir_counter = {
   COUNTER_NAT_EXPIRED: 18,
   COUNTER_NAT_OUT: 19,
   COUNTER_NAT_IN: 20,
+  COUNTER_TUNNELLED: 21,
   COUNTER_MAX: 32,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
@@ -75,12 +76,16 @@ export const weir_drop_reason = {
   DROP_CT_UNKNOWN_PROTO: 137,
   DROP_UNSUPPORTED_L3: 139,
   DROP_WRITE_ERROR: 141,
+  DROP_NO_TUNNEL_KEY: 147,
   DROP_CT_INSERT_FAILED: 155,
   DROP_INVALID_IPV6_EXTENSION: 156,
   DROP_FRAGMENT_UNSUPPORTED: 157,
+  DROP_NO_TUNNEL_ENDPOINT: 160,
   DROP_UNSUPPORTED_L2: 166,
   DROP_NAT_NO_MAPPING: 167,
   DROP_NAT_UNSUPPORTED_PROTO: 168,
+  DROP_INVALID_IDENTITY: 171,
+  DROP_UNKNOWN_SENDER: 172,
   DROP_FRAGMENT_NOT_FOUND: 175,
   DROP_FORBIDDEN_ICMPV6: 176,
   DROP_POLICY_DENY: 181,
@@ -119,6 +124,8 @@ export type weir_identity = (typeof weir_identity)[keyof typeof weir_identity];
 export const weir_limits = {
   WEIR_MAX_WORKLOADS: 4096,
   WEIR_MAX_IPCACHE: 524288,
+  WEIR_MAX_HOSTS: 16384,
+  WEIR_MAX_IDENTITIES: 262144,
   WEIR_MAX_CIDRS: 65536,
   WEIR_MAX_CONNTRACK: 524288,
   WEIR_MAX_FRAGS: 16384,
@@ -191,6 +198,12 @@ export const weir_trace_reason = {
   TRACE_REASON_RELATED: 4,
 } as const;
 export type weir_trace_reason = (typeof weir_trace_reason)[keyof typeof weir_trace_reason];
+
+export const weir_tunnel_flags = {
+  TUNNEL_SEND: 1,
+  TUNNEL_ONLY: 2,
+} as const;
+export type weir_tunnel_flags = (typeof weir_tunnel_flags)[keyof typeof weir_tunnel_flags];
 
 export const weir_uplink_flags = {
   UPLINK_VLAN_FILTER: 1,

@@ -158,6 +158,7 @@ export interface ct_entry {
   readonly rule_id: number;
   readonly matched_identity: number;
   readonly trace_point: number;
+  readonly peer_host: number;
   readonly orig: ct_direction;
   readonly reply: ct_direction;
 }
@@ -178,6 +179,7 @@ export const ct_entry = {
     matched_identity: 44,
     trace_point: 48,
     pad: 49,
+    peer_host: 52,
     orig: 56,
     reply: 112,
   },
@@ -194,7 +196,8 @@ export const ct_entry = {
     out.writeUInt32LE(value.rule_id, at + 40);
     out.writeUInt32LE(value.matched_identity, at + 44);
     out.writeUInt8(value.trace_point, at + 48);
-    out.fill(0, at + 49, at + 56);
+    out.fill(0, at + 49, at + 52);
+    out.writeUInt32LE(value.peer_host, at + 52);
     ct_direction.encode(value.orig, out, at + 56);
     ct_direction.encode(value.reply, out, at + 112);
     return out;
@@ -213,6 +216,7 @@ export const ct_entry = {
       rule_id: from.readUInt32LE(at + 40),
       matched_identity: from.readUInt32LE(at + 44),
       trace_point: from.readUInt8(at + 48),
+      peer_host: from.readUInt32LE(at + 52),
       orig: ct_direction.decode(from, at + 56),
       reply: ct_direction.decode(from, at + 112),
     };
@@ -230,6 +234,7 @@ export const ct_entry = {
     rule_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
     matched_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 44),
     trace_point: (from: Buffer, at = 0): number => from.readUInt8(at + 48),
+    peer_host: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
     orig: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 56),
     reply: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 112),
   },
@@ -691,10 +696,38 @@ export const frag_value = {
   },
 } as const satisfies codec.StructCodec<frag_value>;
 
+export interface identity_value {
+  readonly flags: number;
+}
+
+export const identity_value = {
+  name: 'identity_value',
+  size: 4,
+  offsets: {
+    flags: 0,
+  },
+  encode(value: identity_value, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('identity_value', out, at, 4);
+    out.writeUInt32LE(value.flags, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): identity_value {
+    codec.need('identity_value', from, at, 4);
+    return {
+      flags: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.StructCodec<identity_value>;
+
 export interface ipcache_value {
   readonly identity: number;
   readonly flags: number;
   readonly host4: number;
+  readonly host: number;
 }
 
 export const ipcache_value = {
@@ -704,14 +737,14 @@ export const ipcache_value = {
     identity: 0,
     flags: 4,
     host4: 8,
-    pad: 12,
+    host: 12,
   },
   encode(value: ipcache_value, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
     codec.need('ipcache_value', out, at, 16);
     out.writeUInt32LE(value.identity, at);
     out.writeUInt32LE(value.flags, at + 4);
     out.writeUInt32BE(value.host4, at + 8);
-    out.writeUInt32LE(0, at + 12);
+    out.writeUInt32LE(value.host, at + 12);
     return out;
   },
   decode(from: Buffer, at = 0): ipcache_value {
@@ -720,6 +753,7 @@ export const ipcache_value = {
       identity: from.readUInt32LE(at),
       flags: from.readUInt32LE(at + 4),
       host4: from.readUInt32BE(at + 8),
+      host: from.readUInt32LE(at + 12),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -727,6 +761,7 @@ export const ipcache_value = {
     identity: (from: Buffer, at = 0): number => from.readUInt32LE(at),
     flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
     host4: (from: Buffer, at = 0): number => from.readUInt32BE(at + 8),
+    host: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
   },
 } as const satisfies codec.StructCodec<ipcache_value>;
 
@@ -1267,6 +1302,48 @@ export const throttled_value = {
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
   },
 } as const satisfies codec.StructCodec<throttled_value>;
+
+export interface tunnel {
+  readonly remote: Uint8Array;
+  readonly local: Uint8Array;
+  readonly flags: number;
+  readonly ifindex: number;
+}
+
+export const tunnel = {
+  name: 'tunnel',
+  size: 40,
+  offsets: {
+    remote: 0,
+    local: 16,
+    flags: 32,
+    ifindex: 36,
+  },
+  encode(value: tunnel, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('tunnel', out, at, 40);
+    codec.writeBytes(out, value.remote, at, 16);
+    codec.writeBytes(out, value.local, at + 16, 16);
+    out.writeUInt32LE(value.flags, at + 32);
+    out.writeUInt32LE(value.ifindex, at + 36);
+    return out;
+  },
+  decode(from: Buffer, at = 0): tunnel {
+    codec.need('tunnel', from, at, 40);
+    return {
+      remote: codec.readBytes(from, at, 16),
+      local: codec.readBytes(from, at + 16, 16),
+      flags: from.readUInt32LE(at + 32),
+      ifindex: from.readUInt32LE(at + 36),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    remote: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    local: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 16, 16),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 32),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
+  },
+} as const satisfies codec.StructCodec<tunnel>;
 
 export interface unmasqueraded_value {
   readonly flags: number;

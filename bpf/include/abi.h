@@ -32,6 +32,8 @@ enum weir_abi {
 enum weir_limits {
 	WEIR_MAX_WORKLOADS = 4096, /* per host; four times the densest container hosts seen */
 	WEIR_MAX_IPCACHE = 524288, /* prefixes: 10,000 hosts x ~50 workload addresses */
+	WEIR_MAX_HOSTS = 16384, /* of a fleet, that a host knows as peers */
+	WEIR_MAX_IDENTITIES = 262144, /* of a fleet: label sets */
 	WEIR_MAX_CIDRS = 65536, /* policy CIDR prefixes on one host */
 	WEIR_MAX_CONNTRACK = 524288, /* one entry per workload and connection, LRU */
 	WEIR_MAX_FRAGS = 16384, /* datagrams in flight, both families; LRU */
@@ -100,7 +102,7 @@ enum weir_trace_point {
 	TRACE_TO_ENDPOINT = 1, /* to a workload of this host: all packets towards it, and its peer's on the same host */
 	TRACE_TO_STACK = 2, /* to the host's routing, and so out */
 	TRACE_TO_HOST = 3, /* to the host itself */
-	TRACE_TO_NETWORK = 4,
+	TRACE_TO_NETWORK = 4, /* by tunnel to another host */
 	TRACE_FROM_ENDPOINT = 5, /* nowhere: dropped where the workload sends */
 };
 
@@ -184,7 +186,25 @@ struct ipcache_value {
 	__u32 identity;
 	__u32 flags; /* reserved, 0 */
 	__be32 host4; /* underlay address of the host that owns it; 0 = this host */
-	__u32 pad;
+	__u32 host; /* that host's number in `tunnels`; 0 = this host, or nobody goes there by tunnel. With identity 0: a pool */
+};
+
+/* `tunnels`: number of another host -> how it is reached. Array; element 0 is nobody's.
+ * The number stands in ipcache and conntrack, so a change here is one for all its workloads and connections. */
+enum weir_tunnel_flags {
+	TUNNEL_SEND = 1 << 0, /* what goes there goes by tunnel */
+	TUNNEL_ONLY = 1 << 1, /* what claims to come from there comes by tunnel, or is refused */
+};
+struct tunnel {
+	__u8 remote[16] WEIR_ALIGNED(8); /* its underlay address: where packets go, and the only one they may come from */
+	__u8 local[16] WEIR_ALIGNED(8); /* this host's, of the same family */
+	__u32 flags; /* enum weir_tunnel_flags; 0 = its packets are taken from the tunnel, none are sent */
+	__u32 ifindex; /* of the tunnel device; 0 = no such host */
+};
+
+/* `identities`: hash, key u32: the numbers that a packet out of the tunnel may claim. */
+struct identity_value {
+	__u32 flags; /* reserved, 0 */
 };
 
 /* `cidrs`: policy CIDR prefix -> host-local CIDR identity. LPM trie, struct prefix_key. */
@@ -280,7 +300,8 @@ struct ct_entry {
 	__u32 rule_id;
 	__u32 matched_identity; /* when CT_MATCHED: peer's, its IPBLOCK twin, or 0 (any) */
 	__u8 trace_point; /* of packets from the workload; 0 until it sent one */
-	__u8 pad[7];
+	__u8 pad[3];
+	__u32 peer_host; /* the peer's host: its number in `tunnels`, or 0 */
 	struct ct_direction orig;
 	struct ct_direction reply;
 };
@@ -327,6 +348,7 @@ enum weir_counter {
 	COUNTER_NAT_EXPIRED = 18, /* mappings ended by their timers */
 	COUNTER_NAT_OUT = 19, /* packets whose source was masqueraded */
 	COUNTER_NAT_IN = 20, /* packets given back to who is behind the mapping */
+	COUNTER_TUNNELLED = 21, /* packets of workloads sent straight into the tunnel, or handed over out of it */
 	COUNTER_MAX = 32,
 };
 

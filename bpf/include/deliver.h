@@ -6,7 +6,7 @@
 #ifndef WEIR_DELIVER_H
 #define WEIR_DELIVER_H
 
-#include "conntrack.h"
+#include "tunnel.h"
 
 #define SMALLEST_MTU 1280 /* of IPv6; no interface here has less */
 
@@ -23,6 +23,18 @@ INLINE bool needs_router(struct __sk_buff *skb, const struct pass *pass)
 	if (pass->bytes <= SMALLEST_MTU || skb->gso_size)
 		return false;
 	return bpf_check_mtu(skb, pass->target, &mtu, 0, 0) == BPF_MTU_CHK_RET_FRAG_NEEDED;
+}
+
+/* The same before a tunnel. What is behind it cuts nothing: the segments of a GSO packet must fit too. */
+INLINE bool needs_router_to_tunnel(struct __sk_buff *skb, const struct pass *pass, __u32 ifindex)
+{
+	__u32 mtu = 0;
+
+	if (pass->ttl <= 1)
+		return true;
+	if (pass->bytes <= SMALLEST_MTU)
+		return false;
+	return bpf_check_mtu(skb, ifindex, &mtu, 0, skb->gso_size ? BPF_MTU_CHK_SEGS : 0) > 0;
 }
 
 /* Only the few bytes that change are written, so a cloned packet's payload is never copied. */
@@ -63,6 +75,31 @@ VERIFIED_ONCE int hand_over(struct __sk_buff *skb, struct pass *pass, struct wor
 	}
 	count(COUNTER_REDIRECTED);
 	return bpf_redirect_peer(target->ifindex, 0);
+}
+
+/*
+ * From a workload to another host, past the host's stack. What only a router can answer
+ * goes to the stack, whose route leads to the same device: see overlay.bpf.c. Returns a TC action.
+ */
+VERIFIED_ONCE int send_by_tunnel(struct __sk_buff *skb, struct pass *pass, struct workload *workload)
+{
+	const struct tunnel *tunnel;
+	int reason;
+
+	if (!pass || !workload)
+		return TC_ACT_SHOT;
+	tunnel = tunnel_to(pass->peer_host);
+	if (!tunnel || needs_router_to_tunnel(skb, pass, tunnel->ifindex))
+		return TC_ACT_OK;
+	reason = set_tunnel(skb, tunnel, workload->identity);
+	if (!reason && decrement_ttl(skb, pass)) {
+		count(COUNTER_HELPER_FAILED);
+		reason = DROP_WRITE_ERROR;
+	}
+	if (reason)
+		return refuse_for(pass, workload, reason);
+	count(COUNTER_TUNNELLED);
+	return bpf_redirect(tunnel->ifindex, 0);
 }
 
 #endif

@@ -17,12 +17,16 @@
 	X(CT_UNKNOWN_PROTO, 137, "CT: Unknown L4 protocol") \
 	X(UNSUPPORTED_L3, 139, "Unsupported L3 protocol") \
 	X(WRITE_ERROR, 141, "Error writing to packet") \
+	X(NO_TUNNEL_KEY, 147, "Error retrieving tunnel key") \
 	X(CT_INSERT_FAILED, 155, "CT: Map insertion failed") \
 	X(INVALID_IPV6_EXTENSION, 156, "Invalid IPv6 extension header") \
 	X(FRAGMENT_UNSUPPORTED, 157, "IP fragmentation not supported") \
+	X(NO_TUNNEL_ENDPOINT, 160, "No tunnel/encapsulation endpoint") \
 	X(UNSUPPORTED_L2, 166, "Unsupported L2 protocol") \
 	X(NAT_NO_MAPPING, 167, "No mapping for NAT masquerade") \
 	X(NAT_UNSUPPORTED_PROTO, 168, "Unsupported protocol for NAT masquerade") \
+	X(INVALID_IDENTITY, 171, "Invalid identity") \
+	X(UNKNOWN_SENDER, 172, "Unknown sender") \
 	X(FRAGMENT_NOT_FOUND, 175, "First logical datagram fragment not found") \
 	X(FORBIDDEN_ICMPV6, 176, "Forbidden ICMPv6 message") \
 	X(POLICY_DENY, 181, "Policy denied by denylist") \

@@ -13,6 +13,7 @@
 
 struct peer {
 	__u32 identity;
+	__u32 host; /* number of its host in `tunnels`; 0 = none */
 	__u32 twin; /* for Kubernetes ipBlock, which matches managed addresses too; 0 = none */
 };
 
@@ -30,7 +31,8 @@ INLINE void find_peer(const __u8 *address, __u8 family, bool want_twin, bool fro
 	managed = bpf_map_lookup_elem(&ipcache, &key);
 	if (managed && managed->identity == IDENTITY_HOST && !from_host)
 		managed = NULL;
-	if (!managed || want_twin)
+	peer->host = managed ? managed->host : 0;
+	if (!managed || !managed->identity || want_twin)
 		cidr = bpf_map_lookup_elem(&cidrs, &key);
 	peer->twin = 0;
 	if (managed && managed->identity) {

@@ -32,6 +32,21 @@ struct {
 } ipcache SEC(".maps") DOC("prefix -> identity of what the fleet manages; written by the agent");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEIR_MAX_HOSTS);
+	__type(key, __u32);
+	__type(value, struct tunnel);
+} tunnels SEC(".maps") DOC("number of another host -> its end of the tunnel; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_IDENTITIES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct identity_value);
+} identities SEC(".maps") DOC("identities of the fleet that a packet out of the tunnel may claim; written by the agent");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, WEIR_MAX_CIDRS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

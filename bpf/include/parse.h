@@ -103,6 +103,7 @@ INLINE void forget(struct __sk_buff *skb, struct pass *pass)
 	pass->tcp_flags = 0;
 	pass->related = 0;
 	pass->target = 0;
+	pass->peer_host = 0;
 	pass->trace_point = TRACE_UNKNOWN;
 }
 

@@ -126,6 +126,9 @@ VERIFIED_ONCE int judge(struct pass *pass, struct workload *workload, __u32 flag
 	count(COUNTER_JUDGED);
 	find_peer(pass->key.remote, pass->key.family, workload->flags & WORKLOAD_IPBLOCK,
 		!ingress || (flags & JUDGE_FROM_HOST), &peer);
+	pass->peer_host = peer.host;
+	if (pass->tunnel_identity) /* the sender knows its own workloads first; checked by check_tunnelled() */
+		peer.identity = pass->tunnel_identity;
 	pass->verdict.reason = DROP_NONE;
 	pass->verdict.rule_id = 0;
 	pass->verdict.peer_identity = peer.identity;

@@ -10,6 +10,7 @@
 
 #include "local.h"
 #include "related.h"
+#include "tunnel.h"
 
 /* Direction of the quoted packet in the entry: see find_related(). */
 INLINE bool is_reply(const struct ct_entry *entry, bool towards)
@@ -44,6 +45,7 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 	}
 	entry->workload_identity = workload->identity;
 	entry->peer_identity = pass->verdict.peer_identity;
+	entry->peer_host = pass->peer_host;
 	entry->rule_id = pass->verdict.rule_id;
 	entry->matched_identity = pass->verdict.matched_identity;
 	if (pass->verdict.matched)
@@ -69,6 +71,14 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 	pass->verdict.ingress = !!(entry->flags & CT_INGRESS);
 	pass->verdict.connection_ns = entry->created_ns;
 	stale = judgement_is_stale(pass, workload, entry, reply);
+	pass->peer_host = entry->peer_host;
+	if (pass->towards && (entry->peer_host | pass->tunnel_identity)) {
+		reason = check_peer_host(pass, entry->peer_identity);
+		if (reason)
+			return reason;
+		if (pass->tunnel_identity && pass->tunnel_identity != entry->peer_identity)
+			stale = true;
+	}
 	if (!pass->towards) {
 		if (stale || entry->trace_point == TRACE_TO_ENDPOINT || entry->trace_point == TRACE_UNKNOWN)
 			find_target(pass);
@@ -100,17 +110,31 @@ VERIFIED_ONCE int open_connection(struct workload *workload, struct ct_entry *ol
 		find_target(pass);
 	else if (is_forged(pass))
 		return DROP_INVALID_SOURCE_IP;
+	if (pass->tunnel_identity) {
+		reason = check_tunnelled(pass);
+		if (reason)
+			return reason;
+	}
 	if (pass->related) {
 		struct peer peer;
 
 		find_peer(pass->key.remote, pass->key.family, false, !pass->towards || pass->from_host, &peer);
-		pass->verdict.peer_identity = peer.identity;
+		pass->peer_host = peer.host;
+		pass->verdict.peer_identity = pass->tunnel_identity ? pass->tunnel_identity : peer.identity;
 		pass->verdict.matched = 0;
 	} else {
 		flags = (pass->towards ? JUDGE_INGRESS : 0) | (pass->from_host ? JUDGE_FROM_HOST : 0);
 		reason = judge(pass, workload, flags);
 		if (reason)
 			return reason;
+	}
+	if (pass->peer_host) {
+		if (pass->towards) {
+			if (must_be_tunnelled(pass))
+				return DROP_INVALID_SOURCE_IP;
+		} else if (!pass->target && tunnel_to(pass->peer_host)) {
+			pass->trace_point = TRACE_TO_NETWORK;
+		}
 	}
 	return create_connection(pass, workload, old);
 }

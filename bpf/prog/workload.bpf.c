@@ -44,6 +44,7 @@ int from_workload(struct __sk_buff *skb)
 	if (!pass)
 		return TC_ACT_SHOT;
 	pass->towards = 0;
+	pass->tunnel_identity = 0;
 	pass->from_host = 0;
 	pass->came_by = 0;
 	reason = parse(skb, pass);
@@ -59,7 +60,9 @@ int from_workload(struct __sk_buff *skb)
 		record_fragment(pass);
 	if (track(skb, workload))
 		return TC_ACT_SHOT;
-	if (!pass->target || needs_router(skb, pass))
+	if (!pass->target)
+		return pass->peer_host ? send_by_tunnel(skb, pass, workload) : TC_ACT_OK;
+	if (needs_router(skb, pass))
 		return TC_ACT_OK;
 	return deliver_locally(skb, pass);
 }
@@ -75,6 +78,7 @@ int to_workload(struct __sk_buff *skb)
 	if (!pass)
 		return TC_ACT_SHOT;
 	pass->towards = 1;
+	pass->tunnel_identity = 0;
 	pass->came_by = skb->ingress_ifindex;
 	pass->from_host = !pass->came_by;
 	reason = parse(skb, pass);

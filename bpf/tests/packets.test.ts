@@ -14,6 +14,10 @@ import { TABLES } from './tables/index.ts';
 
 const CANNOT_BE_PROVOKED: Readonly<Record<number, string>> = {
   [DROP.DROP_NONE]: 'not a drop',
+  [DROP.DROP_NO_TUNNEL_KEY]: 'at the tunnel device: overlay.test.ts',
+  [DROP.DROP_NO_TUNNEL_ENDPOINT]: 'at the tunnel device: overlay.test.ts',
+  [DROP.DROP_INVALID_IDENTITY]: 'at the tunnel device: overlay.test.ts',
+  [DROP.DROP_UNKNOWN_SENDER]: 'at the tunnel device: overlay.test.ts',
   [DROP.DROP_WRITE_ERROR]: 'bpf_skb_store_bytes fails only when the kernel is out of memory',
   [DROP.DROP_CT_INSERT_FAILED]: 'an LRU map makes room; it fails only when all its entries are being changed at once',
   [DROP.DROP_PREFILTER]: 'by XDP, which these tables do not run: prefilter.test.ts does',

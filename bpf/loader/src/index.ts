@@ -25,7 +25,7 @@ export { BpfMap, createInner, createMap, type MapDefinition, openMapById, openPi
 export { cgroup2Mount, ensureBpffs, ensureTracefs } from './mounts.ts';
 export type { Elements, TestRunResult } from './native.ts';
 export type { AddressOptions, InterfaceAddress, Neighbour, NeighbourOptions, Scope } from './netlink/addresses.ts';
-export type { NetworkLink, VethOptions } from './netlink/links.ts';
+export type { NetworkLink, VethOptions, VxlanOptions, VxlanPorts } from './netlink/links.ts';
 export type { NetworkChange } from './netlink/monitor.ts';
 export { Netlink, openNetlink } from './netlink/netlink.ts';
 export { ROUTE_TABLE, type Route, type RouteFilter, type RouteOptions, type RouteType } from './netlink/routes.ts';

@@ -54,6 +54,16 @@ test('namespaces are new and this process stays in its own', { skip }, async () 
   await assert.rejects(createNetns(left), { code: 'KERNEL', message: /EEXIST/ });
 });
 
+test('a vxlan device that takes its destinations from the packets', { skip }, async () => {
+  const made = await a.addVxlan({ name: 'vx0', port: 8473, sourceLow: 40_000, sourceHigh: 41_000, mtu: 1400 });
+  const expected = { port: 8473, sourceLow: 40_000, sourceHigh: 41_000 };
+  assert.deepEqual([made.kind, made.mtu, made.vxlan], ['vxlan', 1400, expected]);
+  await a.setUp(made.ifindex);
+  await assert.rejects(a.addVxlan({ name: 'vx0', ...expected }), { code: 'KERNEL', message: /EEXIST/ });
+  await a.deleteLink(made.ifindex);
+  assert.equal(await a.linkByName('vx0'), undefined);
+});
+
 test('a veth across namespaces, its addresses, routes and neighbours', { skip }, async () => {
   const link = await a.addVeth({
     name: 'va',

@@ -6,6 +6,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { attachTc, createNetns, deleteNetns, openNetlink, setSysctl, type TcAttachment } from '@weir/loader';
+import type { ObjectName } from '../../objects.ts';
 import { HOST, type Workload, World } from './world.ts';
 
 const path = (name: string): string => `/run/netns/wt${process.pid}${name}`;
@@ -65,8 +66,14 @@ export class Namespaces {
     this.#links = links;
   }
 
-  static async create({ mtuOfB }: { mtuOfB?: number } = {}): Promise<Namespaces> {
-    const world = await World.open();
+  static async create({
+    mtuOfB,
+    others,
+  }: {
+    mtuOfB?: number;
+    others?: readonly ObjectName[];
+  } = {}): Promise<Namespaces> {
+    const world = await World.open({}, undefined, undefined, others);
     for (const name of ['host', 'a', 'b']) await createNetns(path(name));
     for (const key of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding']) await setSysctl(path('host'), key, '1');
     const host = openNetlink(path('host'));

@@ -19,6 +19,7 @@ import {
   policy_key,
   prefix_key,
   sweep_ctx,
+  tunnel,
   weir_identity,
   weir_policy_bits,
   weir_workload_flags,
@@ -106,6 +107,13 @@ const policyKey = (rule: Rule): Buffer => {
     port_lo: port & 0xff,
   });
 };
+
+export interface Tunnelled {
+  readonly remote: string;
+  readonly local: string;
+  readonly flags: number;
+  readonly ifindex: number;
+}
 
 export interface Verdict {
   readonly action: number;
@@ -249,8 +257,24 @@ export class World {
     return { packets: Number(entry.packets), bytes: Number(entry.bytes) };
   }
 
-  managed(text: string, identity: number): void {
-    this.map('ipcache').update(prefix(text), ipcache_value.encode({ identity, flags: 0, host4: 0 }));
+  managed(text: string, identity: number, host = 0): void {
+    this.map('ipcache').update(prefix(text), ipcache_value.encode({ identity, flags: 0, host4: 0, host }));
+  }
+
+  /** How the host with that number is reached. */
+  tunnel(host: number, { remote, local, flags, ifindex }: Tunnelled): void {
+    this.map('tunnels').update(
+      u32(host),
+      tunnel.encode({ remote: mapped(remote), local: mapped(local), flags, ifindex }),
+    );
+  }
+
+  noTunnel(host: number): void {
+    this.map('tunnels').update(u32(host), Buffer.alloc(tunnel.size));
+  }
+
+  identityExists(identity: number): void {
+    this.map('identities').update(u32(identity), Buffer.alloc(4));
   }
 
   local(text: string, ifindex: number): void {

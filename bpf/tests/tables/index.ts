@@ -6,6 +6,7 @@ import { link } from './link.ts';
 import { local } from './local.ts';
 import { masquerade } from './masquerade.ts';
 import { natErrors } from './nat-errors.ts';
+import { overlay } from './overlay.ts';
 import { policy } from './policy.ts';
 import { related } from './related.ts';
 import { transport } from './transport.ts';
@@ -22,4 +23,5 @@ export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   uplink,
   masquerade,
   natErrors,
+  overlay,
 };

@@ -118,7 +118,7 @@ export const openKernel = async () => {
         const addr = mapped(address);
         map('ipcache').update(
           prefix_key.encode({ prefixlen: 128, addr }),
-          ipcache_value.encode({ identity, flags: 0, host4: 0 }),
+          ipcache_value.encode({ identity, flags: 0, host4: 0, host: 0 }),
         );
       }
       for (const [cidr, identity] of cidrs) map('cidrs').update(prefixKey(cidr), cidr_value.encode({ identity }));

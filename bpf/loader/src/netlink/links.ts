@@ -13,6 +13,7 @@ import {
   number,
   RTM,
   text,
+  u8,
   u32,
 } from './message.ts';
 
@@ -31,7 +32,9 @@ const IFLA = {
 } as const;
 const INFO = { KIND: 1, DATA: 2 } as const;
 const VETH_INFO_PEER = 1;
+const VXLAN = { LEARNING: 7, PORT_RANGE: 10, PORT: 15, COLLECT_METADATA: 25 } as const;
 const IFF_UP = 1;
+const IFF_NOARP = 1 << 7;
 const IFF_LOWER_UP = 1 << 16;
 const HEADER_BYTES = 16;
 
@@ -51,6 +54,16 @@ export interface NetworkLink {
   /** Local number of the peer's namespace; undefined when it is in this one. */
   readonly peerNetnsId: number | undefined;
   readonly master: number | undefined;
+  /** Of a vxlan device. */
+  readonly vxlan: VxlanPorts | undefined;
+}
+
+export interface VxlanPorts {
+  /** UDP port that it listens on and sends to. */
+  readonly port: number;
+  /** Range of its source ports; 0 and 0: the kernel's own. */
+  readonly sourceLow: number;
+  readonly sourceHigh: number;
 }
 
 const header = (ifindex = 0, flags = 0, change = 0): Buffer => {
@@ -61,6 +74,16 @@ const header = (ifindex = 0, flags = 0, change = 0): Buffer => {
   return out;
 };
 
+const be16 = (value: number): Buffer => Buffer.of(value >> 8, value & 0xff);
+
+const readVxlan = (data: Buffer | undefined): VxlanPorts | undefined => {
+  const found = data && attributes(data, 0);
+  const port = found?.get(VXLAN.PORT);
+  const range = found?.get(VXLAN.PORT_RANGE);
+  if (!port || !range) return undefined;
+  return { port: port.readUInt16BE(0), sourceLow: range.readUInt16BE(0), sourceHigh: range.readUInt16BE(2) };
+};
+
 export const readLink = (body: Buffer): NetworkLink | undefined => {
   if (body.length < HEADER_BYTES || body[0] === AF.BRIDGE) return undefined;
   const flags = body.readUInt32LE(8);
@@ -68,6 +91,7 @@ export const readLink = (body: Buffer): NetworkLink | undefined => {
   const info = found.get(IFLA.LINKINFO);
   const mac = found.get(IFLA.ADDRESS);
   const netns = found.get(IFLA.LINK_NETNSID);
+  const kind = info ? text(attributes(info, 0).get(INFO.KIND)) : undefined;
   return {
     ifindex: body.readInt32LE(4),
     name: text(found.get(IFLA.IFNAME)) ?? '',
@@ -75,10 +99,11 @@ export const readLink = (body: Buffer): NetworkLink | undefined => {
     mtu: number(found.get(IFLA.MTU)) ?? 0,
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
-    kind: info ? text(attributes(info, 0).get(INFO.KIND)) : undefined,
+    kind,
     peerIfindex: number(found.get(IFLA.LINK)),
     peerNetnsId: netns?.readInt32LE(0),
     master: number(found.get(IFLA.MASTER)),
+    vxlan: info && kind === 'vxlan' ? readVxlan(attributes(info, 0).get(INFO.DATA)) : undefined,
   };
 };
 
@@ -131,6 +156,32 @@ export const addLink = (kind: string, name: string): Buffer =>
   message(RTM.NEWLINK, FLAG.CREATE | FLAG.EXCL, header(), [
     attribute(IFLA.IFNAME, cstring(name)),
     nested(IFLA.LINKINFO, attribute(INFO.KIND, cstring(kind))),
+  ]);
+
+export interface VxlanOptions extends VxlanPorts {
+  readonly name: string;
+  readonly mtu?: number;
+}
+
+/**
+ * One device for every peer and every network id: who sends says with each packet where it goes (collect metadata). It
+ * learns nothing and asks nobody.
+ */
+export const addVxlan = ({ name, mtu, port, sourceLow, sourceHigh }: VxlanOptions): Buffer =>
+  message(RTM.NEWLINK, FLAG.CREATE | FLAG.EXCL, header(0, IFF_NOARP, IFF_NOARP), [
+    attribute(IFLA.IFNAME, cstring(name)),
+    ...(mtu ? [attribute(IFLA.MTU, u32(mtu))] : []),
+    nested(
+      IFLA.LINKINFO,
+      attribute(INFO.KIND, cstring('vxlan')),
+      nested(
+        INFO.DATA,
+        attribute(VXLAN.COLLECT_METADATA, u8(1)),
+        attribute(VXLAN.LEARNING, u8(0)),
+        attribute(VXLAN.PORT, be16(port)),
+        ...(sourceHigh ? [attribute(VXLAN.PORT_RANGE, Buffer.concat([be16(sourceLow), be16(sourceHigh)]))] : []),
+      ),
+    ),
   ]);
 
 export const setLinkUp = (ifindex: number, up: boolean): Buffer =>

@@ -50,6 +50,11 @@ export class Netlink {
     return this.#made(name);
   }
 
+  async addVxlan(options: links.VxlanOptions): Promise<links.NetworkLink> {
+    await this.#request(`vxlan ${options.name}`, links.addVxlan(options));
+    return this.#made(options.name);
+  }
+
   async setUp(ifindex: number): Promise<void> {
     await this.#request(`interface ${ifindex}`, links.setLinkUp(ifindex, true));
   }

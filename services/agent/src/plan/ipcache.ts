@@ -13,6 +13,8 @@ export interface IpcacheEntry {
   readonly identity: number;
   /** Underlay IPv4 of the owning host in host byte order; 0 = this host or unknown. */
   readonly host4: number;
+  /** That host's number in `tunnels`; 0 = this host, or nobody goes there by tunnel. With identity 0 it is a pool. */
+  readonly host?: number;
 }
 
 /** Higher wins. */
@@ -40,8 +42,8 @@ export const encodePrefixKey = (text: PrefixText, out?: Buffer, at?: number): Bu
   return prefix_key.encode({ prefixlen: bits128, addr }, out, at);
 };
 
-export const encodeIpcacheValue = ({ identity, host4 }: IpcacheEntry, out?: Buffer, at?: number): Buffer =>
-  ipcache_value.encode({ identity, flags: 0, host4 }, out, at);
+export const encodeIpcacheValue = ({ identity, host4, host = 0 }: IpcacheEntry, out?: Buffer, at?: number): Buffer =>
+  ipcache_value.encode({ identity, flags: 0, host4, host }, out, at);
 
 export interface IpcacheDelta {
   readonly puts: readonly (readonly [PrefixText, IpcacheEntry])[];
@@ -53,7 +55,7 @@ export interface IpcacheDelta {
 const before = (a: Claim, b: Claim): boolean => a.layer > b.layer || (a.layer === b.layer && a.revision >= b.revision);
 
 const sameEntry = (a: IpcacheEntry | undefined, b: IpcacheEntry | undefined): boolean =>
-  a?.identity === b?.identity && a?.host4 === b?.host4;
+  a?.identity === b?.identity && a?.host4 === b?.host4 && (a?.host ?? 0) === (b?.host ?? 0);
 
 export class Ipcache {
   /** One claim, or, rarely, several, best first. */
@@ -113,7 +115,7 @@ export class Ipcache {
       if (sameEntry(entry, old)) continue;
       if (entry) puts.push([key, entry]);
       else deletes.push(key);
-      if (old && old.identity !== entry?.identity) rejudge = true;
+      if (old && (old.identity !== entry?.identity || (old.host ?? 0) !== (entry?.host ?? 0))) rejudge = true;
     }
     return { puts, deletes, rejudge };
   }

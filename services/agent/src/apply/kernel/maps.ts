@@ -192,8 +192,8 @@ export const kernelMaps = (object: BpfObject): Maps => {
         const pause = breathe();
         if (pause) await pause;
         const { prefixlen, addr } = prefix_key.decode(keys, i * prefix_key.size);
-        const { identity, host4 } = ipcache_value.decode(values, i * ipcache_value.size);
-        found.set(prefixText(addr, prefixlen), { identity, host4 });
+        const { identity, host4, host } = ipcache_value.decode(values, i * ipcache_value.size);
+        found.set(prefixText(addr, prefixlen), { identity, host4, ...(host ? { host } : {}) });
       }
       return found;
     },
