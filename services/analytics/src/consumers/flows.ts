@@ -303,7 +303,7 @@ class Ingest {
 
   #giveBack(batch: readonly { readonly msg: Pulled }[], error: unknown): void {
     this.#unsettled -= batch.length;
-    for (const { msg } of batch) msg.nak(RETRY_MIN_MS + Math.random() * RETRY_MIN_MS);
+    for (const { msg } of batch) msg.nak(Math.round(RETRY_MIN_MS * (1 + Math.random())));
     if (isUnavailable(error)) this.#outage ??= this.#waitForDatabase(error);
     else log.error({ error }, 'messages were given back to the bus');
   }
