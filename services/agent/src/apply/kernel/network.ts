@@ -71,6 +71,8 @@ const hostSideSettings = (ifname: string): Record<string, string> => ({
   [`net/ipv4/conf/${ifname}/rp_filter`]: '0',
   // Answer for addresses of this side only: every host side has the same gateway address.
   [`net/ipv4/conf/${ifname}/arp_ignore`]: '1',
+  // A host may have IPv6 off for interfaces to come, as a container engine's namespaces do.
+  [`net/ipv6/conf/${ifname}/disable_ipv6`]: '0',
   [`net/ipv4/conf/${ifname}/send_redirects`]: '0',
   [`net/ipv4/conf/${ifname}/accept_redirects`]: '0',
   [`net/ipv6/conf/${ifname}/accept_ra`]: '0',
