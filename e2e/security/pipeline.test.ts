@@ -9,6 +9,7 @@ import { closeBuses } from '../faults/pipeline/bus.ts';
 import { forgedTelemetry, S06_HOSTS } from './pipeline/s06-telemetry.ts';
 import { parserBombs } from './pipeline/s12-bombs.ts';
 import { emptySelectors } from './pipeline/s19-selectors.ts';
+import { hardening } from './pipeline/s24-hardening.ts';
 
 describe('what comes in', () => {
   let pipeline: Pipeline;
@@ -26,4 +27,5 @@ describe('what comes in', () => {
   it('S06 a host sends forged telemetry', (t) => forgedTelemetry(t, pipeline, accounts));
   it('S12 texts made to be expensive', (t) => parserBombs(t, pipeline));
   it('S19 selectors that find nobody', (t) => emptySelectors(t, pipeline));
+  it('S24 the broker and the database as shipped', (t) => hardening(t, pipeline));
 });

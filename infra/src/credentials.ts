@@ -3,7 +3,7 @@
  * Who may speak in a fleet: a bus credential for each service and each host, the keys that sign configuration, and
  * the broker's list of users. Made once for a fleet, by the runner on one machine and by compose alike.
  */
-import { agentPermissions, createKeys, type Keys, natsServerConfig, servicePermissions } from '@weir/bus';
+import { agentPermissions, createKeys, type Keys, natsServerConfig, servicePermissions, storeConfig } from '@weir/bus';
 
 export const SERVICES = ['inventory', 'policy', 'analytics'] as const;
 export type ServiceName = (typeof SERVICES)[number];
@@ -31,6 +31,10 @@ export const busConfig = ({ services, agents }: FleetCredentials): string =>
       ...[...agents].map(([name, { publicKey }]) => ({ name, publicKey, permissions: agentPermissions(name) })),
     ],
   });
+
+/** All of it for a broker in a container. Loopback is the container's own: only its healthcheck comes there. */
+export const containerBusConfig = (credentials: FleetCredentials): string =>
+  ['host: "0.0.0.0"', 'port: 4222', 'http: "127.0.0.1:8222"', storeConfig('/data'), busConfig(credentials)].join('\n');
 
 export const trustedSigners = ({ signers }: FleetCredentials): string =>
   [...signers.values()].map(({ publicKey }) => publicKey).join(',');

@@ -32,7 +32,7 @@ export {
   publishTo,
 } from './publish.ts';
 export { type AgentHandlers, callAgent, serveAgent } from './rpc.ts';
-export { type NatsServerConfig, type NatsUser, natsServerConfig } from './server-config.ts';
+export { type NatsServerConfig, type NatsUser, natsServerConfig, storeConfig } from './server-config.ts';
 export { type NatsProcess, type NatsProcessOptions, natsServerBinary, startNats } from './server-process.ts';
 export { createSigner, type Signer, signDocument, type Verify, verifySigned } from './signing.ts';
 export { hostSnapshotConsumer, readSnapshot, type SnapshotMessage, serviceSnapshotConsumer } from './snapshot.ts';

@@ -19,7 +19,7 @@ export interface NatsServerConfig {
   /** Public nkey of the operator's user in the system account. Without one a key is made and thrown away. */
   readonly systemUser?: string;
   readonly serverName?: string;
-  /** Most that all streams may take on disk; the server does not start when its disk has less. */
+  /** Most that all streams may take on disk; what storeConfig allows must not be less. */
   readonly maxStoreBytes?: number;
   /** Certificate files of the server; clients must show one when `caFile` is given. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile?: string };
@@ -27,6 +27,11 @@ export interface NatsServerConfig {
 
 /** A policy document of 1 MiB as JSON in a signed envelope, and a batch of events, with room. */
 const MAX_PAYLOAD_BYTES = 8 * 1024 ** 2;
+/** 1 GiB of events that nobody has read yet; configuration, acknowledgements and the rest in what is left. */
+export const MAX_STORE_BYTES = 4 * 1024 ** 3;
+/** State of consumers; no stream of ours lives in memory. */
+const MAX_MEMORY_BYTES = 256 * 1024 ** 2;
+const MAX_STREAMS = 16;
 const PING_INTERVAL_S = 10;
 const MAX_PINGS_OUT = 2;
 const list = (items: readonly string[]): string => `[${items.map((item) => JSON.stringify(item)).join(', ')}]`;
@@ -46,6 +51,10 @@ const tlsText = (tls: NonNullable<NatsServerConfig['tls']>): string =>
     '}',
   ].join('\n');
 
+/** The server's own part of JetStream. It starts however little its disk has: what does not fit is refused later. */
+export const storeConfig = (storeDir: string, maxStoreBytes = MAX_STORE_BYTES): string =>
+  `jetstream: { store_dir: ${JSON.stringify(storeDir)}, max_file_store: ${maxStoreBytes}, max_memory_store: ${MAX_MEMORY_BYTES} }`;
+
 export const natsServerConfig = (
   options: NatsServerConfig,
 ): string => `# Generated; agents and services are the users below.
@@ -58,7 +67,7 @@ write_deadline: "10s"
 max_connections: 20000
 accounts: {
   WEIR: {
-    jetstream: ${options.maxStoreBytes === undefined ? 'enabled' : `{ max_file: ${options.maxStoreBytes} }`}
+    jetstream: { max_file: ${options.maxStoreBytes ?? MAX_STORE_BYTES}, max_memory: ${MAX_MEMORY_BYTES}, max_streams: ${MAX_STREAMS} }
     users: [
 ${options.users.map(userText).join('\n')}
     ]

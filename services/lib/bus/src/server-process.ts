@@ -7,6 +7,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { weirError } from '@weir/errors';
+import { storeConfig } from './server-config.ts';
 
 export interface NatsProcessOptions {
   /** Holds nats.conf, the log and the store. */
@@ -20,7 +21,7 @@ export interface NatsProcessOptions {
   readonly storeDir?: string;
   /** Ends with this process however that ends (tests), where setpriv is there. */
   readonly dieWithParent?: boolean;
-  /** Most that the streams may take; default three quarters of what is free. */
+  /** Most that the streams may take; as in natsServerConfig. */
   readonly maxStoreBytes?: number;
 }
 
@@ -74,7 +75,7 @@ const configText = (options: NatsProcessOptions, host: string, storeDir: string)
     `host: ${JSON.stringify(host)}`,
     `port: ${options.port === undefined || options.port === 0 ? -1 : options.port}`,
     `ports_file_dir: ${JSON.stringify(options.dir)}`,
-    `jetstream: { store_dir: ${JSON.stringify(storeDir)}${options.maxStoreBytes === undefined ? '' : `, max_file_store: ${options.maxStoreBytes}`} }`,
+    storeConfig(storeDir, options.maxStoreBytes),
     options.config ?? '',
     '',
   ].join('\n');

@@ -32,8 +32,10 @@ const until = async (what: () => boolean | Promise<boolean>, ms: number): Promis
 };
 const probe = createKeys('user');
 const service = createKeys('user');
+const MAX_STORE_BYTES = 1024 ** 3;
 const config = (): string =>
   natsServerConfig({
+    maxStoreBytes: MAX_STORE_BYTES,
     users: [
       { name: 'probe', publicKey: probe.publicKey, permissions: probePermissions() },
       {
@@ -54,7 +56,13 @@ const fast = {
 test('a killed server is started again on its port', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-supervise-'));
   const events: NatsEvent[] = [];
-  const server = await superviseNats({ dir, config: config(), ...fast, onEvent: (event) => void events.push(event) });
+  const server = await superviseNats({
+    dir,
+    maxStoreBytes: MAX_STORE_BYTES,
+    config: config(),
+    ...fast,
+    onEvent: (event) => void events.push(event),
+  });
   try {
     const { pid } = server.process;
     server.process.kill('SIGKILL');
@@ -82,7 +90,7 @@ test('a full disk is seen by the probe, and what was acknowledged survives the r
     server = await superviseNats({
       dir,
       storeDir,
-      maxStoreBytes: 1024 ** 3,
+      maxStoreBytes: MAX_STORE_BYTES,
       config: config(),
       ...fast,
       onEvent: (event) => void events.push(event),
