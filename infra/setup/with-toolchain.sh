@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# with-toolchain.sh COMMAND...: puts in place what COMMAND needs, then becomes it.
+# with-toolchain.sh [--build | --also=FILE] COMMAND...: puts in place what COMMAND needs, then becomes it. Debian packages
+# are those of build-packages.txt and debian-packages.txt; --build: only the former; FILE lists more.
 #
 # Needs only a Debian 12 with Node 20 or newer. Debian packages, npm packages and build outputs are made when they
 # are missing or out of date, and left alone otherwise (under two seconds). COMMAND finds node_modules/.bin first
@@ -11,6 +12,11 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 setup=$root/infra/setup
 cd "$root"
+package_lists=("$setup/build-packages.txt" "$setup/debian-packages.txt")
+case ${1-} in
+--build) package_lists=("$setup/build-packages.txt") && shift ;;
+--also=*) package_lists+=("${1#--also=}") && shift ;;
+esac
 
 export TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1 NEXT_TELEMETRY_DISABLED=1
 # Where Debian keeps nats-server, bpftool, nft; not on everybody's path.
@@ -47,10 +53,10 @@ check_node() {
 	((major >= 20)) || die "node is version $major" 'install Node 20 or newer'
 }
 
-# Packages of debian-packages.txt that dpkg does not have, one a line.
+# Packages of the lists that dpkg does not have, one a line.
 missing_packages() {
 	local wanted
-	mapfile -t wanted < <(sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$setup/debian-packages.txt")
+	mapfile -t wanted < <(sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "${package_lists[@]}")
 	comm -23 <(printf '%s\n' "${wanted[@]}" | sort) \
 		<(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/^installed //p' | sort -u)
 }
@@ -77,7 +83,7 @@ apt_install() {
 
 ensure_debian_packages() {
 	if ! command -v dpkg-query >/dev/null; then
-		say "this is not Debian: what infra/setup/debian-packages.txt lists is expected to be here"
+		say "this is not Debian: what infra/setup/*-packages.txt list is expected to be here"
 		return
 	fi
 	local missing

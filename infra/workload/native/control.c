@@ -155,7 +155,9 @@ static void listen_on(struct question *question, const struct fields *fields)
 {
 	bool served_all = serve_each(text_of(fields, "tcp"), serve_tcp) &&
 	                  serve_each(text_of(fields, "udp"), serve_udp) &&
-	                  serve_each(text_of(fields, "sctp"), serve_sctp) && raw_listen();
+	                  serve_each(text_of(fields, "sctp"), serve_sctp) &&
+	                  /* Without the capability for raw sockets: TCP and UDP all the same. */
+	                  (raw_listen() || (errno == EPERM && !text_of(fields, "sctp")));
 
 	answer(question, "null", served_all ? NULL : error_name(errno));
 }
