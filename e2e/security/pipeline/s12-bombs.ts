@@ -39,6 +39,28 @@ const large = Array.from(
     `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p${i}, namespace: default}\nspec:\n  podSelector: {matchLabels: {app: a${i}}}\n  ingress:\n${Array.from({ length: 20 }, (_, r) => `    - from: [{podSelector: {matchLabels: {app: b${r}}}}]\n      ports: [{port: ${1 + r}, protocol: TCP}]\n`).join('')}`,
 ).join('---\n');
 
+/** In this order: what was written is compared with itself. */
+const LARGE_DOORS = { check: '?dry_run=true', diff: '/diff', ...(isLong ? { write: '', compare: '/diff' } : {}) };
+
+/** The longest that somebody else waited for an answer meanwhile, ms. */
+const whileOthersAsk = async (url: string, work: () => Promise<void>): Promise<number> => {
+  let working = true;
+  let longestMs = 0;
+  const others = (async () => {
+    while (working) {
+      const startedAt = performance.now();
+      await fetch(`${url}/healthz`);
+      longestMs = Math.max(longestMs, performance.now() - startedAt);
+      await sleep(5);
+    }
+  })();
+  await work().finally(() => {
+    working = false;
+  });
+  await others;
+  return Math.round(longestMs);
+};
+
 const weirApply = async (pipeline: Pipeline, text: string): Promise<number> => {
   const file = join(pipeline.options.dir, 'bomb.yaml');
   writeFileSync(file, text);
@@ -81,27 +103,17 @@ export const parserBombs = async (t: TestContext, pipeline: Pipeline): Promise<v
     if (code === 0) wrong.push(`${name}: weir apply accepted`);
   }
   const extraMib = rssMib(pid, 'VmHWM') - rssBefore;
-  // While a legal megabyte is read, others are answered.
-  let reading = true;
-  let blockedMs = 0;
-  const others = (async () => {
-    while (reading) {
-      const startedAt = performance.now();
-      await fetch(`${urls.policy}/healthz`);
-      blockedMs = Math.max(blockedMs, performance.now() - startedAt);
-      await sleep(5);
-    }
-  })();
-  const largeStatus = (
-    await fetch(`${url}?dry_run=true`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/yaml' },
-      body: large,
-    })
-  ).status;
-  reading = false;
-  await others;
   const after = await policies();
+  // While a legal megabyte is read, compared and written, others are answered.
+  const heldUp: Record<string, number> = {};
+  const statuses: number[] = [];
+  for (const [what, door] of Object.entries(LARGE_DOORS)) {
+    heldUp[`${what}_held_ms`] = await whileOthersAsk(urls.policy, async () => {
+      const headers = { 'content-type': 'application/yaml' };
+      statuses.push((await fetch(`${url}${door}`, { method: 'POST', headers, body: large })).status);
+    });
+  }
+  const blockedMs = Math.max(...Object.values(heldUp));
   report(
     t,
     'S12',
@@ -110,7 +122,7 @@ export const parserBombs = async (t: TestContext, pipeline: Pipeline): Promise<v
       doors: 3,
       slowest_ms: Math.round(slowestMs),
       extra_mib: Math.round(extraMib),
-      others_waited_ms: Math.round(blockedMs),
+      ...heldUp,
       wrong: wrong.join('; ') || 'none',
     },
     [
@@ -118,7 +130,7 @@ export const parserBombs = async (t: TestContext, pipeline: Pipeline): Promise<v
       ['in 200 ms', !isLong || slowestMs <= 200],
       ['in 50 MiB', !isLong || extraMib <= 50],
       ['nothing changed', after === before && !after.includes('polluted')],
-      ['a legal megabyte is read', largeStatus === 200],
+      ['a legal megabyte is read', statuses.every((status) => status === 200)],
       ['and holds nobody up for 100 ms', !isLong || blockedMs <= 100],
     ],
   );

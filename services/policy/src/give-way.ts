@@ -2,17 +2,25 @@
 /** Work on many documents lets others have their turn in between. */
 import { setImmediate } from 'node:timers/promises';
 
-const AT_A_TIME_MS = 20;
+const AT_A_TIME_MS = 10;
 
-/** Like `map`, in order, pausing for others every few milliseconds. */
-export const mapGivingWay = async <T, R>(items: readonly T[], each: (item: T) => R): Promise<R[]> => {
-  const results: R[] = [];
+/** To be awaited after each piece of work: pauses for others every few milliseconds. */
+export const givingWay = (): (() => Promise<void>) => {
   let since = performance.now();
-  for (const item of items) {
-    results.push(each(item));
-    if (performance.now() - since < AT_A_TIME_MS) continue;
+  return async () => {
+    if (performance.now() - since < AT_A_TIME_MS) return;
     await setImmediate();
     since = performance.now();
+  };
+};
+
+/** Like `map`, in order, giving way. */
+export const mapGivingWay = async <T, R>(items: readonly T[], each: (item: T) => R): Promise<R[]> => {
+  const results: R[] = [];
+  const turn = givingWay();
+  for (const item of items) {
+    results.push(each(item));
+    await turn();
   }
   return results;
 };

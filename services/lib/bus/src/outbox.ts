@@ -39,9 +39,17 @@ export const takeRevisions = async (trx: Executor, count: number): Promise<{ epo
   return { epoch: BigInt(row.epoch), last: BigInt(row.revision) };
 };
 
+/** Documents in one statement, which is made in one go. */
+const CHUNK = 64;
+
 /** Rows whose revisions were taken in the same transaction. */
 export const insertOutboxRows = async (trx: Executor, documents: readonly ConfigDocument[]): Promise<void> => {
   const trace = JSON.stringify(traceFields());
+  for (let at = 0; at < documents.length; at += CHUNK) await insertRows(trx, documents.slice(at, at + CHUNK), trace);
+  await sql`select pg_notify(${outboxChannel('')}::text || current_schema(), '')`.execute(trx);
+};
+
+const insertRows = async (trx: Executor, documents: readonly ConfigDocument[], trace: string): Promise<void> => {
   await sql`
     insert into bus_outbox (epoch, revision, subject, document, removed, trace)
     select epoch, revision, subject, document, removed, ${trace}::jsonb
@@ -52,7 +60,6 @@ export const insertOutboxRows = async (trx: Executor, documents: readonly Config
       ${documents.map((document) => Buffer.from(toBinary(ConfigDocumentSchema, document)))}::bytea[],
       ${documents.map(({ body }) => body.case === undefined)}::boolean[]
     ) as document (epoch, revision, subject, document, removed)`.execute(trx);
-  await sql`select pg_notify(${outboxChannel('')}::text || current_schema(), '')`.execute(trx);
 };
 
 /** Queues documents of one publisher. Call it last in the transaction: writers wait for one another from here on. */

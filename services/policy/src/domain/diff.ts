@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Unified diff of two texts (Myers' greedy algorithm), with its effort bounded: texts too different are replaced whole. */
+import { documentText } from './documents.ts';
 
 type Edit = { readonly op: ' ' | '-' | '+'; readonly line: string };
 
@@ -29,7 +30,7 @@ const trace = (a: readonly string[], b: readonly string[]): Int32Array[] | undef
 };
 
 const editsOf = (a: readonly string[], b: readonly string[]): Edit[] => {
-  const steps = trace(a, b);
+  const steps = a.length === 0 || b.length === 0 ? undefined : trace(a, b);
   if (steps === undefined) {
     return [...a.map((line): Edit => ({ op: '-', line })), ...b.map((line): Edit => ({ op: '+', line }))];
   }
@@ -106,3 +107,15 @@ export const unifiedDiff = (before: string, after: string, from: string, to: str
   }
   return text;
 };
+
+/** Of two versions of a document; no `before`: it is new. */
+export interface DiffInput {
+  readonly key: string;
+  readonly before?: unknown;
+  readonly after: unknown;
+}
+
+export const diffOf = ({ key, before, after }: DiffInput): string =>
+  before === undefined
+    ? unifiedDiff('', documentText(after), '/dev/null', `${key} (given)`)
+    : unifiedDiff(documentText(before), documentText(after), `${key} (in force)`, `${key} (given)`);

@@ -12,9 +12,8 @@ import { type ListedRule, lint, listRules, type PolicyDocument, type PolicyWarni
 import { counter } from '@weir/telemetry';
 import type { Transaction } from 'kysely';
 import { admitted } from '../domain/admission.ts';
-import { unifiedDiff } from '../domain/diff.ts';
-import { documentText, sameDocument } from '../domain/documents.ts';
-import { mapGivingWay } from '../give-way.ts';
+import { sameDocument } from '../domain/documents.ts';
+import { givingWay, mapGivingWay } from '../give-way.ts';
 import { findPolicies, lastVersions, lockPolicies, type PolicyRow, saveVersions } from '../store/policies.ts';
 import { takeRuleIds } from '../store/rules.ts';
 import type { Tables } from '../store/tables.ts';
@@ -128,7 +127,7 @@ const write = async (trx: Transaction<Tables>, changes: readonly Change[]): Prom
   const versionOf = (key: string): bigint => (last.get(key) ?? 0n) + 1n;
   const { revisions } = await enqueueConfig(
     trx,
-    numbered.map((one) => outboxDocument(one, versionOf(one.change.document.key))),
+    await mapGivingWay(numbered, (one) => outboxDocument(one, versionOf(one.change.document.key))),
   );
   await saveVersions(
     trx,
@@ -207,19 +206,16 @@ export interface DiffResult {
   readonly diff: string;
 }
 
+/** What is long is compared in the worker, one document after the other; short ones take turns with everybody else. */
 export const diffPolicies = async ({ db, parser }: Operations, text: string): Promise<readonly DiffResult[]> => {
   const changes = await classify(db.kysely, admitted(await parser.parse(text)));
-  return mapGivingWay(changes, ({ document, before, action }) => ({
-    key: document.key,
-    action,
-    diff:
-      action === 'unchanged'
-        ? ''
-        : unifiedDiff(
-            before === undefined ? '' : documentText(before.document),
-            documentText(document.json),
-            before === undefined ? '/dev/null' : `${document.key} (in force)`,
-            `${document.key} (given)`,
-          ),
-  }));
+  const turn = givingWay();
+  const results: DiffResult[] = [];
+  for (const { document, before, action } of changes) {
+    const { key } = document;
+    const input = { key, after: document.json, ...(before === undefined ? {} : { before: before.document }) };
+    results.push({ key, action, diff: action === 'unchanged' ? '' : await parser.diff(input) });
+    await turn();
+  }
+  return results;
 };

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Texts become documents without holding up the service: a megabyte of legal YAML takes seconds to read. What is short is
- * read at once; what is long goes to a worker thread with its own, bounded memory, one text after the other.
+ * Texts become documents, and documents diffs, without holding up the service: a megabyte of legal YAML takes seconds to
+ * read. What is short is done at once; what is long goes to a worker thread with its own, bounded memory, one after the
+ * other.
  */
 import { Worker } from 'node:worker_threads';
 import { weirError } from '@weir/errors';
 import { MAX_BYTES, type ParseResult, type PolicyDocument, parseDocuments } from '@weir/policy-engine';
-import type { ParseReply, ParseRequest } from './worker.ts';
+import { type DiffInput, diffOf } from '../domain/diff.ts';
+import { MORE, WINDOW, type WorkerReply, type WorkerRequest } from './worker.ts';
 
 export interface Parser {
-  /** Throws TOO_LARGE; UNAVAILABLE when too many long texts wait already. */
+  /** Throws TOO_LARGE; UNAVAILABLE when too much waits already. */
   parse(text: string): Promise<ParseResult>;
+  /** Throws UNAVAILABLE when too much waits already. */
+  diff(input: DiffInput): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -22,9 +26,9 @@ const WAITING_MAX = 16;
 const WORKER_HEAP_MB = 512;
 
 interface Job {
-  readonly request: ParseRequest;
+  readonly request: WorkerRequest;
   readonly documents: PolicyDocument[];
-  readonly resolve: (result: ParseResult) => void;
+  readonly resolve: (reply: Exclude<WorkerReply, { readonly document: PolicyDocument }>) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -35,12 +39,15 @@ const tooMuch = (cause: unknown): Error =>
     cause,
   });
 
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+
+/** Its worker starts at once: the first long text does not wait for a thread to load the engine. */
 export const createParser = (): Parser => {
   const jobs = new Map<number, Job>();
   let nextId = 0;
   let worker: Worker | undefined;
 
-  /** Whatever was being read is what ended the worker; the others are given to the next one. */
+  /** Whatever was being done is what ended the worker; the others are given to the next one. */
   const replace = (ended: Worker, error: unknown): void => {
     if (worker !== ended) return;
     worker = undefined;
@@ -54,21 +61,25 @@ export const createParser = (): Parser => {
     }
   };
 
+  const take = (from: Worker, reply: WorkerReply): void => {
+    const job = jobs.get(reply.id);
+    if (job === undefined) return;
+    if ('document' in reply) {
+      job.documents.push(reply.document);
+      // In a turn of its own, so that others have theirs.
+      if (job.documents.length % WINDOW === 0) setImmediate(() => from.postMessage(MORE));
+      return;
+    }
+    jobs.delete(reply.id);
+    job.resolve(reply);
+  };
+
   const start = (): Worker => {
     if (worker !== undefined) return worker;
     const started = new Worker(new URL('./worker.ts', import.meta.url), {
       resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
     });
-    started.on('message', (reply: ParseReply) => {
-      const job = jobs.get(reply.id);
-      if (job === undefined) return;
-      if ('document' in reply) {
-        job.documents.push(reply.document);
-        return;
-      }
-      jobs.delete(reply.id);
-      job.resolve({ documents: job.documents, issues: reply.done });
-    });
+    started.on('message', (reply: WorkerReply) => take(started, reply));
     let failure: unknown;
     started.on('error', (error) => {
       failure = error;
@@ -80,22 +91,35 @@ export const createParser = (): Parser => {
     return started;
   };
 
+  const ask = async (body: WithoutId<WorkerRequest>, documents: PolicyDocument[] = []): Promise<WorkerReply> => {
+    if (jobs.size >= WAITING_MAX) {
+      throw weirError('UNAVAILABLE', `${jobs.size} long texts are being read already`, {
+        fix: 'try again later',
+        retryAfterS: 2,
+      });
+    }
+    return new Promise<WorkerReply>((resolve, reject) => {
+      const request: WorkerRequest = { id: nextId++, ...body };
+      jobs.set(request.id, { request, documents, resolve, reject });
+      start().postMessage(request);
+    });
+  };
+
+  start();
   return {
     parse: async (text) => {
       const bytes = Buffer.byteLength(text);
       // What is too large is refused before it is read.
       if (bytes <= AT_ONCE_BYTES || bytes > MAX_BYTES) return parseDocuments(text);
-      if (jobs.size >= WAITING_MAX) {
-        throw weirError('UNAVAILABLE', `${jobs.size} long texts are being read already`, {
-          fix: 'try again later',
-          retryAfterS: 2,
-        });
-      }
-      return new Promise<ParseResult>((resolve, reject) => {
-        const request = { id: nextId++, text };
-        jobs.set(request.id, { request, documents: [], resolve, reject });
-        start().postMessage(request);
-      });
+      const documents: PolicyDocument[] = [];
+      const reply = await ask({ kind: 'parse', text }, documents);
+      return { documents, issues: 'issues' in reply ? reply.issues : [] };
+    },
+    diff: async (input) => {
+      const bytes = JSON.stringify([input.before, input.after]).length;
+      if (bytes <= AT_ONCE_BYTES) return diffOf(input);
+      const reply = await ask({ kind: 'diff', input });
+      return 'diff' in reply ? reply.diff : '';
     },
     close: async () => {
       const ending = worker;

@@ -1,26 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Parses long texts away from the thread that answers requests. Documents go over one by one: taking a whole megabyte
- * of them at once would hold up that thread nearly as long as a tenth of the parsing.
+ * Reads and compares long texts away from the thread that answers requests. Documents go over a few at a time, the next
+ * when the last were taken: taking a whole megabyte of them at once would hold up that thread nearly as long as a tenth
+ * of the parsing.
  */
 import { parentPort } from 'node:worker_threads';
 import { type ParseResult, type PolicyDocument, parseDocuments } from '@weir/policy-engine';
+import { type DiffInput, diffOf } from '../domain/diff.ts';
 
-export interface ParseRequest {
-  readonly id: number;
-  readonly text: string;
-}
+export type WorkerRequest =
+  | { readonly id: number; readonly kind: 'parse'; readonly text: string }
+  | { readonly id: number; readonly kind: 'diff'; readonly input: DiffInput };
 
-/** `document` any number of times, then one `done`. */
-export type ParseReply =
+/** The documents that were sent are taken. */
+export const MORE = 'more';
+
+/** Documents between two `MORE`. */
+export const WINDOW = 8;
+
+/** To 'parse': `document` any number of times, then one `issues`. To 'diff': `diff`. */
+export type WorkerReply =
   | { readonly id: number; readonly document: PolicyDocument }
-  | { readonly id: number; readonly done: ParseResult['issues'] };
+  | { readonly id: number; readonly issues: ParseResult['issues'] }
+  | { readonly id: number; readonly diff: string };
 
-const port = parentPort;
-if (port === null) throw new Error('this file is run by parsing/parser.ts');
-port.on('message', ({ id, text }: ParseRequest) => {
-  const { documents, issues } = parseDocuments(text);
-  const say = (reply: ParseReply): void => port.postMessage(reply);
-  for (const document of documents) say({ id, document });
-  say({ id, done: issues });
-});
+const serve = (port: NonNullable<typeof parentPort>): void => {
+  let taken = (): void => {};
+  const say = (reply: WorkerReply): void => port.postMessage(reply);
+  const answer = async (request: WorkerRequest): Promise<void> => {
+    const { id } = request;
+    if (request.kind === 'diff') {
+      say({ id, diff: diffOf(request.input) });
+      return;
+    }
+    const { documents, issues } = parseDocuments(request.text);
+    for (const [index, document] of documents.entries()) {
+      say({ id, document });
+      if ((index + 1) % WINDOW > 0) continue;
+      await new Promise<void>((resolve) => {
+        taken = resolve;
+      });
+    }
+    say({ id, issues });
+  };
+  let last = Promise.resolve();
+  port.on('message', (message: WorkerRequest | typeof MORE) => {
+    if (message === MORE) taken();
+    else last = last.then(() => answer(message));
+  });
+};
+
+// The other side imports what they share.
+if (parentPort !== null) serve(parentPort);
