@@ -77,7 +77,9 @@ create table host_acks (
   -- [{subject, revision, code, message}]
   errors jsonb not null default '[]',
   -- when the broker stored it
-  acked_at timestamptz not null
+  acked_at timestamptz not null,
+  -- newest revision of this service that the host tried: what it says of errors holds up to there; null: it did not tell
+  tried bigint
 );
 
 -- The way of a revision from the request to each host's kernel. Microseconds since 1970, each by the clock of its place.

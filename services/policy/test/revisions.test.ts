@@ -95,6 +95,25 @@ test('a host that cannot take a document has failed, and says why', async () => 
   await until(async () => (await at(revision)).h2 === 'realised');
 });
 
+test('a revision that the host has not tried yet is pending, whatever failed before', async () => {
+  const failing = await change();
+  const key = 'NetworkPolicy/prod/web';
+  const failure = {
+    subject: configSubject('policy', key),
+    revision: BigInt(failing),
+    code: 'KERNEL',
+    message: 'no room',
+  };
+  await harness.ack(h1, 'h1', BigInt(failing));
+  await harness.ack(h2, 'h2', BigInt(failing - 1), [failure], BigInt(failing));
+  await until(async () => (await at(failing)).h2 === 'failed');
+  const { body } = await harness.call<{ revision: number }>('DELETE', `/v1/policies/${key}`);
+  assert.ok(body.revision > failing);
+  assert.equal((await at(body.revision)).h2, 'pending', 'it may be what takes the cause away');
+  await harness.ack(h2, 'h2', BigInt(body.revision), [], BigInt(body.revision));
+  await until(async () => (await at(body.revision)).h2 === 'realised');
+});
+
 test('the host is that of the subject, and junk on it changes nothing', async () => {
   const revision = await change();
   await harness.ack(h1, 'h1', BigInt(revision));
@@ -125,9 +144,17 @@ test('rules of states', () => {
   const state = (...args: Parameters<typeof hostRevision>) => hostRevision(...args).state;
   assert.equal(state('h', 5n, undefined, true), 'pending');
   assert.equal(state('h', 5n, undefined, false), 'away');
-  assert.equal(state('h', 5n, { realised: 5n, errors: [] }, false), 'realised', 'it keeps what it has');
-  assert.equal(state('h', 5n, { realised: 9n, errors: [failure(policy, '5')] }, true), 'failed');
-  assert.equal(state('h', 5n, { realised: 9n, errors: [failure(policy, '6')] }, true), 'realised');
-  assert.equal(state('h', 5n, { realised: 9n, errors: [failure(workload, '1')] }, true), 'realised');
-  assert.equal(state('h', 5n, { realised: 9n, errors: [failure(workload, '1', 'TOO_LARGE')] }, true), 'failed');
+  assert.equal(state('h', 5n, { realised: 5n, tried: null, errors: [] }, false), 'realised', 'it keeps what it has');
+  assert.equal(state('h', 5n, { realised: 9n, tried: null, errors: [failure(policy, '5')] }, true), 'failed');
+  assert.equal(state('h', 5n, { realised: 9n, tried: null, errors: [failure(policy, '6')] }, true), 'realised');
+  assert.equal(state('h', 5n, { realised: 9n, tried: null, errors: [failure(workload, '1')] }, true), 'realised');
+  assert.equal(
+    state('h', 5n, { realised: 9n, tried: null, errors: [failure(workload, '1', 'TOO_LARGE')] }, true),
+    'failed',
+  );
+  const failed = [failure(policy, '4')];
+  assert.equal(state('h', 5n, { realised: 3n, tried: 4n, errors: failed }, true), 'pending');
+  assert.equal(state('h', 5n, { realised: 3n, tried: 4n, errors: failed }, false), 'away');
+  assert.equal(state('h', 5n, { realised: 3n, tried: 5n, errors: failed }, true), 'failed');
+  assert.equal(state('h', 4n, { realised: 3n, tried: 4n, errors: failed }, true), 'failed');
 });

@@ -172,7 +172,7 @@ export class Reconciler {
     const desired = planner.compute();
     const compiledUs = nowUs();
     const delta = planner.ipcache.delta();
-    const positions = this.#options.positions();
+    const tried = this.#tried();
     const fresh = new Map(this.#fresh);
 
     await this.#options.persisted();
@@ -198,7 +198,7 @@ export class Reconciler {
     const news = [...fresh.values()].flatMap(({ entry, isNews }) => (isNews ? [entry] : []));
     if (news.length > 0) this.#options.onRealised?.(news, { startedUs, compiledUs, writtenUs });
     const realised: Record<string, bigint> = { ...this.#report.realised };
-    for (const [publisher, { revision }] of Object.entries(positions)) {
+    for (const [publisher, revision] of Object.entries(tried)) {
       if (publisher === 'inventory' && wiring.more) continue;
       realised[publisher] = revision;
     }
@@ -210,13 +210,21 @@ export class Reconciler {
     }));
     this.#publish({
       realised,
+      tried,
       errors: [...desired.errors, ...routeErrors],
       workloads: workloadReports(desired, host, result.failed),
     });
-    if (wiring.more) this.#again = true;
+    // What was taken away last made room for what waited.
+    if (wiring.more || planner.ipcache.delta().puts.length > 0) this.#again = true;
     const retryMs = result.failed.size > 0 || routeErrors.length > 0 ? RETRY_MAX_MS : host.retryInMs();
     if (retryMs !== undefined) this.#retryIn(retryMs);
     return { swapped, committed };
+  }
+
+  /** Per publisher, how far the planner was told now. */
+  #tried(): Record<string, bigint> {
+    const positions = Object.entries(this.#options.positions());
+    return Object.fromEntries(positions.map(([publisher, { revision }]) => [publisher, revision]));
   }
 
   async #compare(): Promise<void> {
@@ -242,7 +250,7 @@ export class Reconciler {
       code: 'KERNEL',
       message: `this host could not write it to the kernel: ${error.message}`,
     }));
-    this.#publish({ ...this.#report, errors });
+    this.#publish({ ...this.#report, tried: this.#tried(), errors });
   }
 
   #publish(report: Report): void {

@@ -72,12 +72,13 @@ export class AckReporter {
     }
   }
 
-  async #publish(bus: Bus, { realised, errors, workloads }: Report): Promise<void> {
+  async #publish(bus: Bus, { realised, tried, errors, workloads }: Report): Promise<void> {
     const { host, boot, stages } = this.#options;
     const told = stages.recent();
     const bytes = subjects.ack.encode({
       boot,
       realised: { ...realised },
+      tried: { ...tried },
       errors: errors.slice(0, ERRORS_MAX).map((error) => ({ ...error })),
       timeMs: BigInt(Date.now()),
       workloads: workloads.map((workload) => ({ ...workload })),

@@ -10,11 +10,13 @@ export type WorkloadReport = Omit<WorkloadStateMessage, '$typeName' | '$unknown'
 export interface Report {
   /** Per publisher, the newest revision wholly in the kernel. */
   readonly realised: Readonly<Record<string, bigint>>;
+  /** Per publisher, the newest revision that `errors` takes into account. */
+  readonly tried: Readonly<Record<string, bigint>>;
   readonly errors: readonly DocumentError[];
   readonly workloads: readonly WorkloadReport[];
 }
 
-export const EMPTY_REPORT: Report = { realised: {}, errors: [], workloads: [] };
+export const EMPTY_REPORT: Report = { realised: {}, tried: {}, errors: [], workloads: [] };
 
 const stateOf = (
   workload: DesiredWorkload,

@@ -22,6 +22,7 @@ const ackRow = (host: string, ack: Ack, storedAt: Date): AckRow => ({
   host,
   boot: ack.boot,
   realised: ack.realised[PUBLISHER] ?? 0n,
+  tried: ack.tried[PUBLISHER] ?? null,
   errors: ack.errors.slice(0, ERRORS_MAX).map(({ subject: failed, revision, code, message }) => ({
     subject: failed,
     revision: revision.toString(),

@@ -10,6 +10,8 @@ export interface DocumentFailure {
 
 export interface HostAck {
   readonly realised: bigint;
+  /** What `errors` takes into account; null: an agent that does not tell, then all that there is. */
+  readonly tried: bigint | null;
   readonly errors: readonly DocumentFailure[];
 }
 
@@ -29,11 +31,14 @@ const WORKLOAD_SUBJECT = 'weir.v1.cfg.workload.';
  * A policy document that the host could not take, or a workload whose policy does not fit into its map: such a
  * workload is in lockdown. Other failures of workloads are inventory's.
  */
-const failureFor = (revision: bigint, { errors }: HostAck): DocumentFailure | undefined =>
-  errors.find(({ subject, revision: failed, code }) => {
+const failureFor = (revision: bigint, { tried, errors }: HostAck): DocumentFailure | undefined => {
+  // It may be the very revision that takes the cause away.
+  if (tried !== null && revision > tried) return undefined;
+  return errors.find(({ subject, revision: failed, code }) => {
     if (subject.startsWith(POLICY_SUBJECT)) return BigInt(failed) <= revision;
     return subject.startsWith(WORKLOAD_SUBJECT) && code === 'TOO_LARGE';
   });
+};
 
 export const hostRevision = (
   host: string,

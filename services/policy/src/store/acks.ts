@@ -21,6 +21,7 @@ export const saveAcks = async (db: Kysely<Tables>, acks: readonly AckRow[]): Pro
         .doUpdateSet((eb) => ({
           boot: eb.ref('excluded.boot'),
           realised: eb.ref('excluded.realised'),
+          tried: eb.ref('excluded.tried'),
           errors: eb.ref('excluded.errors'),
           acked_at: eb.ref('excluded.acked_at'),
         }))
@@ -32,6 +33,6 @@ export const saveAcks = async (db: Kysely<Tables>, acks: readonly AckRow[]): Pro
 };
 
 export const listAcks = async (db: Kysely<Tables>): Promise<Map<string, HostAck>> => {
-  const rows = await db.selectFrom('host_acks').select(['host', 'realised', 'errors']).execute();
-  return new Map(rows.map(({ host, realised, errors }) => [host, { realised, errors }]));
+  const rows = await db.selectFrom('host_acks').select(['host', 'realised', 'tried', 'errors']).execute();
+  return new Map(rows.map(({ host, realised, tried, errors }) => [host, { realised, tried, errors }]));
 };

@@ -35,6 +35,7 @@ export interface Tables {
     host: string;
     boot: bigint;
     realised: bigint;
+    tried: bigint | null;
     errors: JSONColumnType<readonly DocumentFailure[]>;
     acked_at: Date;
   };

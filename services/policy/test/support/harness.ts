@@ -56,7 +56,8 @@ export interface Harness {
   /** As inventory would. */
   publish(kind: ConfigKind, key: string, body: Parameters<typeof signDocument>[1]['body']): Promise<void>;
   host(name: TestHost): Promise<Bus>;
-  ack(bus: Bus, name: TestHost, realised: bigint, errors?: readonly object[]): Promise<void>;
+  /** `tried`: what the host has seen; an agent that does not tell unless given. */
+  ack(bus: Bus, name: TestHost, realised: bigint, errors?: readonly object[], tried?: bigint): Promise<void>;
   call<T = unknown>(method: string, path: string, options?: CallOptions): Promise<Answer<T>>;
   apply<T = ApplyAnswer>(text: string, query?: string): Promise<Answer<T>>;
   restart(): Promise<void>;
@@ -160,9 +161,14 @@ export const startHarness = async (): Promise<Harness> => {
       open.push(bus);
       return bus;
     },
-    ack: async (bus, name, realised, errors = []) => {
+    ack: async (bus, name, realised, errors = [], tried = undefined) => {
       acks += 1;
-      const ack = subjects.ack.encode({ boot: 1n, realised: { policy: realised }, errors: [...errors] as never });
+      const ack = subjects.ack.encode({
+        boot: 1n,
+        realised: { policy: realised },
+        errors: [...errors] as never,
+        tried: tried === undefined ? {} : { policy: tried },
+      });
       await publishAck(bus.js, subjects.ack.build({ host: name }), ack, `${name}:1:ack:${acks}`);
     },
     call,
