@@ -36,6 +36,16 @@ export interface AgentStatus {
   readonly throttles: readonly AgentThrottle[];
   readonly repairs: { readonly total: number; readonly recent: readonly { readonly problem: string }[] };
   readonly counters: Readonly<Record<string, number>>;
+  readonly maps: {
+    readonly used: Readonly<Record<string, number>>;
+    readonly capacity: Readonly<Record<string, number>>;
+  };
+}
+
+export interface AgentWorkload {
+  readonly id: string;
+  readonly state: string;
+  readonly message: string;
 }
 
 const numbers = (_: string, value: unknown): unknown =>
@@ -43,6 +53,9 @@ const numbers = (_: string, value: unknown): unknown =>
 
 export const agentStatus = async (agent: AgentDoor): Promise<AgentStatus> =>
   JSON.parse(await ask(agent, '/status'), numbers) as AgentStatus;
+
+export const agentWorkloads = async (agent: AgentDoor): Promise<readonly AgentWorkload[]> =>
+  (JSON.parse(await ask(agent, '/workloads')) as { items: AgentWorkload[] }).items;
 
 /** Sum of the metric's samples whose labels contain all that is given; 0 when there is none. */
 export const agentMetric = async (

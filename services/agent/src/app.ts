@@ -110,6 +110,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     allowHost: config.hostAccess === 'always',
     maxEntries: platform.capacity.policy,
     maxCidrs: platform.capacity.cidrs,
+    maxIpcache: platform.capacity.ipcache,
     localIds,
   });
   for (const [prefix, identity] of host.cidrs) planner.cidrIds.adopt(prefix, identity);
@@ -260,7 +261,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     spool: () => pump.stats(),
     flows: () => accounts,
     throttles: () => throttles.reports,
-    used: () => usedOf({ host, planner, accounts }),
+    used: () => usedOf({ host, planner, accounts, report }),
     capacity: platform.capacity,
     connected: () => link.connected,
     heard: () => heardOf(configuration),

@@ -45,6 +45,13 @@ export const AgentSettings = Type.Object({
     description:
       'CIDR prefixes that the policies of this host may name; a workload whose policy needs more is locked down',
   }),
+  maxIpcache: Type.Integer({
+    minimum: 16,
+    maximum: 16_777_216,
+    default: 524_288,
+    description:
+      'addresses of workloads and hosts of the fleet that this host can know; beyond it, what its policies could mistake is locked down',
+  }),
   ringBytes: Type.Integer({
     minimum: 4096,
     maximum: 268_435_456,

@@ -28,6 +28,7 @@ const run = async (config: AgentConfig): Promise<void> => {
     uplink: config.uplink,
     maxConntrack: config.maxConntrack,
     maxCidrs: config.maxCidrs,
+    maxIpcache: config.maxIpcache,
     ringBytes: config.ringBytes,
     eventsPerSecond: config.eventsPerSecond,
   });

@@ -36,6 +36,7 @@ const configOf = (more: Partial<AgentConfig> = {}): AgentConfig => ({
   maxConntrack: 1024,
   ringBytes: 4096,
   maxCidrs: 65_536,
+  maxIpcache: 524_288,
   eventsPerSecond: 10_000,
   spoolMaxBytes: 4 << 20,
   hostAccess: 'always',

@@ -18,6 +18,7 @@ it('needs the host and whom to trust; the rest has values of its own', () => {
     bpffsDir: '/sys/fs/bpf/weir',
     maxConntrack: 524_288,
     maxCidrs: 65_536,
+    maxIpcache: 524_288,
     ringBytes: 8_388_608,
     eventsPerSecond: 10_000,
     spoolMaxBytes: 268_435_456,

@@ -3,9 +3,9 @@
 import { weir_limits } from '@weir/bpf';
 import { buildPolicyTable, enforcementFlags } from '@weir/bpf/policy-table';
 import type { CompiledWorkload, Compiler, NamedPort } from '@weir/policy-engine';
+import { dependsOf, lockdown } from './lockdown.ts';
 import type { PolicyEnabled, WorkloadPolicy } from './model.ts';
 import type { CompilablePolicy } from './policies.ts';
-import { LOCKDOWN_FLAGS } from './transition.ts';
 
 export interface CompileRequest {
   readonly identity: number;
@@ -30,18 +30,6 @@ const enabledText = (ingress: boolean, egress: boolean): PolicyEnabled => {
   return egress ? 'egress' : 'none';
 };
 
-const EMPTY = buildPolicyTable([], { ingress: true, egress: true });
-
-const lockdown = (why: string, entries: number): WorkloadPolicy => ({
-  table: EMPTY,
-  flags: LOCKDOWN_FLAGS,
-  defaultRuleIngress: 0,
-  defaultRuleEgress: 0,
-  entries,
-  enabled: 'both',
-  lockdown: why,
-});
-
 /** Never throws: a workload whose policy can't be made is denied everything, and says why. */
 export const compilePolicy = (
   compiler: Compiler,
@@ -59,7 +47,11 @@ export const compilePolicy = (
   }
   const { entries, enforceIngress, enforceEgress } = compiled;
   const fits = !compiled.overflow && entries.length + 2 <= maxEntries;
-  if (!fits) return lockdown(`its policy has ${entries.length} entries, at most ${maxEntries - 2} fit`, entries.length);
+  if (!fits) {
+    // A policy that is far too large is not compiled to the end.
+    const needed = Math.max(entries.length, maxEntries - 1);
+    return lockdown(`its policy has ${needed} entries or more, at most ${maxEntries - 2} fit`, needed);
+  }
   return {
     table: buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress }),
     flags: enforcementFlags({ ...compiled, allowHost: settings.allowHost }),
@@ -68,5 +60,6 @@ export const compilePolicy = (
     entries: entries.length,
     enabled: enabledText(enforceIngress, enforceEgress),
     lockdown: '',
+    depends: dependsOf(entries),
   };
 };

@@ -5,8 +5,11 @@
  * Several documents may claim one prefix for a moment (a workload is deleted and its address given again, and the two
  * documents arrive in either order): the higher layer wins, then the higher revision, and what is withdrawn uncovers
  * what lies below.
+ *
+ * The kernel's map holds only so many. What finds no room waits, hosts' addresses last, and is said (`unplaced`): to the
+ * datapath its addresses are the world's, which may be more than they are allowed (lockdown.ts).
  */
-import { ipcache_value, prefix_key } from '@weir/bpf';
+import { ipcache_value, prefix_key, weir_limits } from '@weir/bpf';
 import { breathing } from '../breathe.ts';
 
 export interface IpcacheEntry {
@@ -52,6 +55,15 @@ export interface IpcacheDelta {
   readonly rejudge: boolean;
 }
 
+/** An address that the kernel's map has no room for. */
+export interface Unplaced {
+  readonly key: PrefixText;
+  /** Subject of the document that claims it. */
+  readonly source: string;
+  readonly revision: bigint;
+  readonly identity: number;
+}
+
 const before = (a: Claim, b: Claim): boolean => a.layer > b.layer || (a.layer === b.layer && a.revision >= b.revision);
 
 const sameEntry = (a: IpcacheEntry | undefined, b: IpcacheEntry | undefined): boolean =>
@@ -62,12 +74,22 @@ export class Ipcache {
   readonly #claims = new Map<PrefixText, Claim | Claim[]>();
   /** Keys that may differ from what was last confirmed as written, with what that was. */
   #dirty = new Map<PrefixText, IpcacheEntry | undefined>();
+  readonly #capacity: number;
 
+  constructor(capacity: number = weir_limits.WEIR_MAX_IPCACHE) {
+    this.#capacity = capacity;
+  }
+
+  /** Of what is desired, whether it has room or not. */
   get size(): number {
     return this.#claims.size;
   }
 
   get(key: PrefixText): IpcacheEntry | undefined {
+    return this.#claim(key);
+  }
+
+  #claim(key: PrefixText): Claim | undefined {
     const held = this.#claims.get(key);
     return Array.isArray(held) ? held[0] : held;
   }
@@ -105,17 +127,45 @@ export class Ipcache {
     if (!this.#dirty.has(key)) this.#dirty.set(key, this.get(key));
   }
 
-  /** What to write. Nothing is forgotten until `written`. */
+  /** Keys that the kernel lacks: those that have room in its map, and those that have none. */
+  #additions(): { readonly placed: readonly PrefixText[]; readonly waiting: readonly PrefixText[] } {
+    const lacking: PrefixText[] = [];
+    let held = this.#claims.size;
+    for (const [key, old] of this.#dirty) {
+      const claimed = this.#claims.has(key);
+      if (claimed && !old) lacking.push(key);
+      if (!claimed && old) held++;
+    }
+    held -= lacking.length;
+    // What is taken away in the same change is written last: its room is there for the next one.
+    const room = Math.max(0, this.#capacity - held);
+    if (lacking.length <= room) return { placed: lacking, waiting: [] };
+    const layer = (key: PrefixText): number => this.#claim(key)?.layer ?? 0;
+    lacking.sort((a, b) => layer(b) - layer(a));
+    return { placed: lacking.slice(0, room), waiting: lacking.slice(room) };
+  }
+
+  /** What `delta` leaves out, because the map is full. */
+  unplaced(): Unplaced[] {
+    return this.#additions().waiting.map((key) => {
+      const { source, revision, identity } = this.#claim(key) as Claim;
+      return { key, source, revision, identity };
+    });
+  }
+
+  /** What to write, as far as it has room. Nothing is forgotten until `written`. */
   delta(): IpcacheDelta {
-    const puts: (readonly [PrefixText, IpcacheEntry])[] = [];
+    const { placed } = this.#additions();
+    const puts = placed.map((key): readonly [PrefixText, IpcacheEntry] => [key, this.#claim(key) as Claim]);
     const deletes: PrefixText[] = [];
     let rejudge = false;
     for (const [key, old] of this.#dirty) {
+      if (!old) continue;
       const entry = this.get(key);
       if (sameEntry(entry, old)) continue;
       if (entry) puts.push([key, entry]);
       else deletes.push(key);
-      if (old && (old.identity !== entry?.identity || (old.host ?? 0) !== (entry?.host ?? 0))) rejudge = true;
+      if (old.identity !== entry?.identity || (old.host ?? 0) !== (entry?.host ?? 0)) rejudge = true;
     }
     return { puts, deletes, rejudge };
   }

@@ -31,6 +31,12 @@ export interface WorkloadPolicy {
   readonly enabled: PolicyEnabled;
   /** Why the workload is in lockdown; empty = it is not. */
   readonly lockdown: string;
+  readonly depends: {
+    /** It lets in, or out to, addresses that nobody manages. */
+    readonly admitsOutside: boolean;
+    /** Denied by name. */
+    readonly deniedIdentities: ReadonlySet<number>;
+  };
 }
 
 export type PolicyEnabled = 'none' | 'ingress' | 'egress' | 'both';

@@ -91,7 +91,12 @@ export class CidrIds {
     let changed = false;
     const refused = new Set<string>();
     const kept = new Set<string>();
-    for (const prefix of wanted) {
+    // Who has a place keeps it: a policy that grows beyond all bounds takes nothing from others.
+    const ordered =
+      wanted.size <= this.#max
+        ? wanted
+        : new Set([...[...wanted].filter((prefix) => this.#ids.has(prefix)), ...wanted]);
+    for (const prefix of ordered) {
       if (kept.size >= this.#max) {
         refused.add(prefix);
         continue;

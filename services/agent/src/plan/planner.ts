@@ -8,7 +8,8 @@ import { type Compiler, createCompiler } from '@weir/policy-engine';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { Addresses } from './addresses.ts';
 import { type CompileSettings, compilePolicy } from './compile.ts';
-import { Ipcache } from './ipcache.ts';
+import { Ipcache, type Unplaced } from './ipcache.ts';
+import { withoutAddressesOf } from './lockdown.ts';
 import type { DesiredWorkload, DocumentError, LocalFacts, Route, WorkloadPolicy } from './model.ts';
 import { NamedPorts } from './named-ports.ts';
 import { hostMac, linkName, workloadMac } from './names.ts';
@@ -29,7 +30,11 @@ export interface PlannerOptions extends CompileSettings {
   readonly host: string;
   readonly localIds?: LocalIds;
   readonly maxCidrs?: number;
+  readonly maxIpcache?: number;
 }
+
+/** Of a thousand addresses without room, a few say it all. */
+const UNPLACED_TOLD = 20;
 
 interface Local {
   readonly subject: string;
@@ -39,7 +44,7 @@ interface Local {
 
 export class Planner {
   readonly #options: PlannerOptions;
-  readonly ipcache = new Ipcache();
+  readonly ipcache: Ipcache;
   readonly cidrIds: CidrIds;
   readonly localIds: LocalIds;
   readonly #addresses: Addresses;
@@ -63,6 +68,7 @@ export class Planner {
   constructor(options: PlannerOptions) {
     this.#options = options;
     this.cidrIds = new CidrIds(options.maxCidrs);
+    this.ipcache = new Ipcache(options.maxIpcache);
     this.localIds = options.localIds ?? new LocalIds();
     this.#facts = { host: options.host, addresses: [], configurationComplete: false };
     this.#addresses = new Addresses(this.ipcache, options.host, (identity) => this.#knowsLabels(identity));
@@ -198,9 +204,11 @@ export class Planner {
     if (changed || refused.size > 0) this.#allDirty = true;
     this.#compile(refused);
     const workloads = new Map<string, DesiredWorkload>();
+    const unplaced = this.ipcache.unplaced();
+    const unknown = new Set(unplaced.map(({ identity }) => identity));
     const errors = [...this.#errors.values(), ...this.#policies.errors()];
     for (const [id, local] of this.#locals) {
-      const desired = this.#desired(local);
+      const desired = this.#desired(local, unknown);
       workloads.set(id, desired);
       if (desired.policy?.lockdown) {
         errors.push({
@@ -211,6 +219,7 @@ export class Planner {
         });
       }
     }
+    errors.push(...this.#unplacedErrors(unplaced));
     this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses);
     const planned = this.#routes;
     for (const { subject, message } of planned.refused) {
@@ -271,9 +280,23 @@ export class Planner {
     this.#allDirty = false;
   }
 
-  #desired({ doc }: Local): DesiredWorkload {
+  /** Of documents whose addresses have no room; the first say how many there are. */
+  #unplacedErrors(unplaced: readonly Unplaced[]): DocumentError[] {
+    const bySource = new Map(unplaced.map((one) => [one.source, one]));
+    return [...bySource.values()].slice(0, UNPLACED_TOLD).map(({ source, revision }) => ({
+      subject: this.#entries.has(source) ? source : '',
+      revision,
+      code: 'TOO_LARGE',
+      message:
+        `${source}: its addresses have no room in the ipcache of this host and are the world's to it; ` +
+        `${unplaced.length} of ${this.ipcache.size} wait: allow more (WEIR_AGENT_MAX_IPCACHE)`,
+    }));
+  }
+
+  #desired({ doc }: Local, unknown: ReadonlySet<number>): DesiredWorkload {
     const { id, identity } = doc;
     const closed = this.#closed(doc);
+    const policy = closed ? undefined : this.#compiled.get(id);
     return {
       id,
       localId: this.localIds.of(id),
@@ -287,7 +310,7 @@ export class Planner {
         mac: workloadMac(id),
         hostMac: hostMac(id),
       },
-      policy: closed ? undefined : this.#compiled.get(id),
+      policy: policy && withoutAddressesOf(policy, unknown),
       waiting: closed?.waiting ?? '',
       message: closed?.message ?? '',
     };

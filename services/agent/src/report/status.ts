@@ -30,17 +30,18 @@ export interface StatusSources {
 
 const PUBLISHERS = ['inventory', 'policy'];
 
-/** Elements in each map; of policy tables the fullest. */
+/** Elements that each map holds or should hold, so that more than fit are seen; of policy tables the fullest. */
 export const usedOf = ({
   host,
   planner,
   accounts,
-}: Pick<StatusSources, 'host' | 'planner' | 'accounts'>): Record<keyof Platform['capacity'], number> => ({
+  report,
+}: Pick<StatusSources, 'host' | 'planner' | 'accounts' | 'report'>): Record<keyof Platform['capacity'], number> => ({
   workloads: host.wired.size,
   addresses: host.wired.size * 2,
   ipcache: planner.ipcache.size,
   cidrs: host.cidrs.size,
-  policy: [...host.wired.values()].reduce((most, { table }) => Math.max(most, table?.count ?? 0), 0),
+  policy: report().workloads.reduce((most, { policyEntries }) => Math.max(most, policyEntries), 0),
   conntrack: accounts.swept?.entries ?? 0,
 });
 

@@ -3,6 +3,7 @@ import { weir_workload_flags as flag } from '@weir/bpf';
 import { buildPolicyTable } from '@weir/bpf/policy-table';
 import type { PolicyEntry } from '@weir/policy-engine';
 import fc from 'fast-check';
+import { dependsOf } from '../../src/plan/lockdown.ts';
 import type { DesiredWorkload, WorkloadPolicy } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
 import { LOCKDOWN_FLAGS } from '../../src/plan/transition.ts';
@@ -38,6 +39,7 @@ export const policyOf = (entries: readonly PolicyEntry[], ingress: boolean, egre
   entries: entries.length,
   enabled: ingress ? (egress ? 'both' : 'ingress') : egress ? 'egress' : 'none',
   lockdown: '',
+  depends: dependsOf(entries),
 });
 
 const uniqueKeys = (entries: readonly PolicyEntry[]): PolicyEntry[] => [

@@ -178,7 +178,7 @@ export const METRICS = {
   weir_agent_map_pressure_ratio: {
     kind: 'gauge',
     unit: '1',
-    help: 'Used part of a map, 0 to 1; of policy tables the fullest',
+    help: 'Used part of a map; of policy tables the fullest. More than 1: something does not fit and is locked down',
     labels: ['map'],
   },
   weir_agent_repairs_total: {

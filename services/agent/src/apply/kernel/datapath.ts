@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { weir_limits } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loader';
 import type { Kernel } from '../ports.ts';
@@ -15,6 +16,7 @@ export interface DatapathOptions {
   readonly uplink?: string;
   readonly maxConntrack?: number;
   readonly maxCidrs?: number;
+  readonly maxIpcache?: number;
   /** Power of two, in pages. */
   readonly ringBytes?: number;
   /** Of one workload; 0 = no limit. */
@@ -35,6 +37,9 @@ export interface Datapath extends Kernel {
 
 export const linksDirOf = (bpffsDir: string): string => join(bpffsDir, 'links');
 
+/** During a change the map holds prefixes of both policies: new ones come first, old ones go last. Unused room costs nothing. */
+export const CIDRS_CHANGE = 2;
+
 /** Not pinned: nothing in it outlives a packet, or it belongs to the object. */
 const pinned = (name: string): boolean => !name.startsWith('.') && name !== 'scratch';
 
@@ -46,7 +51,7 @@ const u32 = (value: number): Buffer => {
 
 export const openDatapath = async (options: DatapathOptions): Promise<Datapath> => {
   const bpffsDir = await ensureBpffs(options.bpffsDir);
-  const { maxConntrack, maxCidrs, ringBytes, eventsPerSecond, hostNetns, uplink } = options;
+  const { maxConntrack, maxCidrs, maxIpcache, ringBytes, eventsPerSecond, hostNetns, uplink } = options;
   const existed = (name: string): boolean => existsSync(join(bpffsDir, name));
   const before = new Set(['workloads', 'policies', 'addresses', 'cidrs', 'ipcache', 'conntrack'].filter(existed));
   const object = await openObject(objectPath('workload'), {
@@ -54,7 +59,8 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     replaceIncompatible: true,
     maxEntries: {
       ...(maxConntrack === undefined ? {} : { conntrack: maxConntrack }),
-      ...(maxCidrs === undefined ? {} : { cidrs: maxCidrs }),
+      cidrs: (maxCidrs ?? weir_limits.WEIR_MAX_CIDRS) * CIDRS_CHANGE,
+      ...(maxIpcache === undefined ? {} : { ipcache: maxIpcache }),
       ...(ringBytes === undefined ? {} : { events: ringBytes }),
     },
     rodata: {

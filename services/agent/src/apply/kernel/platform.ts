@@ -14,7 +14,7 @@ import {
 import { type BpfMap, clockOffsetNs, type Features, featureProbe, ringBuffer } from '@weir/loader';
 import { formatIp } from '@weir/net';
 import type { Connection, Counters, EventSourceOptions, Platform } from '../../platform.ts';
-import { type DatapathOptions, openDatapath } from './datapath.ts';
+import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
 import { sweepConnections } from './sweep.ts';
 import { readThrottles } from './throttles.ts';
 
@@ -114,7 +114,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
       workloads: object.map('workloads').maxEntries,
       addresses: object.map('addresses').maxEntries,
       ipcache: object.map('ipcache').maxEntries,
-      cidrs: object.map('cidrs').maxEntries,
+      cidrs: object.map('cidrs').maxEntries / CIDRS_CHANGE,
       policy: MAPS.policies.inner.maxEntries,
       conntrack: conntrack.maxEntries,
     },
