@@ -7,6 +7,7 @@ import { testFleet } from '../lib/fleet-options.ts';
 import { agentKilled } from './datapath/f01.ts';
 import { killedInWrites } from './datapath/f03.ts';
 import { takenAway } from './datapath/f05.ts';
+import { mapsFull } from './datapath/f08.ts';
 import { eventFlood } from './datapath/f33.ts';
 import { makeScene, type Scene } from './datapath/scene.ts';
 
@@ -17,13 +18,14 @@ describe('datapath faults', { skip: needKernel() }, () => {
   let fleet: Fleet;
   let scene: Scene;
   before(async () => {
-    fleet = await createFleet(testFleet('df', ['h1', 'h2']));
+    fleet = await createFleet(testFleet('df', ['h1', 'h2'], { ownBpffs: true }));
     scene = await makeScene(fleet, BYSTANDERS);
   });
   after(() => fleet?.destroy());
 
   it('F01 agent killed under load: nobody notices', (t) => agentKilled(t, scene));
-  it('F05 pins and links taken away: put back, and told', (t) => takenAway(t, scene));
+  it('F05 pins, links and the file system taken away: put back, and told', (t) => takenAway(t, scene));
+  it('F08 maps filled beyond the brim: denied, told, and only for whom it matters', (t) => mapsFull(t, scene));
   it('F33 event flood by one workload: throttled, others lose nothing', (t) => eventFlood(t, scene));
   it('F03 agent killed at any point of a map update', (t) => killedInWrites(t, scene));
 });

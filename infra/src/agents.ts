@@ -16,6 +16,8 @@ export interface AgentPlace {
   readonly cgroup: string;
   readonly control: ControlPlane;
   readonly env: Readonly<Record<string, string>>;
+  /** It mounts a bpffs of its own, which a test may unmount, instead of having a folder in the machine's. */
+  readonly ownBpffs: boolean;
 }
 
 const AGENT_MAIN = new URL('../../services/agent/src/main.ts', import.meta.url).pathname;
@@ -32,7 +34,7 @@ export class AgentHandle {
   constructor(place: AgentPlace) {
     this.#place = place;
     this.host = place.host.name;
-    this.bpffs = `/sys/fs/bpf/weir-${place.fleet}-${this.host}`;
+    this.bpffs = place.ownBpffs ? join(place.dir, `bpf-${this.host}`) : `/sys/fs/bpf/weir-${place.fleet}-${this.host}`;
     this.socket = join(place.runDir, `agent-${this.host}.sock`);
     this.stateDir = join(place.dir, `agent-${this.host}`);
     place.resources.add({ kind: 'bpffs', path: this.bpffs });

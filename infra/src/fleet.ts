@@ -44,6 +44,8 @@ export interface FleetOptions {
   readonly onStep?: (text: string) => void;
   /** Environment for every agent, or for the one of a host, on top of what it needs. */
   readonly agentEnv?: Readonly<Record<string, string>> | ((host: string) => Readonly<Record<string, string>>);
+  /** Each agent mounts a bpffs of its own, which may be unmounted, instead of having a folder in the machine's. */
+  readonly ownBpffs?: boolean;
   /** Environment of services, on top of what they need. */
   readonly serviceEnv?: Readonly<Record<string, string>>;
   /** A collector (OTLP over HTTP) listens on this port of all the machine's addresses: spans go there. */
@@ -113,7 +115,7 @@ export class Fleet {
 
   /** The first time, makes the host's agent; starts it. */
   async startAgent(name: string): Promise<AgentHandle> {
-    const { agentEnv = {}, otlpPort } = this.options;
+    const { agentEnv = {}, otlpPort, ownBpffs = false } = this.options;
     const agent =
       this.agents.get(name) ??
       new AgentHandle({
@@ -125,6 +127,7 @@ export class Fleet {
         host: this.host(name),
         cgroup: makeCgroup(this.resources, this.hostCgroup(name)),
         control: this.control,
+        ownBpffs,
         env: {
           ...otlpEnv(this.underlay.machineIp4, otlpPort),
           ...(typeof agentEnv === 'function' ? agentEnv(name) : agentEnv),

@@ -5,7 +5,7 @@
  *
  * Invariant: whatever a fleet creates on this machine is in the journal or below the fleet's own folder.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -85,7 +85,11 @@ export class Resources {
         () => existsSync(path),
         () => rmSync(path, { recursive: true, force: true }),
       );
-    for (const { path } of of('bpffs')) remove('bpffs', path);
+    for (const { path } of of('bpffs')) {
+      // A mount of its own, not a folder in the machine's.
+      if (!path.startsWith('/sys/fs/bpf/')) spawnSync('umount', ['-l', path], { stdio: 'ignore' });
+      remove('bpffs', path);
+    }
     for (const { name } of of('link')) {
       attempt(
         `link ${name}`,

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** F05: pins and links are removed behind the agent's back. There is no prog_array in this datapath that could empty. */
+/**
+ * F05: pins, links and the file system that they are in are taken away behind the agent's back. Nothing forbidden passes
+ * meanwhile, because programs do not hang on one thing alone: pins do not hold what the agent holds, and behind each
+ * link is a filter. There is no prog_array in this datapath that could empty.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -66,6 +70,12 @@ export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => 
       () => isAttached(pin),
     );
   }
+  const all = [...maps, ...links];
+  await fault(
+    'the unmounted bpffs',
+    () => execFileSync('umount', ['-l', agent.bpffs]),
+    () => all.every((pin) => existsSync(pin)) && links.every(isAttached),
+  );
   const { forbidden, allowed } = await watch.stop();
   const { repairs } = await agentStatus(agent);
   const metric = await agentMetric(agent, 'weir_agent_repairs_total');

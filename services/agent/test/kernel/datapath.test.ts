@@ -233,7 +233,9 @@ describe('the real kernel', { skip: needKernel() }, () => {
     await apply();
   });
 
-  it('guards many new interfaces at once, and by pinned links as soon as there is time', async () => {
+  it('guards many new interfaces at once, and by pinned links too as soon as there is time', async () => {
+    const links = (): number => host.run(host.netns, 'ls', `${host.bpffsDir}/links`).trim().split('\n').length;
+    const before = links();
     const filters = (): string[] =>
       crowd.map((id) => host.run(host.netns, 'tc', 'filter', 'show', 'dev', linkName(id), 'ingress').trim());
     const crowd = ['one', 'two', 'three', 'four', 'five'];
@@ -244,7 +246,8 @@ describe('the real kernel', { skip: needKernel() }, () => {
     assert.deepEqual(await agent.inspect(), []);
     while (await agent.settle());
     assert.equal(agent.unsettled, 0);
-    assert.deepEqual(new Set(filters()), new Set(['']));
+    assert.equal(links(), before + 2 * crowd.length);
+    assert.ok(filters().every((text) => text.includes('direct-action')));
     assert.deepEqual(await agent.inspect(), []);
     for (const id of crowd) delete netns[id];
     await apply();
@@ -261,6 +264,26 @@ describe('the real kernel', { skip: needKernel() }, () => {
     assert.equal((await agent.inspect()).length, 1);
     assert.deepEqual(await agent.inspect(), []);
     assert.equal((await reach()).tcp4, 'ok');
+  });
+
+  it('enforces with its links detached, and with its filters removed, before anybody has noticed', async () => {
+    policies[SERVER.id] = policyOf([allow(CLIENT.identity, 6, 80)], true, false);
+    await apply();
+    const name = linkName(SERVER.id);
+    for (const side of ['ingress', 'egress']) {
+      host.run(host.netns, 'bpftool', 'link', 'detach', 'pinned', `${host.bpffsDir}/links/${name}-${side}`);
+    }
+    assert.deepEqual(await reach(), all('ok', 'timeout', 'timeout'));
+    assert.equal((await agent.inspect()).length, 2);
+    host.run(host.netns, 'tc', 'qdisc', 'del', 'dev', name, 'clsact');
+    assert.deepEqual(await reach(), all('ok', 'timeout', 'timeout'));
+    assert.deepEqual(
+      (await agent.inspect()).map((problem) => problem.replace(/^.*: /, '')),
+      ['the filter on ingress was removed', 'the filter on egress was removed'],
+    );
+    assert.deepEqual(await agent.inspect(), []);
+    policies[SERVER.id] = OPEN;
+    await apply();
   });
 
   it('connects a workload anew whose namespace was deleted and made again under the same path', async () => {

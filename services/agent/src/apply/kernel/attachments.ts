@@ -5,8 +5,11 @@
  * A tcx link, pinned under <bpffs>/links, is what is wanted: nobody removes it by accident. But making one waits for
  * RCU twice (some 20 ms for both sides, under the lock of all network configuration), too long when hundreds of
  * workloads come at once. Then, in a hurry, a new interface first gets clsact filters (under 2 ms), which guard it as
- * well, and its links later, when there is time (`settle`). Where both are, the link answers and the filter is never asked; then the
- * filter goes. Kernels without tcx (before 6.6) stay with the filters.
+ * well, and its links later, when there is time (`settle`).
+ *
+ * The filters stay behind the links. Where both are, the link answers and the filter is never asked, so it costs no
+ * packet anything; but whoever detaches a link leaves no hole until somebody notices. Kernels without tcx (before 6.6)
+ * have the filters alone.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
@@ -16,7 +19,7 @@ import {
   attachTcx,
   type BpfObject,
   type BpfProgram,
-  clsactFilter,
+  type ClsactFilter,
   Link,
   type TcAttachment,
   type TcDirection,
@@ -34,7 +37,7 @@ interface Side {
   readonly pin: string;
 }
 
-const problemOf = async (
+const linkProblem = async (
   attachment: TcAttachment | undefined,
   { direction, program, pin }: Side,
   ifindex: number,
@@ -46,6 +49,17 @@ const problemOf = async (
   if (info.progId !== program.id) return `another program (id ${info.progId}) stands on ${direction}`;
   if (attachment instanceof Link && !existsSync(pin)) return `the pin ${pin} was removed`;
   return undefined;
+};
+
+const filterProblem = async (
+  filter: ClsactFilter | undefined,
+  { direction, program }: Side,
+): Promise<string | undefined> => {
+  const progId = filter && (await filter.info()).progId;
+  if (progId === program.id) return undefined;
+  return progId === undefined
+    ? `the filter on ${direction} was removed`
+    : `another program (id ${progId}) is the filter on ${direction}`;
 };
 
 export interface AttachmentOptions {
@@ -61,6 +75,8 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
   const makeDir = (): string | undefined => mkdirSync(linksDir, { recursive: true, mode: 0o700 });
   makeDir();
   const held = new Map<string, TcAttachment>();
+  /** Behind the links, by the links' pins. */
+  const filters = new Map<string, ClsactFilter>();
   /** Interfaces that have filters and should have links. */
   const unsettled = new Map<string, number>();
   const sidesOf = (ifname: string): Side[] =>
@@ -85,21 +101,17 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
     held.set(pin, attachment);
   };
 
-  const removeFilter = async (ifindex: number, direction: TcDirection): Promise<void> => {
-    const filter = clsactFilter(ifindex, direction, where);
-    if ((await filter.info()).progId !== undefined) await filter.detach();
-  };
-
   const attachSide = async (side: Side, ifname: string, ifindex: number, hurry: boolean): Promise<void> => {
-    if (await pinAgain(side, ifindex)) return;
     const { pin, program, direction } = side;
+    const filter = await attachClsact(program, ifindex, direction, where);
+    filters.set(pin, filter);
+    if (await pinAgain(side, ifindex)) return;
     if (tcx && (!hurry || existsSync(pin))) {
       makeDir();
       hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where }));
-      await removeFilter(ifindex, direction);
       return;
     }
-    hold(pin, await attachClsact(program, ifindex, direction, where));
+    hold(pin, filter);
     if (tcx) unsettled.set(ifname, ifindex);
   };
 
@@ -107,7 +119,6 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
     if (held.get(pin) instanceof Link) return;
     makeDir();
     hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where }));
-    await removeFilter(ifindex, direction);
   };
 
   return {
@@ -131,7 +142,16 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
       return unsettled.size;
     },
     check: async (ifname, ifindex) => {
-      const problems = await Promise.all(sidesOf(ifname).map((side) => problemOf(held.get(side.pin), side, ifindex)));
+      const problems = await Promise.all(
+        sidesOf(ifname).flatMap((side) => {
+          const attachment = held.get(side.pin);
+          const alone = attachment === filters.get(side.pin);
+          return [
+            linkProblem(attachment, side, ifindex),
+            ...(alone ? [] : [filterProblem(filters.get(side.pin), side)]),
+          ];
+        }),
+      );
       return problems.filter((problem) => problem !== undefined);
     },
     release: async (ifname) => {
@@ -139,6 +159,7 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
       for (const { pin } of sidesOf(ifname)) {
         held.get(pin)?.close();
         held.delete(pin);
+        filters.delete(pin);
         await rm(pin, { force: true });
       }
     },
