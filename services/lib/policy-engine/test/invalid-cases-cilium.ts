@@ -33,6 +33,36 @@ export const CILIUM_CASES: readonly Case[] = [
     'spec.endpointSelector',
     'endpointSelector is required',
   ],
+  ...(
+    [
+      ['fromEndpoints', 'ingress:\n  - ~fromEndpoints:\n    toPorts: [{ports: [{port: "80"}]}]', 'any peer'],
+      ['fromCIDRSet', 'ingress: [{~fromCIDRSet: null}]', 'any peer'],
+      ['fromNodes', 'ingress: [{~fromNodes: null}]', 'any peer'],
+      ['toEntities', 'egress: [{~toEntities: null}]', 'any peer'],
+      ['toPorts', 'egress: [{toEntities: [world], ~toPorts: null}]', 'any port'],
+      ['icmps', 'ingressDeny: [{fromEntities: [world], ~icmps: null}]', 'any port'],
+    ] as const
+  ).map(([name, text, meaning]): Case => {
+    const section = text.slice(0, text.indexOf(':'));
+    return [
+      `${name}: null`,
+      cnp(text),
+      `spec.${section}[0].${name}`,
+      `${name} is empty (null), which would mean ${meaning}`,
+    ];
+  }),
+  [
+    'except: null',
+    cnp('egress: [{toCIDRSet: [{cidr: 10.0.0.0/8, ~except: null}]}]'),
+    'spec.egress[0].toCIDRSet[0].except',
+    'except is empty (null), which would mean that nothing is excepted',
+  ],
+  [
+    'a section that is null',
+    cnp('egress: [{toEntities: [world]}]\n~ingress:'),
+    'spec.ingress',
+    'ingress is empty (null), which would mean that this direction is not isolated',
+  ],
   ['both selectors', cnp('~nodeSelector: {}\ningress: [{}]'), 'spec.nodeSelector', 'nodeSelector is not supported yet'],
   [
     'a node selector',

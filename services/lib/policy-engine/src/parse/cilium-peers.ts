@@ -77,7 +77,11 @@ const readCidrPeer = (context: Context, field: Field): Peer | undefined => {
   return cidr && { kind: 'cidr', path: field.path, cidr, except: [], ipBlock: false };
 };
 
-const CIDR_SHAPE = { fields: ['cidr', 'except'], unsupported: { cidrGroupRef: NOT_YET, cidrGroupSelector: NOT_YET } };
+const CIDR_SHAPE = {
+  fields: ['cidr', 'except'],
+  unsupported: { cidrGroupRef: NOT_YET, cidrGroupSelector: NOT_YET },
+  widens: { except: 'that nothing is excepted' },
+};
 
 const readCidrSet = (context: Context, field: Field): Peer | undefined => {
   const set = readObject(context, field, CIDR_SHAPE);

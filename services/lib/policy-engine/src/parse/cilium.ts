@@ -32,9 +32,25 @@ interface Section {
 const REMOVED = 'is not supported (removed in Cilium 1.19)';
 const DENIED = 'is not allowed in a deny rule';
 
+const each = (names: readonly string[], meaning: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(names.map((name) => [name, meaning]));
+
+const OTHER_PEERS: Readonly<Record<Direction, readonly string[]>> = {
+  ingress: ['fromNodes', 'fromGroups'],
+  egress: ['toNodes', 'toGroups', 'toServices', 'toFQDNs'],
+};
+
+/**
+ * The API server and Go read `null` as absent too, so upstream `fromEndpoints:` with nothing behind it lets everybody in. Who
+ * means that leaves the key out; who does not is told.
+ */
 const shapeOf = (direction: Direction, unsupported: Readonly<Record<string, string>>): Shape => ({
   fields: [...peerFields(direction), ...L4_FIELDS],
   unsupported,
+  widens: {
+    ...each([...peerFields(direction), ...OTHER_PEERS[direction]], 'any peer'),
+    ...each(L4_FIELDS, 'any port'),
+  },
 });
 
 const FROM = { fromNodes: NOT_YET, fromGroups: NOT_YET, fromRequires: REMOVED };
@@ -79,6 +95,10 @@ const SPEC: Shape = {
     'description',
   ],
   unsupported: { nodeSelector: NOT_YET, log: NOT_YET },
+  widens: {
+    ...each(['ingress', 'egress'], 'that this direction is not isolated'),
+    ...each(['ingressDeny', 'egressDeny'], 'that nothing is denied'),
+  },
 };
 
 const readRule = (context: Context, field: Field, section: Section, scope: CiliumScope): Rule | undefined => {

@@ -2,7 +2,7 @@
 /**
  * Strict reading of located trees. Every object names its fields; others are refused by name, with the one that was probably
  * meant, and fields that exist but that this build does not enforce are refused as "not supported yet": a policy must never be
- * accepted and then half enforced. `null` counts as absent, as it does in Kubernetes.
+ * accepted and then half enforced. `null` counts as absent, as it does in Kubernetes, but where a shape says that it widens.
  */
 import type { Issues, Warnings } from './issues.ts';
 import { joinPath, type Located, type LocatedMap } from './located.ts';
@@ -16,6 +16,8 @@ export interface Shape {
   readonly fields: readonly string[];
   /** Field -> why it is refused. */
   readonly unsupported?: Readonly<Record<string, string>>;
+  /** Field -> what its absence means. `null` is refused there: a list that somebody forgot to fill must not open anything. */
+  readonly widens?: Readonly<Record<string, string>>;
 }
 
 export const NOT_YET = 'is not supported yet';
@@ -76,8 +78,16 @@ const guess = (name: string, candidates: readonly string[]): string | undefined 
 
 const checkKeys = (context: Context, map: LocatedMap, path: string, shape: Shape): void => {
   for (const [name, { keyAt, value }] of map.entries) {
-    if (shape.fields.includes(name)) continue;
     const field = joinPath(path, name);
+    const absent = shape.widens && Object.hasOwn(shape.widens, name) ? shape.widens[name] : undefined;
+    if (absent !== undefined && value.kind === 'scalar' && value.value === null) {
+      context.issues.add(field, keyAt, `${name} is empty (null), which would mean ${absent}`, {
+        value: null,
+        fix: `remove ${name} if that is meant, or write what belongs there`,
+      });
+      continue;
+    }
+    if (shape.fields.includes(name)) continue;
     const why = shape.unsupported && Object.hasOwn(shape.unsupported, name) ? shape.unsupported[name] : undefined;
     if (why !== undefined) {
       if (value.kind === 'scalar' && value.value === null) continue;
