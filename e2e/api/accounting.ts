@@ -7,25 +7,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { callApi } from '@weir/infra/api';
 import { type Fleet, until, type Workload } from '@weir/infra/fleet';
+import { type HostAccount, hostAccounts } from '../lib/host-accounts.ts';
 
 const CONNECTIONS = 500;
 const SETTLE_MS = 60_000;
-
-interface Account {
-  readonly host: string;
-  readonly runs: number;
-  readonly produced: number;
-  readonly stored: number;
-  readonly lost: {
-    readonly throttle: number;
-    readonly ring: number;
-    readonly spool: number;
-    readonly dead_letter: number;
-  };
-  readonly on_its_way: number;
-  readonly watermark: { readonly seq: number; readonly age_s: number };
-  readonly gaps: readonly unknown[];
-}
 
 interface AgentCounts {
   readonly produced: number;
@@ -58,9 +43,9 @@ export const accountForAll = async (fleet: Fleet, client: Workload, server: Work
   const burst = Array.from({ length: CONNECTIONS }, (_, i) => ({ ...request, port: 20_000 + i }));
   for (let at = 0; at < burst.length; at += 250) await client.probes(burst.slice(at, at + 250));
   const { analytics } = fleet.control.urls;
-  let accounts: Account[] = [];
+  let accounts: readonly HostAccount[] = [];
   let said = new Map<string, AgentCounts>();
-  const isSettled = (one: Account): boolean => {
+  const isSettled = (one: HostAccount): boolean => {
     const own = said.get(one.host);
     const isSame = one.produced === own?.produced && one.lost.ring === own.ring && one.lost.throttle === own.throttle;
     return one.on_its_way === 0 && one.produced >= CONNECTIONS && isSame;
@@ -70,7 +55,7 @@ export const accountForAll = async (fleet: Fleet, client: Workload, server: Work
     SETTLE_MS,
     async () => {
       said = new Map([...fleet.agents].map(([host, { socket }]) => [host, agentCounts(socket)]));
-      accounts = (await callApi<{ items: Account[] }>(`${analytics}/v1/accounting`)).items;
+      accounts = await hostAccounts(analytics);
       return accounts.length === fleet.agents.size && accounts.every(isSettled);
     },
     () => JSON.stringify({ accounts, said: [...said] }),

@@ -60,8 +60,11 @@ describe('agent killed and restarted', { skip: needKernel() }, () => {
   test('connections of both families survive, forbidden ones never pass, pins are adopted', async () => {
     const agent = fleet.agents.get('h1');
     assert.ok(agent);
-    await friend.tickerStart({ host: server.ip4, port: 80, connections: 25, tickMs: 10, stallMs: 1_000 });
-    await neighbour.tickerStart({ host: server.ip6, port: 80, connections: 25, tickMs: 10, stallMs: 1_000 });
+    const held = { port: 80, connections: 25, tickMs: 10, stallMs: 1_000 };
+    const holds = [
+      await friend.hold({ ...held, host: server.ip4 }),
+      await neighbour.hold({ ...held, host: server.ip6 }),
+    ];
     const pinsBefore = pinnedIds(agent.bpffs);
     assert.match(pinsBefore, /links\/.* link \d+/);
     let forbidden = 0;
@@ -91,11 +94,11 @@ describe('agent killed and restarted', { skip: needKernel() }, () => {
     await sleep(500);
     probing = false;
     await attacker;
-    const reports = [await friend.tickerStop(), await neighbour.tickerStop()];
+    const reports = await Promise.all(holds.map((hold) => hold.stop()));
     for (const report of reports) {
       assert.equal(report.resets, 0);
       assert.equal(report.stalls, 0);
-      assert.ok(report.echoes > 25 * 100, `only ${report.echoes} echoes`);
+      assert.ok(report.answered > 25 * 100, `only ${report.answered} answers`);
     }
     assert.ok(forbidden >= 20);
     assert.equal(forbiddenPassed, 0);
@@ -116,15 +119,15 @@ describe('agent killed and restarted', { skip: needKernel() }, () => {
   });
 
   test('a policy that now denies an established connection cuts it within two seconds', async () => {
-    await stranger.tickerStart({ host: server.ip4, port: 80, connections: 5, tickMs: 20, stallMs: 60_000 });
+    const hold = await stranger.hold({ host: server.ip4, port: 80, connections: 5, tickMs: 20, stallMs: 60_000 });
     await sleep(200);
     const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.policy}/v1/policies`, {
       raw: { type: 'application/yaml', text: POLICY },
     });
     await fleet.waitRealised(revision);
-    const cut = await stranger.tickerReport();
+    const cut = await hold.report();
     await sleep(1_000);
-    const later = await stranger.tickerStop();
-    assert.ok(later.echoes - cut.echoes <= 5, `${later.echoes - cut.echoes} echoes after the cut`);
+    const later = await hold.stop();
+    assert.ok(later.answered - cut.answered <= 5, `${later.answered - cut.answered} answers after the cut`);
   });
 });

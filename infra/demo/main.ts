@@ -85,28 +85,28 @@ const showAgentKilled = async (fleet: Fleet): Promise<void> => {
   const api = workloadByName(fleet, 'api');
   const client = workloadByName(fleet, 'client');
   const target = { host: addressOf(fleet, 'db', 4), port: 5432 };
-  await api.tickerStart({ ...target, connections: 20, tickMs: 10, stallMs: 1_000 });
+  const hold = await api.hold({ ...target, connections: 20, tickMs: 10, stallMs: 1_000 });
   await sleep(500);
   const forbidden = async (): Promise<number> =>
     (await client.probes(Array.from({ length: 20 }, () => ({ protocol: 'tcp' as const, ...target })))).filter(
       (p) => p.ok,
     ).length;
   await fleet.agents.get('h2')?.kill();
-  const atKill = await api.tickerReport();
+  const atKill = await hold.report();
   const passedWhileDown = await forbidden();
   const newWhileDown = await api.probe({ protocol: 'tcp', ...target, timeoutMs: PATIENT_TIMEOUT_MS });
-  const beforeStart = await api.tickerReport();
+  const beforeStart = await hold.report();
   await fleet.startAgent('h2');
   const passedAfterStart = await forbidden();
   await sleep(500);
-  const report = await api.tickerStop();
+  const report = await hold.stop();
   table([
-    ['20 established connections api -> db while it was dead', `${beforeStart.echoes - atKill.echoes} echoes`],
+    ['20 established connections api -> db while it was dead', `${beforeStart.answered - atKill.answered} echoes`],
     [
       '  reset or stalled over 1 s, until after the restart',
       `${report.resets + report.stalls}`,
       expect(
-        report.resets + report.stalls === 0 && beforeStart.echoes > atKill.echoes,
+        report.resets + report.stalls === 0 && beforeStart.answered > atKill.answered,
         'connections broke when the agent was killed',
       ),
     ],

@@ -85,15 +85,10 @@ const probeFields = (request: ProbeRequest, sources: Sources): Fields => ({
 /** Names of drives: a station that becomes a workload keeps its program. */
 let drives = 0;
 
-export type TickerReport = DriveReport & { readonly echoes: number };
-
-const withEchoes = (report: DriveReport): TickerReport => ({ ...report, echoes: report.answered });
-
 export class Station {
   readonly process: RunningProcess;
   readonly control: StationControl;
   readonly #sources: Sources;
-  #ticker: Drive | undefined;
 
   constructor({ process, control }: StationProgram, sources: Sources = {}) {
     this.process = process;
@@ -161,29 +156,10 @@ export class Station {
     return this.control.ask('served');
   }
 
-  /** One hold at a time, for those who need no more. */
-  async tickerStart(request: HoldRequest): Promise<TickerReport> {
-    this.#ticker = await this.hold(request);
-    return this.tickerReport();
-  }
-
-  async tickerReport(): Promise<TickerReport> {
-    return withEchoes(await this.#running().report());
-  }
-
-  async tickerStop(): Promise<TickerReport> {
-    return withEchoes(await this.#running().stop());
-  }
-
   /** Ends its program. */
   async end(): Promise<void> {
     this.control.close();
     await this.process.stop('SIGKILL');
-  }
-
-  #running(): Drive {
-    if (!this.#ticker) throw new Error('no ticker was started');
-    return this.#ticker;
   }
 
   async #start(fields: Fields): Promise<Drive> {

@@ -4,6 +4,7 @@
 import { createPool } from '@weir/db';
 import { callApi } from '@weir/infra/api';
 import type { ControlPlane } from '@weir/infra/pipeline';
+import { type HostAccount, hostAccounts } from '../../lib/host-accounts.ts';
 
 type Pool = ReturnType<typeof createPool>;
 
@@ -18,15 +19,7 @@ export interface Rows {
   readonly edgePackets: number;
 }
 
-/** GET /v1/watermarks, summed over the runs of the host's agent. */
-export interface Account {
-  readonly produced: number;
-  readonly stored: number;
-  readonly lostRing: number;
-  readonly lostSpool: number;
-  readonly runs: readonly Run[];
-}
-
+/** Of GET /v1/watermarks: one run of an agent. */
 export interface Run {
   readonly boot: number;
   readonly produced: number;
@@ -44,9 +37,6 @@ export interface Run {
     readonly from: string | null;
   }[];
 }
-
-const sum = <T>(items: readonly T[], value: (item: T) => number): number =>
-  items.reduce((total, item) => total + value(item), 0);
 
 export class Accounts {
   readonly #pool: Pool;
@@ -116,17 +106,16 @@ export class Accounts {
       await this.#pool.query(`alter table flows add constraint test_refuses check (rule_id <> ${rule})`);
   }
 
-  async account(host: string): Promise<Account> {
-    const { items } = await callApi<{ items: Run[] }>(
-      `${this.#control.urls.analytics}/v1/watermarks?host=${host}&boots=all`,
-    );
-    return {
-      produced: sum(items, ({ produced }) => produced),
-      stored: sum(items, ({ stored }) => stored),
-      lostRing: sum(items, ({ lost_ring: lost }) => lost),
-      lostSpool: sum(items, ({ lost_spool: lost }) => lost),
-      runs: items,
-    };
+  /** Throws when nobody has heard of the host. */
+  async account(host: string): Promise<HostAccount> {
+    const [account] = await hostAccounts(this.#control.urls.analytics, host);
+    if (!account) throw new Error(`analytics knows no host ${host}`);
+    return account;
+  }
+
+  async runs(host: string): Promise<readonly Run[]> {
+    const url = `${this.#control.urls.analytics}/v1/watermarks?host=${host}&boots=all`;
+    return (await callApi<{ items: Run[] }>(url)).items;
   }
 
   close(): Promise<void> {

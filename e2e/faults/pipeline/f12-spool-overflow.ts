@@ -49,14 +49,14 @@ export const spoolOverflow = async (t: TestContext, pipeline: Pipeline, accounts
     async () => {
       const all = await Promise.all(HOSTS.map((host) => accounts.account(host)));
       seen = JSON.stringify(all);
-      return all.every((one) => one.produced === total && one.stored + one.lostSpool === total);
+      return all.every((one) => one.produced === total && one.stored + one.lost.spool === total);
     },
     () => seen,
   );
   const drainedMs = performance.now() - startedAt;
   for (const [i, host] of HOSTS.entries()) {
-    const [rows, account] = await Promise.all([accounts.rows(host), accounts.account(host)]);
-    const losses = account.runs.flatMap((run) => run.losses);
+    const [rows, account, runs] = await Promise.all([accounts.rows(host), accounts.account(host), accounts.runs(host)]);
+    const losses = runs.flatMap((run) => run.losses);
     const shown = {
       intervals: losses.length,
       lost: losses.reduce((sum, { lost }) => sum + lost, 0),
@@ -70,20 +70,20 @@ export const spoolOverflow = async (t: TestContext, pipeline: Pipeline, accounts
         host,
         emitted: total,
         stored: rows.rows,
-        lost: account.lostSpool,
+        lost: account.lost.spool,
         refused: rows.refused,
         spool: Math.round((during[i]?.flows.spool.bytes ?? 0) / MIB),
         intervals: shown.intervals,
         drained_s: (drainedMs / 1000).toFixed(1),
       },
       [
-        ['something had to be shed', account.lostSpool > 0],
-        ['emitted = stored + reported lost', rows.rows + account.lostSpool === total],
+        ['something had to be shed', account.lost.spool > 0],
+        ['emitted = stored + reported lost', rows.rows + account.lost.spool === total],
         ['each stored once', rows.distinct === rows.rows],
         ['all that was refused is stored', rows.refused === Math.floor(total / REFUSED_EVERY)],
-        ['the API shows where', shown.lost === account.lostSpool && shown.refused === 0 && shown.intervals === 1],
+        ['the API shows where', shown.lost === account.lost.spool && shown.refused === 0 && shown.intervals === 1],
         ['and when', shown.from !== null],
-        ['no gap is left open', account.runs.every(({ gaps }) => gaps.length === 0)],
+        ['no gap is left open', runs.every(({ gaps }) => gaps.length === 0)],
         ['drained in 60 s', !isLong || drainedMs <= 60_000],
         ['the spool stays in its bound', (during[i]?.flows.spool.bytes ?? 0) <= spoolBytes],
       ],
