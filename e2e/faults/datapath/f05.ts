@@ -40,7 +40,7 @@ export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => 
   const { agent, fleet } = scene;
   const links = pinsIn(join(agent.bpffs, 'links'));
   // what a CPU knows about its packet: held by the programs, found by nobody, so its pin means nothing
-  const maps = pinsIn(agent.bpffs).filter((pin) => basename(pin) !== 'scratch');
+  const maps = pinsIn(agent.bpffs).filter((pin) => Object.hasOwn(MAPS, basename(pin)) && basename(pin) !== 'scratch');
   const repairsBefore = (await agentStatus(agent)).repairs.total;
   const watch = await watchTraffic(scene);
   let slowestMs = 0;
