@@ -196,7 +196,7 @@ enum weir_tunnel_flags {
 	TUNNEL_ONLY = 1 << 1, /* what claims to come from there comes by tunnel, or is refused */
 };
 struct tunnel {
-	__u8 remote[16] WEIR_ALIGNED(8); /* its underlay address: where packets go, and the only one they may come from */
+	__u8 remote[16] WEIR_ALIGNED(8); /* its underlay address: packets go and come only there */
 	__u8 local[16] WEIR_ALIGNED(8); /* this host's, of the same family */
 	__u32 flags; /* enum weir_tunnel_flags; 0 = its packets are taken from the tunnel, none are sent */
 	__u32 ifindex; /* of the tunnel device; 0 = no such host */

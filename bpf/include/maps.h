@@ -44,7 +44,8 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, struct identity_value);
-} identities SEC(".maps") DOC("identities of the fleet that a packet out of the tunnel may claim; written by the agent");
+} identities SEC(".maps")
+	DOC("identities of the fleet that a packet out of the tunnel may claim; written by the agent");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
