@@ -67,7 +67,9 @@ export const startEngine = async (resources: Resources, dir: string): Promise<En
     command: [
       ...['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
       ...['dockerd', '--host', socket, '--data-root', join(dir, 'data'), '--exec-root', join(runDir, 'exec')],
-      ...['--pidfile', join(runDir, 'docker.pid'), '--cgroup-parent', `/${cgroup}`, '--storage-driver', 'overlay2'],
+      ...['--pidfile', join(runDir, 'docker.pid'), '--storage-driver', 'overlay2'],
+      // With systemd's driver a parent would have to be a slice of the machine's systemd.
+      ...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--cgroup-parent', `/${cgroup}`],
     ],
     ready: (line) => line.includes('API listen on'),
     readyTimeoutMs: 60_000,
