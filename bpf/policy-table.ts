@@ -133,6 +133,7 @@ export const readPolicyTable = (keys: Buffer, values: Buffer, count: number): Po
 
 /** Same verdicts: order and traffic counters do not matter. */
 export const samePolicyTable = (a: PolicyTable, b: PolicyTable): boolean => {
+  if (a === b) return true;
   if (a.count !== b.count) return false;
   if (a.keys.equals(b.keys)) {
     let same = true;

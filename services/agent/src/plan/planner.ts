@@ -10,7 +10,7 @@ import { Addresses } from './addresses.ts';
 import { type CompileSettings, compilePolicy } from './compile.ts';
 import { Ipcache, type Unplaced } from './ipcache.ts';
 import { withoutAddressesOf } from './lockdown.ts';
-import type { DesiredWorkload, DocumentError, LocalFacts, Route, WorkloadPolicy } from './model.ts';
+import type { DesiredWorkload, DocumentError, LocalFacts, Route, Wiring, WorkloadPolicy } from './model.ts';
 import { NamedPorts } from './named-ports.ts';
 import { hostMac, linkName, workloadMac } from './names.ts';
 import { CidrIds, LocalIds } from './numbers.ts';
@@ -40,7 +40,19 @@ interface Local {
   readonly subject: string;
   readonly revision: bigint;
   readonly doc: Workload;
+  /** Made once: its names are hashes, and every document of the fleet is a pass over all workloads. */
+  readonly wiring: Wiring;
 }
+
+const wiringOf = ({ id, netns, ip4, ip6 }: Workload): Wiring => ({
+  workloadId: id,
+  ifname: linkName(id),
+  netns,
+  ip4,
+  ip6,
+  mac: workloadMac(id),
+  hostMac: hostMac(id),
+});
 
 export class Planner {
   readonly #options: PlannerOptions;
@@ -141,7 +153,7 @@ export class Planner {
     this.#addresses.putWorkload(subject, revision, workload);
     if (this.#namedPorts.put(subject, workload)) this.#allDirty = true;
     if (!here) return;
-    this.#locals.set(workload.id, { subject, revision, doc: workload });
+    this.#locals.set(workload.id, { subject, revision, doc: workload, wiring: wiringOf(workload) });
     this.#dirty.add(workload.id);
   }
 
@@ -293,7 +305,7 @@ export class Planner {
     }));
   }
 
-  #desired({ doc }: Local, unknown: ReadonlySet<number>): DesiredWorkload {
+  #desired({ doc, wiring }: Local, unknown: ReadonlySet<number>): DesiredWorkload {
     const { id, identity } = doc;
     const closed = this.#closed(doc);
     const policy = closed ? undefined : this.#compiled.get(id);
@@ -301,15 +313,7 @@ export class Planner {
       id,
       localId: this.localIds.of(id),
       identity,
-      wiring: {
-        workloadId: id,
-        ifname: linkName(id),
-        netns: doc.netns,
-        ip4: doc.ip4,
-        ip6: doc.ip6,
-        mac: workloadMac(id),
-        hostMac: hostMac(id),
-      },
+      wiring,
       policy: policy && withoutAddressesOf(policy, unknown),
       waiting: closed?.waiting ?? '',
       message: closed?.message ?? '',
