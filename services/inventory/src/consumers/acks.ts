@@ -9,6 +9,9 @@ import { saveRealised } from '../store/hosts.ts';
 import type { Tables } from '../store/tables.ts';
 import { type StatusOfWorkload, saveWorkloadStatuses } from '../store/workloads.ts';
 
+/** A fleet acknowledges at once: what came while others were stored is stored together. */
+const BATCH = 500;
+
 const statusOf = (host: string, workload: WorkloadState): StatusOfWorkload => ({
   host_id: host,
   workload_id: cleanText(workload.id),
@@ -25,6 +28,7 @@ export const consumeAcks = (bus: Bus, db: Database<Tables>, onError: (error: unk
     bus,
     stream: STREAM.ACKS,
     durable: 'inventory',
+    batch: BATCH,
     onError,
     handle: async (messages) => {
       counter('weir_inventory_acks_total').add(messages.length);

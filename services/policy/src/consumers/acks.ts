@@ -9,6 +9,8 @@ import { type AckRow, saveAcks } from '../store/acks.ts';
 import { type HostStages, saveHostStages } from '../store/stages.ts';
 
 const PUBLISHER = 'policy';
+/** A fleet acknowledges at once: what came while others were stored is stored together. */
+const BATCH = 500;
 /** A host that fails everything must not fill the table. */
 const ERRORS_MAX = 100;
 const MESSAGE_MAX = 1_000;
@@ -81,6 +83,7 @@ export const consumeAcks = (bus: Bus, operations: Operations, onError: (error: u
     bus,
     stream: STREAM.ACKS,
     durable: PUBLISHER,
+    batch: BATCH,
     onError,
     handle: async (messages) => {
       // An ack tells the whole state of its host, so only the newest matters.
