@@ -3,8 +3,9 @@
  * The changes of the churn: a fleet's workloads and policies made through the public APIs, then changed one after the
  * other, each timed until every host says that it holds it.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callAll, callApi } from '@weir/infra/api';
+import { ApiError, type ApiOptions, callAll, callApi } from '@weir/infra/api';
 
 export interface ChurnSize {
   readonly hosts: number;
@@ -23,7 +24,7 @@ export interface Urls {
 /** Different label sets: identities of the fleet. */
 const APPS = 200;
 const DOCUMENTS_PER_REQUEST = 100;
-const REGISTRARS = 16;
+const REGISTRARS = 8;
 const POLL_MS = 100;
 /** A bound for what hangs, not a goal: times are what is reported. */
 const REALISED_MS = 600_000;
@@ -52,6 +53,25 @@ const each = async (count: number, width: number, work: (i: number) => Promise<v
       while (next < count) await work(next++);
     }),
   );
+};
+
+const RETRY_MS = 1_000;
+
+/**
+ * As a client should, it asks again when the answer is 503: a machine that is busy with others answers so. A key lets what was
+ * done before the answer went wrong be done once.
+ */
+const insist = async <T>(url: string, options: ApiOptions = {}): Promise<T> => {
+  const end = performance.now() + REALISED_MS;
+  const headers = { 'idempotency-key': randomUUID() };
+  for (;;) {
+    try {
+      return await callApi<T>(url, { ...options, headers });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 503 || performance.now() > end) throw error;
+      await sleep(RETRY_MS);
+    }
+  }
 };
 
 interface HostView {
@@ -104,7 +124,7 @@ export class Realised {
   async policy(revision: number): Promise<void> {
     const end = performance.now() + REALISED_MS;
     for (;;) {
-      const { hosts } = await callApi<{ hosts: { host: string; state: string; error?: string | null }[] }>(
+      const { hosts } = await insist<{ hosts: { host: string; state: string; error?: string | null }[] }>(
         `${this.#urls.policy}/v1/revisions/${revision}?wait_s=10`,
       );
       const failed = hosts.find(({ state }) => state === 'failed');
@@ -138,7 +158,7 @@ export const waitAlive = async (urls: Urls, hosts: number): Promise<void> => {
 
 const applyPolicies = async (urls: Urls, numbers: readonly number[], version: number): Promise<number> => {
   const text = numbers.map((i) => policyText(i, version)).join('---\n');
-  const { revision } = await callApi<{ revision: number }>(`${urls.policy}/v1/policies`, {
+  const { revision } = await insist<{ revision: number }>(`${urls.policy}/v1/policies`, {
     raw: { type: 'application/yaml', text },
   });
   return revision;
@@ -149,11 +169,12 @@ export const fill = async (
   urls: Urls,
   size: ChurnSize,
   realised: Realised,
+  onStep: (text: string) => void,
 ): Promise<{ workloadsMs: number; policiesMs: number }> => {
   const started = performance.now();
   let newest = 0;
   await each(size.workloads, REGISTRARS, async (i) => {
-    const { revision } = await callApi<{ revision: number }>(`${urls.inventory}/v1/workloads`, {
+    const { revision } = await insist<{ revision: number }>(`${urls.inventory}/v1/workloads`, {
       body: {
         name: `w-${i}`,
         namespace: NAMESPACE,
@@ -164,8 +185,10 @@ export const fill = async (
     });
     newest = Math.max(newest, revision);
   });
+  onStep(`${size.workloads} workloads are registered after ${Math.round((performance.now() - started) / 1000)} s`);
   await realised.inventory(newest);
   const workloadsMs = performance.now() - started;
+  onStep(`and realised after ${Math.round(workloadsMs / 1000)} s`);
   const batches = Math.ceil(size.policies / DOCUMENTS_PER_REQUEST);
   let last = 0;
   for (let batch = 0; batch < batches; batch++) {
@@ -198,7 +221,7 @@ export const change = async (urls: Urls, size: ChurnSize, realised: Realised): P
     while (performance.now() < end) {
       const i = workload++;
       const started = performance.now();
-      const { revision } = await callApi<{ revision: number }>(
+      const { revision } = await insist<{ revision: number }>(
         `${urls.inventory}/v1/workloads/${NAMESPACE}.w-${i % size.workloads}`,
         { method: 'PATCH', body: { labels: { app: appOf(i + 1 + Math.floor(i / size.workloads)) } } },
       );

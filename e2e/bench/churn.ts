@@ -63,7 +63,7 @@ export const runChurn = async (
       databaseUrl: control.databaseUrl,
     });
     onStep(`${size.workloads} workloads, ${size.policies} policies`);
-    const filled = await fill(control.urls, size, realised);
+    const filled = await fill(control.urls, size, realised, onStep);
     onStep(
       `changes for ${size.durationMs / 1000} s, ${size.writers} of labels and ${size.writers} of policies at once`,
     );
