@@ -265,13 +265,18 @@ comment on view accounting is 'Per run of an agent: produced = stored + lost_rin
 create function newest_flow(low timestamptz, high timestamptz) returns timestamptz
 language plpgsql stable
 set enable_seqscan = off
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   width interval := interval '1 second';
+  soon timestamptz := clock_timestamp() + interval '1 second';
   lo timestamptz;
   hi timestamptz := high;
   middle timestamptz;
 begin
+  if low < soon and soon < high and not exists (select from flows where time >= soon and time < high) then
+    hi := soon;
+  end if;
   while hi > low loop
     lo := greatest(low, hi - width);
     if exists (select from flows where time >= lo and time < hi) then

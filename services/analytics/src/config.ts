@@ -33,7 +33,7 @@ export const ConfigSchema = Type.Object({
   partitionSeconds: Type.Integer({
     minimum: 10,
     maximum: 86_400,
-    default: 300,
+    default: 120,
     description: 'length of a partition of flows; its filter indexes are built when it has passed',
   }),
   failpoint: Type.Optional(

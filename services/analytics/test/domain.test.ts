@@ -287,7 +287,7 @@ test('position: survives its own text, covers what was given, forgets hosts that
 });
 
 test('partitions: slots fit between others', () => {
-  const of = (fromMs: number, toMs: number) => ({ name: '', fromMs, toMs, detaching: false });
+  const of = (fromMs: number, toMs: number) => ({ name: '', fromMs, toMs, detaching: false, indexes: [] });
   assert.deepEqual(freeSlot([], 1_234, 100), { fromMs: 1_200, toMs: 1_300 });
   assert.equal(freeSlot([of(1_200, 1_300)], 1_234, 100), undefined);
   assert.deepEqual(freeSlot([of(1_200, 1_220), of(1_250, 1_300)], 1_234, 100), { fromMs: 1_220, toMs: 1_250 });

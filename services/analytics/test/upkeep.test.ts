@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CLOSED_INDEXES } from '../src/store/maintenance.ts';
+import { CLOSED_INDEXES, isIndexed } from '../src/store/closed-indexes.ts';
 import { readPartitions } from '../src/store/partitions.ts';
 import { startService, type TestService, until } from './support/app.ts';
 
@@ -39,7 +39,7 @@ test('partitions are there ahead of time, without gaps', async () => {
   const partitions = await readPartitions(service.pool, 'flows');
   const nowMs = Date.now();
   assert.ok(partitions.some(({ fromMs, toMs }) => fromMs <= nowMs && nowMs < toMs));
-  assert.ok((partitions.at(-1)?.toMs ?? 0) >= nowMs + 29 * MINUTE_MS);
+  assert.ok((partitions.at(-1)?.toMs ?? 0) >= nowMs + 14 * MINUTE_MS);
   for (const [index, { fromMs }] of partitions.entries()) {
     if (index > 0) assert.equal(fromMs, partitions[index - 1]?.toMs);
   }
@@ -65,6 +65,63 @@ test('an index whose build was interrupted is built again', async () => {
   assert.ok(!(await indexesOf(closed)).includes(`${closed}_verdict`));
   await service.app.maintain();
   assert.ok((await indexesOf(closed)).includes(`${closed}_verdict`));
+});
+
+test('pages of indexed partitions are those of partitions without indexes', async () => {
+  const closedMs = Date.now() - 14 * MINUTE_MS;
+  for (let batch = 0; batch < 4; batch += 1) {
+    const over = batch === 3 ? { verdict: 2, dropReason: 133 } : {};
+    // In two partitions, and with one that stands on both sides.
+    await service.sendFlows('same', 1 + batch * 100, 100, { timeMs: closedMs + batch * 30_000, over });
+  }
+  const self = { sourcePort: 30_007, destinationPort: 30_007 };
+  await service.sendFlows('same', 401, 1, { timeMs: closedMs + 40_000, over: self });
+  await until('stored', async () => (await service.stored('same')) === 401);
+  const filters = [
+    '',
+    'ip=10.1.0.8',
+    'ip=10.1.0.8&ip=10.1.0.9',
+    'to_ip=10.2.0.3&verdict=DROPPED',
+    'port=30007',
+    'port=30007&port=30009&is_reply=true',
+    'from_port=443&ip=10.1.0.6',
+    'identity=260',
+    'from_identity=260&identity=303',
+    'verdict=DROPPED',
+    'verdict=DROPPED&verdict=AUDIT',
+    'drop_reason=133',
+    'ip=203.0.113.9',
+    'is_reply=true',
+  ];
+  const range = `since=${new Date(closedMs - 1).toISOString()}&until=${new Date(closedMs + 3 * MINUTE_MS).toISOString()}`;
+  const pagesOf = async (filter: string): Promise<string[]> => {
+    const found: string[] = [];
+    let cursor: string | null = '';
+    do {
+      const { status, body } = await service.get(
+        `/v1/flows?host=same&limit=37&${range}&${filter}${cursor ? `&cursor=${cursor}` : ''}`,
+      );
+      assert.equal(status, 200, JSON.stringify(body));
+      found.push(...body.items.map(({ seq, time }: { seq: number; time: string }) => `${time} ${seq}`));
+      cursor = body.next_cursor;
+    } while (cursor);
+    return found;
+  };
+  const answers = async (): Promise<Record<string, string[]>> => {
+    const all: Record<string, string[]> = {};
+    for (const filter of filters) all[filter] = await pagesOf(filter);
+    return all;
+  };
+  const before = await answers();
+  assert.equal(before['']?.length, 401);
+  assert.ok(
+    filters.slice(0, 9).every((filter) => (before[filter]?.length ?? 0) > 0),
+    JSON.stringify(before),
+  );
+  await service.app.maintain();
+  const [first] = (await readPartitions(service.pool, 'flows')).filter(({ toMs }) => toMs > closedMs);
+  assert.ok(first && isIndexed(first), 'it has its indexes');
+  assert.deepEqual(await answers(), before);
 });
 
 test('the plan of a rare flow uses the index', async () => {

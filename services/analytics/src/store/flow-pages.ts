@@ -8,7 +8,8 @@
 import { type Kysely, sql } from 'kysely';
 import type { Condition } from '../domain/conditions.ts';
 import type { StoredFlow } from '../domain/flow-view.ts';
-import { flowWhere } from './flow-where.ts';
+import { isIndexed, served } from './closed-indexes.ts';
+import { flowWhere, negated } from './flow-where.ts';
 import type { Hosts } from './hosts.ts';
 import type { Partitions } from './partitions.ts';
 
@@ -41,6 +42,8 @@ const FIRST_WINDOW_US = 10_000;
 const GROWTH = 4;
 /** A window that took longer is not made larger. */
 const CHEAP_MS = 150;
+/** In one query: each is locked with its indexes, and the room for locks is shared by all who read. */
+const PARTITIONS_MAX = 32;
 /** Then the page ends, full or not. */
 const BUDGET_MS = 2_000;
 /** Clocks of hosts may be ahead; the store keeps flows up to two hours from now. */
@@ -72,8 +75,28 @@ const COLUMNS = sql`(extract(epoch from time) * 1000000)::int8 as time_us, boot,
   host_id, source_identity, destination_identity, rule_id, workload_id, source_port, destination_port, detail,
   protocol, verdict, drop_reason, host(source_ip) as source_ip, host(destination_ip) as destination_ip`;
 
-/** Exact: timestamptz + interval of whole microseconds; a double of seconds would not be. */
-const at = (us: number) => sql`(timestamptz 'epoch' + ${us}::int8 * interval '1 microsecond')`;
+/**
+ * As text, which has whole microseconds; a double of seconds would not. A plain parameter and no expression, so that the
+ * planner knows it and looks at the partitions of the window only.
+ */
+const at = (us: number) => {
+  const ms = Math.floor(us / 1000);
+  const text = new Date(ms).toISOString().replace('Z', `${String(us - ms * 1000).padStart(3, '0')}Z`);
+  return sql`${text}::timestamptz`;
+};
+
+type Where = ReturnType<typeof flowWhere>;
+
+/** The filter as parts that do not overlap, each with an index of its own; undefined: there are none. */
+const indexedBranches = (conditions: readonly Condition[], hostIds: readonly number[]): Where[] | undefined => {
+  // All flows: by time alone.
+  if (conditions.length === 0) return [flowWhere(conditions, hostIds)];
+  const found = served(conditions);
+  return found?.alternatives.map(({ condition, not }) => {
+    const where = flowWhere(conditions.with(found.index, condition), hostIds);
+    return not === undefined ? where : sql`${where} and ${negated(flowWhere([not], hostIds))}`;
+  });
+};
 
 export interface FlowReaderDeps {
   // biome-ignore lint/suspicious/noExplicitAny: the queries are written out
@@ -103,16 +126,23 @@ export class FlowPages {
       newest && after ? after.timeUs + 1 : Number.MAX_SAFE_INTEGER,
     );
     const names = request.conditions.flatMap((condition) => (condition.kind === 'host' ? condition.names : []));
-    const where = flowWhere(request.conditions, await this.#deps.hosts.known(names));
+    const hostIds = await this.#deps.hosts.known(names);
+    const plain = [flowWhere(request.conditions, hostIds)];
+    const byIndex = indexedBranches(request.conditions, hostIds);
     const startedAt = performance.now();
     const rows: Row[] = [];
     let windowUs = FIRST_WINDOW_US;
     let edgeUs = !newest ? lowUs : after ? highUs : await this.#newestBefore(lowUs, highUs);
     while (rows.length <= limit && (newest ? edgeUs > lowUs : edgeUs < highUs)) {
-      const fromUs = newest ? Math.max(lowUs, edgeUs - windowUs) : edgeUs;
-      const toUs = newest ? edgeUs : Math.min(highUs, edgeUs + windowUs);
+      const stretch = this.#stretch(edgeUs, newest);
+      // By index a window costs what it finds, not what it spans.
+      const wholeUs = this.#deps.flows.lengthMs * 1000;
+      if (stretch.indexed && byIndex) windowUs = Math.max(windowUs, wholeUs);
+      const fromUs = newest ? Math.max(lowUs, edgeUs - windowUs, stretch.fromUs) : edgeUs;
+      const toUs = newest ? edgeUs : Math.min(highUs, edgeUs + windowUs, stretch.toUs);
       const windowAt = performance.now();
-      rows.push(...(await this.#read(where, fromUs, toUs, after, newest, limit + 1 - rows.length)));
+      const branches = (stretch.indexed ? byIndex : undefined) ?? plain;
+      rows.push(...(await this.#read(branches, fromUs, toUs, after, newest, limit + 1 - rows.length)));
       edgeUs = newest ? fromUs : toUs;
       if (performance.now() - windowAt < CHEAP_MS) windowUs *= GROWTH;
       if (performance.now() - startedAt > BUDGET_MS) break;
@@ -125,13 +155,38 @@ export class FlowPages {
     return (await this.#bounds())?.fromUs;
   }
 
-  /** Upper bound of the newest flow there; `lowUs` when there is none. */
+  /** Upper bound of the newest flow there that stands in no index; where those begin that do when there is none. */
   async #newestBefore(lowUs: number, highUs: number): Promise<number> {
+    const indexed = this.#deps.flows.known.filter(isIndexed).at(-1);
+    const fromUs = Math.max(lowUs, (indexed?.toMs ?? 0) * 1000);
+    if (fromUs >= highUs) return highUs;
     const { rows } = await sql<{ us: bigint | null }>`
-      select (extract(epoch from newest_flow(${at(lowUs)}, ${at(highUs)})) * 1000000)::int8 as us`.execute(
+      select (extract(epoch from newest_flow(${at(fromUs)}, ${at(highUs)})) * 1000000)::int8 as us`.execute(
       this.#deps.kysely,
     );
-    return Number(rows[0]?.us ?? lowUs);
+    return Number(rows[0]?.us ?? fromUs);
+  }
+
+  /** How far one window may reach: over partitions that all have indexes or all have none, and not too many. */
+  #stretch(edgeUs: number, newest: boolean): { indexed: boolean; fromUs: number; toUs: number } {
+    const { known } = this.#deps.flows;
+    const edgeMs = edgeUs / 1000;
+    const first = newest
+      ? known.findLastIndex(({ fromMs }) => fromMs < edgeMs)
+      : known.findIndex(({ toMs }) => toMs > edgeMs);
+    const here = known[first];
+    if (here === undefined) return { indexed: false, fromUs: 0, toUs: Number.MAX_SAFE_INTEGER };
+    const indexed = isIndexed(here);
+    const step = newest ? -1 : 1;
+    let end = here;
+    for (let count = 1; count < PARTITIONS_MAX; count += 1) {
+      const next = known[first + step * count];
+      if (next === undefined || isIndexed(next) !== indexed) break;
+      end = next;
+    }
+    return newest
+      ? { indexed, fromUs: end.fromMs * 1000, toUs: edgeUs }
+      : { indexed, fromUs: edgeUs, toUs: end.toMs * 1000 };
   }
 
   async #bounds(): Promise<{ fromUs: number; toUs: number } | undefined> {
@@ -145,7 +200,7 @@ export class FlowPages {
   }
 
   async #read(
-    where: ReturnType<typeof flowWhere>,
+    branches: readonly Where[],
     fromUs: number,
     toUs: number,
     after: FlowKey | undefined,
@@ -156,9 +211,13 @@ export class FlowPages {
       ? sql` and (time, host_id, boot, seq) ${newest ? sql`<` : sql`>`} (${at(after.timeUs)}, ${after.hostId}, ${after.boot}::int8, ${after.seq}::int8)`
       : sql``;
     const order = newest ? sql`time desc, host_id desc, boot desc, seq desc` : sql`time, host_id, boot, seq`;
-    const query = sql<Row>`select ${COLUMNS} from flows
-      where time >= ${at(fromUs)} and time < ${at(toUs)} and ${where}${behind}
-      order by ${order} limit ${sql.lit(limit)}`;
+    const [only, ...more] = branches.map(
+      (where) => sql`(select * from flows
+        where time >= ${at(fromUs)} and time < ${at(toUs)} and ${where}${behind}
+        order by ${order} limit ${sql.lit(limit)})`,
+    );
+    const all = more.length === 0 ? only : sql.join([only, ...more], sql` union all `);
+    const query = sql<Row>`select ${COLUMNS} from (${all}) found order by ${order} limit ${sql.lit(limit)}`;
     return (await query.execute(this.#deps.kysely)).rows;
   }
 

@@ -35,14 +35,17 @@ const sided = (side: Side, of: (end: 'source' | 'destination') => Sql): Sql => {
   return sql`(${of('source')} or ${of('destination')})`;
 };
 
+/** A single address is compared as such: an index then has the rows in the order of time. */
+const isOneOf = (column: Sql, addresses: readonly string[]): Sql[] =>
+  addresses.length === 0
+    ? []
+    : [addresses.length === 1 ? sql`${column} = ${addresses[0]}::inet` : sql`${column} = any(${addresses}::inet[])`];
+
 const inCidrs = (column: Sql, cidrs: readonly Cidr[]): Sql => {
   const isAddress = ({ family, bits }: Cidr): boolean => bits === (family === 4 ? 32 : 128);
   const addresses = cidrs.filter(isAddress).map(({ text }) => text.replace(/\/\d+$/, ''));
   const prefixes = cidrs.filter((cidr) => !isAddress(cidr));
-  return any([
-    ...(addresses.length > 0 ? [sql`${column} = any(${addresses}::inet[])`] : []),
-    ...prefixes.map(({ text }) => sql`${column} <<= ${text}::inet`),
-  ]);
+  return any([...isOneOf(column, addresses), ...prefixes.map(({ text }) => sql`${column} <<= ${text}::inet`)]);
 };
 
 /** An address that had one owner all the time needs no look at the clock. */
@@ -50,7 +53,10 @@ const inUses = (column: Sql, uses: readonly AddressUse[]): Sql => {
   const whole = uses.filter(({ fromMs, toMs }) => fromMs === 0 && toMs === Number.POSITIVE_INFINITY);
   const parts = uses.filter((use) => !whole.includes(use));
   return any([
-    ...(whole.length > 0 ? [sql`${column} = any(${whole.map(({ ip }) => ip)}::inet[])`] : []),
+    ...isOneOf(
+      column,
+      whole.map(({ ip }) => ip),
+    ),
     ...parts.map(({ ip, fromMs, toMs }) => {
       const until = toMs === Number.POSITIVE_INFINITY ? sql`` : sql` and time < to_timestamp(${toMs / 1000}::float8)`;
       return sql`(${column} = ${ip}::inet and time >= to_timestamp(${fromMs / 1000}::float8)${until})`;
@@ -89,6 +95,8 @@ const one = (condition: Condition, hostIds: readonly number[]): Sql => {
       return sided(condition.side, (end) => inUses(sql.ref(`${end}_ip`), condition.uses));
   }
 };
+
+export const negated = (where: Sql): Sql => sql`not (${where})`;
 
 /** `hostIds`: numbers of the names in a condition on hosts. */
 export const flowWhere = (conditions: readonly Condition[], hostIds: readonly number[]): Sql =>

@@ -7,6 +7,7 @@
 
 import { counter, logger } from '@weir/telemetry';
 import type pg from 'pg';
+import { CLOSED_INDEXES, isIndexed } from './closed-indexes.ts';
 import { pruneDeadLetters } from './dead-letters.ts';
 import { pruneDirectory } from './directory.ts';
 import { LOCK_CLASS, type Partition, type Partitions, readPartitions } from './partitions.ts';
@@ -32,22 +33,11 @@ type Client = Pick<pg.ClientBase, 'query'>;
 
 const LOCK_MAINTENANCE = 2;
 /** Ingest never waits for a partition to be made. */
-const AHEAD_MS = 30 * 60_000;
-/** Flows come late by spool and bus; an index makes each of them dearer. */
-const CLOSE_GRACE_MS = 60_000;
+const AHEAD_MS = 15 * 60_000;
+/** Flows come late by spool and bus; an index makes each of them dearer. Until there is one, readers look at all. */
+const CLOSE_GRACE_MS = 20_000;
 /** Runs of agents that are long over. */
 const RUN_MAX_AGE_DAYS = 30;
-
-/** Of a closed partition of flows. `time` takes BRIN's place once rows no longer come. */
-export const CLOSED_INDEXES: Readonly<Record<string, string>> = {
-  time: '(time)',
-  source_identity: '(source_identity, time)',
-  destination_identity: '(destination_identity, time)',
-  source_ip: '(source_ip, time)',
-  destination_ip: '(destination_ip, time)',
-  // Nearly every flow is FORWARDED: an index of the others is small, and serves drops of any reason.
-  verdict: '(verdict, time) where verdict <> 1',
-};
 
 const log = logger('analytics.maintenance');
 
@@ -159,9 +149,11 @@ export class Maintenance {
     const dropped = await this.#retain(client, nowMs);
     const indexed: string[] = [];
     for (const partition of await flows.refresh(client)) {
-      if (partition.toMs + CLOSE_GRACE_MS > nowMs) continue;
+      if (partition.toMs + CLOSE_GRACE_MS > nowMs || isIndexed(partition)) continue;
       if (await buildIndexes(client, partition)) indexed.push(partition.name);
     }
+    // Readers ask differently where there are indexes.
+    if (indexed.length > 0) await flows.refresh(client);
     await edges.refresh(client);
     await this.#prune(client, nowMs);
     return { bytes: await this.#bytes(client), dropped, indexed };

@@ -13,6 +13,8 @@ export interface Partition {
   readonly toMs: number;
   /** An interrupted DETACH CONCURRENTLY. */
   readonly detaching: boolean;
+  /** Names of its indexes that are whole. */
+  readonly indexes: readonly string[];
 }
 
 type Queryable = Pick<pg.ClientBase, 'query'>;
@@ -22,8 +24,10 @@ export const LOCK_CLASS = 0x0a7a;
 const LOCK_CREATE = 1;
 
 export const readPartitions = async (client: Queryable, parent: string): Promise<Partition[]> => {
-  const { rows } = await client.query<{ name: string; from: Date; to: Date; detaching: boolean }>(
-    `select c.relname as name, bound[1]::timestamptz as from, bound[2]::timestamptz as to, i.inhdetachpending as detaching
+  const { rows } = await client.query<{ name: string; from: Date; to: Date; detaching: boolean; indexes: string[] }>(
+    `select c.relname as name, bound[1]::timestamptz as from, bound[2]::timestamptz as to, i.inhdetachpending as detaching,
+            array(select x.relname::text from pg_index n join pg_class x on x.oid = n.indexrelid
+                   where n.indrelid = c.oid and n.indisvalid) as indexes
        from pg_inherits i
        join pg_class c on c.oid = i.inhrelid
        cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\(''([^'']+)''\\) TO \\(''([^'']+)''\\)') as bound
@@ -31,11 +35,12 @@ export const readPartitions = async (client: Queryable, parent: string): Promise
       order by 2`,
     [parent],
   );
-  return rows.map(({ name, from, to, detaching }) => ({
+  return rows.map(({ name, from, to, detaching, indexes }) => ({
     name,
     fromMs: from.getTime(),
     toMs: to.getTime(),
     detaching,
+    indexes,
   }));
 };
 
@@ -126,7 +131,7 @@ export class Partitions {
         const slot = freeSlot(partitions, timeMs, this.lengthMs);
         if (slot === undefined) continue;
         const name = await this.#create(client, slot.fromMs, slot.toMs);
-        partitions.push({ name, ...slot, detaching: false });
+        partitions.push({ name, ...slot, detaching: false, indexes: [] });
       }
       await client.query('commit');
       await this.refresh(client);
