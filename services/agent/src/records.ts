@@ -20,6 +20,18 @@ export const frame = (payload: Uint8Array): Buffer => {
   return out;
 };
 
+/**
+ * Header of a frame whose payload is `head` and then `body`, with the head behind it: written before the body it is the
+ * frame, and the body, which may be large, was copied by nobody.
+ */
+export const frameHead = (head: Uint8Array, body: Uint8Array): Buffer => {
+  const out = Buffer.allocUnsafe(RECORD_HEADER_BYTES + head.length);
+  out.writeUInt32LE(head.length + body.length, 0);
+  out.writeUInt32LE(crc32(body, crc32(head)), 4);
+  out.set(head, RECORD_HEADER_BYTES);
+  return out;
+};
+
 export interface FrameAt {
   /** Offset of the frame's header in the file. */
   readonly offset: number;

@@ -2,13 +2,13 @@
 /** Spool files with less in them, put in the place of the whole ones by rename. */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { frame, readFrames } from '../records.ts';
+import { readFrames } from '../records.ts';
 import { noneShed, type Shed, sparseBatch } from './flow-bytes.ts';
 import { keepDrops, shedOf } from './keep-drops.ts';
-import { decodeRecord, encodeRecord, Segment, type SpoolBatch, segmentPath } from './segment.ts';
+import { decodeRecord, framedRecord, Segment, type SpoolBatch, segmentPath } from './segment.ts';
 
 const replace = async (boot: bigint, path: string, batches: readonly SpoolBatch[]): Promise<Segment> => {
-  const kept = Buffer.concat(batches.map((batch) => frame(encodeRecord(batch))));
+  const kept = Buffer.concat(batches.flatMap((batch) => framedRecord(batch).pieces));
   await writeFile(`${path}.new`, kept, { mode: 0o600 });
   await rename(`${path}.new`, path);
   const rest = Segment.restore(boot, path, kept);

@@ -8,7 +8,7 @@
  * being sent, else they are read from the file again.
  */
 import { join } from 'node:path';
-import { readFrames } from '../records.ts';
+import { frameHead, readFrames } from '../records.ts';
 
 export const RECORD_META_BYTES = 12;
 /** In the field of the count: `endSeq` follows. */
@@ -40,14 +40,22 @@ const SENT = 1;
 const ACKED_ONCE = 2;
 const ACKED = 4;
 
-export const encodeRecord = ({ firstSeq, count, bytes, endSeq }: SpoolBatch): Buffer => {
-  const metaBytes = endSeq === undefined ? RECORD_META_BYTES : SPARSE_META_BYTES;
-  const out = Buffer.allocUnsafe(metaBytes + bytes.length);
-  out.writeBigUInt64LE(firstSeq, 0);
-  out.writeUInt32LE(endSeq === undefined ? count : count + SPARSE, 8);
-  if (endSeq !== undefined) out.writeBigUInt64LE(endSeq, RECORD_META_BYTES);
-  out.set(bytes, metaBytes);
-  return out;
+export interface FramedRecord {
+  readonly batch: SpoolBatch;
+  /** One after the other they are the record's frame. */
+  readonly pieces: readonly Uint8Array[];
+  readonly fileBytes: number;
+}
+
+/** The record's frame in pieces: the batch itself, a hundred kilobytes a hundred times a second, is not copied. */
+export const framedRecord = (batch: SpoolBatch): FramedRecord => {
+  const { firstSeq, count, bytes, endSeq } = batch;
+  const meta = Buffer.allocUnsafe(endSeq === undefined ? RECORD_META_BYTES : SPARSE_META_BYTES);
+  meta.writeBigUInt64LE(firstSeq, 0);
+  meta.writeUInt32LE(endSeq === undefined ? count : count + SPARSE, 8);
+  if (endSeq !== undefined) meta.writeBigUInt64LE(endSeq, RECORD_META_BYTES);
+  const head = frameHead(meta, bytes);
+  return { batch, pieces: [head, bytes], fileBytes: head.length + bytes.length };
 };
 
 export const decodeRecord = (payload: Buffer): SpoolBatch => {

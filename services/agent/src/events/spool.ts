@@ -13,12 +13,19 @@
  */
 import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { frame } from '../records.ts';
 import { bury, condense, join as joinTombstones } from './condense.ts';
 import { noneShed, sparseBatch } from './flow-bytes.ts';
 import { LossLedger } from './losses.ts';
 import { restoreSegment } from './restore.ts';
-import { encodeRecord, endOf, Segment, type SpoolBatch, type SpoolRecord, segmentPath } from './segment.ts';
+import {
+  endOf,
+  type FramedRecord,
+  framedRecord,
+  Segment,
+  type SpoolBatch,
+  type SpoolRecord,
+  segmentPath,
+} from './segment.ts';
 import type { SpoolOptions, SpoolStats } from './spool-facts.ts';
 
 export type { SpoolOptions, SpoolStats } from './spool-facts.ts';
@@ -122,13 +129,13 @@ export class Spool {
       this.#queuedBytes = 0;
       for (let from = 0; from < waiting.length; ) {
         const first = from;
-        const group: { batch: SpoolBatch; framed: Buffer }[] = [];
+        const group: FramedRecord[] = [];
         let groupBytes = 0;
         while (from < waiting.length && (group.length === 0 || groupBytes < this.#options.segmentBytes / 4)) {
           const { batch } = waiting[from++] as Waiting;
-          const framed = frame(encodeRecord(batch));
-          group.push({ batch, framed });
-          groupBytes += framed.length;
+          const framed = framedRecord(batch);
+          group.push(framed);
+          groupBytes += framed.fileBytes;
         }
         await this.#write(group, groupBytes);
         for (const { settled } of waiting.slice(first, from)) settled();
@@ -137,22 +144,22 @@ export class Spool {
     }
   }
 
-  async #write(group: readonly { batch: SpoolBatch; framed: Buffer }[], groupBytes: number): Promise<void> {
+  async #write(group: readonly FramedRecord[], groupBytes: number): Promise<void> {
     const firstSeq = group[0]?.batch.firstSeq ?? 0n;
     const holes = this.#holes.filter(({ to }) => to <= firstSeq);
     const told = holes.map(({ from, to }) => sparseBatch(this.#options.boot, from, to, [], noneShed()));
-    const all = [...told.map((batch) => ({ batch, framed: frame(encodeRecord(batch)) })), ...group];
-    const bytes = all.reduce((sum, { framed }) => sum + framed.length, 0);
+    const all = [...told.map(framedRecord), ...group];
+    const written = all.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
     for (let attempt = 0; ; attempt++) {
       try {
         await this.#shed(groupBytes);
         const tail = await this.#tailFor(holes[0]?.from ?? firstSeq);
         await tail.file.writev(
-          all.map(({ framed }) => framed),
+          all.flatMap(({ pieces }) => pieces),
           tail.segment.bytes,
         );
-        for (const { batch, framed } of all) tail.segment.add(batch, framed.length);
-        this.#bytes += bytes;
+        for (const { batch, fileBytes } of all) tail.segment.add(batch, fileBytes);
+        this.#bytes += written;
         this.#holes = this.#holes.filter((hole) => !holes.includes(hole));
         return;
       } catch (cause) {
