@@ -52,6 +52,17 @@ export const AgentSettings = Type.Object({
     description:
       'addresses of workloads and hosts of the fleet that this host can know; beyond it, what its policies could mistake is locked down',
   }),
+  natPorts: Type.String({
+    pattern: '^[0-9]{1,5}-[0-9]{1,5}$',
+    default: '49152-65535',
+    description: 'ports of masqueraded connections, low-high; the kernel is told to choose none of them for the host',
+  }),
+  maxNat: Type.Integer({
+    minimum: 1024,
+    maximum: 16_777_216,
+    default: 131_072,
+    description: 'connections masqueraded; about 250 bytes of kernel memory each. Changing it begins with none',
+  }),
   ringBytes: Type.Integer({
     minimum: 4096,
     maximum: 268_435_456,
@@ -89,12 +100,24 @@ export const AgentSettings = Type.Object({
   ),
 });
 
+/** Throws INVALID_ARGUMENT that names the setting. */
+export const natPortsOf = ({ natPorts }: Pick<AgentConfig, 'natPorts'>): { low: number; high: number } => {
+  const [low = 0, high = 0] = natPorts.split('-').map(Number);
+  if (low >= 1024 && low <= high && high <= 65_535) return { low, high };
+  throw weirError('INVALID_ARGUMENT', `the setting WEIR_AGENT_NAT_PORTS is not valid: ${natPorts}`, {
+    field: 'WEIR_AGENT_NAT_PORTS',
+    value: natPorts,
+    fix: 'give a range from 1024 to 65535 such as 49152-65535',
+  });
+};
+
 export type AgentConfig = Static<typeof AgentSettings>;
 
 /** Throws INVALID_ARGUMENT that names the variable, its value and the fix. */
 export const loadAgentConfig = (env: Readonly<Record<string, string | undefined>> = process.env): AgentConfig => {
   const config = loadConfig(AgentSettings, env, 'AGENT');
   const { ringBytes } = config;
+  natPortsOf(config);
   if ((ringBytes & (ringBytes - 1)) !== 0) {
     const below = 2 ** Math.floor(Math.log2(ringBytes));
     throw weirError(

@@ -69,6 +69,47 @@ export interface Connection {
   readonly expiresInS: number;
 }
 
+/** One masqueraded connection. */
+export interface NatMapping {
+  readonly protocol: number;
+  readonly source: string;
+  /** Of ICMP the identifier, as `port`. */
+  readonly sourcePort: number;
+  /** What the world sees. */
+  readonly address: string;
+  readonly port: number;
+  readonly remote: string;
+  readonly remotePort: number;
+  readonly isAnswered: boolean;
+  readonly expiresInS: number;
+}
+
+export interface NatFacts {
+  readonly ports: { readonly low: number; readonly high: number };
+  readonly entries: number;
+  readonly capacity: number;
+  /** Connections by how many ports they found taken; the last found none. */
+  readonly retries: readonly number[];
+  readonly mappings: readonly NatMapping[];
+}
+
+export interface UplinkStatus {
+  readonly interfaces: readonly {
+    readonly ifname: string;
+    readonly ifindex: number;
+    readonly ip4: string;
+    readonly ip6: string;
+    readonly masquerade4: boolean;
+    readonly masquerade6: boolean;
+  }[];
+}
+
+export interface PrefilterFacts {
+  readonly revision: bigint;
+  readonly cidrs: readonly string[];
+  readonly interfaces: readonly { readonly name: string; readonly mode: string }[];
+}
+
 export interface Platform {
   readonly kernel: Kernel;
   readonly kernelVersion: string;
@@ -89,6 +130,11 @@ export interface Platform {
   counters(): Promise<Counters>;
   throttles(): Promise<readonly ThrottledWorkload[]>;
   connections(limit: number): Promise<readonly Connection[]>;
+  /** Undefined while nothing is masqueraded. */
+  nat(limit: number): Promise<NatFacts | undefined>;
+  /** Undefined while no prefilter is wanted. */
+  prefilter(): Promise<PrefilterFacts | undefined>;
+  uplinks(): UplinkStatus;
   startEvents(options: EventSourceOptions): EventSource;
   close(): Promise<void>;
 }

@@ -5,7 +5,7 @@ import { logger } from '@weir/telemetry';
 import { createAgent } from './app.ts';
 import { cleanup } from './apply/kernel/datapath.ts';
 import { kernelPlatform } from './apply/kernel/platform.ts';
-import { type AgentConfig, loadAgentConfig } from './config.ts';
+import { type AgentConfig, loadAgentConfig, natPortsOf } from './config.ts';
 import { lockHost } from './lock.ts';
 
 /** After this the process ends although something did not; what is on disk and in the kernel is whole at any time. */
@@ -31,6 +31,8 @@ const run = async (config: AgentConfig): Promise<void> => {
     maxIpcache: config.maxIpcache,
     ringBytes: config.ringBytes,
     eventsPerSecond: config.eventsPerSecond,
+    natPorts: natPortsOf(config),
+    maxNat: config.maxNat,
   });
   if (platform.replaced.length > 0) log.warn({ maps: platform.replaced }, 'pinned maps of another shape were replaced');
   const agent = await createAgent({ config, platform });
@@ -58,5 +60,8 @@ export const main = async (args: readonly string[]): Promise<void> => {
   const config = loadAgentConfig();
   if (option === undefined) return run(config);
   await lockHost(config.bpffsDir);
-  log.info(await cleanup(config.bpffsDir), 'everything that agents of this host made is taken away');
+  log.info(
+    await cleanup(config.bpffsDir, undefined, natPortsOf(config)),
+    'everything that agents of this host made is taken away',
+  );
 };

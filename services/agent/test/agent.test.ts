@@ -38,6 +38,8 @@ const configOf = (more: Partial<AgentConfig> = {}): AgentConfig => ({
   maxCidrs: 65_536,
   maxIpcache: 524_288,
   eventsPerSecond: 10_000,
+  natPorts: '49152-65535',
+  maxNat: 1024,
   spoolMaxBytes: 4 << 20,
   hostAccess: 'always',
   resyncS: 60,

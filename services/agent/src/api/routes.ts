@@ -99,11 +99,29 @@ const conntrack = async ({ platform }: LocalSources, request: LocalRequest): Pro
   })),
 });
 
+const nat = async ({ platform }: LocalSources, request: LocalRequest): Promise<unknown> => {
+  const facts = await platform.nat(limitOf(request));
+  if (!facts) return { masquerading: false, items: [] };
+  const { mappings, ports, ...rest } = facts;
+  return {
+    masquerading: true,
+    ports: `${ports.low}-${ports.high}`,
+    ...rest,
+    interfaces: platform.uplinks().interfaces,
+    items: mappings.map((mapping) => ({ ...mapping, protocol: protocolName(mapping.protocol) })),
+  };
+};
+
+const prefilter = async ({ platform }: LocalSources): Promise<unknown> =>
+  (await platform.prefilter()) ?? { revision: null, cidrs: [], interfaces: [] };
+
 export const localRoutes = (sources: LocalSources): LocalRoutes => ({
   status: () => sources.status(),
   workloads: () => workloads(sources),
   policy: (request) => policy(sources, request),
   ipcache: (request) => ipcache(sources, request),
   conntrack: (request) => conntrack(sources, request),
+  nat: (request) => nat(sources, request),
+  prefilter: () => prefilter(sources),
   metrics: () => metricsText(),
 });

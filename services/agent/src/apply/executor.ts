@@ -10,7 +10,7 @@
  *   6 add        ipcache, addresses: only now does traffic get the new identities (EVAL-10)
  *   7 remove     cidrs, ipcache: the tables still know the old ones, until the planner's `collect`
  *   8 commit     final flags and a new, even revision: conntrack judges every connection again
- *   9 routes
+ *   9 routes, uplinks
  *
  * Wiring comes before (wiring.ts), so that a workload that is new or goes is closed during all of this. Killed between
  * any two writes, the kernel holds a state in which nothing passes that neither the old nor the new configuration
@@ -45,6 +45,7 @@ export interface ApplyResult {
   /** Workloads that are in lockdown because their table could not be written. */
   readonly failed: ReadonlyMap<string, Error>;
   readonly routeFailures: readonly RouteFailure[];
+  readonly uplinkFailures: readonly string[];
   /** Tables swapped, values committed: for logs and metrics. */
   readonly swapped: number;
   readonly committed: number;
@@ -121,7 +122,9 @@ export class Executor {
     await this.#reach('apply.committed');
     const routeFailures = await applyRoutes(this.#kernel.network, desired.routes, input.routes);
     await this.#reach('apply.routes-written');
-    return { failed, routeFailures, swapped, committed };
+    const uplinkFailures = await this.#kernel.uplinks.sync(desired.uplinks);
+    await this.#reach('apply.uplinks-written');
+    return { failed, routeFailures, uplinkFailures, swapped, committed };
   }
 
   async #writeValues(moves: readonly Move[], part: 'close' | 'begin' | 'commit'): Promise<number> {

@@ -22,6 +22,7 @@ export const FAILPOINTS = [
   'apply.ipcache-removed',
   'apply.committed',
   'apply.routes-written',
+  'apply.uplinks-written',
 ] as const;
 
 export type Failpoint = (typeof FAILPOINTS)[number];

@@ -283,7 +283,7 @@ export class HostDatapath {
         await maps.writeWorkloads([wired.value]);
       }
     }
-    return problems;
+    return [...problems, ...(await this.#kernel.uplinks.inspect())];
   }
 
   /** Reads everything back that can differ from what we believe; the next apply writes the difference. */
@@ -297,6 +297,7 @@ export class HostDatapath {
     this.#cidrs = new Map(await maps.readCidrs());
     this.#addresses = new Map(await maps.readAddresses());
     this.#routes = new Map(await network.routes());
+    this.#kernel.uplinks.doubt();
   }
 }
 

@@ -8,6 +8,7 @@ import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Route, Wiring } from '../plan/model.ts';
 import type { PolicyState } from '../plan/transition.ts';
+import type { DesiredUplinks } from '../plan/uplinks.ts';
 
 /** One element of the map `workloads`. */
 export interface WorkloadValue extends PolicyState {
@@ -94,12 +95,27 @@ export interface Attachments {
   check(ifname: string, ifindex: number): Promise<readonly string[]>;
   /** Forgets links whose interface goes or went. */
   release(ifname: string): Promise<void>;
+  /** Takes both programs off an interface that stays. */
+  detach(ifname: string, ifindex: number): Promise<void>;
   /** Interface names that have links. */
   known(): Promise<readonly string[]>;
+}
+
+export interface Uplinks {
+  /**
+   * Makes the uplinks what they should be, from whatever they are: interfaces are sought anew each time. Programs are
+   * attached after their maps are right and leave before their maps are emptied. Returns what was not possible.
+   */
+  sync(desired: DesiredUplinks | undefined): Promise<readonly string[]>;
+  /** Nothing that is remembered counts: the next `sync` reads the kernel. */
+  doubt(): void;
+  /** What is missing or foreign, said and put right. */
+  inspect(): Promise<readonly string[]>;
 }
 
 export interface Kernel {
   readonly maps: Maps;
   readonly network: Network;
   readonly attachments: Attachments;
+  readonly uplinks: Uplinks;
 }

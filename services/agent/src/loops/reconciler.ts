@@ -208,15 +208,22 @@ export class Reconciler {
       code: 'KERNEL',
       message: `the route to ${route.dst} via ${route.via} could not be set: ${error.message}`,
     }));
+    const uplinkErrors = result.uplinkFailures.map((message) => ({
+      subject: '',
+      revision: 0n,
+      code: 'KERNEL',
+      message,
+    }));
     this.#publish({
       realised,
       tried,
-      errors: [...desired.errors, ...routeErrors],
+      errors: [...desired.errors, ...routeErrors, ...uplinkErrors],
       workloads: workloadReports(desired, host, result.failed),
     });
     // What was taken away last made room for what waited.
     if (wiring.more || planner.ipcache.delta().puts.length > 0) this.#again = true;
-    const retryMs = result.failed.size > 0 || routeErrors.length > 0 ? RETRY_MAX_MS : host.retryInMs();
+    const failed = result.failed.size + routeErrors.length + uplinkErrors.length > 0;
+    const retryMs = failed ? RETRY_MAX_MS : host.retryInMs();
     if (retryMs !== undefined) this.#retryIn(retryMs);
     return { swapped, committed };
   }

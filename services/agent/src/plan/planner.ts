@@ -16,6 +16,7 @@ import { hostMac, linkName, workloadMac } from './names.ts';
 import { CidrIds, LocalIds } from './numbers.ts';
 import { Policies } from './policies.ts';
 import { type PlannedRoutes, routesTo } from './routes.ts';
+import { type DesiredUplinks, UplinkPlanner } from './uplinks.ts';
 import { hostIssues, wiringIssues, workloadIssues } from './validate.ts';
 
 export interface Desired {
@@ -23,6 +24,8 @@ export interface Desired {
   /** Canonical prefix -> local identity. */
   readonly cidrs: ReadonlyMap<string, number>;
   readonly routes: ReadonlyMap<string, Route>;
+  /** Undefined: uplinks are left alone. */
+  readonly uplinks?: DesiredUplinks | undefined;
   readonly errors: readonly DocumentError[];
 }
 
@@ -76,6 +79,7 @@ export class Planner {
   #facts: LocalFacts;
   /** Until a host or an own address changes. */
   #routes: PlannedRoutes | undefined;
+  readonly #uplinks: UplinkPlanner;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -85,6 +89,7 @@ export class Planner {
     this.#facts = { host: options.host, addresses: [], configurationComplete: false };
     this.#addresses = new Addresses(this.ipcache, options.host, (identity) => this.#knowsLabels(identity));
     this.#addresses.setOwn([]);
+    this.#uplinks = new UplinkPlanner(options.host);
   }
 
   setFacts(facts: Omit<LocalFacts, 'host'>): void {
@@ -123,7 +128,7 @@ export class Planner {
       case 'host':
         this.#refuse(subject, revision, hostIssues(body.value));
         this.#hosts.set(subject, body.value);
-        this.#routes = undefined;
+        this.#hostsChanged();
         this.#addresses.putHost(subject, revision, body.value);
         break;
       case 'workload':
@@ -137,6 +142,10 @@ export class Planner {
         break;
       case 'policy':
         this.#touch(this.#policies.put(subject, revision, body.value));
+        break;
+      case 'network':
+      case 'prefilter':
+        this.#uplinks.put(entry);
         break;
     }
   }
@@ -157,13 +166,17 @@ export class Planner {
     this.#dirty.add(workload.id);
   }
 
-  #drop({ subject, document: { body } }: ConfigEntry): void {
+  #drop(entry: ConfigEntry): void {
+    const {
+      subject,
+      document: { body },
+    } = entry;
     this.#entries.delete(subject);
     this.#errors.delete(subject);
     switch (body.case) {
       case 'host':
         this.#hosts.delete(subject);
-        this.#routes = undefined;
+        this.#hostsChanged();
         this.#addresses.removeHost(subject, body.value.id);
         break;
       case 'workload':
@@ -178,7 +191,16 @@ export class Planner {
       case 'policy':
         this.#touch(this.#policies.remove(subject));
         break;
+      case 'network':
+      case 'prefilter':
+        this.#uplinks.remove(entry);
+        break;
     }
+  }
+
+  #hostsChanged(): void {
+    this.#routes = undefined;
+    this.#uplinks.hostsChanged();
   }
 
   #dropLocal(subject: string): void {
@@ -218,7 +240,7 @@ export class Planner {
     const workloads = new Map<string, DesiredWorkload>();
     const unplaced = this.ipcache.unplaced();
     const unknown = new Set(unplaced.map(({ identity }) => identity));
-    const errors = [...this.#errors.values(), ...this.#policies.errors()];
+    const errors = [...this.#errors.values(), ...this.#policies.errors(), ...this.#uplinks.errors()];
     for (const [id, local] of this.#locals) {
       const desired = this.#desired(local, unknown);
       workloads.set(id, desired);
@@ -238,7 +260,8 @@ export class Planner {
       const revision = this.#entries.get(subject)?.document.revision ?? 0n;
       errors.push({ subject, revision, code: 'INVALID_ARGUMENT', message });
     }
-    return { workloads, cidrs: this.cidrIds.installed, routes: planned.routes, errors };
+    const uplinks = this.#uplinks.compute(this.#hosts.values());
+    return { workloads, cidrs: this.cidrIds.installed, routes: planned.routes, uplinks, errors };
   }
 
   /** The policies must know which identities live here before anything is compiled. */

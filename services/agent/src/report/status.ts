@@ -76,6 +76,7 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
       next_seq: accounts.nextSeq,
       spool: pump.stats(),
     },
+    uplinks: platform.uplinks().interfaces,
     throttles: sources.throttles.reports,
     repairs: sources.inspector.repairs,
     counters: accounts.counters.named,

@@ -9,6 +9,7 @@ import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { Attachments, HostLink, Kernel, Maps, Network, WorkloadValue } from '../apply/ports.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Route, Wiring } from '../plan/model.ts';
+import type { DesiredUplinks } from '../plan/uplinks.ts';
 
 export interface MemoryState {
   readonly workloads: Map<number, WorkloadValue>;
@@ -21,6 +22,7 @@ export interface MemoryState {
   readonly routes: Map<string, Route>;
   /** Network namespaces that exist, path -> id. With `anyNetns` all do. */
   readonly netns: Map<string, string>;
+  uplinks: DesiredUplinks | undefined;
   nextIfindex: number;
   /** Writes so far, all kinds. */
   writes: number;
@@ -42,6 +44,7 @@ export const emptyState = (): MemoryState => ({
   attached: new Map(),
   routes: new Map(),
   netns: new Map(),
+  uplinks: undefined,
   nextIfindex: 2,
   writes: 0,
 });
@@ -145,6 +148,9 @@ const memoryAttachments = (state: MemoryState): Attachments => ({
   release: async (ifname) => {
     state.attached.delete(ifname);
   },
+  detach: async (ifname) => {
+    state.attached.delete(ifname);
+  },
   known: async () => [...state.attached.keys()],
 });
 
@@ -163,4 +169,13 @@ export const memoryKernel = (state: MemoryState = emptyState(), options: MemoryK
   maps: memoryMaps(state, options.maxPolicy ?? 16_384),
   network: memoryNetwork(state, options.anyNetns ?? false),
   attachments: memoryAttachments(state),
+  uplinks: {
+    sync: async (desired) => {
+      if (state.uplinks !== desired) state.writes++;
+      state.uplinks = desired;
+      return [];
+    },
+    doubt: () => {},
+    inspect: async () => [],
+  },
 });

@@ -92,6 +92,9 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
     counters: async () => ({ named: {}, eventsLost: 0n, eventsThrottled: 0n }),
     throttles: async () => [],
     connections: async () => [],
+    nat: async () => undefined,
+    prefilter: async () => undefined,
+    uplinks: () => ({ interfaces: [] }),
     startEvents: (events) => madeUpFlows(events, options),
     close: async () => {},
   };

@@ -121,6 +121,43 @@ describe('inside', () => {
     assert.equal((await askLocal(socket, '/nonsense')).status, 404);
   });
 
+  it('does with uplinks what the network asks for, a kill between, and nothing when it asks no more', async () => {
+    const get = async (path: string) => JSON.parse((await askLocal(socket, path)).body);
+    assert.deepEqual((await get('/status')).uplinks, []);
+    assert.equal((await get('/nat')).masquerading, false);
+    await plane.put('network', 'fleet', {
+      case: 'network',
+      value: { masquerade: { ipv4: true, ipv6: true }, vlanBypass: [100] },
+    });
+    await plane.put('prefilter', 'bad', { case: 'prefilter', value: { name: 'bad', cidrs: ['192.0.2.0/24'] } });
+    assert.deepEqual((await plane.realised('h1')).errors, []);
+    const check = async (): Promise<void> => {
+      const nat = await get('/nat');
+      assert.equal(nat.masquerading, true);
+      assert.equal(nat.ports, '49152-65535');
+      assert.deepEqual(
+        nat.interfaces.map(({ ifname, ip4, ip6 }: Record<string, string>) => [ifname, ip4, ip6]),
+        [['uplink0', '198.18.250.1', 'fd18:250::1']],
+      );
+      const prefilter = await get('/prefilter');
+      assert.deepEqual(prefilter.cidrs, ['192.0.2.0/24']);
+      assert.equal(Number(prefilter.revision), 1);
+    };
+    await check();
+    await agent.stop('SIGKILL');
+    await start();
+    await plane.identity(1001, 'k8s:app=web', 'k8s:io.kubernetes.pod.namespace=prod');
+    await plane.realised('h1');
+    await check();
+    await plane.remove('network', 'fleet');
+    await plane.remove('prefilter', 'bad');
+    assert.deepEqual((await plane.realised('h1')).errors, []);
+    assert.equal((await get('/nat')).masquerading, false);
+    assert.deepEqual((await get('/prefilter')).cidrs, []);
+    for (const name of ['uplinks', 'nat_in', 'prefilter', 'uplink-links', 'xdp-links'])
+      assert.ok(!existsSync(join(bpffs, name)), name);
+  });
+
   it('F01: killed again and again, no connection is lost and nothing forbidden passes', async () => {
     assert.equal(await resident('prod.web').ask({ op: 'open', host: ip4('prod.db'), port: 80 }), 'ok');
     let probing = true;

@@ -22,6 +22,15 @@ const entry = (kind: ConfigKind, key: string, body: Body): ConfigEntry => {
 
 export const removal = (kind: ConfigKind, key: string): ConfigEntry => entry(kind, key, { case: undefined });
 
+export const networkEntry = (value: Extract<Body, { case: 'network' }>['value']): ConfigEntry =>
+  entry('network', 'fleet', { case: 'network', value });
+
+export const prefilterEntry = (name: string, value: Extract<Body, { case: 'prefilter' }>['value']): ConfigEntry =>
+  entry('prefilter', name, { case: 'prefilter', value: { name, ...value } });
+
+export const labelledHostEntry = (id: string, labels: Record<string, string>): ConfigEntry =>
+  entry('host', id, { case: 'host', value: { id, name: id, underlayIp4: '192.168.0.1', labels } });
+
 export const hostEntry = (id: string, underlayIp4: string, ...pools: string[]): ConfigEntry =>
   entry('host', id, { case: 'host', value: { id, name: id, underlayIp4, underlayIp6: '', pools } });
 

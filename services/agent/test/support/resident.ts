@@ -14,7 +14,28 @@ export type Request =
   /** A connection that stays; `say` sends one word over it and waits for the echo. */
   | { readonly op: 'open'; readonly host: string; readonly port: number }
   | { readonly op: 'say'; readonly timeoutMs?: number }
-  | { readonly op: 'listen'; readonly port: number };
+  | { readonly op: 'listen'; readonly port: number }
+  /** TCP and UDP servers that say from which address and port they are asked, and then what they get. */
+  | { readonly op: 'serve'; readonly port: number }
+  /** As whom a server of `serve` sees us: `address port`; UDP with so many bytes in the question and the answer. */
+  | {
+      readonly op: 'seen';
+      readonly kind: 'tcp' | 'udp';
+      readonly host: string;
+      readonly port: number;
+      readonly localPort?: number;
+      readonly bytes?: number;
+    }
+  /** UDP sockets with `count` local ports from `first`: what `seen` would say of each, as JSON. */
+  | {
+      readonly op: 'burst';
+      readonly host: string;
+      readonly port: number;
+      readonly first: number;
+      readonly count: number;
+    }
+  /** So many bytes to a server of `serve` and back: how many came, and ms. */
+  | { readonly op: 'transfer'; readonly host: string; readonly port: number; readonly bytes: number };
 
 export type Answer = 'ok' | 'timeout' | 'refused' | string;
 
@@ -74,6 +95,92 @@ const listen = (port: number): Promise<Answer> =>
     server.listen(port, '::', () => datagrams.bind(port, '::', () => resolve('ok')));
   });
 
+const plain = (address = ''): string => address.replace(/^::ffff:/, '');
+
+const serve = (port: number): Promise<Answer> =>
+  new Promise((resolve) => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {}).write(`${plain(socket.remoteAddress)} ${socket.remotePort}\n`);
+      socket.pipe(socket);
+    });
+    const datagrams = createSocket({ type: 'udp6', ipv6Only: false, recvBufferSize: 8 << 20 });
+    datagrams.on('message', (message, from) => {
+      const text = Buffer.from(`${plain(from.address)} ${from.port}\n`);
+      const answer = Buffer.concat([text, Buffer.alloc(Math.max(0, message.length - text.length), '.')]);
+      datagrams.send(answer, from.port, from.address);
+    });
+    server.listen(port, '::', () => datagrams.bind(port, '::', () => resolve('ok')));
+  });
+
+const firstLine = (bytes: Buffer): string => bytes.toString('latin1').split('\n')[0] ?? '';
+
+type Seen = Extract<Request, { op: 'seen' }>;
+
+const seenUdp = (
+  { host, port, localPort = 0, bytes = 1 }: Omit<Seen, 'op' | 'kind'>,
+  timeoutMs: number,
+): Promise<Answer> =>
+  new Promise((resolve) => {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+    const done = (answer: Answer): void => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(answer);
+    };
+    const timer = setTimeout(() => done('timeout'), timeoutMs);
+    socket.once('message', (message) => done(message.length >= bytes ? firstLine(message) : `${message.length} bytes`));
+    socket.once('error', (error: NodeJS.ErrnoException) => done(String(error.code)));
+    socket.bind(localPort, () => socket.connect(port, host, () => socket.send(Buffer.alloc(bytes, '?'))));
+  });
+
+const seenTcp = ({ host, port, localPort }: Seen, timeoutMs: number): Promise<Answer> =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port, ...(localPort ? { localPort } : {}) });
+    const done = (answer: Answer): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(answer);
+    };
+    const timer = setTimeout(() => done('timeout'), timeoutMs);
+    socket.once('data', (data) => done(firstLine(data)));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      done(error.code === 'ECONNREFUSED' ? 'refused' : String(error.code)),
+    );
+  });
+
+const PATIENT_MS = 5_000;
+
+/** A server's socket holds a few hundred datagrams: no more are on their way at a time. */
+const AT_ONCE = 40;
+
+const burst = async ({ host, port, first, count }: Extract<Request, { op: 'burst' }>): Promise<Answer> => {
+  const seen: Answer[] = [];
+  while (seen.length < count) {
+    const from = first + seen.length;
+    const some = Array.from({ length: Math.min(AT_ONCE, count - seen.length) }, (_, i) =>
+      seenUdp({ host, port, localPort: from + i }, PATIENT_MS),
+    );
+    seen.push(...(await Promise.all(some)));
+  }
+  return JSON.stringify(seen);
+};
+
+const transfer = ({ host, port, bytes }: Extract<Request, { op: 'transfer' }>): Promise<Answer> =>
+  new Promise((resolve) => {
+    const startedMs = performance.now();
+    const socket = connect({ host, port }, () => socket.write(Buffer.alloc(bytes, 'x')));
+    let came = 0;
+    let line = 0;
+    socket.on('data', (data) => {
+      if (came === 0) line = data.indexOf('\n') + 1;
+      came += data.length;
+      if (came - line < bytes) return;
+      resolve(`${came - line} ${Math.round(performance.now() - startedMs)}`);
+      socket.destroy();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(String(error.code)));
+  });
+
 const open = (host: string, port: number): Promise<Answer> => {
   kept?.destroy();
   kept = connect({ host, port });
@@ -95,6 +202,14 @@ const answer = (request: Request): Promise<Answer> => {
       return kept ? echoOnce(kept, request.timeoutMs ?? TIMEOUT_MS) : Promise.resolve('not open');
     case 'listen':
       return listen(request.port);
+    case 'serve':
+      return serve(request.port);
+    case 'seen':
+      return request.kind === 'udp' ? seenUdp(request, 2 * TIMEOUT_MS) : seenTcp(request, 2 * TIMEOUT_MS);
+    case 'burst':
+      return burst(request);
+    case 'transfer':
+      return transfer(request);
   }
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The two programs on each host side, lasting without an agent, replaced in place, never detached to be changed.
+ * The two programs on each host side and on each uplink, lasting without an agent, replaced in place, never detached to be changed.
  *
  * A tcx link, pinned under <bpffs>/links, is what is wanted: nobody removes it by accident. But making one waits for
  * RCU twice (some 20 ms for both sides, under the lock of all network configuration), too long when hundreds of
@@ -26,10 +26,17 @@ import {
 } from '@weir/loader';
 import type { Attachments } from '../ports.ts';
 
-const SIDES = [
+type Sides = readonly { readonly direction: TcDirection; readonly program: string }[];
+
+const WORKLOAD_SIDES: Sides = [
   { direction: 'ingress', program: 'from_workload' },
   { direction: 'egress', program: 'to_workload' },
-] as const satisfies readonly { direction: TcDirection; program: string }[];
+];
+
+export const UPLINK_SIDES: Sides = [
+  { direction: 'ingress', program: 'from_uplink' },
+  { direction: 'egress', program: 'to_uplink' },
+];
 
 interface Side {
   readonly direction: TcDirection;
@@ -67,10 +74,12 @@ export interface AttachmentOptions {
   /** This kernel has tcx. */
   readonly tcx: boolean;
   readonly hostNetns?: string;
+  /** Those of workloads unless told. */
+  readonly sides?: Sides;
 }
 
 export const kernelAttachments = (object: BpfObject, options: AttachmentOptions): Attachments => {
-  const { linksDir, tcx } = options;
+  const { linksDir, tcx, sides = WORKLOAD_SIDES } = options;
   const where = options.hostNetns ? { netns: options.hostNetns } : {};
   const makeDir = (): string | undefined => mkdirSync(linksDir, { recursive: true, mode: 0o700 });
   makeDir();
@@ -80,7 +89,7 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
   /** Interfaces that have filters and should have links. */
   const unsettled = new Map<string, number>();
   const sidesOf = (ifname: string): Side[] =>
-    SIDES.map(({ direction, program }) => ({
+    sides.map(({ direction, program }) => ({
       direction,
       program: object.program(program),
       pin: join(linksDir, `${ifname}-${direction}`),
@@ -161,6 +170,15 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
         held.delete(pin);
         filters.delete(pin);
         await rm(pin, { force: true });
+      }
+    },
+    detach: async (ifname, ifindex) => {
+      for (const { pin, direction } of sidesOf(ifname)) {
+        const attachment = held.get(pin);
+        held.delete(pin);
+        if (attachment instanceof Link) attachment.detach();
+        await rm(pin, { force: true });
+        await removeFilter(ifindex, direction);
       }
     },
     known: async () => {

@@ -9,7 +9,9 @@ import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loa
 import type { Kernel } from '../ports.ts';
 import { kernelAttachments } from './attachments.ts';
 import { kernelMaps } from './maps.ts';
+import { type PortRange, releasePorts } from './nat-ports.ts';
 import { type KernelNetwork, kernelNetwork, prepareHost } from './network.ts';
+import { detachUplinkFilters, type KernelUplinks, kernelUplinks } from './uplinks.ts';
 
 export interface DatapathOptions {
   readonly bpffsDir: string;
@@ -23,11 +25,17 @@ export interface DatapathOptions {
   readonly eventsPerSecond?: number;
   /** Path of the host's network namespace; this process's own unless told. */
   readonly hostNetns?: string;
+  /** Ports of masqueraded connections. */
+  readonly natPorts?: PortRange;
+  readonly maxNat?: number;
 }
+
+export const NAT_PORTS: PortRange = { low: 49_152, high: 65_535 };
 
 export interface Datapath extends Kernel {
   readonly object: BpfObject;
   readonly network: KernelNetwork;
+  readonly uplinks: KernelUplinks;
   /** Maps whose pin was of another shape: they begin empty. */
   readonly replaced: readonly string[];
   /** Puts back pins of maps that somebody removed. Returns their names. */
@@ -54,26 +62,32 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
   const { maxConntrack, maxCidrs, maxIpcache, ringBytes, eventsPerSecond, hostNetns, uplink } = options;
   const existed = (name: string): boolean => existsSync(join(bpffsDir, name));
   const before = new Set(['workloads', 'policies', 'addresses', 'cidrs', 'ipcache', 'conntrack'].filter(existed));
+  const maxEntries = {
+    ...(maxConntrack === undefined ? {} : { conntrack: maxConntrack }),
+    cidrs: (maxCidrs ?? weir_limits.WEIR_MAX_CIDRS) * CIDRS_CHANGE,
+    ...(maxIpcache === undefined ? {} : { ipcache: maxIpcache }),
+    ...(ringBytes === undefined ? {} : { events: ringBytes }),
+  };
+  const rodata = {
+    ...(ringBytes === undefined ? {} : { events_wakeup_bytes: u32(ringBytes / 4) }),
+    ...(eventsPerSecond === undefined ? {} : { events_per_second: u32(eventsPerSecond) }),
+  };
   const object = await openObject(objectPath('workload'), {
-    pinDir: bpffsDir,
-    replaceIncompatible: true,
-    maxEntries: {
-      ...(maxConntrack === undefined ? {} : { conntrack: maxConntrack }),
-      cidrs: (maxCidrs ?? weir_limits.WEIR_MAX_CIDRS) * CIDRS_CHANGE,
-      ...(maxIpcache === undefined ? {} : { ipcache: maxIpcache }),
-      ...(ringBytes === undefined ? {} : { events: ringBytes }),
-    },
-    rodata: {
-      ...(ringBytes === undefined ? {} : { events_wakeup_bytes: u32(ringBytes / 4) }),
-      ...(eventsPerSecond === undefined ? {} : { events_per_second: u32(eventsPerSecond) }),
-    },
+    ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
   });
   await object.commitPins();
   const networkOptions = { ...(uplink ? { uplink } : {}), ...(hostNetns ? { hostNetns } : {}) };
   await prepareHost(networkOptions);
   const network = kernelNetwork(networkOptions);
+  const { maxNat, natPorts = NAT_PORTS } = options;
+  const uplinks = kernelUplinks({
+    ...{ bpffsDir, rodata, natPorts, ...networkOptions },
+    maxEntries,
+    ...(maxNat === undefined ? {} : { maxNat }),
+  });
   return {
     object,
+    uplinks,
     network,
     maps: kernelMaps(object),
     attachments: kernelAttachments(object, {
@@ -92,6 +106,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     },
     close: () => {
       network.close();
+      uplinks.close();
       object.close();
     },
   };
@@ -107,6 +122,7 @@ const removeAll = async (dir: string): Promise<void> => {
 export const cleanup = async (
   bpffsDir: string,
   hostNetns?: string,
+  natPorts: PortRange = NAT_PORTS,
 ): Promise<{ readonly workloads: number; readonly routes: number }> => {
   const network = kernelNetwork(hostNetns ? { hostNetns } : {});
   try {
@@ -114,6 +130,8 @@ export const cleanup = async (
     for (const { ifname } of links) await network.remove(ifname);
     const routes = await network.routes();
     for (const route of routes.values()) await network.removeRoute(route);
+    await detachUplinkFilters(bpffsDir, hostNetns);
+    await releasePorts(hostNetns, natPorts);
     await removeAll(bpffsDir);
     return { workloads: links.length, routes: routes.size };
   } finally {

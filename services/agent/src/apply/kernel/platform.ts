@@ -129,10 +129,16 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
         onChange();
       }),
     repairPins: () => datapath.repairPins(),
-    sweep: () => sweepConnections(ctSweep),
+    sweep: async () => {
+      await datapath.uplinks.nat?.sweep();
+      return sweepConnections(ctSweep);
+    },
     counters: () => readCounters(object.map('counters'), object.map('drops')),
     throttles: () => readThrottles(object.map('throttles'), object.map('throttled'), clockOffsetNs()),
     connections: (limit) => readConnections(conntrack, limit),
+    nat: async (limit) => datapath.uplinks.nat?.read(limit),
+    prefilter: () => datapath.uplinks.prefilter(),
+    uplinks: () => ({ interfaces: datapath.uplinks.interfaces }),
     startEvents: ({ boot, firstSeq, connectionOffsetNs, onBatch, onTrouble }: EventSourceOptions) => {
       const ring = ringBuffer({
         map: object.map('events'),

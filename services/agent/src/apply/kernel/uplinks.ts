@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Uplinks of the real kernel: which interfaces they are, their maps, and the programs on both their directions. The
+ * object is loaded when something is wanted of an uplink and gone, with its maps, when nothing is.
+ */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { prefix_key, unmasqueraded_value, uplink, weir_uplink_flags } from '@weir/bpf';
+import { objectPath } from '@weir/bpf/objects';
+import { type BpfObject, clsactFilter, openObject, openPinnedMap, tcxSupported } from '@weir/loader';
+import { parseIp } from '@weir/net';
+import type { DesiredUplinks } from '../../plan/uplinks.ts';
+import type { Attachments, Uplinks } from '../ports.ts';
+import { kernelAttachments, UPLINK_SIDES } from './attachments.ts';
+import { type Nat, natOf } from './nat.ts';
+import { type PortRange, releasePorts, reservePorts } from './nat-ports.ts';
+import { type Prefilter, PrefilterSet } from './prefilter.ts';
+import { cidrKey, cidrText } from './prefixes.ts';
+import { findUplinks, type UplinkInterface } from './uplink-interfaces.ts';
+
+export interface UplinkOptions {
+  readonly bpffsDir: string;
+  readonly uplink?: string;
+  readonly hostNetns?: string;
+  /** Of the maps that all objects share. */
+  readonly maxEntries: Readonly<Record<string, number>>;
+  readonly maxNat?: number;
+  readonly rodata: Readonly<Record<string, Uint8Array>>;
+  readonly natPorts: PortRange;
+}
+
+export interface UplinkFacts extends UplinkInterface {
+  readonly masquerade4: boolean;
+  readonly masquerade6: boolean;
+}
+
+export interface KernelUplinks extends Uplinks {
+  /** Undefined while nothing is masqueraded. */
+  readonly nat: Nat | undefined;
+  readonly interfaces: readonly UplinkFacts[];
+  prefilter(): Promise<Prefilter | undefined>;
+  close(): void;
+}
+
+/** Maps that only the programs on uplinks use. */
+const OWN_MAPS = ['uplinks', 'vlans', 'unmasqueraded', 'nat_out', 'nat_in', 'nat_retries'];
+export const uplinkLinksDirOf = (bpffsDir: string): string => join(bpffsDir, 'uplink-links');
+const NO_ADDRESS = new Uint8Array(16);
+const { UPLINK_VLAN_ALL, UPLINK_VLAN_FILTER } = weir_uplink_flags;
+
+const u32 = (value: number): Buffer => {
+  const out = Buffer.allocUnsafe(4);
+  out.writeUInt32LE(value, 0);
+  return out;
+};
+
+/** What the maps hold. */
+interface Held {
+  readonly uplinks: Map<number, string>;
+  readonly vlans: Set<number>;
+  readonly unmasqueraded: Set<string>;
+}
+
+const readHeld = async (object: BpfObject): Promise<Held> => {
+  const uplinks = await object.map('uplinks').lookupAll();
+  const vlans = await object.map('vlans').lookupAll();
+  const prefixes = await object.map('unmasqueraded').lookupAll();
+  const size = prefix_key.size;
+  return {
+    uplinks: new Map(
+      Array.from({ length: uplinks.count }, (_, i) => [
+        uplinks.keys.readUInt32LE(i * 4),
+        uplinks.values.toString('hex', i * uplink.size, (i + 1) * uplink.size),
+      ]),
+    ),
+    vlans: new Set(Array.from({ length: vlans.count }, (_, i) => vlans.keys.readUInt32LE(i * 4))),
+    unmasqueraded: new Set(Array.from({ length: prefixes.count }, (_, i) => cidrText(prefixes.keys, i * size))),
+  };
+};
+
+const uplinkValue = (desired: DesiredUplinks, facts: UplinkFacts, { low, high }: PortRange): Buffer =>
+  uplink.encode({
+    flags: desired.vlans ? UPLINK_VLAN_FILTER | (desired.vlans.has(0) ? UPLINK_VLAN_ALL : 0) : 0,
+    port_low: low,
+    port_high: high,
+    ip4: facts.masquerade4 ? parseIp(facts.ip4) : NO_ADDRESS,
+    ip6: facts.masquerade6 ? parseIp(facts.ip6) : NO_ADDRESS,
+  });
+
+/** An open object and what is attached of it. */
+class UplinkPrograms {
+  readonly object: BpfObject;
+  readonly attachments: Attachments;
+  readonly attached = new Map<string, number>();
+  held: Held | undefined;
+
+  private constructor(object: BpfObject, attachments: Attachments) {
+    this.object = object;
+    this.attachments = attachments;
+  }
+
+  static async open(options: UplinkOptions): Promise<UplinkPrograms> {
+    const { bpffsDir, hostNetns, maxNat, rodata } = options;
+    const maxEntries = { ...options.maxEntries, ...(maxNat === undefined ? {} : { nat_in: maxNat, nat_out: maxNat }) };
+    const object = await openObject(objectPath('host'), {
+      ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
+    });
+    await object.commitPins();
+    const attachments = kernelAttachments(object, {
+      ...{ linksDir: uplinkLinksDirOf(bpffsDir), tcx: await tcxSupported(), sides: UPLINK_SIDES },
+      ...(hostNetns ? { hostNetns } : {}),
+    });
+    return new UplinkPrograms(object, attachments);
+  }
+
+  async sync(desired: DesiredUplinks, facts: readonly UplinkFacts[], ports: PortRange): Promise<void> {
+    this.held ??= await readHeld(this.object);
+    const { uplinks, vlans, unmasqueraded } = this.held;
+    const [uplinkMap, vlanMap, prefixMap] = ['uplinks', 'vlans', 'unmasqueraded'].map((name) => this.object.map(name));
+    if (!uplinkMap || !vlanMap || !prefixMap) return;
+    for (const prefix of desired.unmasqueraded) {
+      if (unmasqueraded.has(prefix)) continue;
+      prefixMap.update(cidrKey(prefix), unmasqueraded_value.encode({ flags: 0 }));
+      unmasqueraded.add(prefix);
+    }
+    for (const id of desired.vlans ?? []) {
+      if (vlans.has(id)) continue;
+      vlanMap.update(u32(id), u32(1));
+      vlans.add(id);
+    }
+    for (const fact of facts) {
+      const value = uplinkValue(desired, fact, ports);
+      if (uplinks.get(fact.ifindex) !== value.toString('hex')) uplinkMap.update(u32(fact.ifindex), value);
+      uplinks.set(fact.ifindex, value.toString('hex'));
+      if (this.attached.get(fact.ifname) === fact.ifindex) continue;
+      await this.attachments.attach(fact.ifname, fact.ifindex);
+      this.attached.set(fact.ifname, fact.ifindex);
+    }
+    const names = new Set(facts.map(({ ifname }) => ifname));
+    for (const name of new Set([...this.attached.keys(), ...(await this.attachments.known())])) {
+      if (names.has(name)) continue;
+      await this.release(name);
+    }
+    const indexes = new Set(facts.map(({ ifindex }) => ifindex));
+    for (const ifindex of [...uplinks.keys()]) {
+      if (indexes.has(ifindex)) continue;
+      uplinkMap.delete(u32(ifindex));
+      uplinks.delete(ifindex);
+    }
+    for (const id of [...vlans]) {
+      if (desired.vlans?.has(id)) continue;
+      vlanMap.delete(u32(id));
+      vlans.delete(id);
+    }
+    for (const prefix of [...unmasqueraded]) {
+      if (desired.unmasqueraded.has(prefix)) continue;
+      prefixMap.delete(cidrKey(prefix));
+      unmasqueraded.delete(prefix);
+    }
+  }
+
+  /** A filter does not go with who forgets it. */
+  async release(ifname: string): Promise<void> {
+    const ifindex = this.attached.get(ifname);
+    if (ifindex !== undefined) await this.attachments.detach(ifname, ifindex);
+    else await this.attachments.release(ifname);
+    this.attached.delete(ifname);
+  }
+
+  async inspect(bpffsDir: string): Promise<string[]> {
+    const problems: string[] = [];
+    for (const name of OWN_MAPS) {
+      if (existsSync(join(bpffsDir, name))) continue;
+      this.object.map(name).pin(join(bpffsDir, name));
+      problems.push(`the pin of map '${name}' was removed`);
+    }
+    for (const [ifname, ifindex] of this.attached) {
+      const missing = await this.attachments.check(ifname, ifindex);
+      if (missing.length === 0) continue;
+      problems.push(...missing.map((what) => `uplink ${ifname}: ${what}`));
+      try {
+        await this.attachments.attach(ifname, ifindex);
+      } catch {
+        // The interface went; the next sync looks for it.
+        this.attached.delete(ifname);
+      }
+    }
+    const believed = this.held;
+    if (!believed) return problems;
+    const found = await readHeld(this.object);
+    for (const [ifindex, value] of believed.uplinks) {
+      if (found.uplinks.get(ifindex) === value) continue;
+      problems.push(`the entry of interface ${ifindex} in the map 'uplinks' was changed or removed`);
+      this.held = undefined;
+    }
+    return problems;
+  }
+
+  async end(bpffsDir: string): Promise<void> {
+    for (const name of new Set([...this.attached.keys(), ...(await this.attachments.known())]))
+      await this.release(name);
+    this.object.close();
+    for (const name of OWN_MAPS) await rm(join(bpffsDir, name), { force: true });
+    await rm(uplinkLinksDirOf(bpffsDir), { recursive: true, force: true });
+  }
+}
+
+/** Filters outlive links' pins: of the interfaces that the pinned map still names, they are taken away one by one. */
+export const detachUplinkFilters = async (bpffsDir: string, hostNetns?: string): Promise<void> => {
+  const path = join(bpffsDir, 'uplinks');
+  if (!existsSync(path) || (await tcxSupported())) return;
+  const map = openPinnedMap(path);
+  try {
+    const { keys, count } = await map.lookupAll();
+    for (let i = 0; i < count; i++) {
+      for (const { direction } of UPLINK_SIDES) {
+        const filter = clsactFilter(keys.readUInt32LE(i * 4), direction, hostNetns ? { netns: hostNetns } : {});
+        await filter.detach().catch(() => {});
+      }
+    }
+  } finally {
+    map.close();
+  }
+};
+
+export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
+  const { bpffsDir, hostNetns, natPorts } = options;
+  let programs: UplinkPrograms | undefined;
+  let interfaces: readonly UplinkFacts[] = [];
+  let nat: Nat | undefined;
+  const prefilter = new PrefilterSet(options);
+
+  const find = async (desired: DesiredUplinks): Promise<{ facts: UplinkFacts[]; failures: string[] }> => {
+    const found = await findUplinks(desired, options);
+    const facts = found.map((one) => ({
+      ...one,
+      masquerade4: desired.masquerade4 && one.ip4 !== '',
+      masquerade6: desired.masquerade6 && one.ip6 !== '',
+    }));
+    const failures: string[] = [];
+    if (facts.length === 0) {
+      const wanted = desired.interfaces.length > 0 ? `of ${desired.interfaces.join(', ')}` : 'that is the uplink';
+      failures.push(
+        `this host has no interface ${wanted}; name it in the network's configuration or in WEIR_AGENT_UPLINK`,
+      );
+    } else {
+      if (desired.masquerade4 && !facts.some(({ masquerade4 }) => masquerade4))
+        failures.push(`no uplink of this host has an IPv4 address to masquerade with`);
+      if (desired.masquerade6 && !facts.some(({ masquerade6 }) => masquerade6))
+        failures.push(`no uplink of this host has an IPv6 address to masquerade with`);
+    }
+    return { facts, failures };
+  };
+
+  const syncPrograms = async (desired: DesiredUplinks | undefined, facts: readonly UplinkFacts[]): Promise<void> => {
+    const isMasquerading = desired !== undefined && (desired.masquerade4 || desired.masquerade6);
+    if (!desired || (!isMasquerading && !desired.vlans)) {
+      if (!programs && !existsSync(join(bpffsDir, 'uplinks'))) return;
+      programs ??= await UplinkPrograms.open(options);
+      await programs.end(bpffsDir);
+      programs = undefined;
+      nat = undefined;
+      await releasePorts(hostNetns, natPorts);
+      return;
+    }
+    programs ??= await UplinkPrograms.open(options);
+    if (isMasquerading) await reservePorts(hostNetns, natPorts);
+    else await releasePorts(hostNetns, natPorts);
+    nat ??= natOf(programs.object, natPorts);
+    await programs.sync(desired, facts, natPorts);
+  };
+
+  return {
+    get nat() {
+      return nat;
+    },
+    get interfaces() {
+      return interfaces;
+    },
+    prefilter: () => prefilter.read(),
+    sync: async (desired) => {
+      const { facts, failures } = desired ? await find(desired) : { facts: [], failures: [] };
+      await syncPrograms(desired, facts);
+      await prefilter.sync(desired?.prefilter, facts);
+      interfaces = facts;
+      return failures;
+    },
+    doubt: () => {
+      if (programs) programs.held = undefined;
+      prefilter.doubt();
+    },
+    inspect: async () => [...((await programs?.inspect(bpffsDir)) ?? []), ...(await prefilter.inspect())],
+    close: () => {
+      programs?.object.close();
+      prefilter.close();
+    },
+  };
+};

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What this host's uplinks do: masquerade, the list of VLANs, the prefilter. Documents in, plain values out; which
+ * interface and which address that is, only the host knows (apply/kernel/uplinks.ts).
+ *
+ * Nothing is wanted of an uplink that no document asks for: then it has no program.
+ */
+import type { ConfigEntry } from '@weir/bus';
+import { cidrOfAddress, isIp, parseCidr, parseIp } from '@weir/net';
+import type { Host, Masquerade, Network, Prefilter } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
+import type { DocumentError } from './model.ts';
+
+export interface DesiredUplinks {
+  /** Names, a final + as wildcard; empty: the uplink. */
+  readonly interfaces: readonly string[];
+  readonly masquerade4: boolean;
+  readonly masquerade6: boolean;
+  /** Addresses that are taken when an uplink has them: the host's in the fleet. */
+  readonly prefer: readonly string[];
+  /** Canonical prefixes to which workloads keep their address. */
+  readonly unmasqueraded: ReadonlySet<string>;
+  /** VLAN ids that pass; 0 = every one. Undefined: nobody asks. */
+  readonly vlans: ReadonlySet<number> | undefined;
+  /** Canonical prefixes whose packets are dropped. Undefined: no prefilter is there for this host. */
+  readonly prefilter: ReadonlySet<string> | undefined;
+}
+
+/** Multicast and broadcast are for the link; no answer would find its way back. */
+const NEVER = ['224.0.0.0/4', '255.255.255.255/32', 'ff00::/8'];
+const LINK_LOCAL4 = '169.254.0.0/16';
+const LINK_LOCAL6 = 'fe80::/10';
+const VLAN_MAX = 4094;
+const INTERFACE = /^[^\s/+]{1,15}\+?$|^\+$/;
+
+const cidrIssues = (field: string, cidrs: readonly string[]): string[] =>
+  cidrs.flatMap((cidr) => {
+    try {
+      parseCidr(cidr, { allowAddress: true });
+      return [];
+    } catch (error) {
+      return [`${field}: ${(error as Error).message}`];
+    }
+  });
+
+const networkIssues = ({ masquerade, vlanBypass }: Network): string[] => [
+  ...cidrIssues('non_masquerade_cidrs', masquerade?.nonMasqueradeCidrs ?? []),
+  ...(masquerade?.interfaces ?? [])
+    .filter((name) => !INTERFACE.test(name))
+    .map(
+      (name) => `interfaces: ${JSON.stringify(name)} is not the name of an interface; give one such as eth0 or eth+`,
+    ),
+  ...vlanBypass
+    .filter((id) => id > VLAN_MAX)
+    .map((id) => `vlan_bypass: ${id} is not a VLAN id (1-${VLAN_MAX}, 0 = every one)`),
+];
+
+const prefilterIssues = ({ cidrs, hosts }: Prefilter): string[] => [
+  ...cidrIssues('cidrs', cidrs),
+  ...selectorIssues('hosts', hosts),
+];
+
+const canonical = (cidr: string): string => parseCidr(cidr, { allowAddress: true }).text;
+const hostPrefix = (address: string): string[] => (isIp(address) ? [cidrOfAddress(parseIp(address)).text] : []);
+
+const poolsOf = ({ pools }: Host): string[] =>
+  cidrIssues('', pools).length === 0 ? pools.map((pool) => parseCidr(pool).text) : [];
+
+/** `own`: this host's document. */
+const unmasquerade = (masquerade: Masquerade, hosts: readonly Host[], own: Host | undefined): Set<string> =>
+  new Set([
+    ...NEVER,
+    ...(masquerade.linkLocalIpv4 ? [] : [LINK_LOCAL4]),
+    ...(masquerade.linkLocalIpv6 ? [] : [LINK_LOCAL6]),
+    ...masquerade.nonMasqueradeCidrs.map(canonical),
+    ...hosts.flatMap(poolsOf),
+    ...(masquerade.remoteNodes ? [] : hosts)
+      .filter((host) => host !== own)
+      .flatMap(({ underlayIp4, underlayIp6 }) => [...hostPrefix(underlayIp4), ...hostPrefix(underlayIp6)]),
+  ]);
+
+interface Held<T> {
+  readonly revision: bigint;
+  readonly body: T;
+}
+
+export class UplinkPlanner {
+  readonly #ownHost: string;
+  readonly #errors = new Map<string, DocumentError>();
+  #network: Held<Network> | undefined;
+  readonly #prefilters = new Map<string, Held<Prefilter>>();
+  /** Until a document changes. */
+  #planned: { readonly desired: DesiredUplinks | undefined } | undefined;
+
+  constructor(ownHost: string) {
+    this.#ownHost = ownHost;
+  }
+
+  /** What cannot be read leaves what was before it in force, and says so. */
+  put({ subject, document: { body, revision } }: ConfigEntry): void {
+    const issues =
+      body.case === 'network'
+        ? networkIssues(body.value)
+        : body.case === 'prefilter'
+          ? prefilterIssues(body.value)
+          : [];
+    this.#errors.delete(subject);
+    if (issues.length > 0) {
+      const message = `${subject}: ${issues.join('; ')}`;
+      this.#errors.set(subject, { subject, revision, code: 'INVALID_ARGUMENT', message });
+      return;
+    }
+    if (body.case === 'network') this.#network = { revision, body: body.value };
+    if (body.case === 'prefilter') this.#prefilters.set(subject, { revision, body: body.value });
+    this.#planned = undefined;
+  }
+
+  remove({ subject, document: { body } }: ConfigEntry): void {
+    this.#errors.delete(subject);
+    if (body.case === 'network') this.#network = undefined;
+    this.#prefilters.delete(subject);
+    this.#planned = undefined;
+  }
+
+  hostsChanged(): void {
+    this.#planned = undefined;
+  }
+
+  errors(): DocumentError[] {
+    return [...this.#errors.values()];
+  }
+
+  compute(hosts: Iterable<Host>): DesiredUplinks | undefined {
+    this.#planned ??= { desired: this.#compute([...hosts]) };
+    return this.#planned.desired;
+  }
+
+  #compute(hosts: readonly Host[]): DesiredUplinks | undefined {
+    const own = hosts.find(({ id }) => id === this.#ownHost);
+    const network = this.#network?.body;
+    const masquerade = network?.masquerade;
+    const isMasquerading = masquerade !== undefined && (masquerade.ipv4 || masquerade.ipv6);
+    const labels = labelTexts(own?.labels ?? {});
+    const prefilters = [...this.#prefilters.values()].filter(({ body }) => isSelected(body.hosts, labels));
+    const vlans = network && network.vlanBypass.length > 0 ? new Set(network.vlanBypass) : undefined;
+    if (!isMasquerading && !vlans && prefilters.length === 0) return undefined;
+    return {
+      interfaces: masquerade?.interfaces ?? [],
+      masquerade4: masquerade?.ipv4 ?? false,
+      masquerade6: masquerade?.ipv6 ?? false,
+      prefer: [own?.underlayIp4 ?? '', own?.underlayIp6 ?? ''].filter((address) => address !== ''),
+      unmasqueraded: isMasquerading ? unmasquerade(masquerade, hosts, own) : new Set(),
+      vlans,
+      prefilter:
+        prefilters.length > 0 ? new Set(prefilters.flatMap(({ body }) => body.cidrs.map(canonical))) : undefined,
+    };
+  }
+}
