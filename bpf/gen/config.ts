@@ -36,6 +36,8 @@ export interface host_config {
   readonly other_ns?: bigint;
   /** a workload is no longer throttled when none of its events was held back for so long; nanoseconds */
   readonly throttle_quiet_ns?: bigint;
+  /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
+  readonly bandwidth_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
   /** the reader of the ring buffer is woken up when so much waits; bytes */
@@ -64,6 +66,8 @@ export interface overlay_config {
   readonly other_ns?: bigint;
   /** a workload is no longer throttled when none of its events was held back for so long; nanoseconds */
   readonly throttle_quiet_ns?: bigint;
+  /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
+  readonly bandwidth_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
   /** the reader of the ring buffer is woken up when so much waits; bytes */
@@ -92,6 +96,8 @@ export interface workload_config {
   readonly other_ns?: bigint;
   /** a workload is no longer throttled when none of its events was held back for so long; nanoseconds */
   readonly throttle_quiet_ns?: bigint;
+  /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
+  readonly bandwidth_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
   /** the reader of the ring buffer is woken up when so much waits; bytes */
@@ -109,7 +115,7 @@ export interface workload_config {
 export const CONFIG = {
   host: {
     section: '.rodata',
-    size: 60,
+    size: 68,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',
@@ -159,10 +165,18 @@ export const CONFIG = {
         initial: 5000000000n,
         doc: 'a workload is no longer throttled when none of its events was held back for so long; nanoseconds',
       },
+      bandwidth_horizon_ns: {
+        name: 'bandwidth_horizon_ns',
+        type: 'u64',
+        offset: 48,
+        size: 8,
+        initial: 50000000n,
+        doc: 'how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds',
+      },
       events_per_second: {
         name: 'events_per_second',
         type: 'u32',
-        offset: 48,
+        offset: 56,
         size: 4,
         initial: 10000,
         doc: 'events that one workload may report, with a second\'s worth at once; 0 = no limit',
@@ -170,7 +184,7 @@ export const CONFIG = {
       events_wakeup_bytes: {
         name: 'events_wakeup_bytes',
         type: 'u32',
-        offset: 52,
+        offset: 60,
         size: 4,
         initial: 2097152,
         doc: 'the reader of the ring buffer is woken up when so much waits; bytes',
@@ -178,7 +192,7 @@ export const CONFIG = {
       report_tcp_flags: {
         name: 'report_tcp_flags',
         type: 'u8',
-        offset: 56,
+        offset: 64,
         size: 1,
         initial: 7,
         doc: 'TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags',
@@ -186,7 +200,7 @@ export const CONFIG = {
       report_flows: {
         name: 'report_flows',
         type: 'u8',
-        offset: 57,
+        offset: 65,
         size: 1,
         initial: 1,
         doc: '0 = no flow events at all, conntrack still counts; drops are reported always',
@@ -194,7 +208,7 @@ export const CONFIG = {
       check_source: {
         name: 'check_source',
         type: 'u8',
-        offset: 58,
+        offset: 66,
         size: 1,
         initial: 1,
         doc: '0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK',
@@ -202,7 +216,7 @@ export const CONFIG = {
       track_fragments: {
         name: 'track_fragments',
         type: 'u8',
-        offset: 59,
+        offset: 67,
         size: 1,
         initial: 1,
         doc: '0 = every fragment of a datagram is dropped with 157',
@@ -217,6 +231,7 @@ export const CONFIG = {
       if (values.tcp_closed_ns !== undefined) out.tcp_closed_ns = codec.u64.encode(values.tcp_closed_ns);
       if (values.other_ns !== undefined) out.other_ns = codec.u64.encode(values.other_ns);
       if (values.throttle_quiet_ns !== undefined) out.throttle_quiet_ns = codec.u64.encode(values.throttle_quiet_ns);
+      if (values.bandwidth_horizon_ns !== undefined) out.bandwidth_horizon_ns = codec.u64.encode(values.bandwidth_horizon_ns);
       if (values.events_per_second !== undefined) out.events_per_second = codec.u32.encode(values.events_per_second);
       if (values.events_wakeup_bytes !== undefined) out.events_wakeup_bytes = codec.u32.encode(values.events_wakeup_bytes);
       if (values.report_tcp_flags !== undefined) out.report_tcp_flags = codec.u8.encode(values.report_tcp_flags);
@@ -228,7 +243,7 @@ export const CONFIG = {
   },
   overlay: {
     section: '.rodata',
-    size: 80,
+    size: 88,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',
@@ -278,10 +293,18 @@ export const CONFIG = {
         initial: 5000000000n,
         doc: 'a workload is no longer throttled when none of its events was held back for so long; nanoseconds',
       },
+      bandwidth_horizon_ns: {
+        name: 'bandwidth_horizon_ns',
+        type: 'u64',
+        offset: 48,
+        size: 8,
+        initial: 50000000n,
+        doc: 'how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds',
+      },
       events_per_second: {
         name: 'events_per_second',
         type: 'u32',
-        offset: 48,
+        offset: 56,
         size: 4,
         initial: 10000,
         doc: 'events that one workload may report, with a second\'s worth at once; 0 = no limit',
@@ -289,7 +312,7 @@ export const CONFIG = {
       events_wakeup_bytes: {
         name: 'events_wakeup_bytes',
         type: 'u32',
-        offset: 52,
+        offset: 60,
         size: 4,
         initial: 2097152,
         doc: 'the reader of the ring buffer is woken up when so much waits; bytes',
@@ -297,7 +320,7 @@ export const CONFIG = {
       report_tcp_flags: {
         name: 'report_tcp_flags',
         type: 'u8',
-        offset: 56,
+        offset: 64,
         size: 1,
         initial: 7,
         doc: 'TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags',
@@ -305,7 +328,7 @@ export const CONFIG = {
       report_flows: {
         name: 'report_flows',
         type: 'u8',
-        offset: 57,
+        offset: 65,
         size: 1,
         initial: 1,
         doc: '0 = no flow events at all, conntrack still counts; drops are reported always',
@@ -313,7 +336,7 @@ export const CONFIG = {
       check_source: {
         name: 'check_source',
         type: 'u8',
-        offset: 58,
+        offset: 66,
         size: 1,
         initial: 1,
         doc: '0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK',
@@ -321,7 +344,7 @@ export const CONFIG = {
       track_fragments: {
         name: 'track_fragments',
         type: 'u8',
-        offset: 59,
+        offset: 67,
         size: 1,
         initial: 1,
         doc: '0 = every fragment of a datagram is dropped with 157',
@@ -336,6 +359,7 @@ export const CONFIG = {
       if (values.tcp_closed_ns !== undefined) out.tcp_closed_ns = codec.u64.encode(values.tcp_closed_ns);
       if (values.other_ns !== undefined) out.other_ns = codec.u64.encode(values.other_ns);
       if (values.throttle_quiet_ns !== undefined) out.throttle_quiet_ns = codec.u64.encode(values.throttle_quiet_ns);
+      if (values.bandwidth_horizon_ns !== undefined) out.bandwidth_horizon_ns = codec.u64.encode(values.bandwidth_horizon_ns);
       if (values.events_per_second !== undefined) out.events_per_second = codec.u32.encode(values.events_per_second);
       if (values.events_wakeup_bytes !== undefined) out.events_wakeup_bytes = codec.u32.encode(values.events_wakeup_bytes);
       if (values.report_tcp_flags !== undefined) out.report_tcp_flags = codec.u8.encode(values.report_tcp_flags);
@@ -347,7 +371,7 @@ export const CONFIG = {
   },
   workload: {
     section: '.rodata',
-    size: 60,
+    size: 68,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',
@@ -397,10 +421,18 @@ export const CONFIG = {
         initial: 5000000000n,
         doc: 'a workload is no longer throttled when none of its events was held back for so long; nanoseconds',
       },
+      bandwidth_horizon_ns: {
+        name: 'bandwidth_horizon_ns',
+        type: 'u64',
+        offset: 48,
+        size: 8,
+        initial: 50000000n,
+        doc: 'how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds',
+      },
       events_per_second: {
         name: 'events_per_second',
         type: 'u32',
-        offset: 48,
+        offset: 56,
         size: 4,
         initial: 10000,
         doc: 'events that one workload may report, with a second\'s worth at once; 0 = no limit',
@@ -408,7 +440,7 @@ export const CONFIG = {
       events_wakeup_bytes: {
         name: 'events_wakeup_bytes',
         type: 'u32',
-        offset: 52,
+        offset: 60,
         size: 4,
         initial: 2097152,
         doc: 'the reader of the ring buffer is woken up when so much waits; bytes',
@@ -416,7 +448,7 @@ export const CONFIG = {
       report_tcp_flags: {
         name: 'report_tcp_flags',
         type: 'u8',
-        offset: 56,
+        offset: 64,
         size: 1,
         initial: 7,
         doc: 'TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags',
@@ -424,7 +456,7 @@ export const CONFIG = {
       report_flows: {
         name: 'report_flows',
         type: 'u8',
-        offset: 57,
+        offset: 65,
         size: 1,
         initial: 1,
         doc: '0 = no flow events at all, conntrack still counts; drops are reported always',
@@ -432,7 +464,7 @@ export const CONFIG = {
       check_source: {
         name: 'check_source',
         type: 'u8',
-        offset: 58,
+        offset: 66,
         size: 1,
         initial: 1,
         doc: '0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK',
@@ -440,7 +472,7 @@ export const CONFIG = {
       track_fragments: {
         name: 'track_fragments',
         type: 'u8',
-        offset: 59,
+        offset: 67,
         size: 1,
         initial: 1,
         doc: '0 = every fragment of a datagram is dropped with 157',
@@ -455,6 +487,7 @@ export const CONFIG = {
       if (values.tcp_closed_ns !== undefined) out.tcp_closed_ns = codec.u64.encode(values.tcp_closed_ns);
       if (values.other_ns !== undefined) out.other_ns = codec.u64.encode(values.other_ns);
       if (values.throttle_quiet_ns !== undefined) out.throttle_quiet_ns = codec.u64.encode(values.throttle_quiet_ns);
+      if (values.bandwidth_horizon_ns !== undefined) out.bandwidth_horizon_ns = codec.u64.encode(values.bandwidth_horizon_ns);
       if (values.events_per_second !== undefined) out.events_per_second = codec.u32.encode(values.events_per_second);
       if (values.events_wakeup_bytes !== undefined) out.events_wakeup_bytes = codec.u32.encode(values.events_wakeup_bytes);
       if (values.report_tcp_flags !== undefined) out.report_tcp_flags = codec.u8.encode(values.report_tcp_flags);

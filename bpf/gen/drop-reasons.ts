@@ -23,6 +23,7 @@ export const DROP_TEXT: Readonly<Record<number, DropText>> = {
   156: { name: 'INVALID_IPV6_EXTENSION', text: 'Invalid IPv6 extension header' },
   157: { name: 'FRAGMENT_UNSUPPORTED', text: 'IP fragmentation not supported' },
   160: { name: 'NO_TUNNEL_ENDPOINT', text: 'No tunnel/encapsulation endpoint' },
+  162: { name: 'EDT_HORIZON', text: 'Reached EDT rate-limiting drop horizon' },
   166: { name: 'UNSUPPORTED_L2', text: 'Unsupported L2 protocol' },
   167: { name: 'NAT_NO_MAPPING', text: 'No mapping for NAT masquerade' },
   168: { name: 'NAT_UNSUPPORTED_PROTO', text: 'Unsupported protocol for NAT masquerade' },

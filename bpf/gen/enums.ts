@@ -81,6 +81,7 @@ export const weir_drop_reason = {
   DROP_INVALID_IPV6_EXTENSION: 156,
   DROP_FRAGMENT_UNSUPPORTED: 157,
   DROP_NO_TUNNEL_ENDPOINT: 160,
+  DROP_EDT_HORIZON: 162,
   DROP_UNSUPPORTED_L2: 166,
   DROP_NAT_NO_MAPPING: 167,
   DROP_NAT_UNSUPPORTED_PROTO: 168,
@@ -231,5 +232,6 @@ export const weir_workload_flags = {
   WORKLOAD_IPBLOCK: 16,
   WORKLOAD_LOCKDOWN: 32,
   WORKLOAD_NO_SOURCE_CHECK: 64,
+  WORKLOAD_LIMITED: 128,
 } as const;
 export type weir_workload_flags = (typeof weir_workload_flags)[keyof typeof weir_workload_flags];

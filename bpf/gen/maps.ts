@@ -38,6 +38,19 @@ export const MAPS = {
     doc: 'address of a workload of this host -> its host-side interface; written by the agent',
     objects: ['balancer', 'host', 'overlay', 'workload'],
   },
+  bandwidths: {
+    name: 'bandwidths',
+    type: 'hash',
+    typeNumber: 1,
+    key: 'u32',
+    keySize: 4,
+    value: 'bandwidth',
+    valueSize: 32,
+    maxEntries: 4096,
+    flags: 0,
+    doc: 'host-side interface index -> the workload\'s rates and what of them is used',
+    objects: ['balancer', 'host', 'overlay', 'workload'],
+  },
   cidrs: {
     name: 'cidrs',
     type: 'lpm_trie',
@@ -337,6 +350,7 @@ export type MapName = keyof typeof MAPS;
 
 export const MAP_CODECS = {
   addresses: { key: structs.address_key, value: structs.address_value },
+  bandwidths: { key: codec.u32, value: structs.bandwidth },
   cidrs: { key: structs.prefix_key, value: structs.cidr_value },
   conntrack: { key: structs.ct_key, value: structs.ct_entry },
   counters: { key: codec.u32, value: codec.u64 },

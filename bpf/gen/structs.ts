@@ -57,6 +57,48 @@ export const address_value = {
   },
 } as const satisfies codec.StructCodec<address_value>;
 
+export interface bandwidth {
+  readonly egress_bytes_per_second: bigint;
+  readonly ingress_bytes_per_second: bigint;
+  readonly egress_paid_ns: bigint;
+  readonly ingress_paid_ns: bigint;
+}
+
+export const bandwidth = {
+  name: 'bandwidth',
+  size: 32,
+  offsets: {
+    egress_bytes_per_second: 0,
+    ingress_bytes_per_second: 8,
+    egress_paid_ns: 16,
+    ingress_paid_ns: 24,
+  },
+  encode(value: bandwidth, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
+    codec.need('bandwidth', out, at, 32);
+    codec.writeU64(out, value.egress_bytes_per_second, at);
+    codec.writeU64(out, value.ingress_bytes_per_second, at + 8);
+    codec.writeU64(out, value.egress_paid_ns, at + 16);
+    codec.writeU64(out, value.ingress_paid_ns, at + 24);
+    return out;
+  },
+  decode(from: Buffer, at = 0): bandwidth {
+    codec.need('bandwidth', from, at, 32);
+    return {
+      egress_bytes_per_second: codec.readU64(from, at),
+      ingress_bytes_per_second: codec.readU64(from, at + 8),
+      egress_paid_ns: codec.readU64(from, at + 16),
+      ingress_paid_ns: codec.readU64(from, at + 24),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    egress_bytes_per_second: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    ingress_bytes_per_second: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    egress_paid_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    ingress_paid_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+  },
+} as const satisfies codec.StructCodec<bandwidth>;
+
 export interface cidr_value {
   readonly identity: number;
 }

@@ -152,6 +152,7 @@ enum weir_workload_flags {
 	WORKLOAD_IPBLOCK = 1 << 4, /* has entries with IDENTITY_SCOPE_IPBLOCK */
 	WORKLOAD_LOCKDOWN = 1 << 5, /* policy did not fit: deny everything (133) */
 	WORKLOAD_NO_SOURCE_CHECK = 1 << 6,
+	WORKLOAD_LIMITED = 1 << 7, /* has an entry in `bandwidths` */
 };
 
 struct workload {
@@ -323,6 +324,17 @@ struct frag_value {
 	__u8 icmp_code;
 	__u8 pad;
 	__u64 seen_ns;
+};
+
+/*
+ * `bandwidths`: host-side interface -> how much its workload may send and receive, L3 bytes. Hash, key u32 ifindex.
+ * A packet takes its time at that rate; one that would have to wait longer than bandwidth_horizon_ns is dropped (162).
+ */
+struct bandwidth {
+	__u64 egress_bytes_per_second; /* 0 = no limit */
+	__u64 ingress_bytes_per_second;
+	__u64 egress_paid_ns; /* up to when the packets so far have used the rate */
+	__u64 ingress_paid_ns;
 };
 
 /* `counters`: per-CPU array of u64. Nothing is lost silently. */

@@ -22,6 +22,8 @@ CONFIG(__u64, other_ns, 60 * NS_PER_SECOND,
 	"a connection of any other protocol is forgotten after this idle time; nanoseconds");
 CONFIG(__u64, throttle_quiet_ns, 5 * NS_PER_SECOND,
 	"a workload is no longer throttled when none of its events was held back for so long; nanoseconds");
+CONFIG(__u64, bandwidth_horizon_ns, NS_PER_SECOND / 20,
+	"how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds");
 CONFIG(__u32, events_per_second, 10000,
 	"events that one workload may report, with a second's worth at once; 0 = no limit");
 CONFIG(__u32, events_wakeup_bytes, WEIR_EVENTS_BYTES / 4,

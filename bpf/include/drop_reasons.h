@@ -22,6 +22,7 @@
 	X(INVALID_IPV6_EXTENSION, 156, "Invalid IPv6 extension header") \
 	X(FRAGMENT_UNSUPPORTED, 157, "IP fragmentation not supported") \
 	X(NO_TUNNEL_ENDPOINT, 160, "No tunnel/encapsulation endpoint") \
+	X(EDT_HORIZON, 162, "Reached EDT rate-limiting drop horizon") \
 	X(UNSUPPORTED_L2, 166, "Unsupported L2 protocol") \
 	X(NAT_NO_MAPPING, 167, "No mapping for NAT masquerade") \
 	X(NAT_UNSUPPORTED_PROTO, 168, "Unsupported protocol for NAT masquerade") \

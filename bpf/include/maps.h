@@ -95,6 +95,13 @@ struct {
 } fragments SEC(".maps") DOC("what the first fragment of a datagram said, for the later ones; written by the programs");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_WORKLOADS);
+	__type(key, __u32);
+	__type(value, struct bandwidth);
+} bandwidths SEC(".maps") DOC("host-side interface index -> the workload's rates and what of them is used");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, COUNTER_MAX);
 	__type(key, __u32);

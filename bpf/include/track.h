@@ -8,6 +8,7 @@
 #ifndef WEIR_TRACK_H
 #define WEIR_TRACK_H
 
+#include "bandwidth.h"
 #include "local.h"
 #include "related.h"
 #include "tunnel.h"
@@ -154,6 +155,13 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 		return DROP_EP_NOT_READY;
 	__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
 	pass->related = 0;
+	if (workload->flags & WORKLOAD_LIMITED) {
+		reason = check_bandwidth(pass, workload);
+		if (reason) {
+			refuse_for(pass, workload, reason);
+			return reason;
+		}
+	}
 	connection_key(&pass->tuple, pass->towards, &pass->key);
 	if (workload->flags & WORKLOAD_LOCKDOWN) {
 		reason = open_connection(workload, NULL);

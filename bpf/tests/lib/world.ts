@@ -9,6 +9,7 @@ import { type BpfObject, createInner, ensureBpffs, openObject, skbContext } from
 import {
   address_key,
   address_value,
+  bandwidth,
   CONFIG,
   cidr_value,
   ct_entry,
@@ -189,7 +190,7 @@ export class World {
 
   /** Everything that packets and policies leave behind is gone; both workloads are ready and let all pass. */
   async reset(): Promise<void> {
-    for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies', 'throttles', 'throttled'])
+    for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies', 'throttles', 'throttled', 'bandwidths'])
       await this.clear(name);
     for (const name of ['uplinks', 'vlans', 'unmasqueraded', 'nat_in', 'nat_out'])
       if (this.#others.some(({ maps }) => maps.has(name))) await this.clear(name);
@@ -220,6 +221,16 @@ export class World {
         ...change,
       }),
     );
+  }
+
+  /** Bytes per second; 0 = no limit. */
+  limit(who: Workload, egress: number, ingress: number): void {
+    const rates = { egress_bytes_per_second: BigInt(egress), ingress_bytes_per_second: BigInt(ingress) };
+    this.map('bandwidths').update(
+      u32(who.ifindex),
+      bandwidth.encode({ ...rates, egress_paid_ns: 0n, ingress_paid_ns: 0n }),
+    );
+    this.workload(who, OPEN | FLAGS.WORKLOAD_LIMITED);
   }
 
   removeWorkload(who: Workload): void {

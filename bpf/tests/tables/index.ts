@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Case } from '../lib/scenario.ts';
+import { bandwidth } from './bandwidth.ts';
 import { conntrack } from './conntrack.ts';
 import { internet } from './ip.ts';
 import { link } from './link.ts';
@@ -22,6 +23,7 @@ export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   local,
   uplink,
   masquerade,
+  bandwidth,
   natErrors,
   overlay,
 };

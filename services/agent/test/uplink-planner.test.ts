@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { weir_workload_flags as flag } from '@weir/bpf';
 import type { ConfigEntry } from '@weir/bus';
 import { Planner } from '../src/plan/planner.ts';
-import { hostEntry, labelledHostEntry, networkEntry, prefilterEntry, removal } from './support/entries.ts';
+import {
+  hostEntry,
+  identityEntry,
+  labelledHostEntry,
+  networkEntry,
+  prefilterEntry,
+  removal,
+  workloadEntry,
+} from './support/entries.ts';
 
 const planner = (...entries: ConfigEntry[]): Planner => {
   const made = new Planner({ host: 'h1', allowHost: true });
@@ -117,5 +126,22 @@ describe('uplinks', () => {
       'operator "Is"',
     ])
       assert.ok(messages.includes(word), word);
+  });
+});
+
+describe('bandwidth', () => {
+  const WEB = identityEntry(1001, 'k8s:app=web');
+
+  it('is a rate in bytes and a flag; without one neither', () => {
+    const limitedTo = (egressBitsPerSecond: bigint, ingressBitsPerSecond: bigint) =>
+      planner(WEB, workloadEntry('prod.web', 1001, { egressBitsPerSecond, ingressBitsPerSecond }))
+        .compute()
+        .workloads.get('prod.web');
+    const none = limitedTo(0n, 0n);
+    assert.equal(none?.bandwidth, undefined);
+    assert.equal((none?.policy?.flags ?? 0) & flag.WORKLOAD_LIMITED, 0);
+    const some = limitedTo(10_000_000n, 3n);
+    assert.deepEqual(some?.bandwidth, { egress: 1_250_000, ingress: 1 });
+    assert.equal((some?.policy?.flags ?? 0) & flag.WORKLOAD_LIMITED, flag.WORKLOAD_LIMITED);
   });
 });

@@ -52,6 +52,13 @@ const workloads = ({ host, report }: LocalSources): unknown => ({
       mac: wired?.value.mac ?? null,
       flags: flagNames(wired?.value.flags ?? 0),
       policy_revision: wired?.value.revision ?? null,
+      bandwidth: wired?.bandwidth
+        ? {
+            egress_bits_per_second: wired.bandwidth.egress * 8,
+            ingress_bits_per_second: wired.bandwidth.ingress * 8,
+            by: 'token bucket',
+          }
+        : null,
     };
   }),
 });

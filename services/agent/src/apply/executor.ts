@@ -115,6 +115,11 @@ export class Executor {
     await maps.removeIpcache(ipcache.deletes);
     await this.#reach('apply.ipcache-removed');
 
+    // Before the flag that makes the program look for it; without the flag it means nothing.
+    for (const { wired, workload } of moves) {
+      await maps.writeBandwidth(wired.ifindex, workload.bandwidth);
+      wired.bandwidth = workload.bandwidth;
+    }
     const committed = await this.#writeValues(
       moves.filter(({ workload }) => !failed.has(workload.id)),
       'commit',

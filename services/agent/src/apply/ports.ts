@@ -6,7 +6,7 @@
 
 import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
-import type { Route, Wiring } from '../plan/model.ts';
+import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
 import type { PolicyState } from '../plan/transition.ts';
 import type { DesiredUplinks } from '../plan/uplinks.ts';
 
@@ -50,6 +50,9 @@ export interface Maps {
   readCidrs(): Promise<ReadonlyMap<string, number>>;
   writeCidrs(entries: readonly (readonly [prefix: string, identity: number])[]): Promise<void>;
   removeCidrs(prefixes: readonly string[]): Promise<void>;
+
+  /** Undefined takes it away; a limit that is already so goes on where it is. */
+  writeBandwidth(ifindex: number, bandwidth: Bandwidth | undefined): Promise<void>;
 
   readIpcache(): Promise<ReadonlyMap<PrefixText, IpcacheEntry>>;
   writeIpcache(entries: readonly (readonly [PrefixText, IpcacheEntry])[]): Promise<void>;

@@ -12,7 +12,7 @@
  */
 import { weir_workload_flags as flag } from '@weir/bpf';
 import type { PolicyTable } from '@weir/bpf/policy-table';
-import type { Wiring } from '../plan/model.ts';
+import type { Bandwidth, Wiring } from '../plan/model.ts';
 import type { ReachFailpoint } from './failpoint.ts';
 import type { HostLink, Kernel, WorkloadValue } from './ports.ts';
 
@@ -23,6 +23,8 @@ export interface Wired {
   netnsId: string;
   value: WorkloadValue;
   table: PolicyTable | undefined;
+  /** What the kernel was last told. */
+  bandwidth?: Bandwidth | undefined;
 }
 
 export interface WireRequest {

@@ -41,6 +41,12 @@ export interface WorkloadPolicy {
 
 export type PolicyEnabled = 'none' | 'ingress' | 'egress' | 'both';
 
+/** L3 bytes per second; 0 = no limit. */
+export interface Bandwidth {
+  readonly egress: number;
+  readonly ingress: number;
+}
+
 export interface DesiredWorkload {
   readonly id: string;
   /** Host-local number, in flows. */
@@ -49,6 +55,8 @@ export interface DesiredWorkload {
   readonly wiring: Wiring;
   /** Undefined: closed, because what should be enforced is not known. */
   readonly policy: WorkloadPolicy | undefined;
+  /** Undefined: it may send and receive what it can. */
+  readonly bandwidth?: Bandwidth | undefined;
   /** Why it is closed, in the words of WorkloadState. */
   readonly waiting: '' | 'waiting-for-identity' | 'not-ready';
   readonly message: string;

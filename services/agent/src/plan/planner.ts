@@ -7,6 +7,7 @@ import type { ConfigEntry } from '@weir/bus';
 import { type Compiler, createCompiler } from '@weir/policy-engine';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { Addresses } from './addresses.ts';
+import { bandwidthOf, limited } from './bandwidth.ts';
 import { type CompileSettings, compilePolicy } from './compile.ts';
 import { Ipcache, type Unplaced } from './ipcache.ts';
 import { withoutAddressesOf } from './lockdown.ts';
@@ -332,12 +333,14 @@ export class Planner {
     const { id, identity } = doc;
     const closed = this.#closed(doc);
     const policy = closed ? undefined : this.#compiled.get(id);
+    const bandwidth = bandwidthOf(doc);
     return {
       id,
       localId: this.localIds.of(id),
       identity,
       wiring,
-      policy: policy && withoutAddressesOf(policy, unknown),
+      policy: policy && limited(withoutAddressesOf(policy, unknown), bandwidth),
+      bandwidth,
       waiting: closed?.waiting ?? '',
       message: closed?.message ?? '',
     };

@@ -8,7 +8,7 @@
 import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { Attachments, HostLink, Kernel, Maps, Network, WorkloadValue } from '../apply/ports.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
-import type { Route, Wiring } from '../plan/model.ts';
+import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
 import type { DesiredUplinks } from '../plan/uplinks.ts';
 
 export interface MemoryState {
@@ -16,6 +16,7 @@ export interface MemoryState {
   readonly policies: Map<number, PolicyTable>;
   readonly addresses: Map<string, number>;
   readonly cidrs: Map<string, number>;
+  readonly bandwidths: Map<number, Bandwidth>;
   readonly ipcache: Map<PrefixText, IpcacheEntry>;
   readonly links: Map<string, { ifindex: number; up: boolean; netnsId: string }>;
   readonly attached: Map<string, number>;
@@ -39,6 +40,7 @@ export const emptyState = (): MemoryState => ({
   policies: new Map(),
   addresses: new Map(),
   cidrs: new Map(),
+  bandwidths: new Map(),
   ipcache: new Map(),
   links: new Map(),
   attached: new Map(),
@@ -88,6 +90,12 @@ const memoryMaps = (state: MemoryState, maxPolicy: number): Maps => {
     removeCidrs: async (prefixes) => {
       for (const prefix of prefixes) state.cidrs.delete(prefix);
       wrote(prefixes.length);
+    },
+    writeBandwidth: async (ifindex, bandwidth) => {
+      if (bandwidth) {
+        state.bandwidths.set(ifindex, bandwidth);
+        wrote(1);
+      } else if (state.bandwidths.delete(ifindex)) wrote(1);
     },
     readIpcache: async () => state.ipcache,
     writeIpcache: async (entries) => {

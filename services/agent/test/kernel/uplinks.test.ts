@@ -16,8 +16,9 @@ import { needKernel } from '@weir/loader/testing';
 import { cidrOfAddress, parseIp } from '@weir/net';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { type Datapath, openDatapath } from '../../src/apply/kernel/datapath.ts';
+import { limited } from '../../src/plan/bandwidth.ts';
 import { Ipcache, prefixText } from '../../src/plan/ipcache.ts';
-import type { DesiredWorkload } from '../../src/plan/model.ts';
+import type { Bandwidth, DesiredWorkload } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
 import type { Desired } from '../../src/plan/planner.ts';
 import type { DesiredUplinks } from '../../src/plan/uplinks.ts';
@@ -57,6 +58,7 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 120_000 },
   let agent: HostDatapath;
   let netnsIds: Record<string, string> = {};
   let uplinks: DesiredUplinks | undefined;
+  let limit: Bandwidth | undefined;
   const netns: Record<string, string> = {};
   const residents: Resident[] = [];
   const ipcache = new Ipcache();
@@ -69,8 +71,9 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 120_000 },
           ...{ workloadId: id, ifname: linkName(id), netns: netns[id] as string, ip4, ip6 },
           ...{ mac: workloadMac(id), hostMac: hostMac(id) },
         };
-        const policy = policyOf([], false, false);
-        return [id, { id, localId: i + 1, identity: 1001, policy, waiting: '', message: '', wiring }];
+        const bandwidth = i === 0 ? limit : undefined;
+        const policy = limited(policyOf([], false, false), bandwidth);
+        return [id, { id, localId: i + 1, identity: 1001, policy, bandwidth, waiting: '', message: '', wiring }];
       }),
     ),
     cidrs: new Map(),
@@ -285,6 +288,23 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 120_000 },
     await apply({});
     assert.equal(addressOf(await seen('ip6', 'udp')), HOST.ip6);
     assert.equal(await datapath.uplinks.prefilter(), undefined);
+  });
+
+  it('a limited workload sends no faster than it may, and all of it arrives', async () => {
+    const bytesPerSecond = 1_000_000;
+    const bytes = 1 << 20;
+    limit = { egress: bytesPerSecond, ingress: 0 };
+    await apply();
+    const [came, ms] = (await client().ask({ op: 'transfer', host: FAR.ip4, port: PORT, bytes }))
+      .split(' ')
+      .map(Number);
+    assert.equal(came, bytes);
+    // Beyond the rate: what may go at once, 50 ms, and one GSO packet.
+    const possible = (bytesPerSecond * ((ms ?? 0) + 50)) / 1000 + 65_536;
+    assert.ok(bytes <= possible, `${bytes} bytes in ${ms} ms`);
+    limit = undefined;
+    await apply();
+    assert.equal((await datapath.object.map('bandwidths').lookupAll()).count, 0);
   });
 
   it('an interface that is not there is said, and nothing else breaks', async () => {

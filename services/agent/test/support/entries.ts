@@ -43,6 +43,8 @@ export interface WorkloadInit {
   readonly ip6?: string;
   readonly netns?: string;
   readonly namedPorts?: { name: string; port: number; protocol: number }[];
+  readonly egressBitsPerSecond?: bigint;
+  readonly ingressBitsPerSecond?: bigint;
 }
 
 export const workloadEntry = (id: string, identity: number, init: WorkloadInit = {}): ConfigEntry =>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The maps of the real kernel. Few elements are written one by one (a microsecond each), many by batch. */
-import { address_key, address_value, cidr_value, ipcache_value, prefix_key, workload } from '@weir/bpf';
+import { address_key, address_value, bandwidth, cidr_value, ipcache_value, prefix_key, workload } from '@weir/bpf';
 import { readPolicyTable } from '@weir/bpf/policy-table';
 import { type BpfObject, createInner, openMapById } from '@weir/loader';
 import { formatIp, formatMac, parseIp, parseMac } from '@weir/net';
@@ -81,6 +81,7 @@ export const kernelMaps = (object: BpfObject): Maps => {
   const addresses = object.map('addresses');
   const cidrs = object.map('cidrs');
   const ipcache = object.map('ipcache');
+  const bandwidths = object.map('bandwidths');
   const sweep = object.program('ct_sweep');
 
   /** A table apart from everything, filled; or why it can't be. */
@@ -123,6 +124,7 @@ export const kernelMaps = (object: BpfObject): Maps => {
     removeWorkload: async (ifindex) => {
       policies.delete(u32(ifindex));
       workloads.delete(u32(ifindex));
+      bandwidths.delete(u32(ifindex));
       await forgetThrottle(object.map('throttles'), object.map('throttled'), ifindex);
     },
 
@@ -183,6 +185,19 @@ export const kernelMaps = (object: BpfObject): Maps => {
           batch.length,
         );
       }),
+
+    writeBandwidth: async (ifindex, limit) => {
+      const held = bandwidths.lookup(u32(ifindex));
+      if (!limit) {
+        if (held) bandwidths.delete(u32(ifindex));
+        return;
+      }
+      const rates = { egress_bytes_per_second: BigInt(limit.egress), ingress_bytes_per_second: BigInt(limit.ingress) };
+      const before = held && bandwidth.decode(held);
+      if (before?.egress_bytes_per_second === rates.egress_bytes_per_second)
+        if (before.ingress_bytes_per_second === rates.ingress_bytes_per_second) return;
+      bandwidths.update(u32(ifindex), bandwidth.encode({ ...rates, egress_paid_ns: 0n, ingress_paid_ns: 0n }));
+    },
 
     readIpcache: async () => {
       const { keys, values, count } = await ipcache.lookupAll();

@@ -33,7 +33,8 @@ export interface Prefilter {
   readonly interfaces: readonly { readonly name: string; readonly mode: XdpMode }[];
 }
 
-type XdpMode = 'native' | 'generic' | 'taken over';
+type XdpMode = 'native' | 'generic';
+const MODES: readonly XdpMode[] = ['native', 'generic'];
 
 const PROGRAM = 'prefilter_uplink';
 const MAP = 'prefilter';
@@ -108,9 +109,9 @@ export class PrefilterSet {
     const object = this.#object;
     if (!object) return problems;
     const program = object.program(PROGRAM);
-    for (const [ifname, { link, ifindex }] of [...this.#links]) {
+    for (const [ifname, { link, ifindex, mode }] of [...this.#links]) {
       const info = link.info();
-      const isPinned = existsSync(this.#pinOf(ifname));
+      const isPinned = existsSync(this.#pinOf(ifname, mode));
       if (info.ifindex === ifindex && info.progId === program.id && isPinned) continue;
       problems.push(`uplink ${ifname}: the XDP program was ${isPinned ? 'detached' : 'unpinned'}`);
       await this.#detach(ifname);
@@ -161,45 +162,56 @@ export class PrefilterSet {
     this.#held = { revision, cidrs };
   }
 
-  #pinOf(ifname: string): string {
-    return join(xdpLinksDirOf(this.#options.bpffsDir), ifname);
+  /** The mode stands in the name: nobody else remembers it. */
+  #pinOf(ifname: string, mode: XdpMode): string {
+    return join(xdpLinksDirOf(this.#options.bpffsDir), `${mode}-${ifname}`);
+  }
+
+  #pinsOf(ifname: string): string[] {
+    return MODES.map((mode) => this.#pinOf(ifname, mode)).filter((pin) => existsSync(pin));
   }
 
   async #pinned(): Promise<string[]> {
-    return readdir(xdpLinksDirOf(this.#options.bpffsDir)).catch(() => []);
+    const pins = await readdir(xdpLinksDirOf(this.#options.bpffsDir)).catch(() => []);
+    return pins.map((pin) => pin.replace(/^(native|generic)-/, ''));
   }
 
   async #attach(object: BpfObject, ifname: string, ifindex: number): Promise<void> {
     mkdirSync(xdpLinksDirOf(this.#options.bpffsDir), { recursive: true, mode: 0o700 });
     const program = object.program(PROGRAM);
-    const pinPath = this.#pinOf(ifname);
     const { hostNetns } = this.#options;
-    const options = { pinPath, ...(hostNetns ? { netns: hostNetns } : {}) };
-    const existed = existsSync(pinPath);
-    let mode: XdpMode = existed ? 'taken over' : 'native';
+    const attach = (mode: XdpMode): Promise<Link> =>
+      attachXdp(program, ifindex, mode, {
+        pinPath: this.#pinOf(ifname, mode),
+        ...(hostNetns ? { netns: hostNetns } : {}),
+      });
+    let mode: XdpMode = existsSync(this.#pinOf(ifname, 'generic')) ? 'generic' : 'native';
     let link: Link;
     try {
-      link = await attachXdp(program, ifindex, 'native', options);
-    } catch {
+      link = await attach(mode);
+    } catch (error) {
+      if (mode === 'generic') throw error;
       // The driver has no XDP.
       mode = 'generic';
-      link = await attachXdp(program, ifindex, 'generic', options);
+      link = await attach(mode);
     }
     this.#links.get(ifname)?.link.close();
     this.#links.set(ifname, { link, ifindex, mode });
   }
 
   async #detach(ifname: string): Promise<void> {
-    const pin = this.#pinOf(ifname);
-    const link = this.#links.get(ifname)?.link ?? (existsSync(pin) ? openPinnedLink(pin) : undefined);
+    const held = this.#links.get(ifname)?.link;
+    const pins = this.#pinsOf(ifname);
     this.#links.delete(ifname);
-    try {
-      link?.detach();
-    } catch {
-      // Its interface is gone, and it with that.
-      link?.close();
+    for (const link of held ? [held] : pins.map((pin) => openPinnedLink(pin))) {
+      try {
+        link.detach();
+      } catch {
+        // Its interface is gone, and it with that.
+        link.close();
+      }
     }
-    await rm(pin, { force: true });
+    for (const pin of pins) await rm(pin, { force: true });
   }
 
   async #end(): Promise<void> {

@@ -271,6 +271,11 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
     await programs.sync(desired, facts, natPorts);
   };
 
+  const doubt = (): void => {
+    if (programs) programs.held = undefined;
+    prefilter.doubt();
+  };
+
   return {
     get nat() {
       return nat;
@@ -280,16 +285,19 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
     },
     prefilter: () => prefilter.read(),
     sync: async (desired) => {
-      const { facts, failures } = desired ? await find(desired) : { facts: [], failures: [] };
-      await syncPrograms(desired, facts);
-      await prefilter.sync(desired?.prefilter, facts);
-      interfaces = facts;
-      return failures;
+      try {
+        const { facts, failures } = desired ? await find(desired) : { facts: [], failures: [] };
+        await syncPrograms(desired, facts);
+        await prefilter.sync(desired?.prefilter, facts);
+        interfaces = facts;
+        return failures;
+      } catch (error) {
+        // Policies stand all the same: what they say does not wait for an uplink.
+        doubt();
+        return [`the uplinks of this host could not be made what they should be: ${(error as Error).message}`];
+      }
     },
-    doubt: () => {
-      if (programs) programs.held = undefined;
-      prefilter.doubt();
-    },
+    doubt,
     inspect: async () => [...((await programs?.inspect(bpffsDir)) ?? []), ...(await prefilter.inspect())],
     close: () => {
       programs?.object.close();

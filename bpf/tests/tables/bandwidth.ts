@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Rates of workloads: each direction by itself, and who receives on the same host by its own. */
+import { weir_drop_reason as DROP } from '../../gen/index.ts';
+import { ip4, ip6, type Packet } from '../lib/packet.ts';
+import { type Case, received, sent } from '../lib/scenario.ts';
+import { udp } from '../lib/transport.ts';
+import { DB, PEER, WEB } from '../lib/world.ts';
+
+/** A datagram takes most of a minute at this rate: no machine is so slow that the next one has its turn. */
+const ONE_BYTE = 1;
+const FAST = 1 << 30;
+const dns = udp({ sport: 1000, dport: 53, data: 'question' });
+const out4: Packet = ip4({ src: WEB.ip4, dst: PEER.ip4 }, dns);
+const out6: Packet = ip6({ src: WEB.ip6, dst: PEER.ip6 }, dns);
+const in4: Packet = ip4({ src: PEER.ip4, dst: WEB.ip4 }, dns);
+const toDb: Packet = ip4({ src: WEB.ip4, dst: DB.ip4 }, dns);
+
+export const bandwidth: Case[] = [
+  {
+    name: 'bandwidth: what a workload sends beyond its rate is dropped, what it receives is not',
+    setup: (world) => world.limit(WEB, ONE_BYTE, 0),
+    steps: [
+      sent(out4).passes(),
+      sent(out4).drops(DROP.DROP_EDT_HORIZON, { flows: [{ reason: DROP.DROP_EDT_HORIZON, verdict: 'dropped' }] }),
+      sent(out6).drops(DROP.DROP_EDT_HORIZON),
+      received(in4).passes(),
+      received(in4).passes(),
+    ],
+  },
+  {
+    name: 'bandwidth: what a workload receives beyond its rate is dropped, what it sends is not',
+    setup: (world) => world.limit(WEB, FAST, ONE_BYTE),
+    steps: [
+      received(in4).passes(),
+      received(in4).drops(DROP.DROP_EDT_HORIZON),
+      sent(out4).passes(),
+      sent(out6).passes(),
+    ],
+  },
+  {
+    name: 'bandwidth: on one host the receiver has its own rate',
+    setup: (world) => world.limit(DB, 0, ONE_BYTE),
+    steps: [
+      sent(toDb).redirects(),
+      sent(toDb).drops(DROP.DROP_EDT_HORIZON, { flows: [{ workload: DB.id }] }),
+      sent(out4).passes(),
+    ],
+  },
+];

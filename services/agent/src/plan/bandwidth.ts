@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Rates of workloads, from their documents. */
+import { weir_workload_flags } from '@weir/bpf';
+import type { Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
+import type { Bandwidth, WorkloadPolicy } from './model.ts';
+
+const { WORKLOAD_LIMITED, WORKLOAD_LOCKDOWN } = weir_workload_flags;
+const BITS = 8n;
+
+/** A rate under a byte per second is one: 0 would be none. */
+const bytesPerSecond = (bits: bigint): number => (bits === 0n ? 0 : Math.max(1, Number(bits / BITS)));
+
+export const bandwidthOf = ({ egressBitsPerSecond, ingressBitsPerSecond }: Workload): Bandwidth | undefined =>
+  egressBitsPerSecond === 0n && ingressBitsPerSecond === 0n
+    ? undefined
+    : { egress: bytesPerSecond(egressBitsPerSecond), ingress: bytesPerSecond(ingressBitsPerSecond) };
+
+/** The policy with the flag that makes the program look for a limit. */
+export const limited = (
+  policy: WorkloadPolicy | undefined,
+  bandwidth: Bandwidth | undefined,
+): WorkloadPolicy | undefined =>
+  policy && bandwidth && !(policy.flags & WORKLOAD_LOCKDOWN)
+    ? { ...policy, flags: policy.flags | WORKLOAD_LIMITED }
+    : policy;
