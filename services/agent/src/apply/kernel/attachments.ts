@@ -20,6 +20,7 @@ import {
   type BpfObject,
   type BpfProgram,
   type ClsactFilter,
+  clsactFilter,
   Link,
   type TcAttachment,
   type TcDirection,
@@ -76,11 +77,17 @@ export interface AttachmentOptions {
   readonly hostNetns?: string;
   /** Those of workloads unless told. */
   readonly sides?: Sides;
+  /** The interface is not ours: no filter beside a link, and none in the place that others take first. */
+  readonly foreign?: boolean;
 }
 
+/** On interfaces that are not ours. */
+export const FOREIGN_PLACE = { handle: 87, priority: 87 } as const;
+
 export const kernelAttachments = (object: BpfObject, options: AttachmentOptions): Attachments => {
-  const { linksDir, tcx, sides = WORKLOAD_SIDES } = options;
-  const where = options.hostNetns ? { netns: options.hostNetns } : {};
+  const { linksDir, tcx, sides = WORKLOAD_SIDES, foreign = false } = options;
+  const where = { ...(options.hostNetns ? { netns: options.hostNetns } : {}), ...(foreign ? FOREIGN_PLACE : {}) };
+  const linksAlone = foreign && tcx;
   const makeDir = (): string | undefined => mkdirSync(linksDir, { recursive: true, mode: 0o700 });
   makeDir();
   const held = new Map<string, TcAttachment>();
@@ -112,10 +119,10 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
 
   const attachSide = async (side: Side, ifname: string, ifindex: number, hurry: boolean): Promise<void> => {
     const { pin, program, direction } = side;
-    const filter = await attachClsact(program, ifindex, direction, where);
-    filters.set(pin, filter);
+    const filter = linksAlone ? undefined : await attachClsact(program, ifindex, direction, where);
+    if (filter) filters.set(pin, filter);
     if (await pinAgain(side, ifindex)) return;
-    if (tcx && (!hurry || existsSync(pin))) {
+    if (!filter || (tcx && (!hurry || existsSync(pin)))) {
       makeDir();
       hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where }));
       return;
@@ -157,7 +164,7 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
           const alone = attachment === filters.get(side.pin);
           return [
             linkProblem(attachment, side, ifindex),
-            ...(alone ? [] : [filterProblem(filters.get(side.pin), side)]),
+            ...(alone || linksAlone ? [] : [filterProblem(filters.get(side.pin), side)]),
           ];
         }),
       );
@@ -176,9 +183,11 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
       for (const { pin, direction } of sidesOf(ifname)) {
         const attachment = held.get(pin);
         held.delete(pin);
+        filters.delete(pin);
         if (attachment instanceof Link) attachment.detach();
         await rm(pin, { force: true });
-        await removeFilter(ifindex, direction);
+        const filter = clsactFilter(ifindex, direction, where);
+        if (!linksAlone && (await filter.info()).progId !== undefined) await filter.detach();
       }
     },
     known: async () => {

@@ -12,7 +12,7 @@ import { type BpfObject, clsactFilter, openObject, openPinnedMap, tcxSupported }
 import { parseIp } from '@weir/net';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
 import type { Attachments, Uplinks } from '../ports.ts';
-import { kernelAttachments, UPLINK_SIDES } from './attachments.ts';
+import { FOREIGN_PLACE, kernelAttachments, UPLINK_SIDES } from './attachments.ts';
 import { type Nat, natOf } from './nat.ts';
 import { type PortRange, releasePorts, reservePorts } from './nat-ports.ts';
 import { type Prefilter, PrefilterSet } from './prefilter.ts';
@@ -108,7 +108,7 @@ class UplinkPrograms {
     });
     await object.commitPins();
     const attachments = kernelAttachments(object, {
-      ...{ linksDir: uplinkLinksDirOf(bpffsDir), tcx: await tcxSupported(), sides: UPLINK_SIDES },
+      ...{ linksDir: uplinkLinksDirOf(bpffsDir), tcx: await tcxSupported(), sides: UPLINK_SIDES, foreign: true },
       ...(hostNetns ? { hostNetns } : {}),
     });
     return new UplinkPrograms(object, attachments);
@@ -215,7 +215,10 @@ export const detachUplinkFilters = async (bpffsDir: string, hostNetns?: string):
     const { keys, count } = await map.lookupAll();
     for (let i = 0; i < count; i++) {
       for (const { direction } of UPLINK_SIDES) {
-        const filter = clsactFilter(keys.readUInt32LE(i * 4), direction, hostNetns ? { netns: hostNetns } : {});
+        const filter = clsactFilter(keys.readUInt32LE(i * 4), direction, {
+          ...FOREIGN_PLACE,
+          ...(hostNetns ? { netns: hostNetns } : {}),
+        });
         await filter.detach().catch(() => {});
       }
     }
