@@ -162,16 +162,31 @@ const comesInPages = async (name: string, { good }: RestOperation): Promise<void
   }
 };
 
-const streams = async (name: string, { good }: RestOperation): Promise<void> => {
+/** Three events, then what comes behind the first of them is the other two again. */
+const streams = async (name: string, { good, stream }: RestOperation): Promise<void> => {
   const [service] = name.split(' ') as [ServiceName];
-  const response = await fetch(pipeline.control.urls[service] + good.path, { signal: AbortSignal.timeout(60_000) });
-  assert.match(response.headers.get('content-type') ?? '', /text\/event-stream/);
-  let text = '';
-  for await (const chunk of response.body ?? []) {
-    text += Buffer.from(chunk).toString();
-    if ((text.match(/^event: flow\nid: /gm)?.length ?? 0) >= 3) break;
-  }
-  assert.match(text, /^retry: \d+$/m);
+  const { event: wanted, from } = stream as NonNullable<RestOperation['stream']>;
+  const url = pipeline.control.urls[service] + good.path;
+  const idsOf = async (lastEventId: string | undefined, count: number): Promise<string[]> => {
+    const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(60_000) });
+    assert.match(response.headers.get('content-type') ?? '', /text\/event-stream/);
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      text += Buffer.from(chunk).toString();
+      const ids = [...text.matchAll(/^event: (\w+)\nid: (.+)$/gm)].flatMap(([, event, id = '']) =>
+        event === wanted ? [id] : [],
+      );
+      if (ids.length >= count) return ids.slice(0, count);
+    }
+    return assert.fail(`${name}: the stream ended\n${text}`);
+  };
+  const ids = await idsOf(from, 3);
+  assert.ok(ids.every((id) => id !== '') && new Set(ids).size === 3);
+  assert.deepEqual(await idsOf(ids[0], 2), ids.slice(1));
+  const response = await fetch(url, { headers: { 'last-event-id': 'nonsense' } });
+  const problem = (await response.json()) as Problem;
+  assert.deepEqual([response.status, problem.code, problem.field], [422, 'INVALID_ARGUMENT', 'Last-Event-ID']);
 };
 
 const openapi = (service: ServiceName): { paths: Record<string, Record<string, unknown>> } =>

@@ -24,8 +24,8 @@ export interface RestOperation {
   /** A POST that is done once for a key: another body, which the same key refuses. */
   readonly once?: { readonly other: Sent };
   readonly paged?: true;
-  /** Answers without end. */
-  readonly stream?: true;
+  /** Answers without end, with events of this name; from a Last-Event-ID, where one can be known beforehand. */
+  readonly stream?: { readonly event: string; readonly from?: string };
 }
 
 /** What stands before the first operation: three or more of each, and what will be deleted. */
@@ -117,6 +117,11 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     bad: { path: '/v1/network', body: { mtu: 1279 }, code: 'INVALID_ARGUMENT', field: 'mtu' },
     guarded: true,
   },
+  'inventory GET /v1/changes': {
+    good: { path: '/v1/changes?kind=host' },
+    bad: { path: '/v1/changes?kind=colour', code: 'INVALID_ARGUMENT', field: 'kind[0]' },
+    stream: { from: '1.0', event: 'change' },
+  },
   'policy GET /v1/policies': { good: { path: '/v1/policies' }, bad: limit('/v1/policies'), paged: true },
   'policy POST /v1/policies': {
     good: { path: '/v1/policies', text: policy('new-rest') },
@@ -158,6 +163,11 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     good: { path: '/v1/revisions/1/trace' },
     bad: missing('/v1/revisions/2000000000/trace'),
   },
+  'policy GET /v1/changes': {
+    good: { path: '/v1/changes?kind=policy' },
+    bad: { path: '/v1/changes?kind=colour', code: 'INVALID_ARGUMENT', field: 'kind[0]' },
+    stream: { from: '1.0', event: 'change' },
+  },
   'analytics GET /v1/flows': {
     good: { path: '/v1/flows?last=1h' },
     bad: { path: '/v1/flows?protocol=FOO', code: 'INVALID_ARGUMENT', field: 'protocol' },
@@ -166,7 +176,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   'analytics GET /v1/flows/stream': {
     good: { path: '/v1/flows/stream?last=3' },
     bad: { path: '/v1/flows/stream?port=99999', code: 'INVALID_ARGUMENT', field: 'port' },
-    stream: true,
+    stream: { event: 'flow' },
   },
   'analytics GET /v1/service-map': {
     good: { path: '/v1/service-map?since=1h' },

@@ -61,7 +61,9 @@ create table host_status (
   workloads_total integer not null default 0,
   flows jsonb not null default '{}',
   counters jsonb not null default '{}',
-  features text[] not null default '{}'
+  features text[] not null default '{}',
+  -- it was noted in the log of changes that nothing is heard of the host any more
+  stale boolean not null default false
 );
 
 -- A number for each set of security labels, the same in the whole fleet. Rows are never changed, and kept when no
@@ -150,3 +152,22 @@ create table fleet_objects (
   created_at timestamptz not null default now(),
   primary key (kind, name)
 );
+
+-- What changed, in order, for those who follow along; see GET /v1/changes.
+create table change_head (
+  one boolean primary key default true check (one),
+  position bigint not null default 0 check (position >= 0)
+);
+insert into change_head default values;
+
+create table changes (
+  position bigint primary key,
+  kind text not null,
+  key text not null,
+  what text not null check (what in ('written', 'removed', 'status')),
+  -- of the configuration document; null: the change made none
+  revision bigint,
+  made_at timestamptz not null default now()
+);
+-- Of what an object's host says of it only the newest counts.
+create unique index changes_status on changes (kind, key) where what = 'status';

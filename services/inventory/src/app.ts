@@ -4,7 +4,7 @@
  * outbox; what hosts say of themselves comes in from the bus. What was begun ends in the opposite order, also when
  * a later step fails.
  */
-import { connectBus, createSigner, ensureStreams, runOutbox, serviceInbox } from '@weir/bus';
+import { ChangeFeed, connectBus, createSigner, ensureStreams, runOutbox, serviceInbox } from '@weir/bus';
 import { createDb, migrate } from '@weir/db';
 import { listen, type RunningService } from '@weir/http';
 import { createRpcServer } from '@weir/rpc';
@@ -12,6 +12,7 @@ import { logger, startTelemetry } from '@weir/telemetry';
 import type { InventoryConfig } from './config.ts';
 import { consumeAcks } from './consumers/acks.ts';
 import { consumeHeartbeats } from './consumers/heartbeats.ts';
+import { watchLiveness } from './consumers/liveness.ts';
 import { parsePools } from './domain/pools.ts';
 import { createInventoryHttp } from './http.ts';
 import { measureInventory } from './measure.ts';
@@ -50,10 +51,11 @@ const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Pro
     ...(config.newEpoch ? { onBehind: 'new-epoch' as const } : {}),
   });
   ending.defer(() => outbox.stop());
-  const consumers = [consumeHeartbeats(bus, db, onError), consumeAcks(bus, db, onError)];
+  const consumers = [consumeHeartbeats(bus, db, onError), consumeAcks(bus, db, onError), watchLiveness(db, onError)];
   for (const consumer of consumers) ending.defer(() => consumer.stop());
 
-  const operations = { db, pools };
+  const changes = new ChangeFeed({ db, onError });
+  const operations = { db, pools, changes };
   ending.defer(measureInventory(operations));
   const rpc = await createRpcServer({ services: inventoryRpc(operations), host: config.host, port: config.grpcPort });
   ending.defer(() => rpc.close());
@@ -62,6 +64,8 @@ const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Pro
     bus: () => bus.nc.flush(),
   });
   ending.defer(() => http.close());
+  // Streams are ended first: a door does not close while somebody stands in it.
+  ending.defer(() => changes.close());
   return { http: await listen(http, { host: config.host, port: config.port }), grpc: rpc.address };
 };
 

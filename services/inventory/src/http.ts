@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The REST door: all routes of the service on one HTTP application. */
-import { createHttp, type HttpApp } from '@weir/http';
+import { CONFIG_KINDS, PUBLISHER_OF } from '@weir/bus';
+import { changeRoutes, createHttp, type HttpApp } from '@weir/http';
 import { NetworkPutSchema } from './domain/network.ts';
 import type { Operations } from './operations/context.ts';
 import { hostRoutes } from './routes/hosts.ts';
@@ -10,6 +11,9 @@ import { namespaceRoutes } from './routes/namespaces.ts';
 import { NetworkSchema, networkRoutes } from './routes/network.ts';
 import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
 import { workloadRoutes } from './routes/workloads.ts';
+
+/** What GET /v1/changes tells of. */
+const CHANGE_KINDS = [...CONFIG_KINDS.filter((kind) => PUBLISHER_OF[kind] === 'inventory'), 'namespace'];
 
 export const createInventoryHttp = async (
   operations: Operations,
@@ -34,5 +38,6 @@ export const createInventoryHttp = async (
   namespaceRoutes(app, operations);
   identityRoutes(app, operations);
   networkRoutes(app, operations);
+  changeRoutes(app, operations.changes, CHANGE_KINDS);
   return app;
 };

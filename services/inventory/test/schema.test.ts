@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { OUTBOX_SQL } from '@weir/bus';
+import { CHANGES_SQL, OUTBOX_SQL } from '@weir/bus';
 import { createPool, IDEMPOTENCY_SQL, migrate } from '@weir/db';
 import { schemaSnapshot, type TestDatabase, testDatabase } from '@weir/db/testing';
 import { MIGRATIONS, SCHEMA } from '../src/app.ts';
@@ -38,6 +38,7 @@ test('a second run of the migrations changes nothing', async () => {
 test('the tables of the bus and of Idempotency-Key are those of the libraries', async () => {
   assert.equal(await readFile(`${dir}/0001-bus.sql`, 'utf8'), OUTBOX_SQL);
   assert.equal(await readFile(`${dir}/0009-idempotency-keys.sql`, 'utf8'), IDEMPOTENCY_SQL);
+  assert.equal(await readFile(`${dir}/0011-changes.sql`, 'utf8'), CHANGES_SQL);
 });
 
 test('hashes of sets of labels made by the migration are those that the service makes', async () => {

@@ -3,7 +3,7 @@
  * Builds the policy service: documents, their versions, the numbers of their rules. Changes leave through the outbox;
  * what hosts hold of them comes in from the bus.
  */
-import { connectBus, createSigner, ensureStreams, runOutbox, serviceInbox } from '@weir/bus';
+import { ChangeFeed, connectBus, createSigner, ensureStreams, runOutbox, serviceInbox } from '@weir/bus';
 import { createDb, migrate } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { listen, type RunningService } from '@weir/http';
@@ -93,12 +93,14 @@ export const createApp = async (config: PolicyConfig): Promise<RunningService> =
     closers.push(stop);
     const parser = createParser();
     closers.push(() => parser.close());
+    const changes = new ChangeFeed({ db, onError });
     const operations: Operations = {
       db,
       fleet,
       parser,
       acknowledged: new Acknowledged(),
       ackBook: new AckBook(() => listAcks(db.kysely)),
+      changes,
       fleetKnown: () => within(watcher.ready),
     };
     const acks = consumeAcks(bus, operations, onError);
@@ -121,6 +123,8 @@ export const createApp = async (config: PolicyConfig): Promise<RunningService> =
     closers.push(() => rpc.close());
     const url = await listen(http, { host: config.host, port: config.port });
     closers.push(() => http.close());
+    // Streams are ended first: a door does not close while somebody stands in it.
+    closers.push(() => changes.close());
     return { http: url, grpc: rpc.address, close };
   } catch (error) {
     await close();

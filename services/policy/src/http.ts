@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The REST door: all routes of the service on one HTTP application. */
-import { createHttp, type HttpApp } from '@weir/http';
+import { CONFIG_KINDS, PUBLISHER_OF } from '@weir/bus';
+import { changeRoutes, createHttp, type HttpApp } from '@weir/http';
 import { MAX_BYTES } from '@weir/policy-engine';
 import type { Operations } from './operations/context.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { revisionRoutes } from './routes/revisions.ts';
 import { ruleRoutes } from './routes/rules.ts';
 import { SCHEMAS } from './routes/views.ts';
+
+/** What GET /v1/changes tells of. */
+const CHANGE_KINDS = CONFIG_KINDS.filter((kind) => PUBLISHER_OF[kind] === 'policy');
 
 export const createPolicyHttp = async (
   operations: Operations,
@@ -25,5 +29,6 @@ export const createPolicyHttp = async (
   policyRoutes(app, operations);
   ruleRoutes(app, operations);
   revisionRoutes(app, operations);
+  changeRoutes(app, operations.changes, CHANGE_KINDS);
   return app;
 };

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Server-sent events (HTML Living Standard, 9.2). Each flow has an id; a browser that lost the connection sends the
- * last one back by itself and goes on behind it. Written only as fast as the reader takes it.
- */
-import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
-import type { HttpApp } from '@weir/http';
-import { logger } from '@weir/telemetry';
+/** Live flows as server-sent events. Each flow has an id; whoever lost the connection goes on behind the last one. */
+import {
+  EVENT_STREAM_RESPONSE,
+  type HttpApp,
+  LastEventId,
+  readerSignal,
+  type StreamEvent,
+  sendEvents,
+} from '@weir/http';
 import { Type } from 'typebox';
 import type { Directory } from '../domain/directory.ts';
 import { flowView } from '../domain/flow-view.ts';
@@ -16,47 +17,13 @@ import { lists } from './flows.ts';
 import { flowFilter } from './schemas.ts';
 
 const StreamQuery = Type.Object(flowFilter, { additionalProperties: false });
-const StreamHeaders = Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 4_000 })) });
 
-/** Proxies close what is silent for half a minute. */
-const PING_MS = 15_000;
-const RETRY_MS = 1_000;
-const EVENT_STREAM = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' };
-
-const log = logger('analytics.stream');
-
-const eventText = (event: FollowEvent, directory: Directory): string => {
-  if ('lost' in event) {
-    return `event: lost\ndata: ${JSON.stringify({ count: event.lost, source: event.source })}\n\n`;
+async function* shown(events: AsyncIterable<FollowEvent>, directory: Directory): AsyncGenerator<StreamEvent> {
+  for await (const event of events) {
+    if ('lost' in event) yield { event: 'lost', data: { count: event.lost, source: event.source } };
+    else yield { event: 'flow', id: event.id, data: flowView(event.flow, directory) };
   }
-  return `event: flow\nid: ${event.id}\ndata: ${JSON.stringify(flowView(event.flow, directory))}\n\n`;
-};
-
-const endText = (reason: string): string => `event: end\ndata: ${JSON.stringify({ reason })}\n\n`;
-
-const send = async (
-  response: ServerResponse,
-  events: AsyncGenerator<FollowEvent>,
-  directory: Directory,
-  signal: AbortSignal,
-): Promise<void> => {
-  // A reader that does not read is not sent more.
-  const ping = setInterval(() => response.writableNeedDrain || response.write(': ping\n\n'), PING_MS);
-  try {
-    response.write(`retry: ${RETRY_MS}\n\n`);
-    for await (const event of events) {
-      if (signal.aborted) break;
-      if (!response.write(eventText(event, directory))) await once(response, 'drain', { signal });
-    }
-    if (!signal.aborted) response.write(endText('the service is ending; go on with Last-Event-ID'));
-  } catch (error) {
-    if (!signal.aborted) response.write(endText('the stream broke; go on with Last-Event-ID'));
-    if (!signal.aborted) log.warn({ error }, 'a live stream broke');
-  } finally {
-    clearInterval(ping);
-    response.end();
-  }
-};
+}
 
 export const streamRoutes = (app: HttpApp, deps: FlowApiDeps): void => {
   app.get(
@@ -71,24 +38,16 @@ export const streamRoutes = (app: HttpApp, deps: FlowApiDeps): void => {
           'was too slow, the store was behind, or Last-Event-ID is older than what is kept; count 0: unknown) and `end` ' +
           '(data: {reason}, when the service ends the stream). With since or last the stream begins with stored flows.',
         querystring: StreamQuery,
-        headers: StreamHeaders,
-        response: {
-          200: { description: 'A stream of events', content: { 'text/event-stream': { schema: Type.String() } } },
-        },
+        headers: LastEventId,
+        response: EVENT_STREAM_RESPONSE,
       },
     },
     async ({ query, headers }, reply) => {
       const { last, ...params } = query;
-      const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort());
+      const signal = readerSignal(reply);
       const after = headers['last-event-id'];
-      const events = await streamFlows(deps, { params: lists(params), last, after }, gone.signal);
-      reply.hijack();
-      // What hooks set (security headers) goes out too.
-      for (const [name, value] of Object.entries(reply.getHeaders()))
-        if (value !== undefined) reply.raw.setHeader(name, value);
-      reply.raw.writeHead(200, EVENT_STREAM);
-      await send(reply.raw, events, deps.directory, gone.signal);
+      const events = await streamFlows(deps, { params: lists(params), last, after }, signal);
+      await sendEvents(reply, shown(events, deps.directory), signal);
     },
   );
 };

@@ -5,7 +5,7 @@ import type { Database } from '@weir/db';
 import type { WorkloadState } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { counter } from '@weir/telemetry';
 import { cleanBig, cleanCount, cleanMap, cleanText } from '../domain/reports.ts';
-import { saveRealised } from '../store/hosts.ts';
+import { saveRealised } from '../store/host-status.ts';
 import type { Tables } from '../store/tables.ts';
 import { type StatusOfWorkload, saveWorkloadStatuses } from '../store/workloads.ts';
 
@@ -41,11 +41,11 @@ export const consumeAcks = (bus: Bus, db: Database<Tables>, onError: (error: unk
       const acks = [...newest].map(([host, data]) => ({ host, ack: subjects.ack.decode(data) }));
       // Two statements for all of them: a change makes the whole fleet speak at once.
       await saveRealised(
-        db.kysely,
+        db,
         acks.map(({ host, ack }) => ({ host_id: host, boot: cleanBig(ack.boot), realised: cleanMap(ack.realised) })),
       );
       await saveWorkloadStatuses(
-        db.kysely,
+        db,
         acks.flatMap(({ host, ack }) => ack.workloads.map((workload) => statusOf(host, workload))),
       );
     },

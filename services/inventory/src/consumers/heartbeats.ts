@@ -9,22 +9,20 @@ import type { AgentHeartbeat } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { counter } from '@weir/telemetry';
 import { cleanBig, cleanCount, cleanMap, cleanText, cleanTexts } from '../domain/reports.ts';
 import { saveKeys } from '../operations/wireguard.ts';
-import { saveStatuses } from '../store/hosts.ts';
+import { type ReportedStatus, saveStatuses } from '../store/host-status.ts';
 import type { Tables } from '../store/tables.ts';
 
 const FLUSH_MS = 1_000;
 /** After the first heartbeat of a silent while: a host that joins is seen at once. */
 const FIRST_FLUSH_MS = 50;
 
-type Status = Parameters<typeof saveStatuses>[1][number];
-
-const statusOf = (host: string, heartbeat: AgentHeartbeat, seen: Date): Status => ({
+const statusOf = (host: string, heartbeat: AgentHeartbeat, seen: Date): ReportedStatus => ({
   host_id: host,
   last_seen_at: seen,
   boot: cleanBig(heartbeat.boot),
   version: cleanText(heartbeat.version),
   kernel: cleanText(heartbeat.kernel),
-  realised: cleanMap(heartbeat.realised) as never,
+  realised: cleanMap(heartbeat.realised),
   workloads_ready: cleanCount(heartbeat.workloadsReady),
   workloads_total: cleanCount(heartbeat.workloadsTotal),
   flows: {
@@ -34,8 +32,8 @@ const statusOf = (host: string, heartbeat: AgentHeartbeat, seen: Date): Status =
     lost_spool: String(heartbeat.flows?.lostSpool ?? 0n),
     published: String(heartbeat.flows?.published ?? 0n),
     committed_seq: String(heartbeat.flows?.committedSeq ?? 0n),
-  } as never,
-  counters: cleanMap(heartbeat.counters) as never,
+  },
+  counters: cleanMap(heartbeat.counters),
   features: cleanTexts(heartbeat.features),
 });
 
@@ -45,7 +43,7 @@ export interface Consumer {
 
 export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (error: unknown) => void): Consumer => {
   const received = counter('weir_inventory_heartbeats_total');
-  const waiting = new Map<string, Status>();
+  const waiting = new Map<string, ReportedStatus>();
   let keys = new Map<string, string>();
   const refusedKeys = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;
@@ -60,7 +58,7 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
     const said = keys;
     keys = new Map();
     writing = writing
-      .then(() => saveStatuses(db.kysely, statuses))
+      .then(() => saveStatuses(db, statuses))
       .then(() => saveKeys({ db }, said, refusedKeys, onError))
       .catch(onError);
   };

@@ -3,6 +3,7 @@
  * What an operation works with. Operations are what the doors (REST, gRPC) call: each is one transaction that
  * changes rows and queues the documents that tell the fleet of it.
  */
+import type { ChangeFeed } from '@weir/bus';
 import type { Database } from '@weir/db';
 import { weirError } from '@weir/errors';
 import type { Pools } from '../domain/pools.ts';
@@ -11,6 +12,7 @@ import type { Tables } from '../store/tables.ts';
 export interface Operations {
   readonly db: Database<Tables>;
   readonly pools: Pools;
+  readonly changes: Pick<ChangeFeed, 'follow'>;
 }
 
 export const notFound = (what: string, id: string): Error =>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Namespaces. Their labels are part of the identity of every workload in them, so a change re-identifies those. */
-import { enqueueConfig, type OutboxDocument } from '@weir/bus';
+import { enqueueConfig, noteChanges, type OutboxDocument } from '@weir/bus';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { requireMatch, requireNoneMatch } from '@weir/http';
@@ -14,9 +14,15 @@ import type { Tables } from '../store/tables.ts';
 import { lockWorkloadsOf, saveIdentities, type WorkloadRow } from '../store/workloads.ts';
 import { notFound, type Operations } from './context.ts';
 
-/** The namespace's labels, made when it is new; shared lock, so that they don't change before the workload is in. */
-export const useNamespace = async (trx: Transaction<Tables>, name: string): Promise<Labels> =>
-  (await lockNamespace(trx, name, 'share')).labels;
+/** The namespace, made when it is new; shared lock, so that its labels don't change before the workload is in. */
+export const useNamespace = (
+  trx: Transaction<Tables>,
+  name: string,
+): Promise<{ readonly labels: Labels; readonly made: boolean }> => lockNamespace(trx, name, 'share');
+
+/** Last in the transaction. */
+export const noteNamespace = (trx: Transaction<Tables>, key: string, what: 'written' | 'removed'): Promise<void> =>
+  noteChanges(trx, [{ kind: 'namespace', key, what }]);
 
 export const putNamespace = async (
   { db }: Operations,
@@ -32,7 +38,9 @@ export const putNamespace = async (
     requireMatch(ifMatch, revision);
     requireNoneMatch(ifNoneMatch, revision);
     await reidentify(trx, name, labels);
-    return setNamespaceLabels(trx, row, labels);
+    const saved = await setNamespaceLabels(trx, row, labels);
+    await noteNamespace(trx, name, 'written');
+    return saved;
   });
 };
 
@@ -81,4 +89,5 @@ export const deleteNamespace = ({ db }: Operations, name: string, ifMatch: strin
       );
     }
     await trx.deleteFrom('namespaces').where('name', '=', name).execute();
+    await noteNamespace(trx, name, 'removed');
   });

@@ -16,7 +16,7 @@ import { allocateIdentity } from '../store/identities.ts';
 import type { PortRow, Tables } from '../store/tables.ts';
 import { getWorkload, lockWorkload, type WorkloadWithStatus } from '../store/workloads.ts';
 import { notFound, type Operations } from './context.ts';
-import { useNamespace } from './namespaces.ts';
+import { noteNamespace, useNamespace } from './namespaces.ts';
 
 export interface WorkloadInput {
   readonly name: string;
@@ -103,8 +103,8 @@ const insertWorkload = async (
     ...(input.ip6 === undefined ? {} : { ip6: checkAddress('ip6', input.ip6, 6) }),
   };
   await checkWanted(trx, pools, host, wanted);
-  const namespaceLabels = await useNamespace(trx, input.namespace);
-  const security = securityLabels(input.labels ?? {}, input.namespace, namespaceLabels);
+  const namespace = await useNamespace(trx, input.namespace);
+  const security = securityLabels(input.labels ?? {}, input.namespace, namespace.labels);
   const allocated = await allocateIdentity(trx, security);
   const row = {
     id,
@@ -124,6 +124,7 @@ const insertWorkload = async (
     .execute();
   const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(row)]);
   await trx.updateTable('workloads').set({ revision }).where('id', '=', id).execute();
+  if (namespace.made) await noteNamespace(trx, input.namespace, 'written');
 };
 
 export const createWorkload = async (
@@ -170,13 +171,13 @@ export const updateWorkload = async (
     // Namespace before workload, as everybody else locks them.
     const found = await trx.selectFrom('workloads').select('namespace').where('id', '=', id).executeTakeFirst();
     if (!found) throw notFound('workload', id);
-    const namespaceLabels = await useNamespace(trx, found.namespace);
+    const namespace = await useNamespace(trx, found.namespace);
     const row = await lockWorkload(trx, id);
     if (!row) throw notFound('workload', id);
     requireMatch(ifMatch, row.revision);
     const labels = change.labels ?? row.labels;
     const ports = change.ports ?? row.ports;
-    const security = securityLabels(labels, row.namespace, namespaceLabels);
+    const security = securityLabels(labels, row.namespace, namespace.labels);
     const allocated = await allocateIdentity(trx, security);
     const next = { ...row, labels, ports, identity: allocated.identity };
     const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(next)]);

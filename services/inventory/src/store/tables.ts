@@ -54,6 +54,7 @@ export interface Tables {
     flows: JSONColumnType<Partial<EventCountsRow>>;
     counters: JSONColumnType<Record<string, string>>;
     features: string[];
+    stale: Generated<boolean>;
   };
   identities: { identity: number; labels: string[]; labels_hash: Buffer; created_at: Generated<Date> };
   namespaces: { name: string; labels: JSONColumnType<Labels>; revision: bigint; created_at: Generated<Date> };

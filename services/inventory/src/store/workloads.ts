@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Workloads, joined with what their host's agent last said of them. */
+import { noteChanges } from '@weir/bus';
+import { type Database, withTransaction } from '@weir/db';
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 import type { Tables } from './tables.ts';
 
@@ -90,11 +92,12 @@ export interface StatusOfWorkload {
  * nearly all what is known: those are not written.
  */
 export const saveWorkloadStatuses = async (
-  db: Kysely<Tables>,
+  db: Database<Tables>,
   statuses: readonly StatusOfWorkload[],
 ): Promise<void> => {
   if (statuses.length === 0) return;
-  await sql`
+  await withTransaction(db, async (trx) => {
+    const { rows } = await sql<{ workload_id: string }>`
     insert into workload_status as k
       (workload_id, state, message, local_id, policy_enabled, policy_entries, identity)
     select s.workload_id, s.state, s.message, s.local_id, s.policy_enabled, s.policy_entries, s.identity
@@ -109,5 +112,11 @@ export const saveWorkloadStatuses = async (
     on conflict (workload_id) do update set
       state = excluded.state, message = excluded.message, local_id = excluded.local_id,
       policy_enabled = excluded.policy_enabled, policy_entries = excluded.policy_entries,
-      identity = excluded.identity, seen_at = now()`.execute(db);
+      identity = excluded.identity, seen_at = now()
+    returning workload_id`.execute(trx);
+    await noteChanges(
+      trx,
+      rows.map(({ workload_id: key }) => ({ kind: 'workload', key, what: 'status' })),
+    );
+  });
 };

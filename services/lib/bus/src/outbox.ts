@@ -6,6 +6,7 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { type ConfigDocument, ConfigDocumentSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { type Kysely, sql } from 'kysely';
+import { noteChanges } from './changes.ts';
 import { type ConfigKind, configSubject, PUBLISHER_OF } from './subjects.ts';
 import { traceFields } from './trace.ts';
 
@@ -62,7 +63,7 @@ const insertRows = async (trx: Executor, documents: readonly ConfigDocument[], t
     ) as document (epoch, revision, subject, document, removed)`.execute(trx);
 };
 
-/** Queues documents of one publisher. Call it last in the transaction: writers wait for one another from here on. */
+/** Queues documents of one publisher, and notes them in the log of changes. Call it last in the transaction: writers wait for one another from here on. */
 export const enqueueConfig = async (trx: Executor, documents: readonly OutboxDocument[]): Promise<Enqueued> => {
   const { epoch, last } = await takeRevisions(trx, documents.length);
   const first = last - BigInt(documents.length) + 1n;
@@ -76,5 +77,14 @@ export const enqueueConfig = async (trx: Executor, documents: readonly OutboxDoc
     }),
   );
   if (rows.length > 0) await insertOutboxRows(trx, rows);
+  await noteChanges(
+    trx,
+    documents.map(({ kind, key, body }, index) => ({
+      kind,
+      key,
+      what: body === undefined ? 'removed' : 'written',
+      revision: first + BigInt(index),
+    })),
+  );
   return { epoch, revisions: rows.map(({ revision }) => revision), revision: last };
 };

@@ -12,6 +12,7 @@ import type { ConfigDocument } from '@weir/proto/weir/bus/v1/config_pb.js';
 import {
   type Bus,
   CFG_ALL,
+  CHANGES_SQL,
   connectBus,
   createKeys,
   createSigner,
@@ -40,7 +41,7 @@ let db: Database<{}>;
 
 before(async () => {
   dir = mkdtempSync(join(tmpdir(), 'weir-bus-migrations-'));
-  writeFileSync(join(dir, '0001-bus.sql'), OUTBOX_SQL);
+  writeFileSync(join(dir, '0001-bus.sql'), OUTBOX_SQL + CHANGES_SQL);
   nats = await startTestNats();
   bus = await connectBus({ servers: nats.url, name: 'test' });
   database = await testDatabase({ schema: 'policy', migrationsDir: dir });

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 export { parseJson, textBodies, YAML_TYPES } from './bodies.ts';
+export { changeRoutes, type Feed } from './changes.ts';
 export { createHttp, type HttpApp, type HttpLimits, type HttpOptions } from './create-http.ts';
 export { type Docs, openapiText } from './documentation.ts';
+export {
+  EVENT_STREAM_RESPONSE,
+  LastEventId,
+  readerSignal,
+  type StreamEvent,
+  sendEvents,
+} from './event-stream.ts';
 export type { ReadyChecks } from './health.ts';
 export { idempotencyHeader, type OnceOfRequest, onceOf } from './idempotency.ts';
 export { type ListenOptions, listen, type RunningService, runService } from './listen.ts';

@@ -144,6 +144,7 @@ export const METRICS = {
     help: 'Partitions dropped by retention',
     labels: ['reason'],
   },
+  weir_change_streams: { kind: 'gauge', unit: '1', help: 'Streams of changes that are open' },
   weir_analytics_streams: { kind: 'gauge', unit: '1', help: 'Live streams of flows that are open' },
   weir_analytics_stream_lost_total: {
     kind: 'counter',

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What an operation works with. Operations are what the doors (REST, gRPC) call. */
 import { EventEmitter, once } from 'node:events';
+import type { ChangeFeed } from '@weir/bus';
 import type { Database } from '@weir/db';
 import { weirError } from '@weir/errors';
 import type { Fleet } from '../domain/fleet.ts';
@@ -27,6 +28,7 @@ export interface Operations {
   readonly parser: Parser;
   readonly acknowledged: Acknowledged;
   readonly ackBook: AckBook;
+  readonly changes: Pick<ChangeFeed, 'follow'>;
   /** Resolves once the fleet is known; rejects with UNAVAILABLE when that takes too long. */
   readonly fleetKnown: () => Promise<void>;
 }
