@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Runs one command line; what main.ts and the tests call. Resolves to the exit status. */
-import tab from '@bomb.sh/tab/commander';
 import { type Command, CommanderError } from 'commander';
 import { Client } from './client.ts';
+import { answerShell, askedWords } from './commands/complete.ts';
 import type { Context } from './context.ts';
 import { CliFailure, EXIT } from './failure.ts';
 import { createPaint } from './output/table.ts';
@@ -33,7 +33,11 @@ export const run = async (words: readonly string[], around: Surroundings): Promi
   };
   const program = createProgram(context);
   quiet(program, around);
-  tab(program);
+  const asked = askedWords(words);
+  if (asked !== undefined) {
+    await answerShell(context, program, asked);
+    return EXIT.ok;
+  }
   try {
     await program.parseAsync([...words], { from: 'user' });
     return exitCode;

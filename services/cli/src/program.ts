@@ -2,6 +2,7 @@
 /** The words of the command line: every command, option and its help, and nothing of what they do. */
 import { Command, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { addComplete } from './commands/complete.ts';
 import { getConfig, setConfig, viewConfig } from './commands/config.ts';
 import type { ExplainOptions } from './commands/explain.ts';
 import { type GetOptions, get } from './commands/get.ts';
@@ -99,6 +100,7 @@ export const createProgram = (context: Context): Command => {
     .description('versions of this command and of the services')
     .addOption(new Option('-o, --output <format>').choices(['text', 'json']).default('text'))
     .action((options: { output: 'text' | 'json' }) => showVersion(context, version, options.output));
+  addComplete(program, context);
   return program;
 };
 

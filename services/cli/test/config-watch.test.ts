@@ -53,7 +53,7 @@ test('a file that holds what no setting is: told, status 2', async () => {
   }
 });
 
-test('get -w: every row that is new, different or gone, through an outage; ages are no news', async () => {
+test('get -w: every row that is new, different or gone, as changes are told, through an outage; ages are no news', async () => {
   const host = (id: string, state: string, seenS: number) => ({
     ...{ id, state, workloads_ready: 1, workloads_total: 1, realised: { policy: 7 }, underlay_ip4: '192.0.2.1' },
     last_seen_at: new Date(Date.now() - seenS * 1_000).toISOString(),
@@ -66,11 +66,27 @@ test('get -w: every row that is new, different or gone, through an outage; ages 
   ];
   let round = 0;
   const stop = new AbortController();
+  let tell: (text: string) => void = () => {};
+  let hangUp: () => void = () => {};
+  let streams = 0;
+  const change = (id: string): string => `event: change\nid: ${id}\ndata: {"kind":"host","key":"h1"}\n\n`;
   const player = await createPlayer({
+    'GET /v1/changes': (_, response) => {
+      streams += 1;
+      // The second time the service is still starting.
+      if (streams === 2) return void response.writeHead(503).end('{"status":503,"detail":"starting"}');
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(`retry: 10\n\nevent: ready\nid: 1.${streams}\ndata: {}\n\n`);
+      tell = (text) => response.write(text);
+      hangUp = () => response.end('event: end\ndata: {}\n\n');
+    },
     'GET /v1/hosts': (_, response) => {
       const items = answers[Math.min(round++, answers.length - 1)];
       if (items === undefined) response.writeHead(503).end('{"status":503,"detail":"starting"}');
       else response.end(JSON.stringify({ items, next_cursor: null }));
+      // The answer is read, then something changes.
+      if (round === 1) setTimeout(() => tell(change('1.5')), 100);
+      if (round === 2) setTimeout(() => hangUp(), 100);
     },
   });
   try {
@@ -92,6 +108,16 @@ test('get -w: every row that is new, different or gone, through an outage; ages 
       'ADDED h3 alive',
       'DELETED h2 alive',
     ]);
+    assert.equal(round, 4, 'asked only when something was told, and again after a failure');
+    const opened = player.asked.filter(({ url }) => url.pathname === '/v1/changes');
+    assert.deepEqual(
+      opened.map(({ url, headers }) => [url.search, headers['last-event-id']]),
+      [
+        ['?kind=host', undefined],
+        ['?kind=host', '1.5'],
+        ['?kind=host', '1.5'],
+      ],
+    );
   } finally {
     await player.close();
   }

@@ -233,13 +233,3 @@ test('events are read the same however their bytes are cut', async () => {
     { numRuns: 300 },
   );
 });
-
-test('completion knows commands and their options', async () => {
-  const { spawnSync } = await import('node:child_process');
-  const main = new URL('../src/main.ts', import.meta.url).pathname;
-  const complete = (...words: string[]) =>
-    spawnSync(process.execPath, [main, 'complete', ...words], { encoding: 'utf8' });
-  assert.match(complete('bash').stdout, /complete -F __weir_complete weir/);
-  assert.match(complete('--', 'get', '').stdout, /^workloads\t/m);
-  assert.match(complete('--', 'observe', '--from-').stdout, /^--from-workload\t/m);
-});

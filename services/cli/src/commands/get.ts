@@ -36,7 +36,7 @@ export const get = async (
   const read = () => context.client.list(kind.service, kind.path, query);
   if (options.watch) {
     const columns = kind.columns.filter((column) => options.output === 'wide' || !column.wide);
-    return watch(context, { columns, keyOf: kind.keyOf, read });
+    return watch(context, { service: kind.service, kinds: kind.kinds, columns, keyOf: kind.keyOf, read });
   }
   const items = await read();
   context.out(render(options.output, kind.columns, items, false));

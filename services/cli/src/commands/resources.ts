@@ -65,6 +65,8 @@ interface Namespace {
 export interface ResourceKind {
   readonly service: Service;
   readonly path: string;
+  /** Kinds of objects whose changes may change the listing. */
+  readonly kinds: readonly string[];
   /** Path of one, from the words after the noun. */
   readonly one: (id: string) => string;
   readonly keyOf: (item: {
@@ -87,6 +89,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   hosts: {
     service: 'inventory',
     path: '/v1/hosts',
+    kinds: ['host'],
     keyOf: ({ id }) => id ?? '',
     one: (id) => `/v1/hosts/${encodeURIComponent(id)}`,
     columns: columns<Host>([
@@ -104,6 +107,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   workloads: {
     service: 'inventory',
     path: '/v1/workloads',
+    kinds: ['workload'],
     keyOf: ({ id }) => id ?? '',
     one: (id) => `/v1/workloads/${encodeURIComponent(id.replace('/', '.'))}`,
     columns: columns<Workload>([
@@ -122,6 +126,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   identities: {
     service: 'inventory',
     path: '/v1/identities',
+    kinds: ['identity', 'workload'],
     keyOf: ({ identity }) => String(identity),
     one: (id) => `/v1/identities/${encodeURIComponent(id)}`,
     columns: columns<Identity>([
@@ -133,6 +138,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   policies: {
     service: 'policy',
     path: '/v1/policies',
+    kinds: ['policy'],
     keyOf: ({ key }) => key ?? '',
     one: (id) => `/v1/policies/${id.split('/').map(encodeURIComponent).join('/')}`,
     columns: columns<Policy>([
@@ -147,6 +153,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   rules: {
     service: 'policy',
     path: '/v1/rules',
+    kinds: ['policy'],
     keyOf: ({ id }) => String(id),
     one: (id) => `/v1/rules/${encodeURIComponent(id)}`,
     columns: columns<Rule>([
@@ -163,6 +170,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
   namespaces: {
     service: 'inventory',
     path: '/v1/namespaces',
+    kinds: ['namespace'],
     keyOf: ({ name }) => name ?? '',
     one: (id) => `/v1/namespaces/${encodeURIComponent(id)}`,
     columns: columns<Namespace>([
