@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** observe's filters: by Hubble's rules from flags, the same from the service, from a file and from JSON. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { FLOW_FIELDS } from '../src/output/field-mask.ts';
 import { against, listing, weir } from './harness.ts';
 
 process.env.TZ = 'UTC';
@@ -164,6 +166,9 @@ for (const [words, why] of [
   ['--denylist {"nonsense":[1]}', /there is no field "nonsense"; there are source_ip/],
   ['--allowlist {"reply":["yes"]}', /"yes" is no value of reply/],
   ['--not', /--not has no meaning before the end of the command/],
+  ['--field-mask time', /--field-mask is of json; add -o json/],
+  ['-o json --field-mask time,source.colour', /no field source.colour; there are source.ip, source.port/],
+  ['-o json --field-mask colour', /no field colour; there are time, host/],
   ['--ip-version 5', /neither 4 nor 6/],
   ['--since yesterday --input-file -', /--since: yesterday is no time\n {2}fix: give how long ago/],
   ['--input-file - --from-ip ten', /source_ip: /],
@@ -202,4 +207,35 @@ test('times in every form, read and written', async () => {
     const since = await weir(['observe', '--input-file', '-', '--since', wanted, '-o', 'json'], { stdin: LINES });
     assert.ok(numbers(since.out).includes(4), `${wanted}: ${since.err}`);
   }
+});
+
+test('--field-mask: only these fields, of flows from anywhere', async () => {
+  const masked = async (mask: string) => {
+    const words = ['observe', '-o', 'json', '--last', '1', '--field-mask', ...mask.split(' ')];
+    const { code, out, err } = await weir([...words, '--input-file', '-'], { stdin: LINES });
+    assert.deepEqual([code, err], [0, '']);
+    const { out: fromService } = await against({ 'GET /v1/flows': listing([FLOWS[4]]) }, words);
+    assert.equal(fromService, out);
+    return JSON.parse(out);
+  };
+  assert.deepEqual(await masked('verdict,source.workload,source.port,rule.id,icmp.type --field-mask protocol'), {
+    ...{ verdict: 'FORWARDED', source: { workload: 'shop.db', port: 0 }, rule: null, icmp: { type: 8 } },
+    protocol: 'ICMP',
+  });
+  assert.deepEqual(await masked('source,source.ip'), { source: { ...DB, port: 0 } });
+});
+
+test('the fields of --field-mask are those of the API', () => {
+  const file = new URL('../../analytics/openapi.json', import.meta.url);
+  const { Flow, Endpoint } = JSON.parse(readFileSync(file, 'utf8')).components.schemas;
+  assert.deepEqual(Object.keys(FLOW_FIELDS), Object.keys(Flow.properties));
+  assert.deepEqual(FLOW_FIELDS.source, Object.keys(Endpoint.properties));
+});
+
+test('--silent-errors: no word of what goes wrong, but its exit status', async () => {
+  const away = await weir('observe --silent-errors', { env: { WEIR_ANALYTICS_URL: 'http://127.0.0.1:9' } });
+  assert.deepEqual(away, { code: 3, out: '', err: '' });
+  assert.deepEqual(await weir('observe -s --since yesterday --input-file -', { stdin: LINES }), {
+    ...{ code: 2, out: '', err: '' },
+  });
 });

@@ -61,6 +61,11 @@ for (const path of commandsOf(program)) {
 const POLICY = 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n';
 writeFileSync(join(dir, 'web.yaml'), `${POLICY}  podSelector: {}\n`);
 writeFileSync(join(dir, 'wrong.yaml'), `${POLICY}  podSelector: {}\n  ingres: []\n`);
+writeFileSync(
+  join(dir, 'deny.yaml'),
+  'apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: fence, namespace: shop}\nspec:\n' +
+    '  endpointSelector: {matchLabels: {app: db}}\n  ingressDeny:\n    - fromEndpoints: [{matchLabels: {app: web}}]\n',
+);
 writeFileSync(join(dir, 'config.yaml'), 'current-context: lab\ncontexts:\n  lab: { policy: http://lab:7102 }\n');
 
 const CASES: Readonly<Record<string, string>> = {
@@ -99,6 +104,9 @@ const CASES: Readonly<Record<string, string>> = {
   'explain-json': 'explain --from shop/web --to shop/db --port 5432 -o json',
   'explain-refused': 'explain --from shop/db --to shop/web --port 80',
   'explain-file': `explain --from shop/web --to shop/db --port 5432 -f ${join(dir, 'web.yaml')}`,
+  'explain-order': `explain --from shop/web --to shop/db --port 5432 -f ${join(dir, 'deny.yaml')}`,
+  'observe-no-policies': 'observe --no-print-policy-names --first 1',
+  'observe-field-mask': 'observe -o json --field-mask time,verdict,source.workload,rule',
   version: 'version',
   'version-json': 'version -o json',
   'config-view': 'config view',

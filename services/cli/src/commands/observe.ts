@@ -12,6 +12,7 @@ import { type Filters, usage } from '../observe/filter.ts';
 import { flowTest } from '../observe/match.ts';
 import { serviceFilter } from '../observe/params.ts';
 import { parseTimeMs, type TimeFormat, timeForService } from '../observe/times.ts';
+import { fieldMask } from '../output/field-mask.ts';
 import type { Flow } from '../output/flow.ts';
 import { flowWriter, type ObserveFormat, type WriteFlows } from '../output/flow-lines.ts';
 import { toYaml } from '../output/safe.ts';
@@ -32,6 +33,9 @@ export interface ObserveOptions {
   readonly printNodeName: boolean;
   readonly ipTranslation: boolean;
   readonly numeric?: boolean;
+  readonly printPolicyNames: boolean;
+  readonly fieldMask?: readonly string[];
+  readonly silentErrors?: boolean;
   readonly color: 'auto' | 'always' | 'never';
   readonly filters: FilterBuilder;
 }
@@ -59,6 +63,9 @@ const asFlags = (error: unknown): unknown => {
 const check = (options: ObserveOptions): void => {
   const given = (['all', 'first', 'last'] as const).filter((name) => options[name] !== undefined);
   if (given.length > 1) throw usage(`--${given.join(' and --')} exclude each other`);
+  if (options.fieldMask !== undefined && !['json', 'jsonpb'].includes(options.output)) {
+    throw usage('--field-mask is of json; add -o json');
+  }
   if (!options.follow) return;
   if (options.until !== undefined) throw usage('--follow has no end; leave out --until');
   if (options.first !== undefined) throw usage('--first is of what there was; leave out --follow');
@@ -137,10 +144,19 @@ const follow = async (context: Context, query: URLSearchParams, write: WriteFlow
 };
 
 const writerOf = (context: Context, options: ObserveOptions): WriteFlows => {
-  const { color, timeFormat, ipTranslation, numeric = false, printNodeName } = options;
+  const {
+    color,
+    timeFormat,
+    ipTranslation,
+    numeric = false,
+    printNodeName,
+    printPolicyNames,
+    fieldMask: paths,
+  } = options;
   const paint = color === 'auto' ? context.paint : createPaint(color === 'always');
-  const style = { time: timeFormat, names: ipTranslation, numeric, host: printNodeName };
-  return flowWriter({ out: context.out, paint }, options.output, style, options.follow === true);
+  const style = { time: timeFormat, names: ipTranslation, numeric, host: printNodeName, policies: printPolicyNames };
+  const mask = paths === undefined ? undefined : fieldMask(paths);
+  return flowWriter({ out: context.out, paint }, options.output, style, options.follow === true, mask);
 };
 
 const show = (flows: Flow[], { first }: ObserveOptions, write: WriteFlows): void => {
@@ -148,7 +164,18 @@ const show = (flows: Flow[], { first }: ObserveOptions, write: WriteFlows): void
   write(first === undefined ? oldestFirst : oldestFirst.slice(0, first));
 };
 
+/** `--silent-errors`: whoever reads the flows sees nothing else; the exit status still tells. */
 export const observe = async (context: Context, options: ObserveOptions): Promise<void> => {
+  if (!options.silentErrors) return observeFlows(context, options);
+  try {
+    await observeFlows({ ...context, err: () => {} }, options);
+  } catch (error) {
+    if (!(error instanceof CliFailure)) throw error;
+    context.setExitCode(error.exitCode);
+  }
+};
+
+const observeFlows = async (context: Context, options: ObserveOptions): Promise<void> => {
   check(options);
   const filters = options.filters.build();
   if (options.printRawFilters) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How `observe` shows flows: the forms of `-o`, and what of a flow is shown in them. */
 import type { Context } from '../context.ts';
+import type { FieldMask } from './field-mask.ts';
 import { compactFlow, dictFlow, type Flow, type FlowStyle, flowColumns } from './flow.ts';
 import { toJson } from './safe.ts';
 import { render, renderTable } from './table.ts';
@@ -16,12 +17,13 @@ export const flowWriter = (
   format: ObserveFormat,
   style: FlowStyle,
   isFollowing: boolean,
+  mask: FieldMask = (flow) => flow,
 ): WriteFlows => {
   switch (format) {
     case 'json':
     case 'jsonpb':
       return (flows) => {
-        for (const flow of flows) context.out(toJson(flow));
+        for (const flow of flows) context.out(toJson(mask(flow)));
       };
     case 'table':
     case 'wide':

@@ -41,9 +41,11 @@ export interface FlowStyle {
   readonly numeric: boolean;
   /** Where it was seen. */
   readonly host: boolean;
+  /** By which rule of which policy. */
+  readonly policies: boolean;
 }
 
-export const PLAIN_STYLE: FlowStyle = { time: 'StampMilli', names: true, numeric: false, host: true };
+export const PLAIN_STYLE: FlowStyle = { time: 'StampMilli', names: true, numeric: false, host: true, policies: true };
 
 /** Names a reader knows: namespace/workload, else the reserved label, else the address. */
 const end = (e: FlowEnd, { names, numeric }: FlowStyle): string => {
@@ -79,7 +81,7 @@ export const compactFlow = (flow: Flow, paint: Paint, style: FlowStyle = PLAIN_S
   const [left, right] = flow.is_reply ? [flow.destination, flow.source] : [flow.source, flow.destination];
   const verdict = paint(flow.verdict === 'FORWARDED' ? 'green' : 'red', escapeUntrusted(flow.verdict));
   const reason = flow.drop_reason ? ` ${escapeUntrusted(flow.drop_reason.text)}` : '';
-  const rule = ruleOf(flow);
+  const rule = style.policies ? ruleOf(flow) : '';
   return [
     `${formatTime(flow.time, style.time)}${style.host ? ` ${escapeUntrusted(flow.host)}` : ''}:`,
     `${end(left, style)} ${arrow} ${end(right, style)}`,
@@ -99,7 +101,7 @@ export const dictFlow = (flow: Flow, style: FlowStyle): string[] => {
     ['DESTINATION', end(flow.destination, style)],
     ['TYPE', `${flow.trace_point}${flow.is_reply ? ' reply' : ''}`],
     ['VERDICT', flow.drop_reason ? `${flow.verdict} ${flow.drop_reason.text}` : flow.verdict],
-    ['RULE', ruleOf(flow) || '-'],
+    ...(style.policies ? ([['RULE', ruleOf(flow) || '-']] as const) : []),
     ['SUMMARY', `${detail(flow)}; ${counts(flow)}`],
   ];
   return fields.map(([name, value]) => `${name.padStart(11)}: ${escapeUntrusted(value)}`);
@@ -114,7 +116,7 @@ export const flowColumns = (style: FlowStyle): readonly Column<Flow>[] => [
   { title: 'DIRECTION', cell: (f) => (f.is_reply ? `${f.direction} reply` : f.direction) },
   { title: 'VERDICT', cell: (f) => f.verdict },
   { title: 'REASON', cell: (f) => f.drop_reason?.text },
-  { title: 'RULE', cell: ruleOf },
+  ...(style.policies ? [{ title: 'RULE', cell: ruleOf }] : []),
   { title: 'PACKETS', cell: (f) => f.packets, wide: true },
   { title: 'BYTES', cell: (f) => f.bytes, wide: true },
   { title: 'POINT', cell: (f) => f.trace_point, wide: true },

@@ -6,7 +6,7 @@ import type { Context } from '../context.ts';
 import { FilterBuilder } from '../observe/builder.ts';
 import { TIME_FORMATS } from '../observe/times.ts';
 import { OBSERVE_FORMATS } from '../output/flow-lines.ts';
-import { positive } from './values.ts';
+import { list, positive } from './values.ts';
 
 /** Flags that exist for either end, the source and the destination. */
 const END_FLAGS: Readonly<Record<string, string>> = {
@@ -92,6 +92,12 @@ export const addObserve = (parent: Command, context: Context, name: string): voi
     .addOption(new Option('--time-format <name>').choices([...TIME_FORMATS]).default('StampMilli'))
     .addOption(new Option('--print-node-name', 'say where a flow was seen').default(true))
     .option('--no-print-node-name', 'do not')
+    .addOption(new Option('--print-policy-names', 'say by which rule of which policy').default(true))
+    .option('--no-print-policy-names', 'do not')
+    .addOption(
+      new Option('--field-mask <fields>', 'of -o json only these fields: time,verdict,source.workload').argParser(list),
+    )
+    .option('-s, --silent-errors', 'print flows, but no errors and warnings; the exit status stays')
     .option('--no-ip-translation', 'addresses instead of names of workloads')
     .option('--numeric', 'numbers instead of names')
     .addOption(new Option('--color <when>').choices(['auto', 'always', 'never']).default('auto'));
