@@ -160,7 +160,10 @@ export const FLEET_ROUTES: Routes = {
   'GET /v1/revisions/8': {
     json: {
       revision: 8,
-      hosts: ['h1', 'h2'].map((name) => ({ host: name, realised: 8, state: 'realised', error: null })),
+      hosts: [
+        ...['h1', 'h2'].map((name) => ({ host: name, realised: 8, state: 'realised', error: null })),
+        { host: 'h3', realised: 3, state: 'away', error: null },
+      ],
     },
   },
   'GET /v1/revisions/8/trace': {

@@ -61,7 +61,7 @@ test('get hosts', async () => {
   const { code, out, asked } = await against({ 'GET /v1/hosts': listing(HOSTS) }, 'get hosts');
   assert.equal(code, 0);
   assert.equal(
-    out,
+    out.replace(/ \d+s {4}/, ' 3s    '),
     `NAME               STATE   WORKLOADS   POLICY-REVISION   SEEN   IPV4
 h1                 alive   2/2         7                 3s     192.0.2.1
 h2-in-the-cellar   stale   1/2         7                 2h     192.0.2.1`,
@@ -147,7 +147,7 @@ test('status of a fleet that is well', async () => {
   assert.equal(code, 0);
   const url = `http://${asked[0]?.headers.host}`;
   assert.equal(
-    out,
+    out.replaceAll(/seen \d+s ago/g, 'seen 3s ago'),
     `inventory  ready   ${url}
 policy     ready   ${url}
 analytics  ready   ${url}
@@ -155,7 +155,9 @@ host h1    alive seen 3s ago, workloads 2/2 ready, policy revision 7
   flows 1200 produced = 1200 stored + 0 lost + 0 on their way; stored up to 1200, nothing waits
 host h2    alive seen 3s ago, workloads 2/2 ready, policy revision 7
   flows 1000 produced = 900 stored + 35 lost (ring 30, dead letter 5) + 65 on their way; stored up to 850, waiting for 12s
-  gap 851-900 (50) of the run begun 2026-08-01T12:00:00.000Z`,
+  gap 851-900: 50 that are missing below what is stored, of the run begun 2026-08-01T12:00:00.000Z
+all flows  2200 produced = 2100 stored + 35 lost (ring 30, dead letter 5) + 65 on their way
+fleet      well`,
   );
 });
 

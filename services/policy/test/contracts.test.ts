@@ -30,7 +30,7 @@ test('migrations make what schema.sql shows, and a second time nothing', async (
 test('the tables of the outbox and of Idempotency-Key are those of the libraries', () => {
   assert.equal(readFileSync(fileUrl('migrations/0001-bus.sql'), 'utf8'), OUTBOX_SQL);
   assert.equal(readFileSync(fileUrl('migrations/0005-idempotency-keys.sql'), 'utf8'), IDEMPOTENCY_SQL);
-  assert.equal(readFileSync(fileUrl('migrations/0006-changes.sql'), 'utf8'), CHANGES_SQL);
+  assert.equal(readFileSync(fileUrl('migrations/0007-changes.sql'), 'utf8'), CHANGES_SQL);
 });
 
 test('openapi.json is what the routes say (WEIR_UPDATE=1 writes it)', async () => {

@@ -4,7 +4,7 @@ import { escapeUntrusted } from '@weir/net';
 import { SERVICES, type Service } from '../client.ts';
 import type { Context } from '../context.ts';
 import { CliFailure, EXIT } from '../failure.ts';
-import { type Account, accountLines } from '../output/account.ts';
+import { type Account, accountLines, fleetSum } from '../output/account.ts';
 import { toJson } from '../output/safe.ts';
 import { age } from '../output/table.ts';
 
@@ -27,6 +27,15 @@ const reach = async (context: Context, service: Service): Promise<string | undef
   }
 };
 
+/** Why the fleet is not well. */
+const reasonsOf = (failed: readonly Service[], hosts: readonly HostStatus[]): string[] => [
+  ...failed.map((name) => `${name} is not ready`),
+  ...hosts.flatMap(({ id, state, workloads_ready: ready, workloads_total: total }) => [
+    ...(state === 'alive' ? [] : [`host ${id} is ${state}`]),
+    ...(ready === total ? [] : [`${(total ?? 0) - (ready ?? 0)} of ${total ?? 0} workloads of ${id} are not ready`]),
+  ]),
+];
+
 export const status = async (context: Context, output: 'table' | 'json'): Promise<void> => {
   const names = Object.keys(SERVICES) as Service[];
   const failures = await Promise.all(names.map((name) => reach(context, name)));
@@ -36,12 +45,13 @@ export const status = async (context: Context, output: 'table' | 'json'): Promis
   const accounts = failures[names.indexOf('analytics')]
     ? []
     : (await context.client.json<{ items: Account[] }>('analytics', '/v1/accounting')).items;
-  const well =
-    failures.every((f) => !f) && hosts.every((h) => h.state === 'alive' && h.workloads_ready === h.workloads_total);
-  if (!well) context.setExitCode(failures.some(Boolean) ? EXIT.unreachable : EXIT.failed);
+  const failed = names.filter((_, i) => failures[i] !== undefined);
+  const reasons = reasonsOf(failed, hosts);
+  const well = reasons.length === 0;
+  if (!well) context.setExitCode(failed.length > 0 ? EXIT.unreachable : EXIT.failed);
   if (output === 'json') {
     const services = Object.fromEntries(names.map((name, i) => [name, failures[i] ?? 'ready']));
-    context.out(toJson({ well, services, hosts, accounts }, 2));
+    context.out(toJson({ well, reasons, services, hosts, accounts }, 2));
     return;
   }
   const mark = (fine: boolean, text: string) => context.paint(fine ? 'green' : 'red', text);
@@ -64,4 +74,8 @@ export const status = async (context: Context, output: 'table' | 'json'): Promis
       for (const line of accountLines(account)) context.out(line);
     }
   }
+  const sum = fleetSum(accounts);
+  if (sum !== undefined) context.out(`all flows  ${sum}`);
+  const shown = reasons.map((reason) => escapeUntrusted(reason)).join('; ');
+  context.out(`fleet      ${well ? mark(true, 'well') : mark(false, `not well: ${shown}`)}`);
 };

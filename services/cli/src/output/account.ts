@@ -13,8 +13,6 @@ export interface Account {
   readonly gaps: readonly { readonly boot: number; readonly first: number; readonly last: number }[];
 }
 
-export const lostOf = ({ lost }: Account): number => Object.values(lost).reduce((sum, count) => sum + count, 0);
-
 const plain = (place: string): string => place.replaceAll('_', ' ');
 
 const behind = ({ age_s: ageS }: Account['watermark']): string => {
@@ -22,17 +20,33 @@ const behind = ({ age_s: ageS }: Account['watermark']): string => {
   return ageS === 0 ? 'nothing waits' : `waiting for ${ageS}s`;
 };
 
-export const accountLines = (account: Account): string[] => {
-  const { produced, stored, lost, watermark, gaps } = account;
+/** A sum that adds up, with the places where something was lost. */
+const sumOf = (account: Pick<Account, 'produced' | 'stored' | 'lost' | 'on_its_way'>): string => {
+  const { produced, stored, lost } = account;
   const places = Object.entries(lost).filter(([, count]) => count > 0);
   const where =
     places.length === 0 ? '' : ` (${places.map(([place, count]) => `${plain(place)} ${count}`).join(', ')})`;
-  const sum = `${produced} produced = ${stored} stored + ${lostOf(account)} lost${where} + ${account.on_its_way} on their way`;
-  return [
-    `  ${account.kind}s ${sum}; stored up to ${watermark.seq ?? '-'}, ${behind(watermark)}`,
-    ...gaps.map(
-      ({ boot, first, last }) =>
-        `  gap ${first}-${last} (${last - first + 1}) of the run begun ${new Date(boot).toISOString()}`,
-    ),
-  ];
+  const all = Object.values(lost).reduce((sum, count) => sum + count, 0);
+  return `${produced} produced = ${stored} stored + ${all} lost${where} + ${account.on_its_way} on their way`;
 };
+
+/** Of all hosts together; undefined when there is nothing to add up. */
+export const fleetSum = (accounts: readonly Account[]): string | undefined => {
+  if (accounts.length === 0) return undefined;
+  const total = (of: (account: Account) => number): number => accounts.reduce((sum, one) => sum + of(one), 0);
+  const places = [...new Set(accounts.flatMap(({ lost }) => Object.keys(lost)))];
+  return sumOf({
+    produced: total(({ produced }) => produced),
+    stored: total(({ stored }) => stored),
+    lost: Object.fromEntries(places.map((place) => [place, total(({ lost }) => lost[place] ?? 0)])),
+    on_its_way: total((account) => account.on_its_way),
+  });
+};
+
+export const accountLines = (account: Account): string[] => [
+  `  ${account.kind}s ${sumOf(account)}; stored up to ${account.watermark.seq ?? '-'}, ${behind(account.watermark)}`,
+  ...account.gaps.map(
+    ({ boot, first, last }) =>
+      `  gap ${first}-${last}: ${last - first + 1} that are missing below what is stored, of the run begun ${new Date(boot).toISOString()}`,
+  ),
+];
