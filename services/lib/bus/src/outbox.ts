@@ -63,7 +63,10 @@ const insertRows = async (trx: Executor, documents: readonly ConfigDocument[], t
     ) as document (epoch, revision, subject, document, removed)`.execute(trx);
 };
 
-/** Queues documents of one publisher, and notes them in the log of changes. Call it last in the transaction: writers wait for one another from here on. */
+/**
+ * Queues documents of one publisher, and notes them in the log of changes. Call it last in the transaction: writers wait for
+ * one another from here on.
+ */
 export const enqueueConfig = async (trx: Executor, documents: readonly OutboxDocument[]): Promise<Enqueued> => {
   const { epoch, last } = await takeRevisions(trx, documents.length);
   const first = last - BigInt(documents.length) + 1n;
