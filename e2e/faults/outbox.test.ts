@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import {
   CFG_ALL,
+  CHANGES_SQL,
   connectBus,
   createKeys,
   createSigner,
@@ -34,7 +35,7 @@ describe('outbox', () => {
     const iterations = size({ short: 30, long: 1_000 });
     const keys = createKeys('account');
     const dir = mkdtempSync(join(tmpdir(), `weir-f19-${process.pid}-`));
-    writeFileSync(join(dir, '0001-bus.sql'), OUTBOX_SQL);
+    writeFileSync(join(dir, '0001-bus.sql'), OUTBOX_SQL + CHANGES_SQL);
     const nats = await startTestNats();
     const bus = await connectBus({ servers: nats.url, name: 'f19' });
     const database = await testDatabase({ schema: 'policy', migrationsDir: dir });
