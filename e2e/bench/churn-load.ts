@@ -57,16 +57,12 @@ const each = async (count: number, width: number, work: (i: number) => Promise<v
 
 const RETRY_MS = 1_000;
 
-/**
- * As a client should, it asks again when the answer is 503: a machine that is busy with others answers so. A key lets what was
- * done before the answer went wrong be done once.
- */
+/** As a client should, it asks again when the answer is 503: a machine that is busy with others answers so. */
 const insist = async <T>(url: string, options: ApiOptions = {}): Promise<T> => {
   const end = performance.now() + REALISED_MS;
-  const headers = { 'idempotency-key': randomUUID() };
   for (;;) {
     try {
-      return await callApi<T>(url, { ...options, headers });
+      return await callApi<T>(url, options);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 503 || performance.now() > end) throw error;
       await sleep(RETRY_MS);
@@ -175,6 +171,8 @@ export const fill = async (
   let newest = 0;
   await each(size.workloads, REGISTRARS, async (i) => {
     const { revision } = await insist<{ revision: number }>(`${urls.inventory}/v1/workloads`, {
+      // Made once, also when the answer of the first time went wrong.
+      headers: { 'idempotency-key': randomUUID() },
       body: {
         name: `w-${i}`,
         namespace: NAMESPACE,
