@@ -97,9 +97,14 @@ export class Station {
   }
 
   /** Serves echo on these ports too. */
-  async listen({ tcp = [], udp = [], sctp = [] }: Listening): Promise<void> {
+  async listen({ tcp = [], udp = [], sctp = [], associations = [] }: Listening): Promise<void> {
     const ports = (list: readonly number[]) => (list.length === 0 ? undefined : list.join(','));
-    await this.control.ask('listen', { tcp: ports(tcp), udp: ports(udp), sctp: ports(sctp) });
+    await this.control.ask('listen', {
+      tcp: ports(tcp),
+      udp: ports(udp),
+      sctp: ports(sctp),
+      associations: ports(associations),
+    });
   }
 
   probe(request: ProbeRequest): Promise<ProbeResult> {

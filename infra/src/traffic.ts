@@ -2,8 +2,11 @@
 /** What stations ask of the network, and what came of it: as sockets saw it, counted and timed, never interpreted. */
 
 export interface ProbeRequest {
-  /** sctp: an INIT by raw socket, answered by the INIT ACK of a station that listens. */
-  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'sctp';
+  /**
+   * sctp: an INIT by raw socket, answered by the INIT ACK of a station that listens. association: the kernel's own SCTP,
+   * where it has any.
+   */
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'sctp' | 'association';
   /** Address, not a name. */
   readonly host: string;
   readonly port?: number;
@@ -32,11 +35,13 @@ export interface Listening {
   readonly tcp?: readonly number[];
   readonly udp?: readonly number[];
   readonly sctp?: readonly number[];
+  /** By the kernel's own SCTP; a station has these or `sctp`, not both. */
+  readonly associations?: readonly number[];
 }
 
 /** Connections that stay, with a message and its echo on every tick of each; they never connect again. */
 export interface HoldRequest {
-  readonly protocol?: 'tcp' | 'udp';
+  readonly protocol?: 'tcp' | 'udp' | 'association';
   readonly host: string;
   readonly port: number;
   readonly connections: number;

@@ -99,9 +99,9 @@ static uint64_t number_of(const struct fields *fields, const char *name, uint64_
 
 static enum protocol protocol_of(const char *text)
 {
-	static const char *const names[] = {"", "tcp", "udp", "icmp", "sctp"};
+	static const char *const names[] = {"", "tcp", "udp", "icmp", "sctp", "association"};
 
-	for (int i = PROTOCOL_TCP; text && i <= PROTOCOL_SCTP; i++) {
+	for (int i = PROTOCOL_TCP; text && i <= PROTOCOL_ASSOCIATION; i++) {
 		if (strcmp(text, names[i]) == 0)
 			return (enum protocol)i;
 	}
@@ -121,7 +121,7 @@ static const char *probe_of(const struct fields *fields, struct probe_request *r
 		.icmp_type = (uint8_t)number_of(fields, "type", 0),
 		.token = number_of(fields, "token", 0)};
 	if (protocol == PROTOCOL_NONE)
-		return "proto must be tcp, udp, icmp or sctp";
+		return "proto must be tcp, udp, icmp, sctp or association";
 	if (!address_parse(&request->to, text_of(fields, "host"), (uint16_t)number_of(fields, "port", 0)))
 		return "host must be an address";
 	if (source && !address_parse(&request->source, source, 0))
@@ -156,6 +156,7 @@ static void listen_on(struct question *question, const struct fields *fields)
 	bool served_all = serve_each(text_of(fields, "tcp"), serve_tcp) &&
 	                  serve_each(text_of(fields, "udp"), serve_udp) &&
 	                  serve_each(text_of(fields, "sctp"), serve_sctp) &&
+	                  serve_each(text_of(fields, "associations"), serve_associations) &&
 	                  /* Without the capability for raw sockets: TCP and UDP all the same. */
 	                  (raw_listen() || (errno == EPERM && !text_of(fields, "sctp")));
 
@@ -211,8 +212,8 @@ static void start(struct question *question, const struct fields *fields)
 
 	if (wrong)
 		return answer(question, NULL, wrong);
-	if (request.hold && request.probe.protocol != PROTOCOL_TCP && request.probe.protocol != PROTOCOL_UDP)
-		return answer(question, NULL, "only tcp and udp can be held");
+	if (request.hold && (request.probe.protocol == PROTOCOL_ICMP || request.probe.protocol == PROTOCOL_SCTP))
+		return answer(question, NULL, "only tcp, udp and an association can be held");
 	if (name == NULL || strlen(name) >= NAME_BYTES || request.tick_us == 0)
 		return answer(question, NULL, "a name of at most 63 bytes and tick_us above 0 are needed");
 	if (*named_place(name))

@@ -3,7 +3,7 @@
  * The control socket: a line a question, `ID OP name=value ...`, and for each an answer in one line of JSON with that
  * id, as soon as it is known and in any order: {"id":7,"ok":true,"value":...} or {"id":7,"ok":false,"error":"..."}.
  *
- *     1 listen tcp=80,8080 udp=53 sctp=9
+ *     1 listen tcp=80,8080 udp=53 sctp=9 associations=10
  *     2 probe proto=tcp host=10.0.0.1 port=80 timeout=700 bytes=16 [local=4000] [source=10.0.0.2]
  *     3 probe proto=icmp host=10.0.0.1 timeout=700 bytes=56 [type=13 token=77]
  *     4 await token=77 timeout=700

@@ -162,17 +162,13 @@ static void holding_tick(struct holding *holding)
 static int holding_start(struct drive *drive, struct holding *holding)
 {
 	const struct probe_request *probe = &drive->request.probe;
-	bool is_tcp = probe->protocol == PROTOCOL_TCP;
-	int type = is_tcp ? SOCK_STREAM : SOCK_DGRAM, on = 1;
-	int fd = socket(probe->to.any.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = probe_socket(probe);
 
 	if (fd < 0)
 		return errno;
 	holding->drive = drive;
 	holding->watch.ready = holding_ready;
 	loop_watch(&holding->watch, fd, EPOLLOUT);
-	if (is_tcp)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (probe->source.bytes && bind(fd, &probe->source.any, probe->source.bytes) < 0)
 		return errno;
 	return connect(fd, &probe->to.any, probe->to.bytes) < 0 && errno != EINPROGRESS ? errno : 0;

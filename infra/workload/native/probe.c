@@ -81,7 +81,7 @@ static void probe_ready(struct watch *watch, uint32_t events)
 		return;
 	if (got < 0)
 		return finish(probe, error_name(errno));
-	if (got == 0 && probe->request.protocol == PROTOCOL_TCP)
+	if (got == 0 && probe->request.protocol != PROTOCOL_UDP)
 		return finish(probe, "closed");
 	probe->received += (uint32_t)got;
 	if (probe->request.protocol == PROTOCOL_UDP || probe->received >= probe->request.bytes)
@@ -105,13 +105,23 @@ static bool bind_source(int fd, const struct probe_request *request)
 	return bind(fd, &source.any, source.bytes) == 0;
 }
 
+int probe_socket(const struct probe_request *request)
+{
+	int type = request->protocol == PROTOCOL_UDP ? SOCK_DGRAM : SOCK_STREAM, on = 1;
+	int fd = socket(request->to.any.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		request->protocol == PROTOCOL_ASSOCIATION ? IPPROTO_SCTP : 0);
+
+	if (fd >= 0 && request->protocol == PROTOCOL_TCP)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return fd;
+}
+
 void probe_start(const struct probe_request *request, probe_done done, void *context)
 {
 	if (request->protocol == PROTOCOL_ICMP || request->protocol == PROTOCOL_SCTP)
 		return raw_probe_start(request, done, context);
 	struct probe *probe = need(sizeof(*probe));
-	bool is_tcp = request->protocol == PROTOCOL_TCP;
-	int type = is_tcp ? SOCK_STREAM : SOCK_DGRAM, on = 1;
+	bool is_udp = request->protocol == PROTOCOL_UDP;
 
 	probe->request = *request;
 	probe->done = done;
@@ -120,18 +130,16 @@ void probe_start(const struct probe_request *request, probe_done done, void *con
 	probe->watch.ready = probe_ready;
 	probe->watch.fd = -1;
 	probe->timer.fire = timed_out;
-	int fd = socket(request->to.any.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = probe_socket(request);
 
 	if (fd < 0)
 		return finish(probe, error_name(errno));
-	loop_watch(&probe->watch, fd, is_tcp ? EPOLLOUT : EPOLLIN);
+	loop_watch(&probe->watch, fd, is_udp ? EPOLLIN : EPOLLOUT);
 	if (!bind_source(fd, request))
 		return finish(probe, error_name(errno));
-	if (is_tcp)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, &request->to.any, request->to.bytes) < 0 && errno != EINPROGRESS)
 		return finish(probe, error_name(errno));
-	probe->connected = !is_tcp;
+	probe->connected = is_udp;
 	if (probe->connected && !say(probe))
 		return;
 	timer_set(&probe->timer, probe->started_ns + request->timeout_ms * 1000000ull);

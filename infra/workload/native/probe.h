@@ -8,7 +8,8 @@
 #include "address.h"
 #include "loop.h"
 
-enum protocol { PROTOCOL_NONE, PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP, PROTOCOL_SCTP };
+/* SCTP: one INIT by raw socket. An association is the kernel's own SCTP, which not every kernel has. */
+enum protocol { PROTOCOL_NONE, PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP, PROTOCOL_SCTP, PROTOCOL_ASSOCIATION };
 
 struct probe_request {
 	enum protocol protocol;
@@ -30,6 +31,9 @@ struct probe_result {
 typedef void (*probe_done)(void *context, const struct probe_result *result);
 
 #define PROBE_MAX_BYTES 65000
+
+/* Not yet connected, non-blocking; -1 with errno. For TCP, UDP and associations. */
+int probe_socket(const struct probe_request *request);
 
 /* `done` is called once, perhaps before this returns. */
 void probe_start(const struct probe_request *request, probe_done done, void *context);

@@ -24,7 +24,7 @@ struct connection {
 };
 
 static uint8_t buffer[BUFFER_BYTES];
-static uint8_t tcp_ports[8192], udp_ports[8192]; /* a bit each */
+static uint8_t tcp_ports[8192], udp_ports[8192], association_ports[8192]; /* a bit each */
 
 static bool claim(uint8_t *ports, uint16_t port)
 {
@@ -34,10 +34,10 @@ static bool claim(uint8_t *ports, uint16_t port)
 	return is_new;
 }
 
-static int listening_socket(int type, uint16_t port)
+static int listening_socket(int type, int protocol, uint16_t port)
 {
 	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_ANY_INIT};
-	int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, off = 0;
+	int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), on = 1, off = 0;
 
 	if (fd < 0)
 		return -1;
@@ -160,16 +160,26 @@ static void watch_socket(int fd, void (*ready)(struct watch *, uint32_t))
 	loop_watch(watch, fd, EPOLLIN);
 }
 
-bool serve_tcp(uint16_t port)
+static bool serve_stream(uint8_t *ports, int protocol, uint16_t port)
 {
-	if (!claim(tcp_ports, port))
+	if (!claim(ports, port))
 		return true;
-	int fd = listening_socket(SOCK_STREAM, port);
+	int fd = listening_socket(SOCK_STREAM, protocol, port);
 
 	if (fd < 0 || listen(fd, BACKLOG) < 0)
 		return false;
 	watch_socket(fd, accept_ready);
 	return true;
+}
+
+bool serve_tcp(uint16_t port)
+{
+	return serve_stream(tcp_ports, IPPROTO_TCP, port);
+}
+
+bool serve_associations(uint16_t port)
+{
+	return serve_stream(association_ports, IPPROTO_SCTP, port);
 }
 
 bool serve_udp(uint16_t port)
@@ -178,7 +188,7 @@ bool serve_udp(uint16_t port)
 
 	if (!claim(udp_ports, port))
 		return true;
-	int fd = listening_socket(SOCK_DGRAM, port);
+	int fd = listening_socket(SOCK_DGRAM, 0, port);
 
 	if (fd < 0)
 		return false;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct served {
-	uint64_t connections;
+	uint64_t connections; /* TCP, and SCTP by the kernel */
 	uint64_t datagrams; /* UDP */
 	uint64_t associations; /* SCTP: INITs answered */
 	uint64_t bytes;
@@ -17,3 +17,5 @@ extern struct served served;
 /* False with errno; true also when the port is served already. */
 bool serve_tcp(uint16_t port);
 bool serve_udp(uint16_t port);
+/* With the kernel's own SCTP; its raw answers (raw.h) must not be asked for beside it. */
+bool serve_associations(uint16_t port);
