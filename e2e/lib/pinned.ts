@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What stands in a host's pinned maps, read past its agent. */
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { weir_ct_flags as CT, ct_entry, policy_entry } from '@weir/bpf';
 import { type BpfMap, openMapById, openPinnedMap } from '@weir/loader';
@@ -57,3 +58,12 @@ export const establishedConnections = (bpffs: string, ageMs: number): Promise<Re
     }
     return found;
   });
+
+/** Pinned maps and links below the host's bpffs folder, by path and kernel id: a line each. */
+export const pinnedIds = (bpffs: string): string =>
+  execFileSync('bash', [
+    '-c',
+    `for f in $(find ${bpffs} -type f | sort); do
+       case $f in */links/*) bpftool -j link show pinned $f | jq -r --arg f $f '"\\($f) link \\(.id)"';;
+       *) bpftool -j map show pinned $f 2>/dev/null | jq -r --arg f $f '"\\($f) map \\(.id)"';; esac; done`,
+  ]).toString();

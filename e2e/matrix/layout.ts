@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Six workloads over three hosts, two namespaces; every one listens on every port that is probed. */
+/** Six workloads over the hosts, two namespaces; every one listens on every port that is probed. */
 import type { WorkloadSpec } from '@weir/infra/fleet';
 import type { L4 } from './policies.ts';
 
 export const HOSTS = ['h1', 'h2', 'h3'];
 
-const workload = (namespace: string, name: string, host: string): WorkloadSpec => ({
-  name,
-  namespace,
-  host,
-  labels: { app: name },
-  tcp: [80, 8080],
-  udp: [53, 80],
-});
+const NAMES = [
+  ['prod', 'web'],
+  ['prod', 'api'],
+  ['prod', 'db'],
+  ['ops', 'probe'],
+  ['prod', 'client'],
+  ['ops', 'logger'],
+] as const;
 
-export const WORKLOADS: readonly WorkloadSpec[] = [
-  workload('prod', 'web', 'h1'),
-  workload('prod', 'api', 'h1'),
-  workload('prod', 'db', 'h2'),
-  workload('prod', 'client', 'h3'),
-  workload('ops', 'probe', 'h2'),
-  workload('ops', 'logger', 'h3'),
-];
+/** As many on each host, with neighbours and strangers for every one. */
+export const workloadsOn = (hosts: readonly string[]): WorkloadSpec[] =>
+  NAMES.map(([namespace, name], i) => ({
+    name,
+    namespace,
+    host: hosts[Math.floor((i * hosts.length) / NAMES.length)] as string,
+    labels: { app: name },
+    tcp: [80, 8080],
+    udp: [53, 80],
+  }));
 
 const kinds: readonly Omit<L4, 'family'>[] = [
   { protocol: 'tcp', port: 80 },

@@ -4,13 +4,13 @@
  * new agent adopts the maps and links it finds instead of making new ones.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callApi } from '@weir/infra/api';
 import { createFleet, type Fleet, PATIENT_TIMEOUT_MS, type Workload } from '@weir/infra/fleet';
 import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
+import { pinnedIds } from '../lib/pinned.ts';
 
 const POLICY = `
 apiVersion: networking.k8s.io/v1
@@ -22,15 +22,6 @@ spec:
     - from: [ { podSelector: { matchLabels: { app: friend } } } ]
       ports: [ { port: 80 } ]
 `;
-
-/** Pinned maps and links below the host's bpffs folder, by path and kernel id. */
-const pinnedIds = (bpffs: string): string =>
-  execFileSync('bash', [
-    '-c',
-    `for f in $(find ${bpffs} -type f | sort); do
-       case $f in */links/*) bpftool -j link show pinned $f | jq -r --arg f $f '"\\($f) link \\(.id)"';;
-       *) bpftool -j map show pinned $f 2>/dev/null | jq -r --arg f $f '"\\($f) map \\(.id)"';; esac; done`,
-  ]).toString();
 
 describe('agent killed and restarted', { skip: needKernel() }, () => {
   let fleet: Fleet;
