@@ -29,6 +29,8 @@ export interface GuestOptions {
   readonly cmdline?: string;
   /** Folder that the guest may write to, under the same path. */
   readonly share?: string;
+  /** A network card: servers on the machine's loopback are at MACHINE for the guest. */
+  readonly network?: boolean;
   /** The clock counts instructions: rates in the guest repeat, whatever else the machine does. One CPU. */
   readonly countInstructions?: boolean;
   /** Output of both kinds as it comes. */
@@ -46,6 +48,9 @@ export interface GuestResult {
 }
 
 const QEMU = 'qemu-system-x86_64';
+/** Where QEMU's user network puts the machine. */
+export const MACHINE = '10.0.2.2';
+
 const SETPRIV = '/usr/bin/setpriv';
 /** BPF programs may answer for the kernel, as on a machine where that is wanted. */
 const LSM = 'lockdown,capability,landlock,bpf';
@@ -92,7 +97,7 @@ const instructions = (options: GuestOptions, cwd: string, dir: string): Buffer =
 const PORTS = ['stdout', 'stderr', 'status'] as const;
 
 const qemuArguments = (options: GuestOptions, kernel: string, initrd: string, dir: string): string[] => {
-  const { cpus = 2, memoryMb = 2048, countInstructions = false, lsm = LSM, cmdline = '', share } = options;
+  const { cpus = 2, memoryMb = 2048, countInstructions = false, lsm = LSM, cmdline = '', share, network } = options;
   const folder = (path: string, tag: string, more = ',readonly=on'): string[] => [
     '-virtfs',
     `local,path=${path},mount_tag=${tag},security_model=none,multidevs=remap${more}`,
@@ -101,7 +106,8 @@ const qemuArguments = (options: GuestOptions, kernel: string, initrd: string, di
     ...['-accel', `tcg,thread=${countInstructions ? 'single' : 'multi'}`, '-cpu', 'max'],
     ...(countInstructions ? ['-icount', 'shift=1,sleep=off'] : []),
     ...['-smp', String(countInstructions ? 1 : cpus), '-m', String(memoryMb)],
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-nic', 'none'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    ...['-nic', network ? 'user,model=virtio-net-pci,ipv6=off' : 'none'],
     ...['-kernel', kernel, '-initrd', initrd, '-append', `${CMDLINE} lsm=${lsm} ${cmdline}`],
     ...['-serial', `file:${join(dir, 'console')}`, '-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
     ...PORTS.flatMap((name) => [

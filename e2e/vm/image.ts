@@ -28,7 +28,7 @@ export interface BootImage {
 const HERE = import.meta.dirname;
 const BUSYBOX = '/bin/busybox';
 /** All that it takes to reach the root file system and to answer; the rest comes from there. */
-const MODULES = ['virtio_pci', 'virtio_console', 'virtio_rng', '9pnet_virtio', '9p', 'overlay'];
+const MODULES = ['virtio_pci', 'virtio_console', 'virtio_rng', 'virtio_net', '9pnet_virtio', '9p', 'overlay'];
 const MAX_IMAGE_BYTES = 1 << 30;
 
 const unxz = (data: Uint8Array): Buffer =>

@@ -23,6 +23,9 @@ const ROOTS = join(CACHE, 'kernels');
 /** The oldest kernel that is supported, and Debian 12's own. */
 export const OLDEST = '6.1';
 
+/** Newer ones that are run too once they are on this machine or in the cache. */
+export const NEWER = ['6.12'] as const;
+
 /** Where Debian has which kernel: a release's lists are the machine's own when it has that release. */
 const SUITES: Readonly<Record<string, string>> = { '6.1': 'bookworm', '6.12': 'trixie' };
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -53,6 +56,9 @@ const present = (): GuestKernel[] => [
   ...listed(ROOTS).flatMap((name) => kernelsIn(join(ROOTS, name))),
   ...kernelsIn('/').filter(({ modules }) => existsSync(join(modules, 'modules.dep'))),
 ];
+
+/** Without a look at Debian. */
+export const isPresent = (version: string): boolean => present().some(({ release }) => isOf(version, release));
 
 /** `apt-get` and `apt-cache` with lists of their own for a release that the machine does not have. */
 const aptOptions = (suite: string): string[] => {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is run on another kernel: existing tests, put together so that each guest starts one program. */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { startForOthers } from '@weir/infra/distant';
 import { bundle } from './bundle.ts';
-import { type GuestResult, inGuest } from './guest.ts';
+import { GUEST_HOSTS } from './fleet/hosts.ts';
+import { type GuestOptions, type GuestResult, inGuest, MACHINE } from './guest.ts';
 import { CACHE, type GuestKernel } from './kernels.ts';
 
 export interface GuestSuite {
@@ -13,6 +16,8 @@ export interface GuestSuite {
   /** Is part of `npm test`; the others run with `npm run test:vm` alone. */
   readonly everyTime: boolean;
   readonly timeoutMs: number;
+  /** Needs a control plane on the machine. */
+  readonly fleet?: boolean;
 }
 
 const MINUTE_MS = 60_000;
@@ -22,9 +27,17 @@ export const SUITES: readonly GuestSuite[] = [
   {
     name: 'packets',
     what: 'the tables of packets, cuts, timers and exact counts, every drop reason',
-    files: ['packets', 'cut', 'sweep'].map((name) => `bpf/tests/${name}.test.ts`),
+    files: ['packets', 'cut', 'sweep', 'throttle'].map((name) => `bpf/tests/${name}.test.ts`),
     everyTime: true,
     timeoutMs: 8 * MINUTE_MS,
+  },
+  {
+    name: 'fleet',
+    what: 'agents in the guest: the matrix, SCTP by the kernel',
+    files: ['e2e/vm/fleet/fleet.guest.ts'],
+    everyTime: false,
+    timeoutMs: 25 * MINUTE_MS,
+    fleet: true,
   },
   {
     name: 'traffic',
@@ -44,6 +57,8 @@ export const SUITES: readonly GuestSuite[] = [
 
 export interface SuiteOptions {
   readonly kernel: GuestKernel;
+  /** At full length (e2e/lib/size.ts). */
+  readonly isLong?: boolean;
   readonly onOutput?: (text: string) => void;
 }
 
@@ -57,20 +72,49 @@ export interface SuiteResult extends GuestResult {
 const countOf = (output: string, name: string): number =>
   Number(new RegExp(`^ℹ ${name} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
 
+/** Of the environment, what tests in a guest go by too. */
+const passedOn = (): Record<string, string> =>
+  Object.fromEntries(
+    ['CI', 'WEIR_TEST_VERBOSE'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+  );
+
+/** The machine's loopback is somewhere else for a guest. */
+const forGuest = (facts: object): string => JSON.stringify(facts).replaceAll('127.0.0.1', MACHINE);
+
+/** Runs the program with a control plane beside it, and the agent as one file. */
+const withFleet = async (run: (more: Partial<GuestOptions>) => Promise<GuestResult>) => {
+  const agent = await bundle(join(CACHE, `agent-${process.pid}.mjs`), 'services/agent/src/main.ts');
+  const control = await startForOthers(GUEST_HOSTS);
+  try {
+    const env = { WEIR_TEST_CONTROL_PLANE: forGuest(control.facts), WEIR_TEST_AGENT_MAIN: agent };
+    return await run({ env, network: true });
+  } finally {
+    await control.destroy();
+    rmSync(agent);
+  }
+};
+
 /** Runs a suite in a guest of its own. Throws as `inGuest` does; a test that failed is said by the result. */
-export const runSuite = async (suite: GuestSuite, { kernel, onOutput }: SuiteOptions): Promise<SuiteResult> => {
+export const runSuite = async (suite: GuestSuite, { kernel, isLong, onOutput }: SuiteOptions): Promise<SuiteResult> => {
   const program = await bundle(join(CACHE, `${suite.name}-${process.pid}.mjs`), ...suite.files);
-  const result = await inGuest({
-    kernel,
-    command: [process.execPath, '--test-reporter=spec', program],
-    timeoutMs: suite.timeoutMs,
-    env: { CI: process.env.CI ?? '', WEIR_TEST_GUEST: kernel.release },
-    onOutput,
-  });
-  return {
-    ...result,
-    tests: countOf(result.stdout, 'tests'),
-    failed: countOf(result.stdout, 'fail') + countOf(result.stdout, 'cancelled'),
-    skipped: countOf(result.stdout, 'skipped'),
-  };
+  const run = ({ env, network }: Partial<GuestOptions>): Promise<GuestResult> =>
+    inGuest({
+      kernel,
+      command: [process.execPath, '--test-reporter=spec', program],
+      timeoutMs: suite.timeoutMs,
+      env: { ...passedOn(), ...(isLong ? { WEIR_TEST_LONG: '1' } : {}), ...env },
+      network,
+      onOutput,
+    });
+  try {
+    const result = await (suite.fleet ? withFleet(run) : run({}));
+    return {
+      ...result,
+      tests: countOf(result.stdout, 'tests'),
+      failed: countOf(result.stdout, 'fail') + countOf(result.stdout, 'cancelled'),
+      skipped: countOf(result.stdout, 'skipped'),
+    };
+  } finally {
+    rmSync(program);
+  }
 };

@@ -18,8 +18,12 @@ export interface AgentPlace {
   readonly env: Readonly<Record<string, string>>;
   /** It mounts a bpffs of its own, which a test may unmount, instead of having a folder in the machine's. */
   readonly ownBpffs: boolean;
+  /** Program to run; the sources' main.ts unless given. */
+  readonly main?: string;
 }
 
+/** An emulated host may need a minute; an agent that cannot start ends and says so. */
+const READY_MS = 240_000;
 const AGENT_MAIN = new URL('../../services/agent/src/main.ts', import.meta.url).pathname;
 
 export class AgentHandle {
@@ -48,12 +52,12 @@ export class AgentHandle {
 
   /** Resolves when it says that it is ready. `env`: on top of the fleet's, this time. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const { host, control, resources, logDir, cgroup } = this.#place;
+    const { host, control, resources, logDir, cgroup, main = AGENT_MAIN } = this.#place;
     this.#process = await startProcess(resources, logDir, {
       name: `agent-${this.host}`,
       netns: host.netns,
       cgroup,
-      command: [process.execPath, AGENT_MAIN],
+      command: [process.execPath, main],
       env: {
         WEIR_AGENT_HOST: host.name,
         WEIR_AGENT_NATS_URL: control.natsUrl,
@@ -71,6 +75,7 @@ export class AgentHandle {
         ...env,
       },
       ready: (line) => line.includes('"msg":"ready"'),
+      readyTimeoutMs: READY_MS,
     });
   }
 

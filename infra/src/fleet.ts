@@ -14,6 +14,7 @@ import { AgentHandle } from './agents.ts';
 import { ApiError, callApi } from './api.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { type CutDirection, cutOff, healCut } from './cut.ts';
+import { type ControlPlaneFacts, distantControlPlane } from './distant.ts';
 import { type External, type ExternalSpec, OutsideWorld } from './externals.ts';
 import { netnsPath } from './netns.ts';
 import { forgetRoute, routeTo } from './own-addresses.ts';
@@ -54,6 +55,10 @@ export interface FleetOptions {
   readonly durable?: boolean;
   /** Folders beside `dir` whose names begin so are other runs' fleets: swept when their process is gone. */
   readonly sweepPrefix?: string;
+  /** The control plane runs on another machine, for these hosts; without it the fleet has its own. */
+  readonly controlPlane?: ControlPlaneFacts;
+  /** Program of the agents, when not the sources'. */
+  readonly agentMain?: string;
 }
 
 const otlpEnv = (address: string, port: number | undefined): Record<string, string> =>
@@ -128,6 +133,7 @@ export class Fleet {
         cgroup: makeCgroup(this.resources, this.hostCgroup(name)),
         control: this.control,
         ownBpffs,
+        ...(this.options.agentMain ? { main: this.options.agentMain } : {}),
         env: {
           ...otlpEnv(this.underlay.machineIp4, otlpPort),
           ...(typeof agentEnv === 'function' ? agentEnv(name) : agentEnv),
@@ -144,7 +150,7 @@ export class Fleet {
     });
   }
 
-  async waitHostsAlive(timeoutMs = 30_000): Promise<void> {
+  async waitHostsAlive(timeoutMs = 120_000): Promise<void> {
     const names = [...this.agents.keys()];
     await until(`hosts ${names.join(', ')} to be alive`, timeoutMs, async () => {
       const { items } = await callApi<{ items: { id: string; state: string }[] }>(
@@ -315,16 +321,18 @@ export const createFleet = async (options: FleetOptions): Promise<Fleet> => {
     mkdirSync(runDir, { recursive: true });
     step(`underlay and ${options.hosts.length} host namespaces`);
     const underlay = await createUnderlay(resources, options.name, options.hosts);
-    const control = await startControlPlane({
-      resources,
-      dir: options.dir,
-      runDir,
-      underlay,
-      ports: options.ports,
-      env: { ...otlpEnv('127.0.0.1', options.otlpPort), ...options.serviceEnv },
-      durable: options.durable,
-      step,
-    });
+    const control = options.controlPlane
+      ? await distantControlPlane(options.controlPlane, underlay)
+      : await startControlPlane({
+          resources,
+          dir: options.dir,
+          runDir,
+          underlay,
+          ports: options.ports,
+          env: { ...otlpEnv('127.0.0.1', options.otlpPort), ...options.serviceEnv },
+          durable: options.durable,
+          step,
+        });
     const fleet = new Fleet(options, resources, underlay, control, runDir);
     step('agents');
     for (const host of underlay.hosts) await fleet.registerHost(host);

@@ -60,4 +60,6 @@ for port in "$R"/sys/class/virtio-ports/*; do
 done
 $B hostname guest
 $B ifconfig lo up
+# QEMU's own network: the machine's loopback is 10.0.2.2 there
+[ -e /sys/class/net/eth0 ] && $B ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
 exec $B switch_root $R /run/guest/busybox sh /run/guest/run.sh
