@@ -20,7 +20,7 @@ import { every, type Loop } from './loops/every.ts';
 import { Inspector } from './loops/inspector.ts';
 import { Reconciler } from './loops/reconciler.ts';
 import { observeAgent } from './metrics.ts';
-import { LocalIds } from './plan/numbers.ts';
+import { HostNumbers, LocalIds } from './plan/numbers.ts';
 import { Planner } from './plan/planner.ts';
 import type { Platform } from './platform.ts';
 import { Accounts } from './report/accounts.ts';
@@ -112,6 +112,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     maxCidrs: platform.capacity.cidrs,
     maxIpcache: platform.capacity.ipcache,
     localIds,
+    hostNumbers: new HostNumbers(stateFile.state.hostNumbers),
   });
   for (const [prefix, identity] of host.cidrs) planner.cidrIds.adopt(prefix, identity);
 
@@ -131,6 +132,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     positions: () => configuration.positions(),
     persisted: () => configLog.flushed(),
     hostAddresses: () => platform.hostAddresses(),
+    hostSubnets: () => platform.hostSubnets(),
     readIpcache: () => platform.kernel.maps.readIpcache(),
     resyncMs: config.resyncS * 1000,
     onRealised: (documents, times) => stages.realised(documents, times),

@@ -120,6 +120,8 @@ export interface Platform {
   readonly capacity: Readonly<Record<'workloads' | 'addresses' | 'ipcache' | 'cidrs' | 'policy' | 'conntrack', number>>;
   /** The host's own addresses, workloads' interfaces excepted. */
   hostAddresses(): Promise<readonly string[]>;
+  /** Networks on the host's links, workloads' interfaces excepted; CIDRs. */
+  hostSubnets(): Promise<readonly string[]>;
   /** What makes Unix times of the kernel's, now. */
   clockOffsetNs(): bigint;
   /** Something about interfaces or addresses changed. */

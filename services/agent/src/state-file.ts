@@ -12,6 +12,7 @@ export interface AgentState {
   readonly version: 1;
   readonly lastBoot: string;
   readonly localIds: LocalIdState;
+  readonly hostNumbers: LocalIdState;
   /** Namespace behind each interface when it was made. */
   readonly netnsIds: Readonly<Record<string, string>>;
   /** Kernel counter of events lost, as far as it was reported by boots before. */
@@ -28,6 +29,7 @@ export const EMPTY_STATE: AgentState = {
   version: 1,
   lastBoot: '0',
   localIds: { next: 1, ids: {} },
+  hostNumbers: { next: 1, ids: {} },
   netnsIds: {},
   reportedLost: '0',
   reportedThrottled: '0',

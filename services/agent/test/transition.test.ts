@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { FAILPOINTS, type Failpoint } from '../src/apply/failpoint.ts';
 import { HostDatapath } from '../src/apply/host.ts';
 import type { DesiredWorkload, WorkloadPolicy } from '../src/plan/model.ts';
+import { NO_OVERLAY } from '../src/plan/overlay.ts';
 import type { Desired } from '../src/plan/planner.ts';
 import { emptyState, type MemoryState, memoryKernel } from '../src/sim/memory-kernel.ts';
 import { judgeTable, PROBES, type Verdict } from './support/judge-table.ts';
@@ -18,6 +19,8 @@ const desiredOf = (...workloads: DesiredWorkload[]): Desired => ({
   workloads: new Map(workloads.map((workload) => [workload.id, workload])),
   cidrs: new Map(),
   routes: new Map(),
+  overlay: NO_OVERLAY,
+  identities: new Set(),
   errors: [],
 });
 

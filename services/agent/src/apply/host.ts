@@ -12,6 +12,7 @@ import { LINK_NAME } from '../plan/names.ts';
 import type { Desired } from '../plan/planner.ts';
 import { type ApplyResult, Executor } from './executor.ts';
 import { noFailpoint, type ReachFailpoint } from './failpoint.ts';
+import { OverlayApplier } from './overlay.ts';
 import type { HostLink, Kernel, WorkloadValue } from './ports.ts';
 import { type Wired, Wirer } from './wiring.ts';
 
@@ -46,6 +47,7 @@ export class HostDatapath {
   readonly #kernel: Kernel;
   readonly #wirer: Wirer;
   readonly #executor: Executor;
+  readonly #overlay: OverlayApplier;
   readonly #onTrouble: (what: string, cause: unknown) => void;
   /** By workload id. */
   readonly #wired = new Map<string, Wired>();
@@ -65,6 +67,7 @@ export class HostDatapath {
     const reach = options.reach ?? noFailpoint;
     this.#wirer = new Wirer(options.kernel, reach);
     this.#executor = new Executor(options.kernel, reach);
+    this.#overlay = new OverlayApplier(options.kernel.overlay);
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#netnsIds = { ...options.netnsIds };
   }
@@ -98,6 +101,7 @@ export class HostDatapath {
     this.#cidrs = new Map(await maps.readCidrs());
     this.#addresses = new Map(await maps.readAddresses());
     this.#routes = new Map(await network.routes());
+    await this.#overlay.load();
   }
 
   get cidrs(): ReadonlyMap<string, number> {
@@ -241,8 +245,13 @@ export class HostDatapath {
     return this.#kernel.attachments.unsettled;
   }
 
-  apply(desired: Desired, ipcache: IpcacheDelta): Promise<ApplyResult> {
-    return this.#executor.apply({
+  async apply(desired: Desired, ipcache: IpcacheDelta): Promise<ApplyResult> {
+    const { overlay, identities } = desired;
+    const wirings = () => [...this.#wired.values()].map(({ wiring }) => wiring);
+    if (await this.#overlay.prepare(overlay, identities, wirings)) {
+      this.#routes = new Map(await this.#kernel.network.routes());
+    }
+    const result = await this.#executor.apply({
       desired,
       ipcache,
       wired: this.#wired,
@@ -250,6 +259,8 @@ export class HostDatapath {
       addresses: this.#addresses,
       routes: this.#routes,
     });
+    await this.#overlay.finish(overlay, identities, wirings);
+    return result;
   }
 
   /**
@@ -259,7 +270,7 @@ export class HostDatapath {
    */
   async inspect(): Promise<readonly string[]> {
     const { network, maps, attachments } = this.#kernel;
-    const problems: string[] = [];
+    const problems: string[] = [...(await this.#overlay.inspect())];
     const links = new Map((await network.links()).map((link) => [link.ifname, link]));
     const values = new Map((await maps.readWorkloads()).map((value) => [value.ifindex, value]));
     for (const [id, wired] of [...this.#wired]) {
@@ -298,6 +309,7 @@ export class HostDatapath {
     this.#addresses = new Map(await maps.readAddresses());
     this.#routes = new Map(await network.routes());
     this.#kernel.uplinks.doubt();
+    await this.#overlay.load();
   }
 }
 

@@ -7,6 +7,7 @@
 import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
+import type { OverlayDevice, Tunnel } from '../plan/overlay.ts';
 import type { PolicyState } from '../plan/transition.ts';
 import type { DesiredUplinks } from '../plan/uplinks.ts';
 
@@ -116,9 +117,37 @@ export interface Uplinks {
   inspect(): Promise<readonly string[]>;
 }
 
+export interface MtuFit {
+  /** What a tunnel adds to a packet. */
+  readonly overheadBytes: number;
+  /** As configured; 0: the uplink's less the overhead. */
+  readonly mtu: number;
+}
+
+/** The tunnel between hosts. */
+export interface Overlay {
+  read(): Promise<{
+    readonly tunnels: ReadonlyMap<number, Tunnel>;
+    readonly identities: ReadonlySet<number>;
+    readonly hasDevice: boolean;
+  }>;
+  /** The device with its programs, up; true when it is another than before. */
+  ensureDevice(device: OverlayDevice): Promise<boolean>;
+  removeDevice(): Promise<void>;
+  writeTunnels(entries: readonly (readonly [number, Tunnel])[]): Promise<void>;
+  removeTunnels(numbers: readonly number[]): Promise<void>;
+  addIdentities(identities: readonly number[]): Promise<void>;
+  removeIdentities(identities: readonly number[]): Promise<void>;
+  /** Workloads' interfaces, those that are there and those that come. */
+  fitMtu(fit: MtuFit, wirings: Iterable<Wiring>): Promise<void>;
+  /** What is missing or foreign; empty: all is well. */
+  check(): Promise<readonly string[]>;
+}
+
 export interface Kernel {
   readonly maps: Maps;
   readonly network: Network;
   readonly attachments: Attachments;
   readonly uplinks: Uplinks;
+  readonly overlay: Overlay;
 }

@@ -24,6 +24,7 @@ export interface ReconcilerOptions {
   /** What the planner was told is on disk. */
   readonly persisted: () => Promise<void>;
   readonly hostAddresses: () => Promise<readonly string[]>;
+  readonly hostSubnets?: () => Promise<readonly string[]>;
   readonly readIpcache: () => Promise<Parameters<Planner['ipcache']['compareWith']>[0]>;
   /** Documents that came since the last pass stand in the kernel; told before the report. */
   readonly onRealised?: (documents: readonly ConfigEntry[], times: PassTimes) => void;
@@ -164,7 +165,12 @@ export class Reconciler {
       this.#collectDue = false;
       planner.collect();
     }
-    planner.setFacts({ addresses: await this.#options.hostAddresses(), configurationComplete: true });
+    planner.setFacts({
+      addresses: await this.#options.hostAddresses(),
+      subnets: (await this.#options.hostSubnets?.()) ?? [],
+      nowMs: performance.now(),
+      configurationComplete: true,
+    });
     if (this.#compareDue) await this.#compare();
 
     // From here to the next await nothing can be told to the planner: these belong together.
@@ -223,8 +229,10 @@ export class Reconciler {
     // What was taken away last made room for what waited.
     if (wiring.more || planner.ipcache.delta().puts.length > 0) this.#again = true;
     const failed = result.failed.size + routeErrors.length + uplinkErrors.length > 0;
-    const retryMs = failed ? RETRY_MAX_MS : host.retryInMs();
-    if (retryMs !== undefined) this.#retryIn(retryMs);
+    const dueMs = [failed ? RETRY_MAX_MS : host.retryInMs(), desired.overlay.changesInMs].filter(
+      (ms) => ms !== undefined,
+    );
+    if (dueMs.length > 0) this.#retryIn(Math.min(...dueMs));
     return { swapped, committed };
   }
 
@@ -244,9 +252,14 @@ export class Reconciler {
 
   async #saveState(): Promise<void> {
     const localIds = this.#options.planner.localIds.takeChange();
+    const hostNumbers = this.#options.planner.hostNumbers.takeChange();
     const netnsIds = this.#options.host.takeNetnsIds();
-    if (!localIds && !netnsIds) return;
-    await this.#options.stateFile.save({ ...(localIds ? { localIds } : {}), ...(netnsIds ? { netnsIds } : {}) });
+    if (!localIds && !netnsIds && !hostNumbers) return;
+    await this.#options.stateFile.save({
+      ...(localIds ? { localIds } : {}),
+      ...(netnsIds ? { netnsIds } : {}),
+      ...(hostNumbers ? { hostNumbers } : {}),
+    });
   }
 
   /** What was realised stays said; what came since has failed, and says why. */

@@ -6,12 +6,12 @@
  * neither those that allow it nor those that deny it.
  */
 import { weir_identity } from '@weir/bpf';
-import { type Cidr, cidrOfAddress, isV4Mapped, parseIp } from '@weir/net';
+import { type Cidr, cidrOfAddress, isV4Mapped, parseCidr, parseIp } from '@weir/net';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { type Ipcache, LAYER, type PrefixText, prefixText } from './ipcache.ts';
 import { GATEWAY4, GATEWAY6 } from './names.ts';
 
-const { IDENTITY_HOST, IDENTITY_REMOTE_NODE, IDENTITY_INIT } = weir_identity;
+const { IDENTITY_UNKNOWN, IDENTITY_HOST, IDENTITY_REMOTE_NODE, IDENTITY_INIT } = weir_identity;
 
 const addressKey = (text: string): PrefixText => {
   const { addr, bits128 }: Cidr = cidrOfAddress(parseIp(text));
@@ -33,6 +33,24 @@ const keysOf = (texts: readonly string[]): PrefixText[] =>
     }
   });
 
+const poolKeys = (pools: readonly string[]): PrefixText[] =>
+  pools.flatMap((pool) => {
+    try {
+      const { addr, bits128 } = parseCidr(pool);
+      return [prefixText(addr, bits128)];
+    } catch {
+      return [];
+    }
+  });
+
+interface KnownHost {
+  readonly subject: string;
+  readonly revision: bigint;
+  readonly keys: readonly PrefixText[];
+  readonly pools: readonly PrefixText[];
+  readonly host4: number;
+}
+
 interface Known {
   readonly keys: readonly PrefixText[];
   readonly identity: number;
@@ -47,7 +65,9 @@ export class Addresses {
   readonly #workloads = new Map<string, Known>();
   readonly #byHost = new Map<string, Set<string>>();
   readonly #byIdentity = new Map<number, Set<string>>();
-  readonly #hosts = new Map<string, { readonly keys: readonly PrefixText[]; readonly host4: number }>();
+  readonly #hosts = new Map<string, KnownHost>();
+  /** Hosts that are reached by tunnel. */
+  #numbers: ReadonlyMap<string, number> = new Map();
   #facts: readonly PrefixText[] = [];
 
   constructor(ipcache: Ipcache, ownHost: string, knowsLabels: (identity: number) => boolean) {
@@ -84,6 +104,7 @@ export class Addresses {
     const entry = {
       identity: this.#knowsLabels(identity) ? identity : IDENTITY_INIT,
       host4: hostId === this.#ownHost ? 0 : (this.#hosts.get(hostId)?.host4 ?? 0),
+      ...this.#numberOf(hostId),
     };
     for (const key of keys) this.#ipcache.put(key, subject, LAYER.WORKLOAD, revision, entry);
   }
@@ -104,11 +125,10 @@ export class Addresses {
     } catch {
       // As in keysOf.
     }
-    this.#hosts.set(host.id, { keys, host4 });
-    const entry = own ? { identity: IDENTITY_HOST, host4: 0 } : { identity: IDENTITY_REMOTE_NODE, host4 };
-    for (const key of keys) {
-      this.#ipcache.put(key, subject, own ? LAYER.OWN_HOST : LAYER.REMOTE_HOST, revision, entry);
-    }
+    const pools = own ? [] : poolKeys(host.pools);
+    const known: KnownHost = { subject, revision, keys, pools, host4 };
+    this.#hosts.set(host.id, known);
+    this.#claimHost(host.id, known);
     this.#hostMoved(host.id);
   }
 
@@ -117,11 +137,43 @@ export class Addresses {
     if (!known) return;
     this.#hosts.delete(id);
     for (const key of known.keys) if (!kept.includes(key)) this.#ipcache.withdraw(key, subject);
+    for (const key of known.pools) this.#ipcache.withdraw(key, subject);
     if (kept.length === 0) this.#hostMoved(id);
   }
 
   #hostMoved(id: string): void {
     for (const subject of this.#byHost.get(id) ?? []) this.#claim(subject, this.#workloads.get(subject) as Known);
+  }
+
+  #numberOf(hostId: string): { readonly host?: number } {
+    const host = hostId === this.#ownHost ? undefined : this.#numbers.get(hostId);
+    return host === undefined ? {} : { host };
+  }
+
+  #claimHost(id: string, { subject, revision, keys, pools, host4 }: KnownHost): void {
+    const own = id === this.#ownHost;
+    const number = this.#numberOf(id);
+    const entry = own ? { identity: IDENTITY_HOST, host4: 0 } : { identity: IDENTITY_REMOTE_NODE, host4, ...number };
+    for (const key of keys) {
+      this.#ipcache.put(key, subject, own ? LAYER.OWN_HOST : LAYER.REMOTE_HOST, revision, entry);
+    }
+    // Whose an address is, before the workload that has it is known here.
+    for (const key of pools) {
+      if (number.host === undefined) this.#ipcache.withdraw(key, subject);
+      else this.#ipcache.put(key, subject, LAYER.POOL, revision, { identity: IDENTITY_UNKNOWN, host4, ...number });
+    }
+  }
+
+  /** Which hosts are reached by tunnel, and by which number. */
+  setHostNumbers(numbers: ReadonlyMap<string, number>): void {
+    const before = this.#numbers;
+    this.#numbers = numbers;
+    for (const id of new Set([...before.keys(), ...numbers.keys()])) {
+      if (before.get(id) === numbers.get(id)) continue;
+      const known = this.#hosts.get(id);
+      if (known) this.#claimHost(id, known);
+      this.#hostMoved(id);
+    }
   }
 
   /** Addresses of the host's own interfaces: they are the host, whatever the control plane knows of them. */

@@ -21,7 +21,7 @@ export interface IpcacheEntry {
 }
 
 /** Higher wins. */
-export const LAYER = { WORKLOAD: 1, REMOTE_HOST: 2, OWN_HOST: 3 } as const;
+export const LAYER = { POOL: 0, WORKLOAD: 1, REMOTE_HOST: 2, OWN_HOST: 3 } as const;
 
 interface Claim extends IpcacheEntry {
   readonly source: string;

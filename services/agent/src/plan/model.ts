@@ -65,12 +65,15 @@ export interface DesiredWorkload {
 export interface Route {
   /** Canonical CIDR. */
   readonly dst: string;
-  /** Address, or UNREACHABLE. */
+  /** Address, UNREACHABLE or OVERLAY. */
   readonly via: string;
 }
 
 /** Nobody has these addresses: packets to them end here instead of going round in circles. */
 export const UNREACHABLE = 'unreachable';
+
+/** Through the tunnel device; whom a packet is for is known there. */
+export const OVERLAY = 'overlay';
 
 /** A document that can't be realised. */
 export interface DocumentError {
@@ -85,6 +88,10 @@ export interface LocalFacts {
   readonly host: string;
   /** Addresses of the host's own interfaces, text. */
   readonly addresses: readonly string[];
+  /** Networks on the links of this host, CIDRs. */
+  readonly subnets?: readonly string[];
+  /** Of a clock that only goes forward; what changes over in steps does so by it. */
+  readonly nowMs?: number;
   /** A first whole view of the configuration is there: until then every workload stays closed. */
   readonly configurationComplete: boolean;
 }

@@ -8,6 +8,8 @@ import { createHash } from 'node:crypto';
 export const LINK_PREFIX = 'wr';
 export const LINK_NAME = /^wr[0-9a-f]{8}$/;
 export const PEER_NAME = 'eth0';
+/** The one tunnel device of a host. */
+export const OVERLAY_NAME = 'weir_vxlan';
 
 /** Every workload's gateway: an address of the host side, the same on all of them. */
 export const GATEWAY4 = '169.254.1.1';

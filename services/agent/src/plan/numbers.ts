@@ -4,6 +4,7 @@
  * (they stand in policy tables). Both keep their number while what they name lives, across restarts too.
  */
 import { weir_identity, weir_limits } from '@weir/bpf';
+import { weirError } from '@weir/errors';
 import { linkName } from './names.ts';
 
 export interface LocalIdState {
@@ -54,6 +55,55 @@ export class LocalIds {
   }
 
   /** The state to keep, when there is something new to keep. */
+  takeChange(): LocalIdState | undefined {
+    if (!this.#changed) return undefined;
+    this.#changed = false;
+    return { next: this.#next, ids: Object.fromEntries(this.#ids) };
+  }
+}
+
+/**
+ * Numbers of other hosts in the map `tunnels`. They stand in ipcache and conntrack too, so a host keeps its number while
+ * it is reached by tunnel, and one that became free is the last to be given again.
+ */
+export class HostNumbers {
+  readonly #ids: Map<string, number>;
+  #taken: Set<number>;
+  #next: number;
+  readonly #max: number;
+  #changed = false;
+
+  constructor(state: LocalIdState = { next: 1, ids: {} }, max: number = weir_limits.WEIR_MAX_HOSTS) {
+    this.#ids = new Map(Object.entries(state.ids));
+    this.#taken = new Set(this.#ids.values());
+    this.#next = Math.max(state.next, 1);
+    this.#max = max;
+  }
+
+  of(hostId: string): number {
+    const known = this.#ids.get(hostId);
+    if (known !== undefined) return known;
+    if (this.#taken.size >= this.#max - 1)
+      throw weirError('TOO_LARGE', `more than ${this.#max - 1} hosts are to be reached by tunnel`);
+    while (this.#next >= this.#max || this.#taken.has(this.#next))
+      this.#next = this.#next >= this.#max ? 1 : this.#next + 1;
+    const number = this.#next++;
+    this.#ids.set(hostId, number);
+    this.#taken.add(number);
+    this.#changed = true;
+    return number;
+  }
+
+  /** All others are forgotten. */
+  keep(hosts: ReadonlyMap<string, number>): void {
+    for (const id of this.#ids.keys()) {
+      if (hosts.has(id)) continue;
+      this.#ids.delete(id);
+      this.#changed = true;
+    }
+    this.#taken = new Set(this.#ids.values());
+  }
+
   takeChange(): LocalIdState | undefined {
     if (!this.#changed) return undefined;
     this.#changed = false;

@@ -14,7 +14,9 @@ import { withoutAddressesOf } from './lockdown.ts';
 import type { DesiredWorkload, DocumentError, LocalFacts, Route, Wiring, WorkloadPolicy } from './model.ts';
 import { NamedPorts } from './named-ports.ts';
 import { hostMac, linkName, workloadMac } from './names.ts';
-import { CidrIds, LocalIds } from './numbers.ts';
+import { CidrIds, HostNumbers, LocalIds } from './numbers.ts';
+import { networkIssues, Overlay, type OverlayPlan } from './overlay.ts';
+import { OverlayPlanner } from './overlay-planner.ts';
 import { Policies } from './policies.ts';
 import { type PlannedRoutes, routesTo } from './routes.ts';
 import { type DesiredUplinks, UplinkPlanner } from './uplinks.ts';
@@ -25,6 +27,9 @@ export interface Desired {
   /** Canonical prefix -> local identity. */
   readonly cidrs: ReadonlyMap<string, number>;
   readonly routes: ReadonlyMap<string, Route>;
+  readonly overlay: OverlayPlan;
+  /** All that the fleet has given to labels. */
+  readonly identities: ReadonlySet<number>;
   /** Undefined: uplinks are left alone. */
   readonly uplinks?: DesiredUplinks | undefined;
   readonly errors: readonly DocumentError[];
@@ -33,6 +38,9 @@ export interface Desired {
 export interface PlannerOptions extends CompileSettings {
   readonly host: string;
   readonly localIds?: LocalIds;
+  readonly hostNumbers?: HostNumbers;
+  /** How long each step of a change of routing takes, ms. */
+  readonly overlayStepMs?: number;
   readonly maxCidrs?: number;
   readonly maxIpcache?: number;
 }
@@ -63,6 +71,8 @@ export class Planner {
   readonly ipcache: Ipcache;
   readonly cidrIds: CidrIds;
   readonly localIds: LocalIds;
+  readonly hostNumbers: HostNumbers;
+  readonly #overlay: OverlayPlanner;
   readonly #addresses: Addresses;
   readonly #policies = new Policies();
   readonly #namedPorts = new NamedPorts();
@@ -87,6 +97,8 @@ export class Planner {
     this.cidrIds = new CidrIds(options.maxCidrs);
     this.ipcache = new Ipcache(options.maxIpcache);
     this.localIds = options.localIds ?? new LocalIds();
+    this.hostNumbers = options.hostNumbers ?? new HostNumbers();
+    this.#overlay = new OverlayPlanner(new Overlay(this.hostNumbers, options.overlayStepMs));
     this.#facts = { host: options.host, addresses: [], configurationComplete: false };
     this.#addresses = new Addresses(this.ipcache, options.host, (identity) => this.#knowsLabels(identity));
     this.#addresses.setOwn([]);
@@ -95,6 +107,7 @@ export class Planner {
 
   setFacts(facts: Omit<LocalFacts, 'host'>): void {
     if (facts.addresses.join() !== this.#facts.addresses.join()) this.#routes = undefined;
+    if (facts.subnets?.join() !== this.#facts.subnets?.join()) this.#overlay.changed();
     this.#facts = { ...facts, host: this.#options.host };
     this.#addresses.setOwn(facts.addresses);
   }
@@ -141,10 +154,13 @@ export class Planner {
         this.#addresses.identityChanged(body.value.identity);
         this.#allDirty = true;
         break;
+      case 'network':
+        if (this.#refuse(subject, revision, networkIssues(body.value))) this.#overlay.put(body.value);
+        this.#uplinks.put(entry);
+        break;
       case 'policy':
         this.#touch(this.#policies.put(subject, revision, body.value));
         break;
-      case 'network':
       case 'prefilter':
         this.#uplinks.put(entry);
         break;
@@ -189,10 +205,13 @@ export class Planner {
         this.#goneIdentities.add(body.value.identity);
         this.#addresses.identityChanged(body.value.identity);
         break;
+      case 'network':
+        this.#overlay.put(undefined);
+        this.#uplinks.remove(entry);
+        break;
       case 'policy':
         this.#touch(this.#policies.remove(subject));
         break;
-      case 'network':
       case 'prefilter':
         this.#uplinks.remove(entry);
         break;
@@ -200,6 +219,7 @@ export class Planner {
   }
 
   #hostsChanged(): void {
+    this.#overlay.changed();
     this.#routes = undefined;
     this.#uplinks.hostsChanged();
   }
@@ -234,6 +254,8 @@ export class Planner {
   }
 
   compute(): Desired {
+    // First: it says whose addresses go by tunnel, and the ipcache is asked what has room.
+    this.#planOverlay();
     this.#followLocals();
     const { changed, refused } = this.cidrIds.want(this.#policies.cidrs());
     if (changed || refused.size > 0) this.#allDirty = true;
@@ -255,14 +277,30 @@ export class Planner {
       }
     }
     errors.push(...this.#unplacedErrors(unplaced));
-    this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses);
+    this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses, this.#overlay.plan.routed);
     const planned = this.#routes;
     for (const { subject, message } of planned.refused) {
       const revision = this.#entries.get(subject)?.document.revision ?? 0n;
       errors.push({ subject, revision, code: 'INVALID_ARGUMENT', message });
     }
     const uplinks = this.#uplinks.compute(this.#hosts.values());
-    return { workloads, cidrs: this.cidrIds.installed, routes: planned.routes, uplinks, errors };
+    errors.push(...this.#overlay.errors);
+    return {
+      workloads,
+      cidrs: this.cidrIds.installed,
+      routes: planned.routes,
+      uplinks,
+      overlay: this.#overlay.plan,
+      // Without a tunnel nobody can claim one.
+      identities: this.#overlay.plan.device ? new Set(this.#identities.keys()) : new Set(),
+      errors,
+    };
+  }
+
+  #planOverlay(): void {
+    if (!this.#overlay.compute(this.#hosts.values(), this.#facts)) return;
+    this.#addresses.setHostNumbers(this.#overlay.plan.numbers);
+    this.#routes = undefined;
   }
 
   /** The policies must know which identities live here before anything is compiled. */

@@ -6,7 +6,7 @@
 import { type Cidr, ipFamily, isIp, maskAddress, parseCidr, parseIp } from '@weir/net';
 import type { Host } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { type PrefixText, prefixText } from './ipcache.ts';
-import { type Route, UNREACHABLE } from './model.ts';
+import { OVERLAY, type Route, UNREACHABLE } from './model.ts';
 
 interface Parsed {
   readonly pools: readonly Cidr[];
@@ -64,6 +64,8 @@ export const routesTo = (
   hosts: ReadonlyMap<string, Host>,
   ownHost: string,
   ownAddresses: readonly string[],
+  /** Ids of hosts that are reached through the tunnel device. */
+  tunnelled: ReadonlySet<string> = new Set(),
 ): PlannedRoutes => {
   const all = [...hosts.values()];
   const refused: { subject: string; message: string }[] = [];
@@ -85,8 +87,8 @@ export const routesTo = (
         refused.push({ subject, message: `${subject}: pool ${cidr.text} is another host's already` });
         continue;
       }
-      const via = host.id === ownHost ? UNREACHABLE : viaOf(host, cidr.family);
-      if (via === UNREACHABLE || isIp(via)) routes.set(cidr.text, { dst: cidr.text, via });
+      const via = host.id === ownHost ? UNREACHABLE : tunnelled.has(host.id) ? OVERLAY : viaOf(host, cidr.family);
+      if (via === UNREACHABLE || via === OVERLAY || isIp(via)) routes.set(cidr.text, { dst: cidr.text, via });
     }
   }
   return { routes, refused };

@@ -6,9 +6,10 @@
  */
 
 import type { PolicyTable } from '@weir/bpf/policy-table';
-import type { Attachments, HostLink, Kernel, Maps, Network, WorkloadValue } from '../apply/ports.ts';
+import type { Attachments, HostLink, Kernel, Maps, Network, Overlay, WorkloadValue } from '../apply/ports.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
+import type { OverlayDevice, Tunnel } from '../plan/overlay.ts';
 import type { DesiredUplinks } from '../plan/uplinks.ts';
 
 export interface MemoryState {
@@ -21,6 +22,9 @@ export interface MemoryState {
   readonly links: Map<string, { ifindex: number; up: boolean; netnsId: string }>;
   readonly attached: Map<string, number>;
   readonly routes: Map<string, Route>;
+  readonly tunnels: Map<number, Tunnel>;
+  readonly identities: Set<number>;
+  overlayDevice: OverlayDevice | undefined;
   /** Network namespaces that exist, path -> id. With `anyNetns` all do. */
   readonly netns: Map<string, string>;
   uplinks: DesiredUplinks | undefined;
@@ -45,6 +49,9 @@ export const emptyState = (): MemoryState => ({
   links: new Map(),
   attached: new Map(),
   routes: new Map(),
+  tunnels: new Map(),
+  identities: new Set(),
+  overlayDevice: undefined,
   netns: new Map(),
   uplinks: undefined,
   nextIfindex: 2,
@@ -162,6 +169,50 @@ const memoryAttachments = (state: MemoryState): Attachments => ({
   known: async () => [...state.attached.keys()],
 });
 
+const sameDevice = (a: OverlayDevice | undefined, b: OverlayDevice): boolean =>
+  a?.port === b.port && a.sourceLow === b.sourceLow && a.sourceHigh === b.sourceHigh;
+
+const memoryOverlay = (state: MemoryState): Overlay => {
+  const wrote = (count: number): void => {
+    state.writes += count;
+  };
+  return {
+    read: async () => ({
+      tunnels: state.tunnels,
+      identities: state.identities,
+      hasDevice: state.overlayDevice !== undefined,
+    }),
+    ensureDevice: async (device) => {
+      if (sameDevice(state.overlayDevice, device)) return false;
+      state.overlayDevice = device;
+      wrote(1);
+      return true;
+    },
+    removeDevice: async () => {
+      state.overlayDevice = undefined;
+      wrote(1);
+    },
+    writeTunnels: async (entries) => {
+      for (const [number, tunnel] of entries) state.tunnels.set(number, tunnel);
+      wrote(entries.length);
+    },
+    removeTunnels: async (numbers) => {
+      for (const number of numbers) state.tunnels.delete(number);
+      wrote(numbers.length);
+    },
+    addIdentities: async (identities) => {
+      for (const identity of identities) state.identities.add(identity);
+      wrote(identities.length);
+    },
+    removeIdentities: async (identities) => {
+      for (const identity of identities) state.identities.delete(identity);
+      wrote(identities.length);
+    },
+    fitMtu: async () => wrote(1),
+    check: async () => [],
+  };
+};
+
 /** Deletes the namespace, and with it the pair of interfaces that has an end in it, as the kernel does. */
 export const deleteNetns = (state: MemoryState, path: string): void => {
   const id = state.netns.get(path);
@@ -186,4 +237,5 @@ export const memoryKernel = (state: MemoryState = emptyState(), options: MemoryK
     doubt: () => {},
     inspect: async () => [],
   },
+  overlay: memoryOverlay(state),
 });

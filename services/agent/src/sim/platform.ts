@@ -85,6 +85,7 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
       conntrack: weir_limits.WEIR_MAX_CONNTRACK,
     },
     hostAddresses: async () => options.addresses ?? [],
+    hostSubnets: async () => [],
     clockOffsetNs: () => BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint(),
     monitor: () => ({ stop: async () => {} }),
     repairPins: async () => [],

@@ -11,6 +11,7 @@ import { type Datapath, openDatapath } from '../../src/apply/kernel/datapath.ts'
 import { Ipcache, prefixText } from '../../src/plan/ipcache.ts';
 import type { DesiredWorkload, Route, WorkloadPolicy } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
+import { NO_OVERLAY } from '../../src/plan/overlay.ts';
 import type { Desired } from '../../src/plan/planner.ts';
 import { createTestHost, leftovers, type Resident, type TestHost } from '../support/netns.ts';
 import { policyOf } from '../support/policies.ts';
@@ -75,6 +76,8 @@ describe('the real kernel', { skip: needKernel() }, () => {
     ),
     cidrs: new Map(),
     routes,
+    overlay: NO_OVERLAY,
+    identities: new Set(),
     errors: [],
   });
 

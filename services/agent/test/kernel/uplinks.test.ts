@@ -20,6 +20,7 @@ import { limited } from '../../src/plan/bandwidth.ts';
 import { Ipcache, prefixText } from '../../src/plan/ipcache.ts';
 import type { Bandwidth, DesiredWorkload } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
+import { NO_OVERLAY } from '../../src/plan/overlay.ts';
 import type { Desired } from '../../src/plan/planner.ts';
 import type { DesiredUplinks } from '../../src/plan/uplinks.ts';
 import { createTestHost, leftovers, type Resident, type TestHost } from '../support/netns.ts';
@@ -79,6 +80,8 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 120_000 },
     cidrs: new Map(),
     routes: new Map(),
     uplinks,
+    overlay: NO_OVERLAY,
+    identities: new Set(),
     errors: [],
   });
 

@@ -32,7 +32,10 @@ export const labelledHostEntry = (id: string, labels: Record<string, string>): C
   entry('host', id, { case: 'host', value: { id, name: id, underlayIp4: '192.168.0.1', labels } });
 
 export const hostEntry = (id: string, underlayIp4: string, ...pools: string[]): ConfigEntry =>
-  entry('host', id, { case: 'host', value: { id, name: id, underlayIp4, underlayIp6: '', pools } });
+  dualHostEntry(id, underlayIp4, '', ...pools);
+
+export const dualHostEntry = (id: string, underlayIp4: string, underlayIp6: string, ...pools: string[]): ConfigEntry =>
+  entry('host', id, { case: 'host', value: { id, name: id, underlayIp4, underlayIp6, pools } });
 
 export const identityEntry = (identity: number, ...labels: string[]): ConfigEntry =>
   entry('identity', String(identity), { case: 'identity', value: { identity, labels } });

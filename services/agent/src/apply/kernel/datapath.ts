@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { weir_limits } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loader';
-import type { Kernel } from '../ports.ts';
+import type { Attachments, Kernel } from '../ports.ts';
 import { kernelAttachments } from './attachments.ts';
 import { kernelMaps } from './maps.ts';
 import { type PortRange, releasePorts } from './nat-ports.ts';
 import { type KernelNetwork, kernelNetwork, prepareHost } from './network.ts';
+import { kernelOverlay } from './overlay.ts';
 import { detachUplinkFilters, type KernelUplinks, kernelUplinks } from './uplinks.ts';
 
 export interface DatapathOptions {
@@ -43,6 +44,11 @@ export interface Datapath extends Kernel {
   close(): void;
 }
 
+const OVERLAY_SIDES = [
+  { direction: 'ingress', program: 'from_overlay' },
+  { direction: 'egress', program: 'to_overlay' },
+] as const;
+
 export const linksDirOf = (bpffsDir: string): string => join(bpffsDir, 'links');
 
 /** During a change the map holds prefixes of both policies: new ones come first, old ones go last. Unused room costs nothing. */
@@ -72,9 +78,8 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     ...(ringBytes === undefined ? {} : { events_wakeup_bytes: u32(ringBytes / 4) }),
     ...(eventsPerSecond === undefined ? {} : { events_per_second: u32(eventsPerSecond) }),
   };
-  const object = await openObject(objectPath('workload'), {
-    ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
-  });
+  const shared = { pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata };
+  const object = await openObject(objectPath('workload'), shared);
   await object.commitPins();
   const networkOptions = { ...(uplink ? { uplink } : {}), ...(hostNetns ? { hostNetns } : {}) };
   await prepareHost(networkOptions);
@@ -85,6 +90,19 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     maxEntries,
     ...(maxNat === undefined ? {} : { maxNat }),
   });
+  const tcx = await tcxSupported();
+  const where = hostNetns ? { hostNetns } : {};
+  let overlayObject: BpfObject | undefined;
+  /** A host without a tunnel does not pay for its programs. Its maps are those above, by their pins. */
+  const overlayLinks = async (): Promise<Attachments> => {
+    overlayObject = await openObject(objectPath('overlay'), shared);
+    return kernelAttachments(overlayObject, {
+      linksDir: join(bpffsDir, 'overlay'),
+      tcx,
+      sides: OVERLAY_SIDES,
+      ...where,
+    });
+  };
   return {
     object,
     uplinks,
@@ -92,9 +110,10 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     maps: kernelMaps(object),
     attachments: kernelAttachments(object, {
       linksDir: linksDirOf(bpffsDir),
-      tcx: await tcxSupported(),
-      ...(hostNetns ? { hostNetns } : {}),
+      tcx,
+      ...where,
     }),
+    overlay: kernelOverlay(object, { network, openAttachments: overlayLinks, ...where }),
     replaced: [...before].filter((name) => !object.map(name).reused),
     repairPins: async () => {
       const missing = [...object.maps.values()].filter(({ name }) => pinned(name) && !existed(name));
@@ -107,6 +126,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     close: () => {
       network.close();
       uplinks.close();
+      overlayObject?.close();
       object.close();
     },
   };
@@ -132,6 +152,7 @@ export const cleanup = async (
     for (const route of routes.values()) await network.removeRoute(route);
     await detachUplinkFilters(bpffsDir, hostNetns);
     await releasePorts(hostNetns, natPorts);
+    await network.removeOverlay();
     await removeAll(bpffsDir);
     return { workloads: links.length, routes: routes.size };
   } finally {

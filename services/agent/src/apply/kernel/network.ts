@@ -16,9 +16,10 @@ import {
   type RouteOptions,
   setSysctl,
 } from '@weir/loader';
-import { type Route, UNREACHABLE, type Wiring } from '../../plan/model.ts';
-import { GATEWAY4, GATEWAY6, LINK_NAME, PEER_NAME } from '../../plan/names.ts';
-import type { HostLink, Network } from '../ports.ts';
+import { canonicalCidr } from '@weir/net';
+import { OVERLAY, type Route, UNREACHABLE, type Wiring } from '../../plan/model.ts';
+import { GATEWAY4, GATEWAY6, LINK_NAME, OVERLAY_NAME, PEER_NAME } from '../../plan/names.ts';
+import type { HostLink, MtuFit, Network } from '../ports.ts';
 
 /** Never in the place of a route that somebody else made: those have another metric, and a lower one wins. */
 const POOL_METRIC = 87;
@@ -27,6 +28,8 @@ export const ROUTE_PROTOCOL = 87;
 
 /** As many as the thread pool of libuv has threads. */
 const SOCKETS = 4;
+/** Of an uplink that is not named. */
+const DEFAULT_MTU = 1500;
 
 export interface NetworkOptions {
   /** Interface to the other hosts; its MTU is the workloads'. */
@@ -123,11 +126,21 @@ const poolRoute = ({ dst, via }: Route): RouteOptions => ({
 });
 
 export interface KernelNetwork extends Network {
+  /** The tunnel device that routes lead through; 0: there is none. */
+  overlayIfindex: number;
+  /** Undefined: no uplink is known. */
+  uplinkMtu(): Promise<number | undefined>;
+  fitMtu(fit: MtuFit, wirings: Iterable<Wiring>): Promise<void>;
+  removeOverlay(): Promise<void>;
+  /** Networks on the links of the host, workloads' excepted; CIDRs. */
+  hostSubnets(): Promise<string[]>;
   /** Addresses of the host's own interfaces, workloads' excepted; text without prefix length. */
   hostAddresses(): Promise<string[]>;
   monitor(onChange: () => void): { stop(): Promise<void> };
   close(): void;
 }
+
+const isOurs = (name: string): boolean => LINK_NAME.test(name) || name === OVERLAY_NAME;
 
 export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
   // Requests on one socket wait for each other, and some wait for RCU.
@@ -144,6 +157,36 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
   };
   const uplinkMtu = async (): Promise<number | undefined> =>
     options.uplink ? (await host.linkByName(options.uplink))?.mtu : undefined;
+  let fit: MtuFit = { overheadBytes: 0, mtu: 0 };
+  /** Of workloads' interfaces. */
+  const workloadMtu = async (): Promise<number | undefined> => {
+    if (fit.mtu) return fit.mtu;
+    const mtu = (await uplinkMtu()) ?? (fit.overheadBytes ? DEFAULT_MTU : undefined);
+    return mtu === undefined ? undefined : mtu - fit.overheadBytes;
+  };
+  /** Both ends of one that is there; a smaller one first where packets come from. */
+  const setWorkloadMtu = async (netns: string, ifindex: number, mtu: number): Promise<void> => {
+    const inside = openNetlink(netns);
+    try {
+      const eth = await inside.linkByName(PEER_NAME);
+      if (eth && eth.mtu !== mtu) await inside.setMtu(eth.ifindex, mtu);
+    } finally {
+      inside.close();
+    }
+    await host.setMtu(ifindex, mtu);
+  };
+  let overlayIfindex = 0;
+  const overlayRoute = async ({ dst }: Route): Promise<RouteOptions> => {
+    const src = dst.includes(':') ? await sourceAddress6() : await sourceAddress();
+    return {
+      dst,
+      metric: POOL_METRIC,
+      protocol: ROUTE_PROTOCOL,
+      ifindex: overlayIfindex,
+      ...(dst.includes(':') ? {} : { scope: 'link' as const }),
+      ...(src ? { src } : {}),
+    };
+  };
 
   /** Where the host's own packets to workloads come from; otherwise the gateway's address would be chosen. */
   let source: { readonly address: string | undefined } | undefined;
@@ -154,6 +197,16 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     const best = candidates.find(({ ifindex }) => ifindex === uplink?.ifindex) ?? candidates[0];
     source = { address: best?.address.split('/')[0] };
     return source.address;
+  };
+
+  /** The host's own address on its uplink, which others know it by. */
+  const sourceAddress6 = async (): Promise<string | undefined> => {
+    const uplink = options.uplink ? await host.linkByName(options.uplink) : undefined;
+    const candidates = (await host.addresses()).filter(
+      ({ family, scope, ifindex }) => family === 6 && scope === 'universe' && !own.has(ifindex),
+    );
+    const best = candidates.find(({ ifindex }) => ifindex === uplink?.ifindex) ?? candidates[0];
+    return best?.address.split('/')[0];
   };
 
   const configureHostSide = async ({ ifname, ip4, ip6, mac }: Wiring, ifindex: number): Promise<void> => {
@@ -193,7 +246,7 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     },
 
     create: async ({ ifname, netns, mac, hostMac }) => {
-      const mtu = await uplinkMtu();
+      const mtu = await workloadMtu();
       try {
         const link = await anySocket().addVeth({
           name: ifname,
@@ -238,20 +291,55 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
 
     routes: async () => {
       const found = new Map<string, Route>();
-      for (const { dst, via, protocol, type } of await host.routes({ table: ROUTE_TABLE.main })) {
+      const overlay = (await host.linkByName(OVERLAY_NAME))?.ifindex;
+      for (const { dst, via, protocol, type, ifindex } of await host.routes({ table: ROUTE_TABLE.main })) {
         if (protocol !== ROUTE_PROTOCOL) continue;
-        if (type === 'unreachable') found.set(dst, { dst, via: UNREACHABLE });
+        if (overlay !== undefined && ifindex === overlay) found.set(dst, { dst, via: OVERLAY });
+        else if (type === 'unreachable') found.set(dst, { dst, via: UNREACHABLE });
         else if (via !== undefined) found.set(dst, { dst, via });
       }
       return found;
     },
-    putRoute: (route) => host.replaceRoute(poolRoute(route)),
+    putRoute: async (route) => {
+      await host.replaceRoute(route.via === OVERLAY ? await overlayRoute(route) : poolRoute(route));
+    },
     removeRoute: async (route) => {
       try {
-        await host.delRoute(poolRoute(route));
+        await host.delRoute(
+          route.via === OVERLAY ? { dst: route.dst, metric: POOL_METRIC, protocol: ROUTE_PROTOCOL } : poolRoute(route),
+        );
       } catch (error) {
         if (!hasErrno(error, 'ESRCH')) throw error;
       }
+    },
+
+    get overlayIfindex() {
+      return overlayIfindex;
+    },
+    set overlayIfindex(ifindex) {
+      overlayIfindex = ifindex;
+    },
+    uplinkMtu,
+    fitMtu: async (wanted, wirings) => {
+      fit = wanted;
+      const mtu = await workloadMtu();
+      if (mtu === undefined) return;
+      const links = new Map((await workloadLinks()).map((link) => [link.name, link]));
+      for (const { ifname, netns } of wirings) {
+        const link = links.get(ifname);
+        if (link && link.mtu !== mtu) await setWorkloadMtu(netns, link.ifindex, mtu);
+      }
+    },
+    removeOverlay: async () => {
+      const link = await host.linkByName(OVERLAY_NAME);
+      if (link) await host.deleteLink(link.ifindex);
+    },
+    hostSubnets: async () => {
+      await workloadLinks();
+      return (await host.addresses())
+        .filter(({ ifindex, scope }) => !own.has(ifindex) && scope === 'universe')
+        .map(({ address }) => canonicalCidr(address))
+        .sort();
     },
 
     hostAddresses: async () => {
@@ -265,7 +353,7 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     monitor: (onChange) =>
       host.monitor((change) => {
         if (change.kind === 'route') return;
-        if (change.kind === 'link' && (change.action === 'add' || !LINK_NAME.test(change.link.name))) return;
+        if (change.kind === 'link' && (change.action === 'add' || !isOurs(change.link.name))) return;
         if (change.kind === 'address' && own.has(change.address.ifindex)) return;
         source = undefined;
         onChange();

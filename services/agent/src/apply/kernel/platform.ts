@@ -105,6 +105,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
   const ctSweep = object.program('ct_sweep');
   /** Until the kernel announces a change. */
   let addresses: readonly string[] | undefined;
+  let subnets: readonly string[] | undefined;
   return {
     kernel: datapath,
     replaced: datapath.replaced,
@@ -122,10 +123,15 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
       addresses ??= await network.hostAddresses();
       return addresses;
     },
+    hostSubnets: async () => {
+      subnets ??= await network.hostSubnets();
+      return subnets;
+    },
     clockOffsetNs,
     monitor: (onChange) =>
       network.monitor(() => {
         addresses = undefined;
+        subnets = undefined;
         onChange();
       }),
     repairPins: () => datapath.repairPins(),

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Several hosts in namespaces of one machine, each with a real datapath, planner and executor in this process; no bus:
+ * a test says what each is told, and what time it is. Two subnets with a router between them:
+ *
+ *     h1 .11, h2 .12 -- 198.18.251.0/24, fd18:251::/64 -- router -- 198.18.252.0/24, fd18:252::/64 -- h3 .13
+ */
+import { execFileSync } from 'node:child_process';
+import { ct_entry, ct_key, type weir_drop_reason } from '@weir/bpf';
+import type { ConfigEntry } from '@weir/bus';
+import { createNetns, deleteNetns, openNetlink, setSysctl } from '@weir/loader';
+import { formatIp } from '@weir/net';
+import { HostDatapath } from '../../src/apply/host.ts';
+import { cleanup } from '../../src/apply/kernel/datapath.ts';
+import { kernelPlatform } from '../../src/apply/kernel/platform.ts';
+import { OVERLAY } from '../../src/plan/model.ts';
+import { HostNumbers } from '../../src/plan/numbers.ts';
+import { Planner } from '../../src/plan/planner.ts';
+import type { Platform } from '../../src/platform.ts';
+import { dualHostEntry, workloadEntry } from './entries.ts';
+import { Resident } from './netns.ts';
+
+const PREFIX = `weir-agent-${process.pid}-`;
+const netnsPath = (name: string): string => `/run/netns/${PREFIX}${name}`;
+export const STEP_MS = 1000;
+const SUBNETS = [251, 251, 252] as const;
+
+export const inside = (name: string, ...command: string[]): string =>
+  execFileSync('nsenter', [`--net=${netnsPath(name)}`, '--', ...command], { encoding: 'utf8' });
+
+export interface Place {
+  readonly id: string;
+  readonly ip4: string;
+  readonly ip6: string;
+  readonly identity: number;
+}
+
+export class JoinedHost {
+  readonly name: string;
+  readonly underlay4: string;
+  readonly underlay6: string;
+  readonly document: ConfigEntry;
+  readonly workloads: readonly (Place & { readonly document: ConfigEntry; readonly resident: Resident })[];
+  readonly #bpffsDir: string;
+  #platform: Platform | undefined;
+  #planner!: Planner;
+  host!: HostDatapath;
+  readonly #numbers = new HostNumbers();
+  #netnsIds: Record<string, string> = {};
+  nowMs = 0;
+
+  constructor(n: number, places: readonly Place[]) {
+    this.name = `h${n}`;
+    this.underlay4 = `198.18.${SUBNETS[n - 1]}.${10 + n}`;
+    this.underlay6 = `fd18:${SUBNETS[n - 1]}::${10 + n}`;
+    this.document = dualHostEntry(this.name, this.underlay4, this.underlay6, `10.9${n}.0.0/24`, `fd9${n}::/64`);
+    this.#bpffsDir = `/sys/fs/bpf/${PREFIX}${this.name}`;
+    this.workloads = places.map((place) => ({
+      ...place,
+      document: workloadEntry(place.id, place.identity, { ...place, host: this.name, netns: netnsPath(place.id) }),
+      resident: new Resident(netnsPath(place.id)),
+    }));
+  }
+
+  /** As an agent starts, on what an earlier one left. */
+  async start(entries: readonly ConfigEntry[]): Promise<void> {
+    const platform = await kernelPlatform({
+      bpffsDir: this.#bpffsDir,
+      uplink: 'uplink0',
+      maxConntrack: 4096,
+      ringBytes: 1 << 16,
+      hostNetns: netnsPath(this.name),
+    });
+    this.#platform = platform;
+    this.host = new HostDatapath({
+      kernel: platform.kernel,
+      netnsIds: this.#netnsIds,
+      onTrouble: (what, cause) => {
+        throw new Error(what, { cause });
+      },
+    });
+    await this.host.load();
+    this.#planner = new Planner({
+      host: this.name,
+      allowHost: true,
+      hostNumbers: this.#numbers,
+      overlayStepMs: STEP_MS,
+    });
+    this.#planner.ipcache.delta();
+    for (const entry of entries) this.#planner.change(entry);
+    const found = await platform.kernel.maps.readIpcache();
+    await this.#planner.ipcache.compareWith(found);
+    await this.pass();
+  }
+
+  get #running(): Platform {
+    if (!this.#platform) throw new Error(`${this.name} was not started`);
+    return this.#platform;
+  }
+
+  tell(...entries: readonly ConfigEntry[]): Promise<void> {
+    for (const entry of entries) this.#planner.change(entry);
+    return this.pass();
+  }
+
+  async pass(): Promise<void> {
+    this.#planner.setFacts({
+      addresses: await this.#running.hostAddresses(),
+      subnets: await this.#running.hostSubnets(),
+      nowMs: this.nowMs,
+      configurationComplete: true,
+    });
+    const desired = this.#planner.compute();
+    if (desired.errors.length > 0)
+      throw new Error(JSON.stringify(desired.errors, (_, v) => (typeof v === 'bigint' ? `${v}` : v)));
+    const delta = this.#planner.ipcache.delta();
+    await this.host.adopt(desired);
+    const first = await this.host.apply(desired, delta);
+    this.#planner.ipcache.written(delta);
+    const { changed } = await this.host.wire(desired);
+    const second = changed ? await this.host.apply(desired, { puts: [], deletes: [], rejudge: false }) : first;
+    Object.assign(this.#netnsIds, this.host.takeNetnsIds());
+    // Natively there is no way to a host behind a router.
+    const failure = second.routeFailures.find(({ route }) => route.via === OVERLAY);
+    if (failure) throw failure.error;
+  }
+
+  /** Identities of both ends of connections towards that address, as this host's conntrack has them. */
+  async judged(local: string, remote: string): Promise<string[]> {
+    const { object } = this.#running.kernel as unknown as { object: import('@weir/loader').BpfObject };
+    const { keys, values, count } = await object.map('conntrack').lookupAll();
+    const found = new Set<string>();
+    for (let i = 0; i < count; i++) {
+      const key = ct_key.decode(keys, i * ct_key.size);
+      if (formatIp(key.local) !== local || formatIp(key.remote) !== remote) continue;
+      const { workload_identity, peer_identity } = ct_entry.decode(values, i * ct_entry.size);
+      found.add(`${workload_identity} ${peer_identity}`);
+    }
+    return [...found].sort();
+  }
+
+  async dropped(reason: keyof typeof weir_drop_reason): Promise<number> {
+    const { named } = await this.#running.counters();
+    const name = `drop.${reason.replace('DROP_', '').toLowerCase()}.ingress`;
+    return Number(named[name] ?? 0n);
+  }
+
+  async stop(): Promise<void> {
+    await this.#platform?.close();
+  }
+
+  async cleanup(): Promise<void> {
+    await cleanup(this.#bpffsDir, netnsPath(this.name));
+  }
+}
+
+export interface Joined {
+  readonly hosts: readonly [JoinedHost, JoinedHost, JoinedHost];
+  destroy(): Promise<void>;
+}
+
+/** `places`: workloads of h1, h2 and h3. Nobody is started yet. */
+export const joinHosts = async (places: readonly [Place[], Place[], Place[]]): Promise<Joined> => {
+  const made: string[] = [];
+  const make = async (name: string): Promise<string> => {
+    await createNetns(netnsPath(name));
+    made.push(name);
+    return netnsPath(name);
+  };
+  const router = await make('router');
+  for (const key of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding']) await setSysctl(router, key, '1');
+  const middle = openNetlink(router);
+  const bridge = await middle.addBridge('br251');
+  await middle.addAddress(bridge.ifindex, '198.18.251.1/24');
+  await middle.addAddress(bridge.ifindex, 'fd18:251::1/64', { nodad: true });
+  await middle.setUp(bridge.ifindex);
+  for (const [i, subnet] of SUBNETS.entries()) {
+    const name = `h${i + 1}`;
+    const netns = await make(name);
+    const port = await middle.addVeth({ name, peer: 'uplink0', peerNetns: netns });
+    if (subnet === 251) await middle.setMaster(port.ifindex, bridge.ifindex);
+    else {
+      await middle.addAddress(port.ifindex, `198.18.${subnet}.1/24`);
+      await middle.addAddress(port.ifindex, `fd18:${subnet}::1/64`, { nodad: true });
+    }
+    await middle.setUp(port.ifindex);
+    const host = openNetlink(netns);
+    await host.setUp(1);
+    const uplink = (await host.linkByName('uplink0'))?.ifindex as number;
+    await host.addAddress(uplink, `198.18.${subnet}.${11 + i}/24`);
+    await host.addAddress(uplink, `fd18:${subnet}::${11 + i}/64`, { nodad: true });
+    await host.setUp(uplink);
+    await host.replaceRoute({ dst: 'default', via: `198.18.${subnet}.1`, ifindex: uplink });
+    await host.replaceRoute({ dst: 'default', via: `fd18:${subnet}::1`, ifindex: uplink });
+    host.close();
+    for (const { id } of places[i] ?? []) await make(id);
+  }
+  middle.close();
+  const hosts = places.map((here, i) => new JoinedHost(i + 1, here)) as unknown as Joined['hosts'];
+  return {
+    hosts,
+    destroy: async () => {
+      for (const host of hosts) for (const { resident } of host.workloads) await resident.stop();
+      for (const host of hosts) await host.cleanup();
+      for (const name of made.reverse()) await deleteNetns(netnsPath(name)).catch(() => {});
+    },
+  };
+};
