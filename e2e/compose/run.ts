@@ -11,8 +11,17 @@ const KILL_GRACE_MS = 5_000;
 
 /** What runs now, to be ended when the test is interrupted. */
 const running = new Set<ChildProcess>();
+/** With what it started, which would hold its output open: docker-compose 1.29 runs `docker exec`. */
+const end = ({ pid }: ChildProcess): void => {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // All of it has ended.
+  }
+};
 export const endCommands = (): void => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of running) end(child);
 };
 
 export class CommandFailed extends Error {
@@ -36,9 +45,10 @@ export const run = async (
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: timeoutMs,
+    detached: true,
   });
   running.add(child);
-  const killing = setTimeout(() => child.kill('SIGKILL'), timeoutMs + KILL_GRACE_MS);
+  const killing = setTimeout(() => end(child), timeoutMs + KILL_GRACE_MS);
   const status = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
