@@ -23,6 +23,7 @@
         'native/object.cc',
         'native/object_load.cc',
         'native/perf.cc',
+        'native/ping.cc',
         'native/probe.cc',
         'native/program.cc',
         'native/ring_reader.cc',

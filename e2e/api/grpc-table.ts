@@ -4,10 +4,14 @@ import type { DescService } from '@bufbuild/protobuf';
 import type { ErrorCode } from '@weir/errors';
 import { AccountingService, FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import {
+  EgressGatewayService,
+  HealthService,
   HostService,
   IdentityService,
   NamespaceService,
   NetworkService,
+  PoolService,
+  PrefilterService,
   WorkloadService,
 } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { PolicyService, RevisionService, RuleService } from '@weir/proto/weir/policy/v1/policy_pb.js';
@@ -19,6 +23,10 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['inventory', WorkloadService],
   ['inventory', IdentityService],
   ['inventory', NetworkService],
+  ['inventory', EgressGatewayService],
+  ['inventory', PrefilterService],
+  ['inventory', PoolService],
+  ['inventory', HealthService],
   ['policy', PolicyService],
   ['policy', RuleService],
   ['policy', RevisionService],
@@ -47,6 +55,10 @@ const pages = (items: string) => ({ items, size: 'limit', cursor: 'cursor', next
 const BAD_LIMIT = { bad: { limit: 5_000 }, ...invalid, field: 'limit' };
 const OTHER = 999_999n;
 const workload = (name: string) => ({ name, namespace: 'shop', host: 'c1', labels: { app: name } });
+const gateway = (name: string, device: string) => ({
+  ...{ name, workloads: [{}], destinationCidrs: ['0.0.0.0/0'] },
+  gateways: [{ hosts: {}, interface: device }],
+});
 const KEY = 'NetworkPolicy/shop/';
 
 export const GRPC: Readonly<Record<string, GrpcOperation>> = {
@@ -124,6 +136,81 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     field: 'mtu',
     stale: [{ network: {}, ifRevision: OTHER }],
   },
+  'EgressGatewayService.PutEgressGateway': {
+    good: { egressGateway: gateway('n1', 'eth1') },
+    bad: { egressGateway: gateway('n1', '') },
+    ...invalid,
+    field: 'gateways[0]',
+    stale: [
+      { egressGateway: gateway('n1', 'eth1'), ifRevision: OTHER },
+      { egressGateway: gateway('n1', 'eth1'), ifAbsent: true },
+    ],
+  },
+  'EgressGatewayService.GetEgressGateway': { good: { name: 'n1' }, bad: { name: 'none' }, ...missing },
+  'EgressGatewayService.ListEgressGateways': { good: {}, ...BAD_LIMIT, paged: pages('egressGateways') },
+  'EgressGatewayService.DeleteEgressGateway': {
+    good: { name: 'gone-grpc' },
+    bad: { name: 'none' },
+    ...missing,
+    stale: [{ name: 'gone-grpc', ifRevision: OTHER }],
+  },
+  'PrefilterService.PutPrefilter': {
+    good: { prefilter: { name: 'n1', cidrs: ['203.0.113.0/29'] } },
+    bad: { prefilter: { name: 'n1', cidrs: ['203.0.113.1'] } },
+    ...invalid,
+    field: 'cidrs[0]',
+    stale: [
+      { prefilter: { name: 'n1', cidrs: ['203.0.113.0/29'] }, ifRevision: OTHER },
+      { prefilter: { name: 'n1', cidrs: ['203.0.113.0/29'] }, ifAbsent: true },
+    ],
+  },
+  'PrefilterService.GetPrefilter': { good: { name: 'n1' }, bad: { name: 'none' }, ...missing },
+  'PrefilterService.ListPrefilters': { good: {}, ...BAD_LIMIT, paged: pages('prefilters') },
+  'PrefilterService.DeletePrefilter': {
+    good: { name: 'gone-grpc' },
+    bad: { name: 'none' },
+    ...missing,
+    stale: [{ name: 'gone-grpc', ifRevision: OTHER }],
+  },
+  'PoolService.PutPool': {
+    good: { name: 'n1', cidrs: ['10.90.0.0/16'] },
+    bad: { name: 'n1', cidrs: ['10.90.0.0/30'] },
+    ...invalid,
+    field: 'block_bits4',
+    stale: [
+      { name: 'n1', cidrs: ['10.90.0.0/16'], ifRevision: OTHER },
+      { name: 'n1', cidrs: ['10.90.0.0/16'], ifAbsent: true },
+    ],
+  },
+  'PoolService.GetPool': { good: { name: 'n1' }, bad: { name: 'none' }, ...missing },
+  'PoolService.ListPools': { good: {}, ...BAD_LIMIT, paged: pages('pools') },
+  'PoolService.DeletePool': {
+    good: { name: 'gone-grpc' },
+    bad: { name: 'default' },
+    code: 'CONFLICT',
+    field: 'name',
+    stale: [{ name: 'gone-grpc', ifRevision: OTHER }],
+  },
+  'PoolService.PutReservation': {
+    good: { address: '10.77.99.0', workload: 'shop.nobody' },
+    bad: { address: 'x', workload: 'shop.nobody' },
+    ...invalid,
+    field: 'address',
+    stale: [
+      { address: '10.77.99.0', workload: 'shop.nobody', ifRevision: OTHER },
+      { address: '10.77.99.0', workload: 'shop.nobody', ifAbsent: true },
+    ],
+  },
+  'PoolService.GetReservation': { good: { address: '10.77.99.0' }, bad: { address: '10.77.99.77' }, ...missing },
+  'PoolService.ListReservations': { good: {}, ...BAD_LIMIT, paged: pages('reservations') },
+  'PoolService.DeleteReservation': {
+    good: { address: '10.77.99.2' },
+    bad: { address: '10.77.99.77' },
+    ...missing,
+    stale: [{ address: '10.77.99.2', ifRevision: OTHER }],
+  },
+  'HealthService.ListHealth': { good: {}, bad: { status: 'down' }, ...invalid, field: 'status' },
+  'HealthService.ListHostHealth': { good: {}, ...BAD_LIMIT },
   'PolicyService.ApplyPolicies': {
     good: { documents: policy('new-grpc') },
     bad: { documents: policy('x').replace('ports', 'port') },

@@ -17,7 +17,9 @@ import { createRpcClient } from '@weir/rpc';
 import { GRPC, type GrpcOperation, SERVICES } from './grpc-table.ts';
 import {
   HOSTS,
+  NAMED,
   NAMESPACES,
+  OBJECTS,
   POLICIES,
   policy,
   REST,
@@ -46,6 +48,11 @@ before(async () => {
   for (const name of WORKLOADS) {
     const body = { name, namespace: 'shop', host: 'a1', labels: { app: name } };
     await callApi(`${urls.inventory}/v1/workloads`, { body });
+  }
+  for (const [path, body] of OBJECTS) {
+    for (const [i, name] of NAMED.entries()) {
+      await callApi(`${urls.inventory}${path(name, i)}`, { method: 'PUT', body: body(i) });
+    }
   }
   const text = POLICIES.map((name) => policy(name)).join('---\n');
   await callApi(`${urls.policy}/v1/policies`, { raw: { type: 'application/yaml', text } });
@@ -136,7 +143,9 @@ const happensOnce = async (name: string, { good, once }: RestOperation): Promise
 
 /** Names of things, whatever they are called in their list. */
 const idOf = (item: Record<string, unknown>): string =>
-  JSON.stringify([item.id, item.name, item.key, item.identity, item.host, item.boot, item.seq].map(String));
+  JSON.stringify(
+    [item.id, item.name, item.key, item.identity, item.address, item.host, item.boot, item.seq].map(String),
+  );
 
 const comesInPages = async (name: string, { good }: RestOperation): Promise<void> => {
   const whole: unknown[] = (await send(name, { path: withQuery(good.path, 'limit=1000') })).body.items;

@@ -40,6 +40,16 @@ export const HOSTS = ['a1', 'b1', 'c1'] as const;
 export const SPARE_HOSTS = ['spare-rest', 'spare-grpc'] as const;
 export const NAMESPACES = ['shop', 'idle-rest', 'idle-grpc'] as const;
 export const WORKLOADS = ['web', 'db', 'gone-rest', 'gone-grpc'] as const;
+/** Three of each, the last but one to be deleted by REST, the last by gRPC. */
+export const NAMED = ['n1', 'gone-rest', 'gone-grpc'] as const;
+const GATEWAY = { workloads: [{}], destination_cidrs: ['0.0.0.0/0'], gateways: [{ hosts: {}, interface: 'eth1' }] };
+/** What is put under a path, for each name of NAMED. */
+export const OBJECTS: readonly (readonly [path: (name: string, i: number) => string, body: (i: number) => object])[] = [
+  [(name) => `/v1/egress-gateways/${name}`, () => GATEWAY],
+  [(name) => `/v1/prefilters/${name}`, () => ({ cidrs: ['203.0.113.0/28'] })],
+  [(name) => `/v1/pools/${name}`, (i) => ({ cidrs: [`10.9${i}.0.0/16`] })],
+  [(_name, i) => `/v1/reservations/10.77.99.${i}`, () => ({ workload: 'shop.nobody' })],
+];
 export const POLICIES = ['p1', 'p2', 'p3', 'gone-rest', 'gone-grpc'] as const;
 
 const workload = (name: string) => ({ name, namespace: 'shop', host: 'c1', labels: { app: name } });
@@ -122,6 +132,94 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     bad: { path: '/v1/changes?kind=colour', code: 'INVALID_ARGUMENT', field: 'kind[0]' },
     stream: { from: '1.0', event: 'change' },
   },
+  'inventory GET /v1/egress-gateways': {
+    good: { path: '/v1/egress-gateways' },
+    bad: limit('/v1/egress-gateways'),
+    paged: true,
+  },
+  'inventory GET /v1/egress-gateways/{name}': {
+    good: { path: '/v1/egress-gateways/n1' },
+    bad: missing('/v1/egress-gateways/none'),
+    tagged: true,
+  },
+  'inventory PUT /v1/egress-gateways/{name}': {
+    good: { path: '/v1/egress-gateways/n1', body: GATEWAY },
+    bad: {
+      path: '/v1/egress-gateways/n1',
+      body: { ...GATEWAY, gateways: [{ hosts: {} }] },
+      code: 'INVALID_ARGUMENT',
+      field: 'gateways[0]',
+    },
+    guarded: true,
+    createOnly: true,
+  },
+  'inventory DELETE /v1/egress-gateways/{name}': {
+    good: { path: '/v1/egress-gateways/gone-rest', status: 204 },
+    bad: missing('/v1/egress-gateways/none'),
+    guarded: true,
+  },
+  'inventory GET /v1/prefilters': { good: { path: '/v1/prefilters' }, bad: limit('/v1/prefilters'), paged: true },
+  'inventory GET /v1/prefilters/{name}': {
+    good: { path: '/v1/prefilters/n1' },
+    bad: missing('/v1/prefilters/none'),
+    tagged: true,
+  },
+  'inventory PUT /v1/prefilters/{name}': {
+    good: { path: '/v1/prefilters/n1', body: { cidrs: ['203.0.113.0/29'] } },
+    bad: {
+      path: '/v1/prefilters/n1',
+      body: { cidrs: ['203.0.113.1'] },
+      code: 'INVALID_ARGUMENT',
+      field: 'cidrs[0]',
+    },
+    guarded: true,
+    createOnly: true,
+  },
+  'inventory DELETE /v1/prefilters/{name}': {
+    good: { path: '/v1/prefilters/gone-rest', status: 204 },
+    bad: missing('/v1/prefilters/none'),
+    guarded: true,
+  },
+  'inventory GET /v1/pools': { good: { path: '/v1/pools' }, bad: limit('/v1/pools'), paged: true },
+  'inventory GET /v1/pools/{name}': { good: { path: '/v1/pools/n1' }, bad: missing('/v1/pools/none'), tagged: true },
+  'inventory PUT /v1/pools/{name}': {
+    good: { path: '/v1/pools/n1', body: { cidrs: ['10.90.0.0/16', '10.99.0.0/16'] } },
+    bad: { path: '/v1/pools/n1', body: { cidrs: ['10.90.0.0/30'] }, code: 'INVALID_ARGUMENT', field: 'block_bits4' },
+    guarded: true,
+    createOnly: true,
+  },
+  'inventory DELETE /v1/pools/{name}': {
+    good: { path: '/v1/pools/gone-rest', status: 204 },
+    bad: { path: '/v1/pools/default', code: 'CONFLICT', field: 'name' },
+    guarded: true,
+  },
+  'inventory GET /v1/reservations': { good: { path: '/v1/reservations' }, bad: limit('/v1/reservations'), paged: true },
+  'inventory GET /v1/reservations/{address}': {
+    good: { path: '/v1/reservations/10.77.99.0' },
+    bad: missing('/v1/reservations/10.77.99.77'),
+    tagged: true,
+  },
+  'inventory PUT /v1/reservations/{address}': {
+    good: { path: '/v1/reservations/10.77.99.0', body: { workload: 'shop.other' } },
+    bad: {
+      path: '/v1/reservations/10.77.99.0',
+      body: { workload: 'other' },
+      code: 'INVALID_ARGUMENT',
+      field: 'workload',
+    },
+    guarded: true,
+    createOnly: true,
+  },
+  'inventory DELETE /v1/reservations/{address}': {
+    good: { path: '/v1/reservations/10.77.99.1', status: 204 },
+    bad: missing('/v1/reservations/10.77.99.77'),
+    guarded: true,
+  },
+  'inventory GET /v1/health': {
+    good: { path: '/v1/health' },
+    bad: { path: '/v1/health?status=down', code: 'INVALID_ARGUMENT', field: 'status' },
+  },
+  'inventory GET /v1/health/hosts': { good: { path: '/v1/health/hosts' }, bad: limit('/v1/health/hosts') },
   'policy GET /v1/policies': { good: { path: '/v1/policies' }, bad: limit('/v1/policies'), paged: true },
   'policy POST /v1/policies': {
     good: { path: '/v1/policies', text: policy('new-rest') },

@@ -32,13 +32,6 @@ create table hosts (
   -- Two hosts under one address: what is meant for one would reach the other.
   underlay_ip4 inet unique,
   underlay_ip6 inet unique,
-  -- Fleet-wide number: which slice of the cluster pools is this host's.
-  slot integer not null unique check (slot >= 0),
-  pool4 cidr not null unique,
-  pool6 cidr not null unique,
-  -- Where the search for a free address goes on (next fit), so that addresses are not reused at once.
-  next4 bigint not null default 0,
-  next6 bigint not null default 0,
   -- Of its configuration document.
   revision bigint not null,
   created_at timestamptz not null default now(),
@@ -65,6 +58,50 @@ create table host_status (
   -- it was noted in the log of changes that nothing is heard of the host any more
   stale boolean not null default false
 );
+
+-- Pools of addresses, cut into blocks; a host holds blocks and gives their addresses to its workloads.
+create table pools (
+  name text primary key,
+  -- Prefix lengths of blocks.
+  block_bits4 integer not null check (block_bits4 between 8 and 29),
+  block_bits6 integer not null check (block_bits6 between 32 and 125),
+  -- Rises with each change; no document. 0: `default` as the service's settings made it.
+  revision bigint not null default 0,
+  created_at timestamptz not null default now()
+);
+create table pool_cidrs (
+  cidr cidr primary key,
+  pool text not null references pools (name) on delete cascade,
+  constraint pool_cidrs_apart exclude using gist ((cidr::inet) inet_ops with &&)
+);
+create table blocks (
+  cidr cidr primary key,
+  pool text not null references pools (name),
+  -- Of pool_cidrs, and which block of it; null until the service has sorted in what an earlier version left.
+  base cidr,
+  index bigint not null check (index >= 0),
+  -- Null: given back, at rest.
+  host_id text references hosts (id),
+  -- Addresses of it that workloads have.
+  used integer not null default 0 check (used >= 0),
+  -- Where the search for a free address goes on (next fit), so that addresses are not reused at once.
+  next bigint not null default 0,
+  -- When an address or the block itself was given or given back.
+  changed_at timestamptz not null default now(),
+  unique (base, index),
+  constraint blocks_apart exclude using gist ((cidr::inet) inet_ops with &&)
+);
+create index blocks_host on blocks (host_id);
+
+-- Addresses kept for one workload, whether it exists or not.
+create table reservations (
+  address inet primary key,
+  -- namespace.name
+  workload text not null,
+  revision bigint not null default 1,
+  created_at timestamptz not null default now()
+);
+create index reservations_workload on reservations (workload);
 
 -- A number for each set of security labels, the same in the whole fleet. Rows are never changed, and kept when no
 -- workload has them any more: flows of the past name them.
@@ -94,8 +131,8 @@ create table workloads (
   host_id text not null references hosts (id),
   labels jsonb not null default '{}',
   identity integer not null references identities (identity),
-  ip4 inet not null unique,
-  ip6 inet not null unique,
+  ip4 inet unique,
+  ip6 inet unique,
   netns text not null default '',
   -- [{name, port, protocol}]
   ports jsonb not null default '[]',
@@ -104,7 +141,12 @@ create table workloads (
   created_at timestamptz not null default now(),
   -- Where its processes are, below the cgroup2 mount of its host; empty: unknown.
   cgroup text not null default '',
-  unique (namespace, name)
+  pool text not null default 'default' references pools (name),
+  -- Bits per second that it may send and receive; 0: no limit.
+  egress_bandwidth bigint not null default 0 check (egress_bandwidth >= 0),
+  ingress_bandwidth bigint not null default 0 check (ingress_bandwidth >= 0),
+  unique (namespace, name),
+  constraint workloads_some_address check (ip4 is not null or ip6 is not null)
 );
 create index workloads_host on workloads (host_id);
 create index workloads_identity on workloads (identity);
@@ -171,3 +213,18 @@ create table changes (
 );
 -- Of what an object's host says of it only the newest counts.
 create unique index changes_status on changes (kind, key) where what = 'status';
+-- What each host measured of the others in its last round of probes: one row a host, whatever the size of the fleet.
+create table health_reports (
+  host_id text primary key references hosts (id) on delete cascade,
+  reported_at timestamptz not null,
+  boot bigint not null,
+  -- Seconds to its next round.
+  interval_s integer not null,
+  hosts integer not null,
+  unreachable_hosts integer not null,
+  probes_total integer not null,
+  unreachable_probes integer not null,
+  -- [{host, address, kind, latency_us, error, probed_ms, failures, target}]: all, or those without an answer and the slowest.
+  probes jsonb not null
+);
+create index health_reports_unreachable on health_reports (host_id) where unreachable_probes > 0;

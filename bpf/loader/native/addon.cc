@@ -12,6 +12,7 @@
 #include "netlink.h"
 #include "netns.h"
 #include "object.h"
+#include "ping.h"
 #include "probe.h"
 #include "program.h"
 #include "ringbuf.h"
@@ -34,6 +35,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	weir::InitNetlink(env, exports);
 	weir::InitFlowEncode(env, exports);
 	weir::InitRing(env, exports);
+	weir::InitPing(env, exports);
 	weir::InitProbe(env, exports);
 	weir::InitNetns(env, exports);
 	return exports;

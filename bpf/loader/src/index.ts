@@ -31,6 +31,7 @@ export { Netlink, openNetlink } from './netlink/netlink.ts';
 export { ROUTE_TABLE, type Route, type RouteFilter, type RouteOptions, type RouteType } from './netlink/routes.ts';
 export { createNetns, deleteNetns, getSysctl, netnsId, setSysctl } from './netns.ts';
 export { BpfObject, type OpenOptions, openObject } from './object.ts';
+export { PING_MAX, type PingResult, ping } from './ping.ts';
 export { type Features, featureProbe } from './probe.ts';
 export { BpfProgram, openPinnedProgram, TEST_RUN_REFUSED, type TestRunOptions } from './program.ts';
 export {

@@ -92,6 +92,8 @@ export interface NativeNet {
   netlinkRequest(socket: Handle, message: Uint8Array): Promise<Buffer>;
   netlinkMonitor(netns: Optional<string>, groups: number, onChanges: (bytes: Buffer) => void): Handle;
   backgroundStop(background: Handle): Promise<void>;
+  /** Microseconds, -1 without an answer, -1 - errno when it could not be sent. */
+  ping(netns: Optional<string>, addresses: Uint8Array, timeoutMs: number): Promise<number[]>;
   sysctl(netns: Optional<string>, key: string, value: Optional<string>): Promise<string>;
 }
 

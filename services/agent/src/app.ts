@@ -16,6 +16,8 @@ import { BusLink } from './bus-link.ts';
 import type { AgentConfig } from './config.ts';
 import { EventPump } from './events/pump.ts';
 import { spooledBoots } from './events/spooled-boots.ts';
+import type { HealthMesh } from './health/mesh.ts';
+import { startHealthMesh } from './health/start.ts';
 import { every, type Loop } from './loops/every.ts';
 import { Inspector } from './loops/inspector.ts';
 import { Reconciler } from './loops/reconciler.ts';
@@ -64,16 +66,19 @@ const listenerOf = (
   reconciler: Reconciler,
   arrivals: number[],
   onTrouble: Trouble,
+  health: () => HealthMesh | undefined,
 ): ConfigurationListener => ({
   onReset: (entries, news) => {
     for (const entry of entries) reconciler.noteDocument(entry, news.has(entry));
     planner.reset(entries);
+    health()?.reset(entries);
     reconciler.trigger();
   },
   onChange: (entry) => {
     arrivals.push(performance.now());
     reconciler.noteDocument(entry, true);
     planner.change(entry);
+    health()?.change(entry);
     reconciler.trigger();
   },
   onError: (error, subject) => onTrouble(`configuration ${subject ?? ''} was refused`, error),
@@ -116,6 +121,15 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   });
   for (const [prefix, identity] of host.cidrs) planner.cidrIds.adopt(prefix, identity);
 
+  const health: ReturnType<typeof startHealthMesh> | undefined =
+    platform.ping &&
+    startHealthMesh({
+      host: config.host,
+      boot,
+      ping: platform.ping,
+      bus: () => (link.connected ? link.bus : undefined),
+      onTrouble,
+    });
   const arrivals: number[] = [];
   const stages = new Stages(config.host);
   const ack = new AckReporter({
@@ -156,7 +170,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     loaded,
     jitterMs,
     verify,
-    listener: listenerOf(planner, reconciler, arrivals, onTrouble),
+    listener: listenerOf(planner, reconciler, arrivals, onTrouble, () => health?.mesh),
   });
   configuration.restore();
   if (!configuration.complete)
@@ -287,7 +301,10 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       },
     });
   const api = config.socket
-    ? await serveLocalApi(config.socket, localRoutes({ platform, host, planner, report, status }))
+    ? await serveLocalApi(
+        config.socket,
+        localRoutes({ platform, host, planner, report, status, health: () => health?.mesh.summary ?? null }),
+      )
     : undefined;
 
   reconciler.trigger();
@@ -298,6 +315,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     status,
     close: async () => {
       await inspector.stop();
+      await health?.stop();
       for (const loop of loops) await loop.stop();
       await configuration.stop();
       await reconciler.stop();

@@ -2,6 +2,7 @@
 /** What the agent stands on: the real host (apply/kernel/platform.ts) or a simulated one (sim/platform.ts). */
 import type { Kernel } from './apply/ports.ts';
 import type { SpoolBatch } from './events/segment.ts';
+import type { Ping } from './health/round.ts';
 
 export interface EventSource {
   /** Sequence number that the next event gets. */
@@ -131,6 +132,8 @@ export interface Platform {
   sweep(): Promise<SweepResult>;
   counters(): Promise<Counters>;
   throttles(): Promise<readonly ThrottledWorkload[]>;
+  /** ICMP echo; absent where there is no network to ask. */
+  readonly ping?: Ping;
   connections(limit: number): Promise<readonly Connection[]>;
   /** Undefined while nothing is masqueraded. */
   nat(limit: number): Promise<NatFacts | undefined>;

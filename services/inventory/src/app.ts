@@ -11,19 +11,27 @@ import { createRpcServer } from '@weir/rpc';
 import { logger, startTelemetry } from '@weir/telemetry';
 import type { InventoryConfig } from './config.ts';
 import { consumeAcks } from './consumers/acks.ts';
+import { consumeHealth } from './consumers/health.ts';
 import { consumeHeartbeats } from './consumers/heartbeats.ts';
 import { watchLiveness } from './consumers/liveness.ts';
+import { checkControlAddresses, controlAddresses } from './control-addresses.ts';
 import { parsePools } from './domain/pools.ts';
+import { every } from './every.ts';
 import { createInventoryHttp } from './http.ts';
 import { measureInventory } from './measure.ts';
+import { ensureDefaultPool, reclaimBlocks } from './operations/upkeep.ts';
 import { inventoryRpc } from './rpc/index.ts';
 import type { Tables } from './store/tables.ts';
+
+/** How often empty blocks are looked for. */
+const RECLAIM_MS = 30_000;
 
 export const SCHEMA = 'inventory';
 export const MIGRATIONS = new URL('../migrations', import.meta.url).pathname;
 
 const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Promise<Omit<RunningService, 'close'>> => {
   const pools = parsePools(config.pool4, config.pool6);
+  checkControlAddresses(config.controlAddresses);
   const telemetry = await startTelemetry({ service: SCHEMA });
   ending.defer(() => telemetry.shutdown());
   const log = logger(SCHEMA);
@@ -51,11 +59,26 @@ const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Pro
     ...(config.newEpoch ? { onBehind: 'new-epoch' as const } : {}),
   });
   ending.defer(() => outbox.stop());
-  const consumers = [consumeHeartbeats(bus, db, onError), consumeAcks(bus, db, onError), watchLiveness(db, onError)];
+  const consumers = [
+    consumeHeartbeats(bus, db, onError),
+    consumeAcks(bus, db, onError),
+    consumeHealth(bus, db, onError),
+    watchLiveness(db, onError),
+  ];
   for (const consumer of consumers) ending.defer(() => consumer.stop());
 
+  const inForce = await ensureDefaultPool(db, pools);
+  if (pools.cidrs.some((cidr) => !inForce.includes(cidr))) {
+    log.warn(
+      { set: pools.cidrs, inForce },
+      'the pool `default` is no longer made of the settings: change it with PUT /v1/pools/default',
+    );
+  }
+  const reclaiming = every(RECLAIM_MS, () => reclaimBlocks(db, config.blockGraceS), onError);
+  ending.defer(() => reclaiming.stop());
+
   const changes = new ChangeFeed({ db, onError });
-  const operations = { db, pools, changes };
+  const operations = { db, changes, controlAddresses: controlAddresses(config.natsUrl, config.controlAddresses) };
   ending.defer(measureInventory(operations));
   const rpc = await createRpcServer({ services: inventoryRpc(operations), host: config.host, port: config.grpcPort });
   ending.defer(() => rpc.close());

@@ -15,8 +15,25 @@ export const InventoryConfig = Type.Object({
     default: false,
     description: 'start a new epoch when the bus holds newer configuration than the database, as after a restore',
   }),
-  pool4: Type.String({ default: '10.77.0.0/16', description: 'IPv4 prefix, a /24 of it for each host' }),
-  pool6: Type.String({ default: 'fd77::/48', description: 'IPv6 prefix, a /112 of it for each host' }),
+  pool4: Type.String({
+    default: '10.77.0.0/16',
+    description: 'IPv4 prefix of the pool `default` at the first start; later PUT /v1/pools/default changes it',
+  }),
+  pool6: Type.String({
+    default: 'fd77::/48',
+    description: 'IPv6 prefix of the pool `default` at the first start; later PUT /v1/pools/default changes it',
+  }),
+  blockGraceS: Type.Integer({
+    minimum: 120,
+    maximum: 86_400,
+    default: 600,
+    description: 'seconds for which a block of a pool stays with its host when no workload has an address of it',
+  }),
+  controlAddresses: Type.Array(Type.String(), {
+    default: [],
+    description:
+      'addresses at which hosts reach the control plane, beside those of the bus: no prefilter may contain them',
+  }),
 });
 
 export type InventoryConfig = Static<typeof InventoryConfig>;

@@ -2,13 +2,18 @@
 /** The REST door: all routes of the service on one HTTP application. */
 import { CONFIG_KINDS, PUBLISHER_OF } from '@weir/bus';
 import { changeRoutes, createHttp, type HttpApp } from '@weir/http';
+import { EgressGatewayPutSchema } from './domain/egress-gateways.ts';
 import { NetworkPutSchema } from './domain/network.ts';
+import { PrefilterPutSchema } from './domain/prefilters.ts';
 import type { Operations } from './operations/context.ts';
+import { HEALTH_SCHEMAS, healthRoutes } from './routes/health.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { identityRoutes } from './routes/identities.ts';
 import { INPUT_SCHEMAS } from './routes/inputs.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { NetworkSchema, networkRoutes } from './routes/network.ts';
+import { EgressGatewaySchema, objectRoutes, PrefilterSchema } from './routes/objects.ts';
+import { POOL_SCHEMAS, poolRoutes, reservationRoutes } from './routes/pools.ts';
 import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
 import { workloadRoutes } from './routes/workloads.ts';
 
@@ -29,6 +34,12 @@ export const createInventoryHttp = async (
       IdentitySchema,
       NetworkSchema,
       NetworkPutSchema,
+      EgressGatewaySchema,
+      EgressGatewayPutSchema,
+      PrefilterSchema,
+      PrefilterPutSchema,
+      ...HEALTH_SCHEMAS,
+      ...POOL_SCHEMAS,
       ...INPUT_SCHEMAS,
     ],
     ready,
@@ -39,5 +50,9 @@ export const createInventoryHttp = async (
   identityRoutes(app, operations);
   networkRoutes(app, operations);
   changeRoutes(app, operations.changes, CHANGE_KINDS);
+  objectRoutes(app, operations);
+  poolRoutes(app, operations);
+  reservationRoutes(app, operations);
+  healthRoutes(app, operations);
   return app;
 };

@@ -14,6 +14,13 @@ export const measureInventory = ({ db }: Operations): (() => void) => {
   const stops = [
     observe('weir_inventory_workloads', async (result) => result(await countOf('workloads'))),
     observe('weir_inventory_identities', async (result) => result(await countOf('identities'))),
+    observe('weir_inventory_unreachable_hosts', async (result) => {
+      const row = await db.kysely
+        .selectFrom('health_reports')
+        .select(sql<number>`coalesce(sum(unreachable_hosts), 0)::int`.as('n'))
+        .executeTakeFirstOrThrow();
+      result(row.n);
+    }),
     observe('weir_inventory_hosts', async (result) => {
       const rows = await db.kysely
         .selectFrom('hosts')

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isWeirError } from '@weir/errors';
-import { cidrContains, cidrContainsIp, parseCidr, parseIp } from '@weir/net';
+import { type Cidr, cidrContains, cidrContainsIp, parseCidr, parseIp } from '@weir/net';
 import fc from 'fast-check';
 import { checkAddress } from '../src/domain/addresses.ts';
+import { formatBandwidth, parseBandwidth } from '../src/domain/bandwidth.ts';
 import { checkLabels, labelsHash, securityLabels } from '../src/domain/labels.ts';
 import { hostState, STALE_AFTER_MS } from '../src/domain/liveness.ts';
-import { addressAt, capacity, checkStatic, hostPools, parsePools, slotCount } from '../src/domain/pools.ts';
+import { addressAt, blockAt, blockCount, blockIndex, capacity, checkStatic } from '../src/domain/pools.ts';
 import { cleanBig, cleanCount, cleanText } from '../src/domain/reports.ts';
 
 const key = fc.stringMatching(/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/);
@@ -53,22 +54,52 @@ test('whatever a label is, it is taken as it is or refused with its name', () =>
   );
 });
 
-test('slots: inside the cluster pools, none over another', () => {
-  const pools = parsePools('10.64.0.0/12', 'fd77::/48');
-  assert.equal(slotCount(pools), 4096);
-  fc.assert(
-    fc.property(fc.nat(4095), fc.nat(4095), (left, right) => {
-      const [a, b] = [hostPools(pools, left), hostPools(pools, right)];
-      for (const family of ['pool4', 'pool6'] as const) {
-        const [one, other] = [parseCidr(a[family], { strict: true }), parseCidr(b[family], { strict: true })];
-        assert.ok(cidrContains(pools[family], one));
+test('blocks: inside their pool, none over another, found again by any of their addresses', () => {
+  for (const [text, bits] of [
+    ['10.64.0.0/12', 24],
+    ['fd77::/48', 112],
+    ['192.0.2.0/24', 29],
+  ] as const) {
+    const base = parseCidr(text);
+    const last = blockCount(base, bits) - 1n;
+    const index = fc.bigInt(0n, last);
+    fc.assert(
+      fc.property(index, index, fc.bigInt(0n, 1n << 30n), (left, right, offset) => {
+        const [one, other] = [blockAt(base, bits, left), blockAt(base, bits, right)].map((block) =>
+          parseCidr(block, { strict: true }),
+        ) as [Cidr, Cidr];
+        assert.ok(cidrContains(base, one));
         assert.equal(cidrContains(one, other), left === right);
-      }
+        assert.equal(blockIndex(base, bits, parseIp(addressAt(one, offset))), left);
+      }),
+    );
+  }
+});
+
+test('bandwidth: quantities of Kubernetes, to the bit, or refused with the field', () => {
+  const cases: [string, bigint][] = [
+    ['10M', 10_000_000n],
+    ['1.5G', 1_500_000_000n],
+    ['512Ki', 524_288n],
+    ['1k', 1_000n],
+    ['1P', 10n ** 15n],
+  ];
+  for (const [text, bits] of cases) assert.equal(parseBandwidth('egress_bandwidth', text), bits);
+  for (const wrong of ['', '10', '10m', '-1M', '1e6', '10 M', '2P', 'M', '0.5k']) {
+    assert.throws(
+      () => parseBandwidth('egress_bandwidth', wrong),
+      (error) => isWeirError(error) && error.facts.field === 'egress_bandwidth' && error.facts.value === wrong,
+      wrong,
+    );
+  }
+  fc.assert(
+    fc.property(fc.bigInt(1_000n, 10n ** 15n), (bits) => {
+      assert.equal(parseBandwidth('x', formatBandwidth(bits)), bits);
     }),
   );
 });
 
-test('addresses of a slot: never the network, gateway or broadcast; what is given may be asked for', () => {
+test('addresses of a block: never the network, gateway or broadcast; what is given may be asked for', () => {
   for (const text of ['10.77.3.0/24', 'fd77::3:0/112']) {
     const pool = parseCidr(text);
     const last = capacity(pool);

@@ -258,22 +258,16 @@ test('the largest set of labels has an identity', async () => {
 
 test('a full pool refuses, and rather waits than gives an address that was in use a moment ago', async () => {
   const pool = createPool({ url: weir.database.url, schema: 'inventory' });
-  await weir.call('POST', '/v1/hosts', { name: 'gamma' });
-  const { body: host } = await weir.call('GET', '/v1/hosts/gamma');
-  const base = (host.pools[0] as string).replace(/\.0\/24$/, '');
-  const { body: one } = await create({ name: 'only', host: 'gamma' });
-  await pool.query(
-    `insert into workloads (id, namespace, name, host_id, identity, ip4, ip6, revision)
-     select 'default.fill' || n, 'default', 'fill' || n, 'gamma', $1::int, ($2 || '.' || n)::inet, ('fd99::' || to_hex(n))::inet, 0
-     from generate_series(3, 254) n`,
-    [one.identity, base],
-  );
-  const full = await create({ name: 'next', host: 'gamma' });
+  await weir.call('PUT', '/v1/pools/tiny', { cidrs: ['10.99.0.0/29', 'fd99::/64'], block_bits4: 29 });
+  const fill = (name: string) => create({ name, host: 'alpha', pool: 'tiny' });
+  for (let i = 0; i < 5; i++) assert.equal((await fill(`fill${i}`)).status, 201);
+  const full = await fill('next');
   assert.deepEqual([full.status, full.body.code, full.body.field], [409, 'CONFLICT', 'host']);
-  await weir.call('DELETE', '/v1/workloads/default.only');
-  assert.equal((await create({ name: 'next', host: 'gamma' })).status, 409, 'at rest');
+  const { body: one } = await weir.call('GET', '/v1/workloads/default.fill2');
+  await weir.call('DELETE', '/v1/workloads/default.fill2');
+  assert.equal((await fill('next')).status, 409, 'at rest');
   await pool.query("update released_addresses set released_at = now() - interval '10 seconds'");
-  const reused = await create({ name: 'next', host: 'gamma' });
+  const reused = await fill('next');
   assert.deepEqual([reused.status, reused.body.ip4], [201, one.ip4]);
   await pool.end();
 });

@@ -18,6 +18,8 @@ export interface LocalSources {
   readonly planner: Planner;
   readonly report: () => Report;
   readonly status: () => unknown;
+  /** How this host reaches the others. */
+  readonly health: () => unknown;
 }
 
 const LIMIT_DEFAULT = 1_000;
@@ -124,6 +126,7 @@ const prefilter = async ({ platform }: LocalSources): Promise<unknown> =>
 
 export const localRoutes = (sources: LocalSources): LocalRoutes => ({
   status: () => sources.status(),
+  health: () => sources.health(),
   workloads: () => workloads(sources),
   policy: (request) => policy(sources, request),
   ipcache: (request) => ipcache(sources, request),

@@ -2,9 +2,8 @@
 /** Addresses that people give, as the one text under which they are stored. */
 import { type WeirError, weirError } from '@weir/errors';
 import { cidrContainsIp, formatIp, ipFamily, parseCidr, parseIp } from '@weir/net';
-import type { Pools } from './pools.ts';
 
-const refused = (field: string, value: string, why: string, fix: string): WeirError =>
+export const refused = (field: string, value: string, why: string, fix: string): WeirError =>
   weirError('INVALID_ARGUMENT', `${field} ${JSON.stringify(value)} ${why}`, { field, value, fix });
 
 /** Throws INVALID_ARGUMENT unless `text` is an address of that family. */
@@ -25,24 +24,24 @@ const UNUSABLE = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'fe80::/1
   parseCidr(text),
 );
 
+/** The range, when no other host reaches the (well-formed) address. */
+export const unusableRange = (address: string): string | undefined =>
+  UNUSABLE.find((cidr) => cidrContainsIp(cidr, parseIp(address)))?.text;
+
 /** Throws unless the (well-formed) address can be one station's, seen from another host. */
 export const checkUnicast = (field: string, text: string, fix: string): void => {
-  const unusable = UNUSABLE.find((cidr) => cidrContainsIp(cidr, parseIp(text)));
-  if (unusable) throw refused(field, text, `lies in ${unusable.text}, where no other host reaches it`, fix);
+  const unusable = unusableRange(text);
+  if (unusable) throw refused(field, text, `lies in ${unusable}, where no other host reaches it`, fix);
 };
 
 export const checkUnderlay = (
   field: 'underlay_ip4' | 'underlay_ip6',
   text: string | null | undefined,
-  { pool4, pool6 }: Pools,
 ): string | null => {
   if (text === null || text === undefined) return null;
   const family = field === 'underlay_ip4' ? 4 : 6;
   const address = checkAddress(field, text, family);
-  const bytes = parseIp(address);
   const fix = `give the host's unicast IPv${family} address on the network between the hosts, or leave it out`;
   checkUnicast(field, text, fix);
-  const pool = [pool4, pool6].find((cidr) => cidrContainsIp(cidr, bytes));
-  if (pool) throw refused(field, text, `lies in ${pool.text}, which belongs to workloads`, fix);
   return address;
 };

@@ -9,7 +9,8 @@ import type { WorkloadRow } from '../store/workloads.ts';
 import type { NetworkSpec } from './network.ts';
 import { messageOf } from './wire.ts';
 
-export const hostDocument = (row: HostRow): OutboxDocument => ({
+/** `pools`: the blocks that it holds. */
+export const hostDocument = (row: HostRow, pools: readonly string[]): OutboxDocument => ({
   kind: 'host',
   key: row.id,
   body: {
@@ -19,7 +20,7 @@ export const hostDocument = (row: HostRow): OutboxDocument => ({
       name: row.id,
       underlayIp4: row.underlay_ip4 ?? '',
       underlayIp6: row.underlay_ip6 ?? '',
-      pools: [row.pool4, row.pool6],
+      pools: [...pools],
       labels: { ...row.labels },
       wireguardKey: row.wireguard_key,
     },
@@ -37,8 +38,10 @@ export const workloadDocument = (row: Omit<WorkloadRow, 'revision' | 'created_at
       name: row.name,
       namespace: row.namespace,
       identity: row.identity,
-      ip4: row.ip4,
-      ip6: row.ip6,
+      ip4: row.ip4 ?? '',
+      ip6: row.ip6 ?? '',
+      egressBitsPerSecond: row.egress_bandwidth,
+      ingressBitsPerSecond: row.ingress_bandwidth,
       netns: row.netns,
       cgroup: row.cgroup,
       namedPorts: row.ports.map(({ name, port, protocol }) => ({ name, port, protocol: protocolNumber(protocol) })),

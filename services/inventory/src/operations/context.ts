@@ -6,13 +6,13 @@
 import type { ChangeFeed } from '@weir/bus';
 import type { Database } from '@weir/db';
 import { weirError } from '@weir/errors';
-import type { Pools } from '../domain/pools.ts';
 import type { Tables } from '../store/tables.ts';
 
 export interface Operations {
   readonly db: Database<Tables>;
-  readonly pools: Pools;
   readonly changes: Pick<ChangeFeed, 'follow'>;
+  /** Where hosts reach the control plane. */
+  readonly controlAddresses: () => Promise<readonly string[]>;
 }
 
 export const notFound = (what: string, id: string): Error =>

@@ -4,12 +4,24 @@ import { enqueueConfig } from '@weir/bus';
 import { isUniqueViolation, type Once, onlyOnce, withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
-import { checkUnderlay } from '../domain/addresses.ts';
+import { cidrContainsIp, parseCidr, parseIp } from '@weir/net';
+import type { Transaction } from 'kysely';
+import { checkUnderlay, refused } from '../domain/addresses.ts';
 import { hostDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels } from '../domain/labels.ts';
 import { checkName } from '../domain/names.ts';
-import { getHost, type HostRow, type HostWithStatus, insertHost } from '../store/hosts.ts';
+import { DEFAULT_POOL } from '../domain/pools.ts';
+import type { PrefilterSpec } from '../domain/prefilters.ts';
+import { giveBack, poolsOfHost, takeBlock } from '../store/blocks.ts';
+import { getHost, type HostRow, type HostWithStatus, insertHost, lockUnderlay } from '../store/hosts.ts';
+import { listObjects } from '../store/objects.ts';
+import { lockPool, type PoolRow, poolTouching } from '../store/pools.ts';
+import type { Tables } from '../store/tables.ts';
 import { notFound, type Operations } from './context.ts';
+import { holdNetwork } from './network.ts';
+
+/** As many as anybody has; a bound on one query. */
+const PREFILTERS_MAX = 10_000;
 
 export interface HostInput {
   readonly name: string;
@@ -17,6 +29,26 @@ export interface HostInput {
   readonly underlay_ip4?: string | null;
   readonly underlay_ip6?: string | null;
 }
+
+/** An address that the hosts drop at their uplinks is none that a host can have. */
+const refusePrefiltered = async (trx: Transaction<Tables>, input: Partial<HostInput>): Promise<void> => {
+  const given = (['underlay_ip4', 'underlay_ip6'] as const).flatMap((field) => {
+    const address = input[field];
+    return address ? [{ field, address, bytes: parseIp(address) }] : [];
+  });
+  if (given.length === 0) return;
+  for (const { name, spec } of await listObjects<PrefilterSpec>(trx, 'prefilter', '', PREFILTERS_MAX)) {
+    for (const cidr of spec.cidrs.map((text) => parseCidr(text))) {
+      const hit = given.find(({ bytes }) => cidrContainsIp(cidr, bytes));
+      if (hit === undefined) continue;
+      throw weirError('CONFLICT', `${hit.field} ${hit.address} lies in ${cidr.text}, which prefilter ${name} drops`, {
+        field: hit.field,
+        value: hit.address,
+        fix: `take it out of the prefilter first (PUT /v1/prefilters/${name}), or give another address`,
+      });
+    }
+  }
+};
 
 /** What a unique constraint means to whoever asked. */
 const conflict = (error: unknown, id: string, input: Partial<HostInput>): unknown => {
@@ -40,20 +72,51 @@ const conflict = (error: unknown, id: string, input: Partial<HostInput>): unknow
   return error;
 };
 
-export const createHost = async ({ db, pools }: Operations, input: HostInput, once?: Once): Promise<HostWithStatus> => {
+/** Workloads' addresses are none that a host can have. */
+const refusePooled = async (trx: Transaction<Tables>, input: Partial<HostInput>): Promise<void> => {
+  for (const field of ['underlay_ip4', 'underlay_ip6'] as const) {
+    const address = input[field];
+    const pool = address ? await poolTouching(trx, address) : undefined;
+    if (!address || pool === undefined) continue;
+    const fix = "give the host's address on the network between the hosts, or leave it out";
+    throw refused(field, address, `lies in ${pool.cidr} of pool ${pool.pool}, which belongs to workloads`, fix);
+  }
+};
+
+/** A block of the pool `default` for each family that workloads get. */
+const firstBlocks = async (trx: Transaction<Tables>, id: string): Promise<void> => {
+  const { families } = await holdNetwork(trx);
+  const pool = (await lockPool(trx, DEFAULT_POOL, 'share')) as PoolRow;
+  for (const family of [4, 6] as const) {
+    const has = pool.cidrs.some((cidr) => cidr.includes(':') === (family === 6));
+    if (!has || (families !== 'dual' && families !== `ipv${family}`)) continue;
+    if (await takeBlock(trx, id, pool, family)) continue;
+    throw weirError('CONFLICT', `all IPv${family} blocks of pool ${pool.name} are taken`, {
+      field: 'name',
+      value: id,
+      fix: `delete hosts that are gone, or make the pool larger with PUT /v1/pools/${pool.name}: larger pools hold more hosts`,
+    });
+  }
+};
+
+export const createHost = async ({ db }: Operations, input: HostInput, once?: Once): Promise<HostWithStatus> => {
   checkName('name', input.name);
   checkLabels(input.labels ?? {}, 'labels');
   const host = {
     id: input.name,
     labels: input.labels ?? {},
-    underlay_ip4: checkUnderlay('underlay_ip4', input.underlay_ip4, pools),
-    underlay_ip6: checkUnderlay('underlay_ip6', input.underlay_ip6, pools),
+    underlay_ip4: checkUnderlay('underlay_ip4', input.underlay_ip4),
+    underlay_ip6: checkUnderlay('underlay_ip6', input.underlay_ip6),
   };
   try {
     const kept = await withTransaction(db, (trx) =>
       onlyOnce(trx, once, 'createHost', host, async () => {
-        const row = await insertHost(trx, host, pools, 0n);
-        const { revision } = await enqueueConfig(trx, [hostDocument(row)]);
+        await lockUnderlay(trx);
+        await refusePrefiltered(trx, host);
+        await refusePooled(trx, host);
+        const row = await insertHost(trx, host);
+        await firstBlocks(trx, row.id);
+        const { revision } = await enqueueConfig(trx, [hostDocument(row, await poolsOfHost(trx, row.id))]);
         await trx.updateTable('hosts').set({ revision }).where('id', '=', row.id).execute();
         // Only an answer that is kept is read while others wait for the locks.
         return once === undefined ? undefined : getHost(trx, row.id);
@@ -66,7 +129,7 @@ export const createHost = async ({ db, pools }: Operations, input: HostInput, on
 };
 
 export const updateHost = async (
-  { db, pools }: Operations,
+  { db }: Operations,
   id: string,
   change: Partial<Omit<HostInput, 'name'>>,
   ifMatch: string | undefined,
@@ -74,6 +137,9 @@ export const updateHost = async (
   if (change.labels) checkLabels(change.labels, 'labels');
   try {
     await withTransaction(db, async (trx) => {
+      if (change.underlay_ip4 || change.underlay_ip6) await lockUnderlay(trx);
+      await refusePrefiltered(trx, change);
+      await refusePooled(trx, change);
       const row = (await trx.selectFrom('hosts').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()) as
         | HostRow
         | undefined;
@@ -83,15 +149,11 @@ export const updateHost = async (
         ...row,
         labels: change.labels ?? row.labels,
         underlay_ip4:
-          change.underlay_ip4 === undefined
-            ? row.underlay_ip4
-            : checkUnderlay('underlay_ip4', change.underlay_ip4, pools),
+          change.underlay_ip4 === undefined ? row.underlay_ip4 : checkUnderlay('underlay_ip4', change.underlay_ip4),
         underlay_ip6:
-          change.underlay_ip6 === undefined
-            ? row.underlay_ip6
-            : checkUnderlay('underlay_ip6', change.underlay_ip6, pools),
+          change.underlay_ip6 === undefined ? row.underlay_ip6 : checkUnderlay('underlay_ip6', change.underlay_ip6),
       };
-      const { revision } = await enqueueConfig(trx, [hostDocument(next)]);
+      const { revision } = await enqueueConfig(trx, [hostDocument(next, await poolsOfHost(trx, id))]);
       await trx
         .updateTable('hosts')
         .set({
@@ -127,6 +189,7 @@ export const deleteHost = ({ db }: Operations, id: string, ifMatch: string | und
         fix: 'delete its workloads first',
       });
     }
+    await giveBack(trx, id);
     await trx.deleteFrom('hosts').where('id', '=', id).execute();
     await enqueueConfig(trx, [{ kind: 'host', key: id }]);
   });

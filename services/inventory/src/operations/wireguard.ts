@@ -8,6 +8,7 @@ import { isUniqueViolation, withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { sql } from 'kysely';
 import { hostDocument } from '../domain/documents.ts';
+import { poolsOfHost } from '../store/blocks.ts';
 import type { HostRow } from '../store/hosts.ts';
 import type { Operations } from './context.ts';
 
@@ -24,7 +25,7 @@ const saveKey = (db: Operations['db'], id: string, key: string): Promise<void> =
     if (row === undefined || row.wireguard_key === key) return;
     const next = { ...row, wireguard_key: key };
     await trx.updateTable('hosts').set({ wireguard_key: key }).where('id', '=', id).execute();
-    const { revision } = await enqueueConfig(trx, [hostDocument(next)]);
+    const { revision } = await enqueueConfig(trx, [hostDocument(next, await poolsOfHost(trx, id))]);
     await trx.updateTable('hosts').set({ revision }).where('id', '=', id).execute();
   });
 

@@ -4,19 +4,21 @@ import { enqueueConfig } from '@weir/bus';
 import { isUniqueViolation, type Once, onlyOnce, withTransaction } from '@weir/db';
 import { type FieldIssue, weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
-import { cidrContainsIp, parseIp } from '@weir/net';
 import type { Transaction } from 'kysely';
-import { checkAddress, checkUnicast } from '../domain/addresses.ts';
-import { identityDocuments, workloadDocument } from '../domain/documents.ts';
+import { type Annotated, fromAnnotations, POOL_ANNOTATION, parseBandwidth } from '../domain/bandwidth.ts';
+import { hostDocument, identityDocuments, workloadDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
 import { checkCgroup, checkName, checkNetns, workloadId } from '../domain/names.ts';
-import { checkStatic, type Pools } from '../domain/pools.ts';
-import { assignAddresses, type HostForAllocation, isUnderlay, lockHost, releaseAddresses } from '../store/addresses.ts';
+import { lockHost, releaseAddresses } from '../store/addresses.ts';
+import { poolsOfHost } from '../store/blocks.ts';
+import { type HostRow, saveHostRevision } from '../store/hosts.ts';
 import { allocateIdentity } from '../store/identities.ts';
 import type { PortRow, Tables } from '../store/tables.ts';
 import { getWorkload, lockWorkload, type WorkloadWithStatus } from '../store/workloads.ts';
 import { notFound, type Operations } from './context.ts';
+import { assign, poolFor } from './ipam.ts';
 import { noteNamespace, useNamespace } from './namespaces.ts';
+import { holdNetwork } from './network.ts';
 
 export interface WorkloadInput {
   readonly name: string;
@@ -28,7 +30,18 @@ export interface WorkloadInput {
   readonly ip4?: string;
   readonly ip6?: string;
   readonly ports?: readonly PortRow[];
+  /** Its pool; else that of its namespace's label, else `default`. */
+  readonly pool?: string;
+  readonly egress_bandwidth?: string | null;
+  readonly ingress_bandwidth?: string | null;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
+
+const bandwidthOf = ({ egress_bandwidth, ingress_bandwidth, pool }: Annotated): Annotated => ({
+  ...(egress_bandwidth === undefined ? {} : { egress_bandwidth }),
+  ...(ingress_bandwidth === undefined ? {} : { ingress_bandwidth }),
+  ...(pool === undefined ? {} : { pool }),
+});
 
 /** A name stands for one port of one protocol: otherwise a policy that uses it would mean two things. */
 const checkPorts = (ports: readonly PortRow[]): void => {
@@ -51,59 +64,20 @@ const checkPorts = (ports: readonly PortRow[]): void => {
     });
 };
 
-interface Wanted {
-  readonly ip4?: string;
-  readonly ip6?: string;
-}
+const noHost = (host: string): Error =>
+  weirError('INVALID_ARGUMENT', `there is no host ${JSON.stringify(host)}`, {
+    field: 'host',
+    value: host,
+    fix: 'name one of GET /v1/hosts, or create it with POST /v1/hosts',
+  });
 
-/**
- * Addresses that were asked for: of the pool of the workload's host, or of no pool of the cluster at all. The latter are
- * the operator's own: the network between the hosts must know the way to them.
- */
-const checkWanted = async (
-  trx: Transaction<Tables>,
-  pools: Pools,
-  host: HostForAllocation,
-  wanted: Wanted,
-): Promise<void> => {
-  for (const [field, pool, own] of [
-    ['ip4', pools.pool4, host.pool4],
-    ['ip6', pools.pool6, host.pool6],
-  ] as const) {
-    const address = wanted[field];
-    if (address === undefined) continue;
-    if (cidrContainsIp(pool, parseIp(address)) || cidrContainsIp(own, parseIp(address))) {
-      checkStatic(field, address, own);
-      continue;
-    }
-    const fix = `give an address of ${own.text}, or a unicast address outside the cluster's pools`;
-    checkUnicast(field, address, fix);
-    if (await isUnderlay(trx, address)) {
-      throw weirError('CONFLICT', `${field} ${address} is a host's address`, { field, value: address, fix });
-    }
-  }
-};
-
-const insertWorkload = async (
-  trx: Transaction<Tables>,
-  pools: Pools,
-  id: string,
-  input: WorkloadInput,
-): Promise<void> => {
-  const host = await lockHost(trx, input.host);
-  if (!host) {
-    throw weirError('INVALID_ARGUMENT', `there is no host ${JSON.stringify(input.host)}`, {
-      field: 'host',
-      value: input.host,
-      fix: 'name one of GET /v1/hosts, or create it with POST /v1/hosts',
-    });
-  }
-  const wanted = {
-    ...(input.ip4 === undefined ? {} : { ip4: checkAddress('ip4', input.ip4, 4) }),
-    ...(input.ip6 === undefined ? {} : { ip6: checkAddress('ip6', input.ip6, 6) }),
-  };
-  await checkWanted(trx, pools, host, wanted);
+const insertWorkload = async (trx: Transaction<Tables>, id: string, input: WorkloadInput): Promise<void> => {
+  const { families } = await holdNetwork(trx);
+  const host = (await lockHost(trx, input.host)) as HostRow | undefined;
+  if (!host) throw noHost(input.host);
   const namespace = await useNamespace(trx, input.namespace);
+  const pool = await poolFor(trx, input.pool, namespace.labels);
+  const addresses = await assign(trx, { host: host.id, pool, workload: id, families, wanted: input });
   const security = securityLabels(input.labels ?? {}, input.namespace, namespace.labels);
   const allocated = await allocateIdentity(trx, security);
   const row = {
@@ -113,25 +87,36 @@ const insertWorkload = async (
     host_id: host.id,
     labels: input.labels ?? {},
     identity: allocated.identity,
-    ...(await assignAddresses(trx, host, wanted)),
+    ip4: addresses.ip4,
+    ip6: addresses.ip6,
+    pool: pool.name,
     netns: input.netns ?? '',
     cgroup: input.cgroup ?? '',
     ports: input.ports ?? [],
+    egress_bandwidth: parseBandwidth('egress_bandwidth', input.egress_bandwidth),
+    ingress_bandwidth: parseBandwidth('ingress_bandwidth', input.ingress_bandwidth),
   };
   await trx
     .insertInto('workloads')
     .values({ ...row, labels: JSON.stringify(row.labels), ports: JSON.stringify(row.ports), revision: 0n })
     .execute();
-  const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(row)]);
+  // The host's new block first: the others know the way before anybody answers there.
+  const blocks = addresses.grew ? [hostDocument(host, await poolsOfHost(trx, host.id))] : [];
+  const documents = [...blocks, ...identityDocuments(allocated, security), workloadDocument(row)];
+  const { revisions, revision } = await enqueueConfig(trx, documents);
+  if (addresses.grew) await saveHostRevision(trx, host.id, revisions[0] as bigint);
   await trx.updateTable('workloads').set({ revision }).where('id', '=', id).execute();
   if (namespace.made) await noteNamespace(trx, input.namespace, 'written');
 };
 
 export const createWorkload = async (
-  { db, pools }: Operations,
-  input: WorkloadInput,
+  { db }: Operations,
+  asked: WorkloadInput,
   once?: Once,
 ): Promise<WorkloadWithStatus> => {
+  const input = { ...asked, ...fromAnnotations(asked.annotations, bandwidthOf(asked)) };
+  parseBandwidth('egress_bandwidth', input.egress_bandwidth);
+  parseBandwidth('ingress_bandwidth', input.ingress_bandwidth);
   checkName('name', input.name);
   checkName('namespace', input.namespace);
   checkLabels(input.labels ?? {}, 'labels');
@@ -141,8 +126,8 @@ export const createWorkload = async (
   const id = workloadId(input.namespace, input.name);
   try {
     const kept = await withTransaction(db, (trx) =>
-      onlyOnce(trx, once, 'createWorkload', input, async () => {
-        await insertWorkload(trx, pools, id, input);
+      onlyOnce(trx, once, 'createWorkload', asked, async () => {
+        await insertWorkload(trx, id, input);
         // Only an answer that is kept is read while others wait for the locks.
         return once === undefined ? undefined : getWorkload(trx, id);
       }),
@@ -159,12 +144,37 @@ export const createWorkload = async (
   }
 };
 
+export interface WorkloadChange {
+  readonly labels?: Labels;
+  readonly ports?: readonly PortRow[];
+  /** Null: no limit. */
+  readonly egress_bandwidth?: string | null;
+  readonly ingress_bandwidth?: string | null;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 export const updateWorkload = async (
   { db }: Operations,
   id: string,
-  change: { readonly labels?: Labels; readonly ports?: readonly PortRow[] },
+  asked: WorkloadChange,
   ifMatch: string | undefined,
 ): Promise<WorkloadWithStatus> => {
+  const change = { ...asked, ...fromAnnotations(asked.annotations, bandwidthOf(asked)) };
+  if (change.pool !== undefined) {
+    throw weirError('INVALID_ARGUMENT', 'the pool of a workload stays: its addresses are of it', {
+      field: `annotations.${POOL_ANNOTATION}`,
+      value: change.pool,
+      fix: 'delete the workload and create it again',
+    });
+  }
+  const limits = {
+    ...(change.egress_bandwidth === undefined
+      ? {}
+      : { egress_bandwidth: parseBandwidth('egress_bandwidth', change.egress_bandwidth) }),
+    ...(change.ingress_bandwidth === undefined
+      ? {}
+      : { ingress_bandwidth: parseBandwidth('ingress_bandwidth', change.ingress_bandwidth) }),
+  };
   if (change.labels) checkLabels(change.labels, 'labels');
   if (change.ports) checkPorts(change.ports);
   await withTransaction(db, async (trx) => {
@@ -179,11 +189,17 @@ export const updateWorkload = async (
     const ports = change.ports ?? row.ports;
     const security = securityLabels(labels, row.namespace, namespace.labels);
     const allocated = await allocateIdentity(trx, security);
-    const next = { ...row, labels, ports, identity: allocated.identity };
+    const next = { ...row, ...limits, labels, ports, identity: allocated.identity };
     const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(next)]);
     await trx
       .updateTable('workloads')
-      .set({ labels: JSON.stringify(labels), ports: JSON.stringify(ports), identity: next.identity, revision })
+      .set({
+        ...limits,
+        labels: JSON.stringify(labels),
+        ports: JSON.stringify(ports),
+        identity: next.identity,
+        revision,
+      })
       .where('id', '=', id)
       .execute();
   });

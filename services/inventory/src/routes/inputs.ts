@@ -33,7 +33,23 @@ export type HostPatch = Static<typeof HostPatchSchema>;
 
 export const NamespacePutSchema = named('NamespacePut', Type.Object({ labels: LabelsSchema }, closed));
 
+const bandwidth = (what: string) =>
+  Type.Optional(
+    Type.Union([text(`Bits per second that it may ${what}: 10M, 1.5G, 512Ki`), Type.Null()], {
+      description: `Bits per second that it may ${what}, as a quantity of Kubernetes: 10M, 1.5G, 512Ki; null: no limit`,
+    }),
+  );
+
 const workloadSettings = {
+  egress_bandwidth: bandwidth('send'),
+  ingress_bandwidth: bandwidth('receive'),
+  annotations: Type.Optional(
+    Type.Record(Type.String(), Type.String({ maxLength: TEXT_MAX }), {
+      maxProperties: 16,
+      description:
+        'kubernetes.io/egress-bandwidth, kubernetes.io/ingress-bandwidth, ipam.cilium.io/ip-pool: other names of fields',
+    }),
+  ),
   labels: Type.Optional(LabelsSchema),
   ports: Type.Optional(Type.Array(PortSchema, { maxItems: PORTS_MAX, description: 'Ports that policies may name' })),
 };
@@ -49,8 +65,9 @@ export const WorkloadCreateSchema = named(
       host: text('id of its host'),
       netns: Type.Optional(text('Path of its network namespace on the host')),
       cgroup: Type.Optional(text('Path of its cgroup below the cgroup2 mount of the host')),
-      ip4: Type.Optional(text("Of the host's pool, or one of your own outside all pools; else the next free one")),
-      ip6: Type.Optional(text("Of the host's pool, or one of your own outside all pools; else the next free one")),
+      pool: Type.Optional(text('Of which it gets addresses; else that of its namespace, else default')),
+      ip4: Type.Optional(text("Of a pool, if its block is this host's or free, or one of your own outside all pools")),
+      ip6: Type.Optional(text("Of a pool, if its block is this host's or free, or one of your own outside all pools")),
       ...workloadSettings,
     },
     closed,

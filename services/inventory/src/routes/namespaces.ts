@@ -7,10 +7,8 @@ import { deleteNamespace, putNamespace } from '../operations/namespaces.ts';
 import { pageOfNamespaces } from '../operations/pages.ts';
 import { getNamespace } from '../store/namespaces.ts';
 import { NamespacePutSchema } from './inputs.ts';
-import { Conditions, IfMatch, NoContent, paged } from './parts.ts';
+import { Conditions, IfMatch, Name, NoContent, paged } from './parts.ts';
 import { NamespaceSchema, namespaceView } from './views.ts';
-
-const Name = Type.Object({ name: Type.String({ minLength: 1, maxLength: 63 }) }, { additionalProperties: false });
 
 export const namespaceRoutes = (app: HttpApp, operations: Operations): void => {
   const { kysely } = operations.db;

@@ -6,6 +6,11 @@ import type { PageRequest } from '../operations/pages.ts';
 
 export const Id = Type.Object({ id: Type.String({ minLength: 1, maxLength: 253 }) }, { additionalProperties: false });
 
+export const Name = Type.Object(
+  { name: Type.String({ minLength: 1, maxLength: 63 }) },
+  { additionalProperties: false },
+);
+
 export const IfMatch = Type.Object({
   'if-match': Type.Optional(Type.String({ description: 'ETag of what was read; 412 when it has changed since' })),
 });

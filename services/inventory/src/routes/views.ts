@@ -2,6 +2,7 @@
 /** What the REST API shows: schemas with names, and rows made into them. */
 import { named, nullable } from '@weir/http';
 import { type Static, Type } from 'typebox';
+import { formatBandwidth } from '../domain/bandwidth.ts';
 import { hostState } from '../domain/liveness.ts';
 import type { HostWithStatus } from '../store/hosts.ts';
 import type { NamespaceRow } from '../store/namespaces.ts';
@@ -69,7 +70,7 @@ export const hostView = (row: HostWithStatus, now = Date.now()): Static<typeof H
     labels: { ...row.labels },
     underlay_ip4: row.underlay_ip4,
     underlay_ip6: row.underlay_ip6,
-    pools: [row.pool4, row.pool6],
+    pools: [...row.pools],
     state: hostState(row.last_seen_at, now),
     created_at: row.created_at.toISOString(),
     last_seen_at: row.last_seen_at?.toISOString() ?? null,
@@ -103,8 +104,11 @@ export const WorkloadSchema = named(
     host: Type.String(),
     labels: LabelsSchema,
     identity: Type.Integer({ description: 'Number of its set of security labels, the same in the whole fleet' }),
-    ip4: Type.String(),
-    ip6: Type.String(),
+    ip4: nullable(Type.String()),
+    ip6: nullable(Type.String()),
+    pool: Type.String({ description: 'Of which its addresses are' }),
+    egress_bandwidth: nullable(Type.String({ description: 'Bits per second that it may send, as a quantity' })),
+    ingress_bandwidth: nullable(Type.String({ description: 'Bits per second that it may receive' })),
     netns: nullable(Type.String()),
     cgroup: nullable(Type.String({ description: 'Below the cgroup2 mount of its host' })),
     ports: Type.Array(PortSchema),
@@ -138,6 +142,9 @@ export const workloadView = (row: WorkloadWithStatus): Static<typeof WorkloadSch
   identity: row.identity,
   ip4: row.ip4,
   ip6: row.ip6,
+  pool: row.pool,
+  egress_bandwidth: formatBandwidth(row.egress_bandwidth),
+  ingress_bandwidth: formatBandwidth(row.ingress_bandwidth),
   netns: row.netns || null,
   cgroup: row.cgroup || null,
   ports: row.ports.map((port) => ({ ...port }) as Static<typeof PortSchema>),

@@ -2,10 +2,13 @@
 /** The gRPC door: the same operations as REST. */
 import type { Registered } from '@weir/rpc';
 import type { Operations } from '../operations/context.ts';
+import { healthService } from './health.ts';
 import { hostService } from './hosts.ts';
 import { identityService } from './identities.ts';
 import { namespaceService } from './namespaces.ts';
 import { networkService } from './network.ts';
+import { egressGatewayService, prefilterService } from './objects.ts';
+import { poolService } from './pools.ts';
 import { workloadService } from './workloads.ts';
 
 export const inventoryRpc = (operations: Operations): Registered[] => [
@@ -14,4 +17,8 @@ export const inventoryRpc = (operations: Operations): Registered[] => [
   workloadService(operations),
   identityService(operations),
   networkService(operations),
+  egressGatewayService(operations),
+  prefilterService(operations),
+  poolService(operations),
+  healthService(operations),
 ];

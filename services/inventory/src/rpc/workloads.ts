@@ -19,9 +19,12 @@ interface PortMessage {
 
 const portsOf = (ports: readonly PortMessage[]) => ports.map(({ name, port, protocol }) => ({ name, port, protocol }));
 
+/** Absent: as it is. Empty: none. */
+const limit = (quantity: string | undefined): string | null | undefined => (quantity === '' ? null : quantity);
+
 export const workloadService = (operations: Operations): Registered =>
   implement(WorkloadService, {
-    createWorkload: async ({ name, namespace, host, labels, netns, cgroup, ip4, ip6, ports }, call) => {
+    createWorkload: async ({ name, namespace, host, labels, netns, cgroup, ip4, ip6, ports, ...more }, call) => {
       const input = compact({
         name,
         namespace: given(namespace),
@@ -32,6 +35,10 @@ export const workloadService = (operations: Operations): Registered =>
         ip4: given(ip4),
         ip6: given(ip6),
         ports: portsOf(ports),
+        pool: given(more.pool),
+        egress_bandwidth: given(more.egressBandwidth),
+        ingress_bandwidth: given(more.ingressBandwidth),
+        annotations: Object.keys(more.annotations).length > 0 ? more.annotations : undefined,
       });
       const body = checked(WorkloadCreateSchema, input);
       const full = { ...body, namespace: body.namespace ?? 'default' };
@@ -53,8 +60,13 @@ export const workloadService = (operations: Operations): Registered =>
       const { items, next_cursor } = await pageOfWorkloads(operations, filter, pageOfRequest(request));
       return { workloads: items.map(workloadMessage), nextCursor: next_cursor ?? '' };
     },
-    updateWorkload: async ({ id, labels, ports, ifRevision }) => {
-      const patch = compact({ labels: labels?.labels, ports: ports === undefined ? undefined : portsOf(ports.ports) });
+    updateWorkload: async ({ id, labels, ports, egressBandwidth, ingressBandwidth, ifRevision }) => {
+      const patch = compact({
+        labels: labels?.labels,
+        ports: ports === undefined ? undefined : portsOf(ports.ports),
+        egress_bandwidth: limit(egressBandwidth),
+        ingress_bandwidth: limit(ingressBandwidth),
+      });
       const row = await updateWorkload(operations, id, checked(WorkloadPatchSchema, patch), matchOf(ifRevision));
       return { workload: workloadMessage(row) };
     },

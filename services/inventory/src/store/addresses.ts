@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Addresses of workloads: next fit in the host's pool, skipping what is taken or was given back lately. The row of
- * the host is locked meanwhile, so two workloads of one host wait for each other and never get the same.
+ * Addresses of workloads: next fit in the host's blocks of a pool, skipping what is taken, reserved, or was given back
+ * lately. The row of the host is locked meanwhile, so two workloads of one host wait for each other.
  */
 import { weirError } from '@weir/errors';
-import { type Cidr, parseCidr } from '@weir/net';
+import { type Family, parseCidr } from '@weir/net';
 import { sql, type Transaction } from 'kysely';
-import { addressAt, capacity } from '../domain/pools.ts';
+import { addressAt, capacity, checkStatic } from '../domain/pools.ts';
+import { type BlockRow, blocksOf, takeBlock, takeBlockAround } from './blocks.ts';
+import type { PoolRow } from './pools.ts';
 import type { Tables } from './tables.ts';
 
 /** How long an address rests: longer than conntrack keeps what is not TCP, and than agents need to hear of it. */
@@ -15,61 +17,35 @@ export const COOLDOWN_S = 120;
 const MIN_REST_S = 5;
 /** Candidates looked at in one query. */
 const BATCH = 64n;
+/** Addresses looked at in one block before the next is tried. */
+const SEARCH_MAX = 65_536n;
+/** A host whose blocks have fewer free addresses gets another block before they are used up. */
+const PREALLOCATE = 8n;
 
-interface HostPool {
-  readonly id: string;
-  readonly next: bigint;
-  readonly pool: Cidr;
-}
-
-export interface HostForAllocation {
-  readonly id: string;
-  readonly pool4: Cidr;
-  readonly pool6: Cidr;
-  readonly next4: bigint;
-  readonly next6: bigint;
-}
-
-export const lockHost = async (trx: Transaction<Tables>, hostId: string): Promise<HostForAllocation | undefined> => {
-  const row = await trx
+/** Held to the end of the transaction. */
+export const lockHost = (trx: Transaction<Tables>, hostId: string) =>
+  trx
     .selectFrom('hosts')
-    .select(['id', 'pool4', 'pool6', 'next4', 'next6'])
+    .selectAll()
     .where('id', '=', hostId)
     // Heartbeats refer to the row meanwhile: its key stays.
     .forNoKeyUpdate()
     .executeTakeFirst();
-  return row && { ...row, pool4: parseCidr(row.pool4), pool6: parseCidr(row.pool6) };
-};
 
-/** Which of `addresses` can't be given now: they have an owner, or had one less than `restS` ago. */
-const blocked = async (trx: Transaction<Tables>, addresses: readonly string[], restS: number): Promise<Set<string>> => {
+/** Which of `addresses` `workload` can't get now: they have an owner, are kept for another, or had an owner less than `restS` ago. */
+const blocked = async (
+  trx: Transaction<Tables>,
+  addresses: readonly string[],
+  restS: number,
+  workload: string,
+): Promise<Set<string>> => {
   const { rows } = await sql<{ address: string }>`
     select host(ip4) as address from workloads where ip4 = any(${addresses}::inet[])
     union all select host(ip6) from workloads where ip6 = any(${addresses}::inet[])
+    union all select host(address) from reservations where address = any(${addresses}::inet[]) and workload <> ${workload}
     union all select host(address) from released_addresses
       where address = any(${addresses}::inet[]) and released_at > now() - make_interval(secs => ${restS})`.execute(trx);
   return new Set(rows.map((row) => row.address));
-};
-
-const nextFit = async (trx: Transaction<Tables>, host: HostPool): Promise<{ address: string; next: bigint }> => {
-  const size = capacity(host.pool);
-  for (const restS of [COOLDOWN_S, MIN_REST_S]) {
-    for (let start = 0n; start < size && start < 65_536n; start += BATCH) {
-      const indexes = Array.from(
-        { length: Number(BATCH < size - start ? BATCH : size - start) },
-        (_, i) => host.next + start + BigInt(i),
-      );
-      const candidates = indexes.map((index) => addressAt(host.pool, index));
-      const taken = await blocked(trx, candidates, restS);
-      const free = candidates.findIndex((address) => !taken.has(address));
-      if (free >= 0) return { address: candidates[free] as string, next: ((indexes[free] as bigint) + 1n) % size };
-    }
-  }
-  throw weirError('CONFLICT', `host ${host.id} has no free address in ${host.pool.text}`, {
-    field: 'host',
-    value: host.id,
-    fix: `delete workloads of this host, wait ${MIN_REST_S} s if you just did, or place the workload on another host`,
-  });
 };
 
 /** Is it the address of a host on the network between the hosts? */
@@ -79,42 +55,156 @@ export const isUnderlay = async (trx: Transaction<Tables>, address: string): Pro
   return rows.length > 0;
 };
 
-export interface Assigned {
-  readonly ip4: string;
-  readonly ip6: string;
+export interface Asking {
+  readonly host: string;
+  readonly pool: PoolRow;
+  readonly family: Family;
+  /** Its id, namespace.name. */
+  readonly workload: string;
 }
 
-/** Wanted addresses were checked against the pool before; whether they are free is checked here. */
-export const assignAddresses = async (
+interface Found {
+  readonly address: string;
+  readonly block: string;
+  readonly next: bigint;
+}
+
+const searchBlock = async (
   trx: Transaction<Tables>,
-  host: HostForAllocation,
-  wanted: { readonly ip4?: string; readonly ip6?: string },
-): Promise<Assigned> => {
-  const fixed = [wanted.ip4, wanted.ip6].filter((address) => address !== undefined);
-  const taken = await blocked(trx, fixed, 0);
-  for (const [field, address] of Object.entries(wanted)) {
-    if (address === undefined || !taken.has(address)) continue;
-    throw weirError('CONFLICT', `${field} ${address} belongs to another workload`, {
-      field,
-      value: address,
-      fix: 'choose another address or leave it out',
-    });
+  { cidr, next }: BlockRow,
+  restS: number,
+  workload: string,
+): Promise<Found | undefined> => {
+  const block = parseCidr(cidr);
+  const size = capacity(block);
+  for (let start = 0n; start < size && start < SEARCH_MAX; start += BATCH) {
+    const count = Number(BATCH < size - start ? BATCH : size - start);
+    const indexes = Array.from({ length: count }, (_, i) => next + start + BigInt(i));
+    const candidates = indexes.map((index) => addressAt(block, index));
+    const taken = await blocked(trx, candidates, restS, workload);
+    const free = candidates.findIndex((address) => !taken.has(address));
+    if (free >= 0) {
+      return { address: candidates[free] as string, block: cidr, next: ((indexes[free] as bigint) + 1n) % size };
+    }
   }
-  const four = wanted.ip4 ? undefined : await nextFit(trx, { id: host.id, pool: host.pool4, next: host.next4 });
-  const six = wanted.ip6 ? undefined : await nextFit(trx, { id: host.id, pool: host.pool6, next: host.next6 });
-  await trx
-    .updateTable('hosts')
-    .set({ ...(four ? { next4: four.next } : {}), ...(six ? { next6: six.next } : {}), id: host.id })
-    .where('id', '=', host.id)
-    .execute();
-  return { ip4: wanted.ip4 ?? (four?.address as string), ip6: wanted.ip6 ?? (six?.address as string) };
+  return undefined;
 };
 
-export const releaseAddresses = async (trx: Transaction<Tables>, addresses: readonly string[]): Promise<void> => {
+const freeIn = ({ cidr, used }: BlockRow): bigint => capacity(parseCidr(cidr)) - BigInt(used);
+
+export interface Assigned {
+  readonly address: string;
+  /** The host holds other blocks than before. */
+  readonly grew: boolean;
+}
+
+/** The next free address: of blocks that the host has, of a new one, or at last one that rests a short while only. */
+export const nextAddressFor = async (trx: Transaction<Tables>, asking: Asking): Promise<Assigned> => {
+  const { host, pool, family, workload } = asking;
+  const blocks = await blocksOf(trx, host, pool.name, family);
+  let grew = false;
+  const search = async (restS: number): Promise<Found | undefined> => {
+    for (const block of blocks) {
+      const found = freeIn(block) > 0n ? await searchBlock(trx, block, restS, workload) : undefined;
+      if (found) return found;
+    }
+    return undefined;
+  };
+  const grow = async (): Promise<void> => {
+    const block = await takeBlock(trx, host, pool, family);
+    if (block) blocks.push(block);
+    grew ||= block !== undefined;
+  };
+  let found = await search(COOLDOWN_S);
+  if (!found) {
+    await grow();
+    found = (grew ? await search(COOLDOWN_S) : undefined) ?? (await search(MIN_REST_S));
+  }
+  if (!found) {
+    throw weirError(
+      'CONFLICT',
+      `host ${host} has no free IPv${family} address in pool ${pool.name}, and the pool no free block`,
+      {
+        field: 'host',
+        value: host,
+        fix: `delete workloads of this host, wait ${MIN_REST_S} s if you just did, or add a CIDR with PUT /v1/pools/${pool.name}`,
+      },
+    );
+  }
+  const { block, next, address } = found;
+  await sql`update blocks set used = used + 1, next = ${next}, changed_at = now() where cidr = ${block}::cidr`.execute(
+    trx,
+  );
+  const free = blocks.reduce((sum, one) => sum + freeIn(one), -1n);
+  if (free < PREALLOCATE && !grew) await grow();
+  return { address, grew };
+};
+
+const taken = (field: string, address: string, why: string) =>
+  weirError('CONFLICT', `${field} ${address} ${why}`, {
+    field,
+    value: address,
+    fix: 'choose another address or leave it out',
+  });
+
+/** An address that was asked for, of the pool: in a block of this host, or in one that nobody holds, which it gets. */
+export const certainAddress = async (
+  trx: Transaction<Tables>,
+  asking: Asking,
+  field: string,
+  address: string,
+): Promise<Assigned> => {
+  const { block, fresh } = await takeBlockAround(trx, asking.host, asking.pool, address);
+  if (block.host_id !== asking.host) {
+    throw weirError('INVALID_ARGUMENT', `${field} ${address} lies in ${block.cidr}, which is host ${block.host_id}'s`, {
+      field,
+      value: address,
+      fix: `place the workload on ${block.host_id}, choose another address, or leave it out`,
+    });
+  }
+  checkStatic(field, address, parseCidr(block.cidr));
+  await requireFree(trx, field, address, asking.workload);
+  await sql`update blocks set used = used + 1, changed_at = now() where cidr = ${block.cidr}::cidr`.execute(trx);
+  return { address, grew: fresh };
+};
+
+/** Throws when the address has an owner or is kept for one. */
+export const requireFree = async (
+  trx: Transaction<Tables>,
+  field: string,
+  address: string,
+  workload: string,
+): Promise<void> => {
+  if (!(await blocked(trx, [address], 0, workload)).has(address)) return;
+  const { rows } = await sql<{ workload: string }>`
+    select workload from reservations where address = ${address}::inet and workload <> ${workload}`.execute(trx);
+  throw taken(field, address, rows[0] ? `is reserved for ${rows[0].workload}` : 'belongs to another workload');
+};
+
+/** What is reserved for a workload, of that family. */
+export const reservedFor = async (
+  trx: Transaction<Tables>,
+  workload: string,
+  family: Family,
+): Promise<string | undefined> => {
+  const { rows } = await sql<{ address: string }>`
+    select host(address) as address from reservations
+    where workload = ${workload} and family(address) = ${family} order by address limit 1`.execute(trx);
+  return rows[0]?.address;
+};
+
+export const releaseAddresses = async (trx: Transaction<Tables>, given: readonly (string | null)[]): Promise<void> => {
+  const addresses = given.filter((address) => address !== null);
   await sql`delete from released_addresses where released_at < now() - make_interval(secs => ${COOLDOWN_S})`.execute(
     trx,
   );
   await sql`
     insert into released_addresses (address) select unnest(${addresses}::inet[])
     on conflict (address) do update set released_at = now()`.execute(trx);
+  for (const address of addresses) {
+    await sql`
+      update blocks set used = greatest(used - 1, 0), changed_at = now() where cidr::inet >>= ${address}::inet`.execute(
+      trx,
+    );
+  }
 };

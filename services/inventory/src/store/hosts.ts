@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Hosts and what they last said of themselves. */
-import { weirError } from '@weir/errors';
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 import type { Labels } from '../domain/labels.ts';
-import { hostPools, type Pools, slotCount } from '../domain/pools.ts';
 import type { Tables } from './tables.ts';
 
 export type HostRow = Selectable<Tables['hosts']>;
 export type HostStatusRow = Selectable<Tables['host_status']>;
 export type HostWithStatus = HostRow & {
   readonly [K in keyof Omit<HostStatusRow, 'host_id'>]: HostStatusRow[K] | null;
+} & {
+  /** Blocks that it holds. */
+  readonly pools: string[];
 };
 
 export interface NewHost {
@@ -19,33 +20,22 @@ export interface NewHost {
   readonly underlay_ip6: string | null;
 }
 
-const SLOT_LOCK = 0x510;
+/** Held by whoever gives a host an address, or says what addresses no host may have. Taken before rows are locked. */
+const UNDERLAY_LOCK = 0x0ddf;
 
-/** The lowest free slot; serialised, because two hosts that join at once must not get the same. */
-export const insertHost = async (
-  trx: Transaction<Tables>,
-  host: NewHost,
-  pools: Pools,
-  revision: bigint,
-): Promise<HostRow> => {
-  await sql`select pg_advisory_xact_lock(${sql.lit(SLOT_LOCK)})`.execute(trx);
-  const { rows } = await sql<{ slot: number }>`
-    select min(slot) as slot from (
-      select 0 as slot union all select slot + 1 from hosts
-    ) candidate where not exists (select 1 from hosts h where h.slot = candidate.slot)`.execute(trx);
-  const slot = rows[0]?.slot ?? 0;
-  if (slot >= slotCount(pools)) {
-    throw weirError('CONFLICT', `all ${slotCount(pools)} host slots of the address pools are taken`, {
-      field: 'name',
-      value: host.id,
-      fix: 'delete hosts that are gone, or start inventory with larger pools',
-    });
-  }
-  return trx
+export const lockUnderlay = async (trx: Transaction<Tables>): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(${sql.lit(UNDERLAY_LOCK)})`.execute(trx);
+};
+
+export const insertHost = (trx: Transaction<Tables>, host: NewHost): Promise<HostRow> =>
+  trx
     .insertInto('hosts')
-    .values({ ...host, labels: JSON.stringify(host.labels), ...hostPools(pools, slot), slot, revision })
+    .values({ ...host, labels: JSON.stringify(host.labels), revision: 0n })
     .returningAll()
     .executeTakeFirstOrThrow();
+
+export const saveHostRevision = async (trx: Transaction<Tables>, id: string, revision: bigint): Promise<void> => {
+  await trx.updateTable('hosts').set({ revision }).where('id', '=', id).execute();
 };
 
 const withStatus = (db: Kysely<Tables>) =>
@@ -53,6 +43,9 @@ const withStatus = (db: Kysely<Tables>) =>
     .selectFrom('hosts')
     .leftJoin('host_status as s', 's.host_id', 'hosts.id')
     .selectAll('hosts')
+    .select(
+      sql<string[]>`array(select b.cidr::text from blocks b where b.host_id = hosts.id order by b.cidr)`.as('pools'),
+    )
     .select([
       's.last_seen_at',
       's.boot',

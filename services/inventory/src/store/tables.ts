@@ -9,6 +9,18 @@ export interface PortRow {
   readonly protocol: string;
 }
 
+/** One path as the host that probes it told it. */
+export interface ProbeRow {
+  readonly host: string;
+  readonly address: string;
+  readonly kind: string;
+  readonly target: string;
+  readonly latency_us: number;
+  readonly error: string;
+  readonly probed_ms: number;
+  readonly failures: number;
+}
+
 export interface EventCountsRow {
   readonly produced: string;
   readonly lost_throttle: string;
@@ -26,11 +38,6 @@ export interface Tables {
     labels: JSONColumnType<Labels>;
     underlay_ip4: string | null;
     underlay_ip6: string | null;
-    slot: number;
-    pool4: string;
-    pool6: string;
-    next4: Generated<bigint>;
-    next6: Generated<bigint>;
     revision: bigint;
     created_at: Generated<Date>;
     wireguard_key: Generated<string>;
@@ -65,10 +72,14 @@ export interface Tables {
     host_id: string;
     labels: JSONColumnType<Labels>;
     identity: number;
-    ip4: string;
-    ip6: string;
+    ip4: string | null;
+    ip6: string | null;
     netns: string;
     cgroup: Generated<string>;
+    pool: Generated<string>;
+    /** Bits per second; 0: no limit. */
+    egress_bandwidth: Generated<bigint>;
+    ingress_bandwidth: Generated<bigint>;
     ports: JSONColumnType<readonly PortRow[]>;
     revision: bigint;
     created_at: Generated<Date>;
@@ -82,6 +93,36 @@ export interface Tables {
     policy_entries: number;
     identity: number | null;
     seen_at: Generated<Date>;
+  };
+  pools: {
+    name: string;
+    block_bits4: number;
+    block_bits6: number;
+    revision: Generated<bigint>;
+    created_at: Generated<Date>;
+  };
+  pool_cidrs: { cidr: string; pool: string };
+  blocks: {
+    cidr: string;
+    pool: string;
+    base: string | null;
+    index: bigint;
+    host_id: string | null;
+    used: Generated<number>;
+    next: Generated<bigint>;
+    changed_at: Generated<Date>;
+  };
+  reservations: { address: string; workload: string; revision: Generated<bigint>; created_at: Generated<Date> };
+  health_reports: {
+    host_id: string;
+    reported_at: Date;
+    boot: bigint;
+    interval_s: number;
+    hosts: number;
+    unreachable_hosts: number;
+    probes_total: number;
+    unreachable_probes: number;
+    probes: JSONColumnType<readonly ProbeRow[]>;
   };
   released_addresses: { address: string; released_at: Generated<Date> };
 }

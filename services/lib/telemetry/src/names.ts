@@ -80,6 +80,12 @@ export const METRICS = {
   weir_inventory_workloads: { kind: 'gauge', unit: '1', help: 'Workloads that exist' },
   weir_inventory_identities: { kind: 'gauge', unit: '1', help: 'Identities that are allocated' },
   weir_inventory_heartbeats_total: { kind: 'counter', unit: '1', help: 'Agent heartbeats received' },
+  weir_inventory_health_reports_total: { kind: 'counter', unit: '1', help: 'Rounds of health probes that hosts told' },
+  weir_inventory_unreachable_hosts: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Pairs of hosts of which one reaches no address of the other, by the newest reports; should be 0',
+  },
   weir_inventory_acks_total: { kind: 'counter', unit: '1', help: 'Agent acknowledgements received' },
 
   weir_policy_applied_total: {
@@ -227,6 +233,24 @@ export const METRICS = {
     labels: ['publisher'],
   },
   weir_agent_bus_connected: { kind: 'gauge', unit: '1', help: '1 while the agent is connected to the bus' },
+  weir_agent_node_health_connectivity_status: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Paths to the addresses of other hosts that this host probes, by kind (icmp, tcp) and status (reachable, unreachable)',
+    labels: ['kind', 'status'],
+  },
+  weir_agent_node_health_connectivity_latency_seconds: {
+    kind: 'histogram',
+    unit: 's',
+    help: 'Time to the answer of a health probe of another host, by kind (icmp, tcp)',
+    labels: ['kind'],
+    buckets: SECONDS,
+  },
+  weir_agent_unreachable_nodes: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Other hosts of which no address answers this host; should be 0',
+  },
   weir_datapath_events_total: {
     kind: 'counter',
     unit: '1',

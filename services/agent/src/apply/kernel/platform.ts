@@ -11,7 +11,7 @@ import {
   weir_ct_flags,
   weir_direction,
 } from '@weir/bpf';
-import { type BpfMap, clockOffsetNs, type Features, featureProbe, ringBuffer } from '@weir/loader';
+import { type BpfMap, clockOffsetNs, type Features, featureProbe, ping, ringBuffer } from '@weir/loader';
 import { formatIp } from '@weir/net';
 import type { Connection, Counters, EventSourceOptions, Platform } from '../../platform.ts';
 import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
@@ -141,6 +141,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
     },
     counters: () => readCounters(object.map('counters'), object.map('drops')),
     throttles: () => readThrottles(object.map('throttles'), object.map('throttled'), clockOffsetNs()),
+    ping: (addresses, timeoutMs) => ping(addresses, timeoutMs),
     connections: (limit) => readConnections(conntrack, limit),
     nat: async (limit) => datapath.uplinks.nat?.read(limit),
     prefilter: () => datapath.uplinks.prefilter(),
