@@ -172,8 +172,8 @@ private:
 		sockaddr_storage from;
 		for (;;) {
 			socklen_t size = sizeof(from);
-			const ssize_t length = recvfrom(fd, packet, sizeof(packet), MSG_DONTWAIT,
-				reinterpret_cast<sockaddr *>(&from), &size);
+			const ssize_t length = recvfrom(
+				fd, packet, sizeof(packet), MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&from), &size);
 			if (length < 0)
 				return;
 			// IPv4 comes with its header.
@@ -192,10 +192,10 @@ private:
 			i >= count_ || results_[i] != kNoAnswer || sent_[i] == 0)
 			return;
 		const uint8_t *address = &addresses_[i * kAddress];
-		const bool same = v4 ? IsV4(address) && memcmp(&reinterpret_cast<const sockaddr_in &>(from).sin_addr,
-								 address + 12, 4) == 0
-				     : memcmp(&reinterpret_cast<const sockaddr_in6 &>(from).sin6_addr, address,
-						 kAddress) == 0;
+		const bool same =
+			v4 ? IsV4(address) && memcmp(&reinterpret_cast<const sockaddr_in &>(from).sin_addr,
+						      address + 12, 4) == 0
+			   : memcmp(&reinterpret_cast<const sockaddr_in6 &>(from).sin6_addr, address, kAddress) == 0;
 		if (!same)
 			return;
 		results_[i] = static_cast<int32_t>(std::min<int64_t>(NowUs() - sent_[i], INT32_MAX));
