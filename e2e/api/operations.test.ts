@@ -193,7 +193,10 @@ const streams = async (name: string, { good, stream }: RestOperation): Promise<v
   const ids = await idsOf(from, 3);
   assert.ok(ids.every((id) => id !== '') && new Set(ids).size === 3);
   assert.deepEqual(await idsOf(ids[0], 2), ids.slice(1));
-  const response = await fetch(url, { headers: { 'last-event-id': 'nonsense' } });
+  const response = await fetch(url, {
+    headers: { 'last-event-id': 'nonsense' },
+    signal: AbortSignal.timeout(10_000),
+  });
   const problem = (await response.json()) as Problem;
   assert.deepEqual([response.status, problem.code, problem.field], [422, 'INVALID_ARGUMENT', 'Last-Event-ID']);
 };

@@ -281,7 +281,7 @@ test('position: survives its own text, covers what was given, forgets hosts that
   assert.equal(copy.covers({ host: 'h2', boot: 1_785_600_000_001, seq: 1 }), false);
   assert.equal(copy.covers({ host: 'h1', boot: 1_785_600_000_000, seq: 5 }), false, 'twenty seconds ago');
   assert.equal(copy.sinceUs, 1_010e6);
-  for (const id of ['x y', '!!', 'abc/h1', 'abc/h1:1:2', '../..', `a${'/h:1:2:3'.repeat(40)}`]) {
+  for (const id of ['x y', '!!', 'nonsense', 'abc/h1', 'abc/h1:1:2', '../..', `a${'/h:1:2:3'.repeat(40)}`]) {
     assert.throws(() => Position.parse(id), { code: 'INVALID_ARGUMENT' }, id);
   }
 });

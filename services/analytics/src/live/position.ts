@@ -40,7 +40,8 @@ export class Position {
     const stored = STORED.exec(parts[0] ?? '');
     const hosts = stored === null ? parts : parts.slice(1);
     const matches = hosts.map((host) => HOST.exec(host));
-    if (!/^[0-9a-z]{1,11}$/.test(time) || matches.includes(null) || hosts.length > HOSTS_MAX) {
+    // Behind an event there is always a place: a word alone is no id, however much it looks like a time.
+    if (!/^[0-9a-z]{1,11}$/.test(time) || parts.length === 0 || matches.includes(null) || hosts.length > HOSTS_MAX) {
       throw weirError('INVALID_ARGUMENT', 'Last-Event-ID is not one that this API gave out', {
         field: 'Last-Event-ID',
         value: id.slice(0, 100),
