@@ -69,15 +69,22 @@ std::shared_ptr<Map> AnyInner(const Map &outer)
 // An empty outer map: the kernel compares an inner map's shape before it looks
 // for the key, so BPF_EXIST on a key that is absent asks without changing
 // anything. Arrays refuse that flag; there an empty one is harmless to reuse
-// only if the next insert works, which then says so itself.
+// only if the next insert works, which then says so itself. Kernels before 6.2
+// take a map with types (BTF) and one without for different shapes, even where the
+// types say nothing that matters: either will do, since either is what inserts try.
 void AskKernel(const Map &outer, const MapDefinition &inner, const std::string &path)
 {
 	if (outer.info.type != BPF_MAP_TYPE_HASH_OF_MAPS)
 		return;
-	const Fd probe = CreateMap(inner, "weir_probe");
 	const Bytes key(outer.info.key_size, 0xff);
-	const int fd = probe.get();
-	if (bpf_map_update_elem(outer.fd.get(), key.data(), &fd, BPF_EXIST) < 0 && errno == EINVAL)
+	MapDefinition untyped = inner;
+	untyped.btf = nullptr;
+	const auto refused = [&](const MapDefinition &definition) {
+		const Fd probe = CreateMap(definition, "weir_probe");
+		const int fd = probe.get();
+		return bpf_map_update_elem(outer.fd.get(), key.data(), &fd, BPF_EXIST) < 0 && errno == EINVAL;
+	};
+	if (refused(inner) && refused(untyped))
 		Throw("pinned map reuse", EEXIST,
 			"incompatible pinned map " + path +
 				": its inner maps have another shape than the object declares");

@@ -136,7 +136,17 @@ struct PinPlan {
 	std::optional<MapDefinition> inner;
 };
 
-PinPlan PlanPin(bpf_map *map, const LoadRequest &request)
+// The object's types, loaded for their own sake. Null when the kernel does not take them as they are.
+std::shared_ptr<Fd> LoadTypes(const bpf_object *object)
+{
+	const btf *types = bpf_object__btf(object);
+	uint32_t size = 0;
+	const void *data = types ? btf__raw_data(types, &size) : nullptr;
+	const int fd = data ? bpf_btf_load(data, size, nullptr) : -1;
+	return fd < 0 ? nullptr : std::make_shared<Fd>(fd);
+}
+
+PinPlan PlanPin(const bpf_object *object, bpf_map *map, const LoadRequest &request)
 {
 	PinPlan plan;
 	const std::string name = NameOf(map);
@@ -158,6 +168,8 @@ PinPlan PlanPin(bpf_map *map, const LoadRequest &request)
 	plan.replace = true;
 	if (!request.reusePins)
 		return plan;
+	if (plan.inner)
+		plan.inner->btf = LoadTypes(object);
 	try {
 		CheckCompatible(*pinned, DefinitionOf(map, nullptr), plan.inner ? &*plan.inner : nullptr, plan.path);
 	} catch (const KernelError &) {
@@ -210,7 +222,7 @@ LoadedObject Load(const LoadRequest &request)
 	}
 	std::map<std::string, PinPlan> plans;
 	bpf_map *map = nullptr;
-	bpf_object__for_each_map(map, object.get()) plans[NameOf(map)] = PlanPin(map, request);
+	bpf_object__for_each_map(map, object.get()) plans[NameOf(map)] = PlanPin(object.get(), map, request);
 
 	if (const int result = bpf_object__load(object.get()); result < 0)
 		Throw("object load", result, "", log.text());
