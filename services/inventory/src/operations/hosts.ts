@@ -135,6 +135,10 @@ export const updateHost = async (
   ifMatch: string | undefined,
 ): Promise<HostWithStatus> => {
   if (change.labels) checkLabels(change.labels, 'labels');
+  const underlay = {
+    ...(change.underlay_ip4 === undefined ? {} : { underlay_ip4: checkUnderlay('underlay_ip4', change.underlay_ip4) }),
+    ...(change.underlay_ip6 === undefined ? {} : { underlay_ip6: checkUnderlay('underlay_ip6', change.underlay_ip6) }),
+  };
   try {
     await withTransaction(db, async (trx) => {
       if (change.underlay_ip4 || change.underlay_ip6) await lockUnderlay(trx);
@@ -145,14 +149,7 @@ export const updateHost = async (
         | undefined;
       if (!row) throw notFound('host', id);
       requireMatch(ifMatch, row.revision);
-      const next: HostRow = {
-        ...row,
-        labels: change.labels ?? row.labels,
-        underlay_ip4:
-          change.underlay_ip4 === undefined ? row.underlay_ip4 : checkUnderlay('underlay_ip4', change.underlay_ip4),
-        underlay_ip6:
-          change.underlay_ip6 === undefined ? row.underlay_ip6 : checkUnderlay('underlay_ip6', change.underlay_ip6),
-      };
+      const next: HostRow = { ...row, ...underlay, labels: change.labels ?? row.labels };
       const { revision } = await enqueueConfig(trx, [hostDocument(next, await poolsOfHost(trx, id))]);
       await trx
         .updateTable('hosts')
