@@ -7,19 +7,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONFIG, weir_counter, workload } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
-import { openObject, skbContext } from '@weir/loader';
+import { openObject, openPinnedMap, skbContext } from '@weir/loader';
 
 const [bpffs = '', eventsText, perSecondText] = process.argv.slice(2);
 const events = Number(eventsText);
 const perSecond = Number(perSecondText);
 /** A fiftieth of a second's worth: short enough that the ring's reader keeps up. */
 const REPEAT = Math.max(1, Math.round(perSecond / 50));
-/** As the fleet's agents have it; maps of another size would not be theirs. */
-const MAX_CONNTRACK = 65_536;
+/** Sizes are settings of the agent, and maps of another size would not be its own. */
+const sizeOf = (name: string): number => {
+  const map = openPinnedMap(`${bpffs}/${name}`);
+  try {
+    return map.maxEntries;
+  } finally {
+    map.close();
+  }
+};
 
 const object = await openObject(objectPath('workload'), {
   pinDir: bpffs,
-  maxEntries: { conntrack: MAX_CONNTRACK },
+  maxEntries: Object.fromEntries(['conntrack', 'cidrs', 'ipcache', 'events'].map((name) => [name, sizeOf(name)])),
   // a real workload's allowance would end the flood
   rodata: CONFIG.workload.encode({ events_per_second: 0 }),
 });
