@@ -18,7 +18,13 @@ export interface StreamEvent {
 /** Proxies close what is silent for half a minute. */
 const PING_MS = 15_000;
 const RETRY_MS = 1_000;
-const EVENT_STREAM = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' };
+const EVENT_STREAM = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  'x-accel-buffering': 'no',
+  // Kept alive behind a stream that ended, it would hold up a service that ends for its keep-alive time (72 s).
+  connection: 'close',
+};
 
 const log = logger('http.stream');
 
