@@ -3,6 +3,7 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { ErrorCode } from '@weir/errors';
 import { AccountingService, FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
+import { ChangeService } from '@weir/proto/weir/changes/v1/changes_pb.js';
 import {
   EgressGatewayService,
   HealthService,
@@ -17,7 +18,8 @@ import {
 import { PolicyService, RevisionService, RuleService } from '@weir/proto/weir/policy/v1/policy_pb.js';
 import { policy } from './rest-table.ts';
 
-export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics', DescService])[] = [
+/** The third: its name in the table below, where several services have one of the same name. */
+export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics', DescService, string?])[] = [
   ['inventory', HostService],
   ['inventory', NamespaceService],
   ['inventory', WorkloadService],
@@ -27,9 +29,11 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['inventory', PrefilterService],
   ['inventory', PoolService],
   ['inventory', HealthService],
+  ['inventory', ChangeService, 'inventory ChangeService'],
   ['policy', PolicyService],
   ['policy', RuleService],
   ['policy', RevisionService],
+  ['policy', ChangeService, 'policy ChangeService'],
   ['analytics', FlowService],
   ['analytics', AccountingService],
 ];
@@ -62,6 +66,20 @@ const gateway = (name: string, device: string) => ({
 const KEY = 'NetworkPolicy/shop/';
 
 export const GRPC: Readonly<Record<string, GrpcOperation>> = {
+  'inventory ChangeService.StreamChanges': {
+    good: { kinds: ['host', 'workload'], afterId: '1.0' },
+    bad: { kinds: ['host', 'colour'] },
+    ...invalid,
+    field: 'kinds[1]',
+    stream: true,
+  },
+  'policy ChangeService.StreamChanges': {
+    good: { afterId: '1.0' },
+    bad: { afterId: 'nonsense' },
+    ...invalid,
+    field: 'Last-Event-ID',
+    stream: true,
+  },
   'HostService.CreateHost': {
     good: { name: 'new-grpc' },
     bad: { name: 'New' },

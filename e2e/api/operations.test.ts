@@ -38,8 +38,8 @@ const clients = new Map<string, Client>();
 before(async () => {
   pipeline = await createPipeline({ dir: join(tmpdir(), `weir-e2e-op${process.pid}`), hosts: HOSTS });
   const { urls, grpc } = pipeline.control;
-  for (const [service, descriptor] of SERVICES) {
-    clients.set(descriptor.name, createRpcClient(descriptor, grpc[service]) as unknown as Client);
+  for (const [service, descriptor, name = descriptor.name] of SERVICES) {
+    clients.set(name, createRpcClient(descriptor, grpc[service]) as unknown as Client);
   }
   for (const name of SPARE_HOSTS) await callApi(`${urls.inventory}/v1/hosts`, { body: { name } });
   for (const name of NAMESPACES) {
@@ -283,18 +283,23 @@ const refused = async (work: unknown, code: ErrorCode, field?: string): Promise<
 
 describe('gRPC', () => {
   test('every method of every service has an entry', () => {
-    const known = SERVICES.flatMap(([, { name, methods }]) => methods.map((method) => `${name}.${method.name}`));
+    const known = SERVICES.flatMap(([, descriptor, name = descriptor.name]) =>
+      descriptor.methods.map((method) => `${name}.${method.name}`),
+    );
     assert.deepEqual(Object.keys(GRPC).sort(), known.sort());
   });
 
-  const call = async (name: string, request: object, metadata: Record<string, string> = {}) => {
+  const methodOf = (name: string) => {
     const [service = '', method = ''] = name.split('.');
-    const work = clients.get(service)?.[`${method[0]?.toLowerCase()}${method.slice(1)}`];
+    return clients.get(service)?.[`${method[0]?.toLowerCase()}${method.slice(1)}`];
+  };
+  const call = async (name: string, request: object, metadata: Record<string, string> = {}) => {
+    const work = methodOf(name);
     return (await work?.(request, { metadata, timeoutMs: 60_000 })) as Record<string, unknown>;
   };
   const stream = async (name: string, request: object, count: number): Promise<unknown[]> => {
     const events: unknown[] = [];
-    const source = clients.get(name.split('.')[0] ?? '')?.streamFlows?.(request) as AsyncIterable<unknown>;
+    const source = methodOf(name)?.(request) as AsyncIterable<unknown>;
     for await (const event of source) if (events.push(event) >= count) break;
     return events;
   };

@@ -17,8 +17,8 @@ import { POOL_SCHEMAS, poolRoutes, reservationRoutes } from './routes/pools.ts';
 import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
 import { workloadRoutes } from './routes/workloads.ts';
 
-/** What GET /v1/changes tells of. */
-const CHANGE_KINDS = [...CONFIG_KINDS.filter((kind) => PUBLISHER_OF[kind] === 'inventory'), 'namespace'];
+/** What the stream of changes tells of. */
+export const CHANGE_KINDS = [...CONFIG_KINDS.filter((kind) => PUBLISHER_OF[kind] === 'inventory'), 'namespace'];
 
 export const createInventoryHttp = async (
   operations: Operations,

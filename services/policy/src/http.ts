@@ -9,8 +9,8 @@ import { revisionRoutes } from './routes/revisions.ts';
 import { ruleRoutes } from './routes/rules.ts';
 import { SCHEMAS } from './routes/views.ts';
 
-/** What GET /v1/changes tells of. */
-const CHANGE_KINDS = CONFIG_KINDS.filter((kind) => PUBLISHER_OF[kind] === 'policy');
+/** What the stream of changes tells of. */
+export const CHANGE_KINDS = CONFIG_KINDS.filter((kind) => PUBLISHER_OF[kind] === 'policy');
 
 export const createPolicyHttp = async (
   operations: Operations,

@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Problem } from '@weir/errors';
+import { isWeirError, type Problem } from '@weir/errors';
 import { openSse, type SseEvent, type SseReader } from '@weir/http/testing';
+import { ChangeService, type StreamChangesResponse, What } from '@weir/proto/weir/changes/v1/changes_pb.js';
+import { createRpcClient, type RpcClient } from '@weir/rpc';
 import { type Harness, networkPolicy, startHarness, WEB } from './support/harness.ts';
 
 let harness: Harness;
@@ -103,4 +105,71 @@ test('a place of another database, and what is wrong', async () => {
   const wrong = [422, 'INVALID_ARGUMENT', 'kind[0]'];
   assert.deepEqual(await refused('/v1/changes?kind=workload'), wrong);
   assert.deepEqual(await refused('/v1/changes', { 'last-event-id': 'x' }), [422, 'INVALID_ARGUMENT', 'Last-Event-ID']);
+});
+
+const withClient = async (work: (client: RpcClient<typeof ChangeService>) => Promise<void>): Promise<void> => {
+  const client = createRpcClient(ChangeService, harness.app().grpc ?? '');
+  try {
+    await work(client);
+  } finally {
+    client.close();
+  }
+};
+const taken = async (stream: AsyncIterable<StreamChangesResponse>, count: number): Promise<StreamChangesResponse[]> => {
+  const events: StreamChangesResponse[] = [];
+  for await (const event of stream) if (events.push(event) >= count) break;
+  return events;
+};
+const noted = (events: readonly StreamChangesResponse[]) =>
+  events.map(({ event }) => (event.case === 'change' ? `${What[event.value.what]} ${event.value.key}` : event.case));
+
+test('gRPC: the same events with the same ids, over a restart, whichever door gave the id', async () => {
+  const reader = await open();
+  await reader.until('ready', (events) => events[0]?.event === 'ready');
+  const from = lastId(reader);
+  await harness.apply(networkPolicy('g1', WEB));
+  await harness.call('DELETE', `/v1/policies/${key('g1')}`);
+  await reader.until('two changes', (events) => changes(events).length === 2);
+  const wanted = ['ready', `WRITTEN ${key('g1')}`, `REMOVED ${key('g1')}`];
+  let second = '';
+  await withClient(async (client) => {
+    const events = await taken(client.streamChanges({ afterId: from, kinds: ['policy'] }), 3);
+    assert.deepEqual(noted(events), wanted);
+    const sse = reader.events.filter(({ id }) => id !== '').map(({ id }) => id);
+    assert.deepEqual(
+      events.map(({ id }) => id),
+      sse,
+    );
+    const [, { event } = {}] = events;
+    assert.ok(event?.case === 'change' && event.value.at !== undefined);
+    assert.equal(Number(event.value.revision), changes(reader.events)[0]?.[2]);
+    second = events[1]?.id ?? '';
+  });
+  reader.close();
+  await harness.restart();
+  await withClient(async (client) => {
+    const events = await taken(client.streamChanges({ afterId: second }), 2);
+    assert.deepEqual(noted(events), ['ready', wanted[2]]);
+    assert.equal(events[0]?.id, second);
+  });
+});
+
+test('gRPC: a place of another database, what is wrong, a deadline, and the end of the service', async () => {
+  const refused = (stream: AsyncIterable<StreamChangesResponse>, code: string, field?: string) =>
+    assert.rejects(taken(stream, 1_000), (error) => {
+      assert.ok(isWeirError(error), String(error));
+      assert.deepEqual([error.code, error.facts.field], [code, field], error.message);
+      assert.ok(error.facts.fix);
+      return true;
+    });
+  await withClient(async (client) => {
+    assert.deepEqual(noted(await taken(client.streamChanges({ afterId: '9.5' }), 1)), ['reset']);
+    await refused(client.streamChanges({ afterId: 'x' }), 'INVALID_ARGUMENT', 'Last-Event-ID');
+    await refused(client.streamChanges({ kinds: ['workload'] }), 'INVALID_ARGUMENT', 'kinds[0]');
+    await assert.rejects(taken(client.streamChanges({}, { timeoutMs: 300 }), 2), { code: 'DEADLINE_EXCEEDED' });
+    const stream = client.streamChanges({})[Symbol.asyncIterator]();
+    assert.equal((await stream.next()).value?.event.case, 'ready');
+    await harness.restart();
+    await refused({ [Symbol.asyncIterator]: () => stream }, 'UNAVAILABLE');
+  });
 });

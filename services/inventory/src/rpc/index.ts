@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The gRPC door: the same operations as REST. */
-import type { Registered } from '@weir/rpc';
+import { changeService, type Registered } from '@weir/rpc';
+import { CHANGE_KINDS } from '../http.ts';
 import type { Operations } from '../operations/context.ts';
 import { healthService } from './health.ts';
 import { hostService } from './hosts.ts';
@@ -21,4 +22,5 @@ export const inventoryRpc = (operations: Operations): Registered[] => [
   prefilterService(operations),
   poolService(operations),
   healthService(operations),
+  changeService(operations.changes, CHANGE_KINDS),
 ];

@@ -2,7 +2,8 @@
 /** The gRPC door: the same operations as REST. */
 import { weirError } from '@weir/errors';
 import { RevisionService, RuleService } from '@weir/proto/weir/policy/v1/policy_pb.js';
-import { implement, type Registered } from '@weir/rpc';
+import { changeService, implement, type Registered } from '@weir/rpc';
+import { CHANGE_KINDS } from '../http.ts';
 import type { Operations } from '../operations/context.ts';
 import { WAIT_MAX_S, waitForRevision } from '../operations/revisions.ts';
 import { getRule, getRules, pageOfRules, RULE_IDS_MAX } from '../operations/rules.ts';
@@ -54,4 +55,5 @@ export const policyRpc = (operations: Operations): Registered[] => [
   policyService(operations),
   ruleService(operations),
   revisionService(operations),
+  changeService(operations.changes, CHANGE_KINDS),
 ];
