@@ -61,9 +61,11 @@ create table rules (
   direction text not null check (direction in ('ingress', 'egress')),
   action text not null check (action in ('allow', 'deny')),
   description text,
-  -- in the text as it was applied, from 1
+  -- in its file, else in the text as it was applied, from 1
   line_number integer,
   column_number integer,
+  -- as whoever applied it called it; null: it came without
+  file text,
   unique (key, policy_revision, path),
   foreign key (key, policy_revision) references policy_revisions (key, policy_revision)
 );

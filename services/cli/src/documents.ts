@@ -7,9 +7,16 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CliFailure, EXIT, type LocateLine } from './failure.ts';
 
+interface Source {
+  readonly file: string;
+  readonly firstLine: number;
+}
+
 export interface Documents {
   readonly text: string;
   readonly locate: LocateLine;
+  /** Where each file begins; none: all is standard input. */
+  readonly sources: readonly Source[];
 }
 
 const ENDINGS = ['.yaml', '.yml', '.json'];
@@ -35,7 +42,7 @@ export const readDocuments = async (paths: readonly string[], readStdin: () => P
     if (path === '-') parts.push({ file: '<stdin>', text: await readStdin() });
     else for (const file of filesOf(path)) parts.push({ file, text: readFileSync(file, 'utf8') });
   }
-  const starts: { file: string; firstLine: number }[] = [];
+  const starts: Source[] = [];
   let text = '';
   let line = 1;
   for (const [i, part] of parts.entries()) {
@@ -50,6 +57,7 @@ export const readDocuments = async (paths: readonly string[], readStdin: () => P
   }
   return {
     text,
+    sources: paths.every((path) => path === '-') ? [] : starts,
     locate: (wanted) => {
       const start = starts.findLast((s) => s.firstLine <= wanted) ?? { file: 'input', firstLine: 1 };
       return { file: start.file, line: wanted - start.firstLine + 1 };

@@ -97,7 +97,8 @@ test('a document is created, unchanged, configured; rules keep their numbers exa
   });
   assert.equal(same.body.results[0]?.action, 'unchanged');
   assert.equal(same.body.revision, created.body.revision);
-  assert.deepEqual((await get('web')).body.rules, first.rules);
+  const numbered = ({ rules }: Policy) => rules.map(({ path, id, direction, action }) => [path, id, direction, action]);
+  assert.deepEqual(numbered((await get('web')).body), numbered(first));
 
   const changed = await harness.apply(networkPolicy('web', WEB.replace('port: 80', 'port: 8080')));
   assert.equal(changed.body.results[0]?.action, 'configured');
@@ -229,7 +230,7 @@ test('rules by their numbers', async () => {
 test('ETag and If-Match', async () => {
   const { headers, body } = await get('web');
   const tag = headers.get('etag');
-  assert.equal(tag, `"${body.revision}"`);
+  assert.match(tag ?? '', new RegExp(`^"${body.revision}\\.[-\\w]+"$`));
   const send = (method: string, path: string, ifMatch: string, text?: string) =>
     harness.call<{ code: string }>(method, path, {
       headers: { 'if-match': ifMatch },

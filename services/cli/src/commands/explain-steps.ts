@@ -9,14 +9,16 @@ import { explain } from '@weir/policy-engine';
 export interface Step {
   readonly policy: string;
   readonly says: 'deny' | 'allow' | 'nothing';
+  /** Of `nothing`: the default denial. */
   readonly rule?: ExplainedRule;
 }
 
 export type Direction = 'egress' | 'ingress';
 
 const stepOf = (policy: string, { reason, verdict, rule }: ExplainedEnd): Step | undefined => {
-  if (reason === 'rule') return { policy, says: verdict, ...(rule ? { rule } : {}) };
-  return reason === 'default-deny' ? { policy, says: 'nothing' } : undefined;
+  const by = rule ? { rule } : {};
+  if (reason === 'rule') return { policy, says: verdict, ...by };
+  return reason === 'default-deny' ? { policy, says: 'nothing', ...by } : undefined;
 };
 
 const ORDER = ['deny', 'allow', 'nothing'];

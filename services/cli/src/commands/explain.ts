@@ -6,17 +6,18 @@
 import { escapeUntrusted, isIp, PROTOCOLS, protocolNumber } from '@weir/net';
 import {
   type Endpoint,
-  type ExplainedRule,
+  type ExplainedPolicy,
   explain,
   icmpPort,
+  listRules,
   type PolicyDocument,
-  type PolicyInput,
   parseDocument,
   parseDocuments,
+  type RulePlace,
 } from '@weir/policy-engine';
 import type { Context } from '../context.ts';
 import { readDocuments } from '../documents.ts';
-import { CliFailure, EXIT, type LocateLine, Refused, renderIssues } from '../failure.ts';
+import { CliFailure, EXIT, type LocateLine, renderIssues } from '../failure.ts';
 import { toJson, toYaml } from '../output/safe.ts';
 import { type Direction, type Step, stepsOf } from './explain-steps.ts';
 
@@ -41,7 +42,12 @@ interface WorkloadItem {
 interface PolicyItem {
   readonly key: string;
   readonly document: unknown;
-  readonly rules: readonly { readonly path: string; readonly id: number }[];
+  readonly rules: readonly {
+    readonly path: string;
+    readonly id: number;
+    readonly file?: string | null;
+    readonly line?: number | null;
+  }[];
 }
 
 const usage = (message: string): CliFailure => new CliFailure(EXIT.usage, `error: ${message}`);
@@ -95,29 +101,24 @@ const candidates = async (context: Context, files: readonly string[]): Promise<C
   return { changed: parsed, locate: documents.locate };
 };
 
-/** Where a rule stands: in the file that was given, else in the text as it was applied. */
-const placeOf = async (context: Context, rule: ExplainedRule, locate?: LocateLine): Promise<string> => {
-  if (rule.id === 0) {
-    if (rule.line === undefined || locate === undefined) return '';
-    const { file, line } = locate(rule.line);
-    return `, ${file}:${line}`;
-  }
-  try {
-    const { line } = await context.client.json<{ line: number | null }>('policy', `/v1/rules/${rule.id}`);
-    return line === null ? '' : `, line ${line} as applied`;
-  } catch (error) {
-    // Removed since the policies were listed.
-    if (error instanceof Refused && error.status === 404) return '';
-    throw error;
-  }
+/** Where the rules of a file that was given are written. */
+const placesIn = (doc: PolicyDocument, locate?: LocateLine): ReadonlyMap<string, RulePlace> =>
+  new Map(
+    listRules(doc).flatMap(({ path, line }) =>
+      line === undefined || locate === undefined ? [] : [[path, locate(line)] as const],
+    ),
+  );
+
+const placeOf = ({ file, line }: RulePlace): string => {
+  if (line === undefined) return '';
+  return file === undefined ? `, line ${line} as applied` : `, ${file}:${line}`;
 };
 
-const sayStep = async (context: Context, direction: Direction, step: Step, locate?: LocateLine): Promise<string> => {
-  const restricts = `${step.policy} restricts its ${direction}`;
-  if (step.says === 'nothing') return `${restricts}: no rule fits`;
-  const verb = step.says === 'deny' ? 'denies' : 'allows';
-  const place = step.rule ? `${step.rule.path}${await placeOf(context, step.rule, locate)}` : 'a rule';
-  return `${restricts}: ${place}: ${verb} it`;
+const sayStep = (direction: Direction, { policy, says, rule }: Step): string => {
+  const restricts = `${policy} restricts its ${direction}`;
+  if (says === 'nothing') return `${restricts}${rule ? placeOf(rule) : ''}: no rule fits`;
+  const verb = says === 'deny' ? 'denies' : 'allows';
+  return `${restricts}: ${rule ? `${rule.path}${placeOf(rule)}` : 'a rule'}: ${verb} it`;
 };
 
 export const explainFlow = async (context: Context, options: ExplainOptions): Promise<void> => {
@@ -127,14 +128,17 @@ export const explainFlow = async (context: Context, options: ExplainOptions): Pr
   const to = await endOf(context, options.to, options.from);
   const identities = await context.client.list<{ identity: number; labels: string[] }>('inventory', '/v1/identities');
   const inForce = await context.client.list<PolicyItem>('policy', '/v1/policies');
-  const policies: PolicyInput[] = [
+  const policies: ExplainedPolicy[] = [
     ...inForce
       .filter(({ key }) => !changed.some((doc) => doc.key === key))
       .map(({ document, rules }) => ({
         doc: parseDocument(document),
         ruleIds: new Map(rules.map(({ path, id }) => [path, id])),
+        places: new Map(
+          rules.map(({ path, file, line }) => [path, { ...(file ? { file } : {}), ...(line ? { line } : {}) }]),
+        ),
       })),
-    ...changed.map((doc) => ({ doc, ruleIds: new Map<string, number>() })),
+    ...changed.map((doc) => ({ doc, ruleIds: new Map<string, number>(), places: placesIn(doc, locate) })),
   ];
   const input = {
     policies,
@@ -154,7 +158,7 @@ export const explainFlow = async (context: Context, options: ExplainOptions): Pr
     for (const direction of ['egress', 'ingress'] as const) {
       context.out(`  ${escapeUntrusted(answer[direction].text)}`);
       for (const [i, step] of steps[direction].entries()) {
-        context.out(`    ${i + 1}. ${escapeUntrusted(await sayStep(context, direction, step, locate))}`);
+        context.out(`    ${i + 1}. ${escapeUntrusted(sayStep(direction, step))}`);
       }
     }
   }

@@ -21,8 +21,19 @@ export interface Endpoint {
   readonly namedPorts?: readonly NamedPort[];
 }
 
+/** Where a rule is written, when that is known better than by its line in the text that was parsed. */
+export interface RulePlace {
+  readonly file?: string;
+  readonly line?: number;
+}
+
+export interface ExplainedPolicy extends PolicyInput {
+  /** By the path of the rule. */
+  readonly places?: ReadonlyMap<string, RulePlace>;
+}
+
 export interface ExplainInput {
-  readonly policies: readonly PolicyInput[];
+  readonly policies: readonly ExplainedPolicy[];
   readonly identities?: IdentityLabels;
   readonly cidrs?: CidrAllocator;
   readonly from: Endpoint;
@@ -34,7 +45,7 @@ export interface ExplainInput {
   readonly allowHost?: boolean;
 }
 
-export interface ExplainedRule extends ListedRule {
+export interface ExplainedRule extends ListedRule, RulePlace {
   /** Number of the rule, 0 when it has none yet. */
   readonly id: number;
   readonly policy: string;
@@ -69,16 +80,16 @@ interface Resolved {
 const FIRST_MADE_UP = 0x00ff0000;
 
 /** Rules by number; those without a number get one that nobody else has. */
-const numberRules = (policies: readonly PolicyInput[]) => {
+const numberRules = (policies: readonly ExplainedPolicy[]) => {
   const rules = new Map<number, ExplainedRule>();
   let unnumbered = 0x40000000;
-  const numbered = policies.map(({ doc, ruleIds }) => {
+  const numbered = policies.map(({ doc, ruleIds, places }) => {
     const ids = new Map<string, number>();
     for (const rule of listRules(doc)) {
       const given = ruleIds.get(rule.path);
       const id = given ?? unnumbered++;
       ids.set(rule.path, id);
-      rules.set(id, { ...rule, id: given ?? 0, policy: doc.key });
+      rules.set(id, { ...rule, ...places?.get(rule.path), id: given ?? 0, policy: doc.key });
     }
     return { doc, ruleIds: ids };
   });
@@ -86,7 +97,7 @@ const numberRules = (policies: readonly PolicyInput[]) => {
 };
 
 const describeRule = (rule: ExplainedRule): string => {
-  const line = rule.line === undefined ? '' : `, line ${rule.line}`;
+  const line = rule.line === undefined ? '' : `, ${rule.file === undefined ? 'line ' : `${rule.file}:`}${rule.line}`;
   const description = rule.description === undefined ? '' : ` (${rule.description})`;
   return `${rule.path} of ${rule.policy}${line}${description}`;
 };

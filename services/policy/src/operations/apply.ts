@@ -2,7 +2,7 @@
 /**
  * Applying documents: all or none, in one transaction that gives the rules their numbers and queues the documents
  * for the fleet. A document that means the same as the one in force is left alone, and its rules keep their numbers;
- * any other makes a new version, whose rules get new ones.
+ * any other makes a new version, whose rules get new ones. Where a rule was written is kept up to date either way.
  */
 import { enqueueConfig, type OutboxDocument } from '@weir/bus';
 import { type Once, onlyOnce, withTransaction } from '@weir/db';
@@ -13,9 +13,10 @@ import { counter } from '@weir/telemetry';
 import type { Transaction } from 'kysely';
 import { admitted } from '../domain/admission.ts';
 import { sameDocument } from '../domain/documents.ts';
+import { checkSources, placeIn, type Source } from '../domain/sources.ts';
 import { givingWay, mapGivingWay } from '../give-way.ts';
 import { findPolicies, lastVersions, lockPolicies, type PolicyRow, saveVersions } from '../store/policies.ts';
-import { takeRuleIds } from '../store/rules.ts';
+import { placeRules, takeRuleIds } from '../store/rules.ts';
 import type { Tables } from '../store/tables.ts';
 import type { Operations } from './context.ts';
 import { beginChange } from './stages.ts';
@@ -40,6 +41,8 @@ export interface ApplyOptions {
   readonly ifMatch?: string | undefined;
   /** `*`: none of the documents may be in force. */
   readonly ifNoneMatch?: string | undefined;
+  /** Files that the text was put together from. */
+  readonly sources?: readonly Source[] | undefined;
   readonly once?: Once | undefined;
 }
 
@@ -115,8 +118,31 @@ const outboxDocument = ({ change, rules }: Numbered, policyRevision: bigint): Ou
   },
 });
 
+/** What is unchanged may have moved within its file, or to another one. */
+const placeUnchanged = async (
+  trx: Transaction<Tables>,
+  changes: readonly Change[],
+  sources: readonly Source[],
+): Promise<void> => {
+  const unchanged = changes.filter(({ action }) => action === 'unchanged');
+  const rules = await mapGivingWay(unchanged, ({ document, before }) =>
+    listRules(document).map((rule) => ({
+      key: document.key,
+      policyRevision: before?.policy_revision ?? 0n,
+      path: rule.path,
+      ...placeIn(sources, rule),
+    })),
+  );
+  await placeRules(trx, rules.flat());
+};
+
 /** Returns the new revision of each changed document. */
-const write = async (trx: Transaction<Tables>, changes: readonly Change[]): Promise<Map<string, bigint>> => {
+const write = async (
+  trx: Transaction<Tables>,
+  changes: readonly Change[],
+  sources: readonly Source[],
+): Promise<Map<string, bigint>> => {
+  await placeUnchanged(trx, changes, sources);
   const changed = changes.filter(({ action }) => action !== 'unchanged');
   if (changed.length === 0) return new Map();
   const last = await lastVersions(
@@ -139,15 +165,19 @@ const write = async (trx: Transaction<Tables>, changes: readonly Change[]): Prom
       policyRevision: versionOf(document.key),
       revision: revisions[index] as bigint,
       document: document.json,
-      rules: rules.map(({ id, path, direction, action, description, line, column }) => ({
-        id,
-        path,
-        direction,
-        action,
-        description: description ?? null,
-        line_number: line ?? null,
-        column_number: column ?? null,
-      })),
+      rules: rules.map(({ id, path, direction, action, description, ...position }) => {
+        const { file, line, column } = placeIn(sources, position);
+        return {
+          id,
+          path,
+          direction,
+          action,
+          description: description ?? null,
+          line_number: line,
+          column_number: column,
+          file,
+        };
+      }),
     })),
   );
   return new Map(numbered.map(({ change }, index) => [change.document.key, revisions[index] as bigint]));
@@ -175,6 +205,7 @@ export const applyPolicies = async (
   options: ApplyOptions = {},
 ): Promise<ApplyAnswer> => {
   const { once, ifMatch, ifNoneMatch } = options;
+  const sources = checkSources(options.sources ?? []);
   const change = beginChange();
   const documents = admitted(await operations.parser.parse(text));
   if (options.dryRun) {
@@ -185,11 +216,11 @@ export const applyPolicies = async (
   let changes: readonly Change[] = [];
   let written: ReadonlyMap<string, bigint> = new Map();
   const kept = await withTransaction(operations.db, (trx) =>
-    onlyOnce(trx, once, 'applyPolicies', { text, ifMatch, ifNoneMatch }, async () => {
+    onlyOnce(trx, once, 'applyPolicies', { text, ifMatch, ifNoneMatch, sources }, async () => {
       await lockPolicies(trx);
       changes = await classify(trx, documents);
       checkMatch(options, changes);
-      written = await write(trx, changes);
+      written = await write(trx, changes, sources);
       await change.made(trx, [...written.values()]);
       // Only an answer that is kept is made while others wait for the lock.
       return once === undefined ? undefined : answer(operations, changes, written);

@@ -9,14 +9,25 @@ import {
   PAGE_LIMIT_DEFAULT,
   pageOf,
   pageQuery,
+  parseJson,
   ref,
   textBodies,
 } from '@weir/http';
+import { MAX_BYTES } from '@weir/policy-engine';
 import { Type } from 'typebox';
+import type { Source } from '../domain/sources.ts';
 import { applyPolicies, diffPolicies } from '../operations/apply.ts';
 import type { Operations } from '../operations/context.ts';
 import { deletePolicy, getPolicy, pageOfPolicies } from '../operations/policies.ts';
-import { ApplyAnswerSchema, applyView, DeletedSchema, DiffAnswerSchema, PolicySchema, policyView } from './views.ts';
+import {
+  ApplyAnswerSchema,
+  applyView,
+  DeletedSchema,
+  DiffAnswerSchema,
+  PlacedDocumentsSchema,
+  PolicySchema,
+  policyView,
+} from './views.ts';
 
 const Key = Type.Object(
   {
@@ -41,12 +52,18 @@ const ApplyHeaders = Type.Object({
   ...idempotencyHeader,
 });
 
+/** Documents with the files that they are from. */
+const PLACED = 'application/vnd.weir.documents+json';
+/** In JSON a text takes up to twice its bytes, but for control characters; then come the names of the files. */
+const PLACED_BYTES = 3 * MAX_BYTES;
+
 const BODY = {
   description:
     'Policy documents, one or several, as YAML or JSON: NetworkPolicy (networking.k8s.io/v1), CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy (cilium.io/v2)',
   content: {
     'application/yaml': { schema: Type.String({ minLength: 1 }) },
     'application/json': { schema: Type.Unknown() },
+    [PLACED]: { schema: ref(PlacedDocumentsSchema) },
   },
 };
 
@@ -54,6 +71,13 @@ const BODY = {
 const documentRoutes = (app: HttpApp, operations: Operations): void => {
   const tags = ['policies'];
   textBodies(app);
+  app.addContentTypeParser(PLACED, { parseAs: 'string', bodyLimit: PLACED_BYTES }, (_request, text, done) => {
+    try {
+      done(null, parseJson(text.toString()));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
 
   app.post(
     '/v1/policies',
@@ -71,13 +95,15 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
       },
     },
     async ({ body, query, headers }, reply) => {
+      const { text, sources } = documentsOf(body);
       const options = {
+        sources,
         dryRun: query.dry_run,
         ifMatch: headers['if-match'],
         ifNoneMatch: headers['if-none-match'],
         once: onceOf(headers, reply),
       };
-      return applyView(await applyPolicies(operations, textOf(body), options));
+      return applyView(await applyPolicies(operations, text, options));
     },
   );
 
@@ -91,11 +117,20 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
         response: { 200: ref(DiffAnswerSchema) },
       },
     },
-    async ({ body }) => ({ results: [...(await diffPolicies(operations, textOf(body)))] }),
+    async ({ body }) => ({ results: [...(await diffPolicies(operations, documentsOf(body).text))] }),
   );
 };
 
-const textOf = (body: unknown): string => (typeof body === 'string' ? body : '');
+interface Placed {
+  readonly documents: string;
+  readonly sources: readonly { readonly file: string; readonly first_line: number }[];
+}
+
+const documentsOf = (body: unknown): { text: string; sources: readonly Source[] } => {
+  if (typeof body !== 'object' || body === null) return { text: typeof body === 'string' ? body : '', sources: [] };
+  const { documents, sources } = body as Placed;
+  return { text: documents, sources: sources.map(({ file, first_line: firstLine }) => ({ file, firstLine })) };
+};
 
 export const policyRoutes = (app: HttpApp, operations: Operations): void => {
   const tags = ['policies'];
@@ -141,7 +176,9 @@ export const policyRoutes = (app: HttpApp, operations: Operations): void => {
     async ({ params, query }, reply) => {
       const wanted = query.policy_revision;
       const policy = await getPolicy(operations, keyOf(params), wanted === undefined ? undefined : BigInt(wanted));
-      return reply.header('etag', etag(policy.revision)).send(policyView(policy));
+      // Where its rules are written may change without a revision.
+      const shown = policyView(policy);
+      return reply.header('etag', etag(policy.revision, shown)).send(shown);
     },
   );
 

@@ -3,6 +3,7 @@
 import { named, nullable, ref } from '@weir/http';
 import { type Static, Type } from 'typebox';
 import type { HostRevision } from '../domain/realisation.ts';
+import { FILE_MAX_LENGTH, SOURCES_MAX } from '../domain/sources.ts';
 import type { ApplyAnswer } from '../operations/apply.ts';
 import type { PolicyWithRules } from '../operations/policies.ts';
 import type { RevisionTrace } from '../operations/stages.ts';
@@ -11,6 +12,12 @@ import type { RuleWithVersion } from '../store/rules.ts';
 const Revision = Type.Integer({ minimum: 0, description: 'Of the fleet configuration of this service' });
 const Direction = Type.Enum(['ingress', 'egress']);
 const RuleAction = Type.Enum(['allow', 'deny']);
+const RuleFile = nullable(
+  Type.String({ description: 'As it was called when it was last applied; null: it came without' }),
+);
+const RuleLine = nullable(
+  Type.Integer({ minimum: 1, description: 'In the file, else in the text, as it was last applied' }),
+);
 
 export const PolicySchema = named(
   'Policy',
@@ -28,6 +35,8 @@ export const PolicySchema = named(
         id: Type.Integer({ minimum: 1 }),
         direction: Direction,
         action: RuleAction,
+        file: RuleFile,
+        line: RuleLine,
       }),
     ),
     created_at: Type.String({ format: 'date-time' }),
@@ -43,7 +52,14 @@ export const policyView = (policy: PolicyWithRules): Static<typeof PolicySchema>
   document: policy.document,
   revision: Number(policy.revision),
   policy_revision: Number(policy.policy_revision),
-  rules: policy.rules.map(({ path, id, direction, action }) => ({ path, id, direction, action })),
+  rules: policy.rules.map(({ path, id, direction, action, file, line_number: line }) => ({
+    path,
+    id,
+    direction,
+    action,
+    file,
+    line,
+  })),
   created_at: policy.created_at.toISOString(),
   updated_at: policy.updated_at.toISOString(),
 });
@@ -96,6 +112,26 @@ export const applyView = ({ results, revision }: ApplyAnswer): Static<typeof App
   revision: Number(revision),
 });
 
+export const PlacedDocumentsSchema = named(
+  'PlacedDocuments',
+  Type.Object(
+    {
+      documents: Type.String({ minLength: 1, description: 'Policy documents, one or several, as YAML or JSON' }),
+      sources: Type.Array(
+        Type.Object(
+          {
+            file: Type.String({ minLength: 1, maxLength: FILE_MAX_LENGTH }),
+            first_line: Type.Integer({ minimum: 1, description: 'Of the file, in the text' }),
+          },
+          { additionalProperties: false },
+        ),
+        { maxItems: SOURCES_MAX, description: 'Files that the text was put together from, in its order' },
+      ),
+    },
+    { additionalProperties: false, description: 'A text that knows its files: rules then name theirs' },
+  ),
+);
+
 export const DiffAnswerSchema = named(
   'DiffAnswer',
   Type.Object({
@@ -122,7 +158,8 @@ export const RuleSchema = named(
     action: RuleAction,
     direction: Direction,
     description: nullable(Type.String()),
-    line: nullable(Type.Integer({ minimum: 1, description: 'In the text as it was applied' })),
+    file: RuleFile,
+    line: RuleLine,
     column: nullable(Type.Integer({ minimum: 1 })),
     current: Type.Boolean({ description: 'The version of the document that it belongs to is in force' }),
   }),
@@ -137,6 +174,7 @@ export const ruleView = (rule: RuleWithVersion): Static<typeof RuleSchema> => ({
   action: rule.action,
   direction: rule.direction,
   description: rule.description,
+  file: rule.file,
   line: rule.line_number,
   column: rule.column_number,
   current: rule.current,
@@ -213,6 +251,7 @@ export const SCHEMAS = [
   PolicySchema,
   WarningSchema,
   ApplyAnswerSchema,
+  PlacedDocumentsSchema,
   DiffAnswerSchema,
   DeletedSchema,
   RuleSchema,

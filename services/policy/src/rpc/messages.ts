@@ -42,11 +42,13 @@ export const policyMessage = (policy: PolicyWithRules): MessageInitShape<typeof 
   document: JSON.stringify(policy.document),
   revision: policy.revision,
   policyRevision: policy.policy_revision,
-  rules: policy.rules.map(({ path, id, direction, action }) => ({
+  rules: policy.rules.map(({ path, id, direction, action, file, line_number: line }) => ({
     path,
     id,
     direction: DIRECTIONS[direction],
     action: RULE_ACTIONS[action],
+    file: file ?? '',
+    line: line ?? 0,
   })),
   createdAt: timestampFromDate(policy.created_at),
   updatedAt: timestampFromDate(policy.updated_at),
@@ -72,6 +74,7 @@ export const ruleMessage = (rule: RuleWithVersion): MessageInitShape<typeof Rule
   description: rule.description ?? '',
   line: rule.line_number ?? 0,
   column: rule.column_number ?? 0,
+  file: rule.file ?? '',
   current: rule.current,
 });
 

@@ -10,11 +10,12 @@ import { givenOf, matchOf, pageOfRequest } from './requests.ts';
 
 export const policyService = (operations: Operations): Registered =>
   implement(PolicyService, {
-    applyPolicies: async ({ documents, dryRun, ifRevision, ifAbsent }, call) => {
+    applyPolicies: async ({ documents, dryRun, ifRevision, ifAbsent, sources }, call) => {
       const { results, revision } = await applyPolicies(operations, documents, {
         dryRun,
         ifMatch: matchOf(ifRevision),
         ifNoneMatch: ifAbsent ? '*' : undefined,
+        sources: sources.map(({ file, firstLine }) => ({ file, firstLine })),
         once: onceOfCall(call),
       });
       return {

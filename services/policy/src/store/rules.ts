@@ -37,6 +37,37 @@ export interface RuleFilter {
   readonly namespace?: string;
 }
 
+export interface RulePlace {
+  readonly key: string;
+  readonly policyRevision: bigint;
+  readonly path: string;
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly column: number | null;
+}
+
+/** Rows in one statement, as in saveVersions. */
+const CHUNK = 500;
+
+/** Says anew where rules of versions that exist are written. */
+export const placeRules = async (trx: Transaction<Tables>, places: readonly RulePlace[]): Promise<void> => {
+  for (let at = 0; at < places.length; at += CHUNK) {
+    const part = places.slice(at, at + CHUNK);
+    await sql`
+      update rules u set file = w.file, line_number = w.line, column_number = w.col
+      from unnest(
+        ${part.map(({ key }) => key)}::text[],
+        ${part.map(({ policyRevision }) => policyRevision.toString())}::bigint[],
+        ${part.map(({ path }) => path)}::text[],
+        ${part.map(({ file }) => file)}::text[],
+        ${part.map(({ line }) => line)}::integer[],
+        ${part.map(({ column }) => column)}::integer[]
+      ) as w (key, policy_revision, path, file, line, col)
+      where u.key = w.key and u.policy_revision = w.policy_revision and u.path = w.path
+        and (u.file, u.line_number, u.column_number) is distinct from (w.file, w.line, w.col)`.execute(trx);
+  }
+};
+
 /** Those in force, from behind number `after` on. */
 export const listRules = (
   db: Kysely<Tables>,

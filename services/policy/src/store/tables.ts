@@ -30,6 +30,7 @@ export interface Tables {
     description: string | null;
     line_number: number | null;
     column_number: number | null;
+    file: string | null;
   };
   host_acks: {
     host: string;
