@@ -34,6 +34,15 @@ spec:
       ports: [ { port: 80 } ]
 `;
 
+const GATEWAY = `apiVersion: cilium.io/v2
+kind: CiliumEgressGatewayPolicy
+metadata: { name: out }
+spec:
+  selectors: [ { podSelector: { matchLabels: { app: nobody } } } ]
+  destinationCIDRs: [ 0.0.0.0/0 ]
+  egressGateway: { nodeSelector: {}, egressIP: 192.0.2.7 }
+`;
+
 describe('doors', { skip: needKernel() }, () => {
   let fleet: Fleet;
   let collector: Collector;
@@ -89,6 +98,8 @@ describe('doors', { skip: needKernel() }, () => {
     assert.match(weir('get', 'identities').stdout, /k8s:app=server/);
     assert.match(weir('get', 'workload', 'default/server', '-o', 'yaml').stdout, /^host: h2$/m);
     assert.equal(weir('get', 'workload', 'default/nobody').status, 1);
+    const explained = weir('explain', '--from', 'default/client', '--to', 'default/server', '--port', '80');
+    assert.ok(explained.stdout.includes(`spec.ingress[0], ${file}:7: allows it`), explained.stdout);
     const deleted = weir('delete', 'NetworkPolicy/default/server');
     assert.equal(deleted.status, 0, deleted.stderr);
     assert.equal(weir('delete', 'NetworkPolicy/default/server').status, 1);
@@ -106,6 +117,55 @@ describe('doors', { skip: needKernel() }, () => {
     const tree = await followChange(fleet, weir, file, collector);
     for (const line of tree.trimEnd().split('\n')) t.diagnostic(line);
     assert.equal(weir('delete', '-f', file).status, 0);
+  });
+
+  test('pools, reservations, prefilters, gateways, bandwidth, network and health by the command', async () => {
+    const good = (...words: string[]): string => {
+      const { status, stdout, stderr } = weir(...words);
+      assert.equal(status, 0, `weir ${words.join(' ')}: ${stdout}${stderr}`);
+      return stdout;
+    };
+    assert.equal(good('pools', 'set', 'lab', 'cidrs=10.9.0.0/16', 'block_bits4=26'), 'pool lab created\n');
+    assert.equal(good('pools', 'set', 'lab', 'block_bits4=26'), 'pool lab unchanged\n');
+    assert.match(good('pools'), /^lab +10\.9\.0\.0\/16 +0 +0/m);
+    assert.match(good('reservations', 'set', '10.9.0.9', 'workload=default.later'), /created/);
+    assert.equal(good('reservations', 'delete', '10.9.0.9'), 'reservation 10.9.0.9 deleted\n');
+    assert.equal(good('pools', 'delete', 'lab'), 'pool lab deleted\n');
+    assert.match(good('prefilter', 'set', 'bad', 'cidrs=203.0.113.0/24', '--wait'), /created\n.*2 hosts: h1, h2/);
+    assert.match(good('prefilter', 'set', 'bad', 'hosts=zone=edge'), /configured/);
+    assert.match(good('prefilter'), /^bad +zone=edge +203\.0\.113\.0\/24/m);
+    const wide = weir('prefilter', 'set', 'bad', 'cidrs=0.0.0.0/0');
+    assert.equal(wide.status, 1);
+    assert.match(wide.stderr, /cidrs\[0\][\s\S]*fix: /);
+    assert.equal(good('prefilter', 'delete', 'bad'), 'prefilter bad deleted\n');
+
+    const gateway = join(dir, 'gateway.yaml');
+    writeFileSync(gateway, GATEWAY);
+    assert.match(weir('diff', '-f', gateway).stdout, /would be created/);
+    assert.match(good('apply', '-f', gateway, '--wait'), /CiliumEgressGatewayPolicy\/out created\n.*2 hosts: h1, h2/);
+    assert.match(good('apply', '-f', gateway), /unchanged/);
+    assert.match(good('egress'), /^out +app=nobody +0\.0\.0\.0\/0 +192\.0\.2\.7 of all/m);
+    writeFileSync(gateway, GATEWAY.replace('192.0.2.7', '224.0.0.7'));
+    const refused = weir('apply', '-f', gateway);
+    assert.equal(refused.status, 1);
+    assert.ok(refused.stderr.startsWith(`${gateway}:1: CiliumEgressGatewayPolicy/out\n`), refused.stderr);
+    assert.match(refused.stderr, /gateways\[0\]\.egress_ip[\s\S]*224\.0\.0\.7[\s\S]*fix: /);
+    assert.match(good('delete', '-f', gateway), /out deleted/);
+
+    assert.match(good('workloads', 'set', 'default/server', 'egress_bandwidth=100M', '--wait'), /2 hosts/);
+    assert.match(good('get', 'workloads', '-o', 'wide'), /server .* 100M +- /);
+    good('workloads', 'set', 'default/server', 'egress_bandwidth=none');
+    assert.match(good('network'), /^routing +\w+$/m);
+    assert.equal(weir('network', 'set', 'mtu=1').status, 1);
+    assert.match(
+      good('network', 'set', 'health.base_interval_s=61', '--wait'),
+      /network configured\n.*2 hosts: h1, h2/,
+    );
+    await until('both hosts to have told of the other', 30_000, async () => {
+      const { status, stdout } = weir('health');
+      return status === 0 && /^h1 +- +[\d.]+ ms$/m.test(stdout) && /^h2 +[\d.]+ ms +-$/m.test(stdout);
+    });
+    assert.equal(JSON.parse(good('health', '--from', 'h1', '-o', 'json')).items[0].to, 'h2');
   });
 
   test('status says what is well and accounts for every flow', async (t) => {

@@ -12,6 +12,7 @@ import { status } from './commands/status.ts';
 import { showVersion } from './commands/version.ts';
 import type { Context } from './context.ts';
 import { FORMATS } from './output/table.ts';
+import { addObjects } from './words/objects.ts';
 import { addObserve } from './words/observe.ts';
 import { collect, positive } from './words/values.ts';
 
@@ -54,7 +55,7 @@ export const createProgram = (context: Context): Command => {
 
   program
     .command('apply')
-    .description('create or change policies; all documents or none')
+    .description('create or change policies, all documents or none, and egress gateways')
     .addOption(files().makeOptionMandatory())
     .option('--dry-run', 'check only')
     .option('--wait', 'until every host that is alive holds it in its kernel')
@@ -72,12 +73,13 @@ export const createProgram = (context: Context): Command => {
 
   program
     .command('delete [policy...]')
-    .description('delete policies by kind/namespace/name or by the documents in files')
+    .description('delete policies and egress gateways by kind/namespace/name or by the documents in files')
     .addOption(files())
     .option('--ignore-not-found', 'what is not there is no failure')
     .action((keys: string[], o: RemoveOptions) => remove(context, keys, o));
 
   addExplain(program, context);
+  addObjects(program, context);
 
   addObserve(program, context, 'observe');
   addObserve(getCommand, context, 'flows');

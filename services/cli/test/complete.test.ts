@@ -114,6 +114,34 @@ for (const [words, wanted] of [
     ['config', 'get', 'contexts.lab.p'],
     ['contexts.lab.policy', ':4'],
   ],
+  [
+    ['prefilter', ''],
+    ['list', 'get', 'set', 'delete', 'help', ':4'],
+  ],
+  [
+    ['pools', 'delete', ''],
+    ['default', ':4'],
+  ],
+  [
+    ['pools', 'set', 'default', 'block_bits'],
+    ['block_bits4=', 'block_bits6=', ':4'],
+  ],
+  [
+    ['network', 'set', 'masquerade.ipv'],
+    ['masquerade.ipv4=', 'masquerade.ipv6=', ':4'],
+  ],
+  [
+    ['get', 'egress-gateways', ''],
+    ['out', ':4'],
+  ],
+  [
+    ['workloads', 'set', 'shop/d'],
+    ['shop/db', ':4'],
+  ],
+  [
+    ['health', '--from', ''],
+    ['h1', 'h2', ':4'],
+  ],
   [['nothing', 'at', 'all', ''], [':4']],
 ] as const) {
   test(`weir ${words.join(' ')}|`, async () => assert.deepEqual(await offered(...words), wanted));

@@ -14,6 +14,7 @@ const host = (id: string, more: object = {}) => ({
 const workload = (name: string, identity: number, ip: number, labels: object) => ({
   ...{ id: `shop.${name}`, name, namespace: 'shop', host: 'h1', state: 'ready', state_message: null, identity },
   ...{ ip4: `10.0.1.${ip}`, ip6: `fd00:1::${ip}`, policy_enabled: 'both', labels, ports: [] },
+  ...{ egress_bandwidth: name === 'web' ? '10M' : null, ingress_bandwidth: null },
 });
 const WEB = workload('web', 256, 2, { app: 'web', note: EVIL });
 const DB = workload('db', 257, 3, { app: 'db' });
@@ -24,13 +25,23 @@ const identity = (number: number, app: string) => ({
 });
 
 const rule = (id: number, policy: string, path: string, line: number) => ({
-  ...{ id, policy_key: policy, path, line, column: 5, direction: 'ingress', action: 'allow', current: true },
+  ...{
+    id,
+    policy_key: policy,
+    path,
+    file: id === 17 ? 'shop/db.yaml' : null,
+    line,
+    column: 5,
+    direction: 'ingress',
+    action: 'allow',
+    current: true,
+  },
   ...{ revision: 7, policy_revision: 1, description: id === 17 ? EVIL : null },
 });
 
 const DB_POLICY = {
   ...{ key: 'NetworkPolicy/shop/db', kind: 'NetworkPolicy', namespace: 'shop', name: 'db', revision: 7 },
-  ...{ updated_at: at('18:00:00'), rules: [{ path: 'spec.ingress[0]', id: 17 }] },
+  ...{ updated_at: at('18:00:00'), rules: [{ path: 'spec.ingress[0]', id: 17, file: 'shop/db.yaml', line: 9 }] },
   document: {
     ...{ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'db', namespace: 'shop' } },
     spec: {
@@ -42,7 +53,7 @@ const DB_POLICY = {
 };
 const WEB_POLICY = {
   ...{ key: 'NetworkPolicy/shop/closed', kind: 'NetworkPolicy', namespace: 'shop', name: 'closed', revision: 5 },
-  ...{ updated_at: at('12:00:00'), rules: [] },
+  ...{ updated_at: at('12:00:00'), rules: [{ path: 'spec.defaultDeny.ingress', id: 16, file: null, line: 3 }] },
   document: {
     ...{ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'closed', namespace: 'shop' } },
     spec: { podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Ingress'] },
@@ -89,6 +100,52 @@ const FLOWS = [
   }),
 ];
 
+const NETWORK = {
+  ...{ routing: 'tunnel', underlay: 'ipv4', families: 'dual', tunnel_port: 8472, mtu: 1450 },
+  masquerade: { ipv4: true, ipv6: false, non_masquerade_cidrs: ['10.0.0.0/8'] },
+  ...{ vlan_bypass: [10, 20], health: { enabled: true, base_interval_s: 60 }, revision: 12 },
+};
+const POOL = {
+  ...{ name: 'default', cidrs: ['10.77.0.0/16', 'fd77::/48'], block_bits4: 24, block_bits6: 112 },
+  ...{ blocks: 4, addresses: 17, created_at: at('12:00:00'), revision: 1 },
+};
+const PREFILTER = {
+  ...{ name: 'bad', cidrs: ['203.0.113.0/24'], hosts: { match_labels: { zone: 'edge' } } },
+  ...{ created_at: at('19:30:00'), revision: 8 },
+};
+const GATEWAY = {
+  name: 'out',
+  workloads: [
+    {
+      match_labels: { app: 'web' },
+      match_expressions: [
+        { key: 'tier', operator: 'NotIn', values: ['x', 'y'] },
+        { key: 'old', operator: 'DoesNotExist' },
+      ],
+    },
+  ],
+  ...{ destination_cidrs: ['0.0.0.0/0'], excluded_cidrs: ['10.0.0.0/8'], created_at: at('19:00:00'), revision: 9 },
+  gateways: [
+    { hosts: { match_labels: { rack: EVIL } }, egress_ip: '192.0.2.7' },
+    { hosts: {}, interface: 'eth1' },
+  ],
+};
+
+const path = (from: string, to: string, kind: string, more: object = {}) => ({
+  ...{ from, to, address: '192.0.2.1', kind, target: 'host', status: 'reachable', latency_us: 417, error: null },
+  ...{ failures: 0, probed_at: at('19:59:50'), ...more },
+});
+const DOWN = { status: 'unreachable', latency_us: null, error: 'no answer within 1 s', failures: 4 };
+const PATHS = [
+  path('h1', 'h2', 'icmp'),
+  path('h1', 'h2', 'tcp', { latency_us: 1_203 }),
+  path('h1', 'h3', 'icmp', DOWN),
+  path('h1', 'h3', 'tcp', DOWN),
+  path('h2', 'h1', 'icmp'),
+  path('h2', 'h1', 'tcp', DOWN),
+  path('h2', 'h3', 'icmp', { status: 'unknown' }),
+];
+
 const RECEIVED_US = Date.UTC(2026, 10, 22, 19, 59) * 1_000;
 const stages = (name: string, plusUs: number) => ({
   host: name,
@@ -120,7 +177,29 @@ export const FLEET_ROUTES: Routes = {
     rule(17, DB_POLICY.key, 'spec.ingress[0]', 9),
     rule(18, 'NetworkPolicy/shop/x', 'spec.egress[1]', 21),
   ]),
-  'GET /v1/rules/17': { json: rule(17, DB_POLICY.key, 'spec.ingress[0]', 9) },
+  'GET /v1/network': { json: NETWORK },
+  'PUT /v1/network': { json: { ...NETWORK, revision: 13 } },
+  'GET /v1/pools': listing([POOL]),
+  'GET /v1/pools/default': { json: POOL },
+  'PUT /v1/pools/new': { json: { ...POOL, name: 'new', revision: 14 } },
+  'DELETE /v1/pools/default': {
+    status: 409,
+    json: { status: 409, code: 'CONFLICT', title: 'Conflict', detail: 'its addresses are in use', fix: 'move them' },
+  },
+  'GET /v1/reservations': listing([
+    { address: '10.77.0.9', workload: 'shop.web', created_at: at('18:00:00'), revision: 2 },
+  ]),
+  'PUT /v1/reservations/10.77.0.10': { json: { address: '10.77.0.10', workload: 'shop.web', revision: 15 } },
+  'GET /v1/prefilters': listing([PREFILTER]),
+  'GET /v1/prefilters/bad': { json: PREFILTER },
+  'PUT /v1/prefilters/bad': { json: { ...PREFILTER, revision: 16 } },
+  'DELETE /v1/prefilters/bad': (_asked, response) => void response.writeHead(204).end(),
+  'GET /v1/egress-gateways': listing([GATEWAY]),
+  'GET /v1/egress-gateways/out': { json: GATEWAY },
+  'PUT /v1/egress-gateways/new': { json: { ...GATEWAY, name: 'new', revision: 17 } },
+  'DELETE /v1/egress-gateways/out': (_asked, response) => void response.writeHead(204).end(),
+  'PATCH /v1/workloads/shop.web': { json: { ...WEB, revision: 18 } },
+  'GET /v1/health': listing(PATHS),
   'GET /v1/flows': listing([...FLOWS].reverse()),
   'GET /v1/accounting': {
     json: {

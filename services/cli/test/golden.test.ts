@@ -66,16 +66,57 @@ writeFileSync(
   'apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: fence, namespace: shop}\nspec:\n' +
     '  endpointSelector: {matchLabels: {app: db}}\n  ingressDeny:\n    - fromEndpoints: [{matchLabels: {app: web}}]\n',
 );
+const GATEWAY =
+  'apiVersion: cilium.io/v2\nkind: CiliumEgressGatewayPolicy\nmetadata: {name: new}\nspec:\n' +
+  '  selectors:\n    - podSelector: {matchLabels: {app: web}}\n      namespaceSelector: {matchLabels: {team: blue}}\n' +
+  '  destinationCIDRs: [0.0.0.0/0]\n  egressGateway: {nodeSelector: {matchLabels: {zone: edge}}, egressIP: 192.0.2.7}\n';
+writeFileSync(join(dir, 'gateway.yaml'), `${GATEWAY}---\n${POLICY}  podSelector: {}\n`);
+writeFileSync(
+  join(dir, 'gateway-wrong.yaml'),
+  GATEWAY.replace('destinationCIDRs', 'destinationCIDR').replace(
+    '- podSelector',
+    '- nodeSelector: {}\n      podSelector',
+  ),
+);
 writeFileSync(join(dir, 'config.yaml'), 'current-context: lab\ncontexts:\n  lab: { policy: http://lab:7102 }\n');
 
 const CASES: Readonly<Record<string, string>> = {
   status: 'status',
   'status-json': 'status -o json',
   ...Object.fromEntries(
-    ['hosts', 'workloads', 'identities', 'policies', 'rules', 'namespaces'].flatMap((noun) =>
+    [
+      ...['hosts', 'workloads', 'identities', 'policies', 'rules', 'namespaces'],
+      ...['pools', 'reservations', 'prefilters', 'egress-gateways'],
+    ].flatMap((noun) =>
       ['table', 'wide', 'json', 'yaml'].map((format) => [`get-${noun}-${format}`, `get ${noun} -o ${format}`]),
     ),
   ),
+  network: 'network',
+  'network-json': 'network get -o json',
+  'network-set': 'network set mtu=1400 masquerade.ipv4=false vlan-bypass=10,30',
+  'network-set-same': 'network set mtu=1450',
+  'network-set-unknown': 'network set mtuu=1400',
+  'network-set-wrong': 'network set mtu=large',
+  pools: 'pools',
+  'pools-set': 'pools set new cidrs=10.9.0.0/16 block_bits4=26',
+  'pools-delete': 'pools delete default',
+  reservations: 'reservations',
+  'reservations-set': 'reservations set 10.77.0.10 workload=shop.web',
+  prefilter: 'prefilter',
+  'prefilter-get': 'prefilter get bad -o yaml',
+  'prefilter-set': 'prefilter set bad cidrs=203.0.113.0/24,2001:db8::/32 hosts=zone=edge',
+  'prefilter-set-wrong': 'prefilter set bad hosts=zone',
+  'prefilter-delete': 'prefilter delete bad',
+  egress: 'egress',
+  'egress-wide': 'egress list -o wide',
+  'egress-delete': 'delete CiliumEgressGatewayPolicy/out',
+  'workloads-set': 'workloads set shop/web egress_bandwidth=10M ingress_bandwidth=none',
+  health: 'health',
+  'health-wide': 'health -o wide --from h1',
+  'health-json': 'health --to h1 -o json',
+  'apply-gateway': `apply -f ${join(dir, 'gateway.yaml')}`,
+  'apply-gateway-wrong': `apply -f ${join(dir, 'web.yaml')} -f ${join(dir, 'gateway-wrong.yaml')}`,
+  'diff-gateway': `diff -f ${join(dir, 'gateway.yaml')}`,
   'get-one': 'get workload shop/web -o yaml',
   'get-nobody': 'get workload shop/nobody',
   'get-flows': 'get flows',

@@ -35,8 +35,14 @@ test('apply sends all files as one request and says what became of each', async 
   const { code, out, err, asked } = await against(applied(), `apply -f ${a} -f ${b}`);
   assert.deepEqual([code, out, err], [0, 'NetworkPolicy/shop/a created\nNetworkPolicy/shop/b unchanged', '']);
   assert.equal(asked.length, 1);
-  assert.equal(asked[0]?.headers['content-type'], 'application/yaml');
-  assert.equal(asked[0]?.body, `# a comment\n${policy('a')}---\n${policy('b')}`);
+  assert.equal(asked[0]?.headers['content-type'], 'application/vnd.weir.documents+json');
+  assert.deepEqual(JSON.parse(asked[0]?.body ?? ''), {
+    documents: `# a comment\n${policy('a')}---\n${policy('b')}`,
+    sources: [
+      { file: a, first_line: 1 },
+      { file: b, first_line: 8 },
+    ],
+  });
 });
 
 test('apply of a folder, of standard input, and dry', async () => {
@@ -45,10 +51,17 @@ test('apply of a folder, of standard input, and dry', async () => {
   writeFileSync(join(dir, 'folder', '1.yaml'), 'a: 1\n');
   writeFileSync(join(dir, 'folder', 'README.md'), 'no policy');
   const folder = await against(applied(), `apply -f ${join(dir, 'folder')} --dry-run`);
-  assert.equal(folder.asked[0]?.body, 'a: 1\n---\n{"b": 1}\n');
+  assert.deepEqual(JSON.parse(folder.asked[0]?.body ?? ''), {
+    documents: 'a: 1\n---\n{"b": 1}\n',
+    sources: [
+      { file: join(dir, 'folder', '1.yaml'), first_line: 1 },
+      { file: join(dir, 'folder', '2.json'), first_line: 3 },
+    ],
+  });
   assert.equal(folder.asked[0]?.url.search, '?dry_run=true');
   assert.match(folder.out, /NetworkPolicy\/shop\/a created \(dry run\)/);
   const stdin = await against(applied(), 'apply -f -', { stdin: policy('a') });
+  assert.equal(stdin.asked[0]?.headers['content-type'], 'application/yaml');
   assert.equal(stdin.asked[0]?.body, policy('a'));
 });
 
@@ -244,5 +257,9 @@ test('explain -f: as if the documents had been applied', async () => {
   );
   assert.equal(code, 0);
   assert.match(out, /^192\.0\.2\.1 -> shop\/db ICMP type 8: allowed$/m);
-  assert.match(out, /allowed by spec\.ingress\[0\] of NetworkPolicy\/shop\/db, line 6$/m);
+  assert.ok(out.includes(`allowed by spec.ingress[0] of NetworkPolicy/shop/db, ${candidate}:6\n`), out);
+  // Of several files, the second's own lines.
+  const both = await against(FLEET, `explain --from 192.0.2.1 --to shop/db --port 80 -f ${a} -f ${candidate} -o json`);
+  const [, step] = JSON.parse(both.out).steps.ingress;
+  assert.deepEqual([JSON.parse(both.out).ingress.rule.file, step.says, step.rule.file], [candidate, 'nothing', a]);
 });

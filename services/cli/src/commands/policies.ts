@@ -2,9 +2,12 @@
 /** `weir apply`, `diff` and `delete`: policy documents in, what changed out. */
 import type { FieldIssue } from '@weir/errors';
 import { escapeUntrusted } from '@weir/net';
+import type { Service } from '../client.ts';
 import type { Context } from '../context.ts';
 import { type Documents, readDocuments } from '../documents.ts';
 import { CliFailure, EXIT, Refused, renderIssues, renderProblem, renderWarning } from '../failure.ts';
+import { applyGateways, GATEWAY_KIND, gatewayPath, splitGateways } from './gateways.ts';
+import { waitInventory } from './realised.ts';
 import { printTrace, traceparent } from './trace.ts';
 
 interface ApplyResult {
@@ -32,9 +35,18 @@ export interface ApplyOptions {
   readonly timeout: number;
 }
 
-const YAML = 'application/yaml';
+const bodyOf = ({ text, sources }: Documents) =>
+  sources.length === 0
+    ? { type: 'application/yaml', text }
+    : {
+        type: 'application/vnd.weir.documents+json',
+        text: JSON.stringify({
+          documents: text,
+          sources: sources.map(({ file, firstLine }) => ({ file, first_line: firstLine })),
+        }),
+      };
 
-/** Sends the documents; a refusal is shown at the file's own lines. */
+/** Sends the documents with the names of their files; a refusal is shown at the file's own lines. */
 const post = async <T>(
   context: Context,
   path: string,
@@ -47,7 +59,7 @@ const post = async <T>(
       method: 'POST',
       query,
       headers,
-      body: { type: YAML, text: documents.text },
+      body: bodyOf(documents),
     });
   } catch (error) {
     if (error instanceof Refused) throw new CliFailure(EXIT.failed, renderProblem(error.problem, documents.locate));
@@ -57,6 +69,22 @@ const post = async <T>(
 
 export const apply = async (context: Context, options: ApplyOptions): Promise<void> => {
   const documents = await readDocuments(options.file, context.readStdin);
+  const { policies, gateways } = await splitGateways(documents);
+  const dry = new URLSearchParams({ dry_run: 'true' });
+  if (gateways.length > 0) {
+    // Two services, so not one transaction: nothing is begun before both have looked at everything that they can check beforehand.
+    if (policies !== undefined) await post<ApplyAnswer>(context, '/v1/policies', policies, dry);
+    const results = await applyGateways(context, gateways, documents, options.dryRun === true);
+    if (options.dryRun)
+      for (const { key, action } of results) context.out(`${escapeUntrusted(key)} ${action} (dry run)`);
+    else if (options.wait) {
+      await waitInventory(context, Math.max(...results.map(({ revision }) => revision)), options.timeout);
+    }
+  }
+  if (policies !== undefined) await applyPolicies(context, policies, options);
+};
+
+const applyPolicies = async (context: Context, documents: Documents, options: ApplyOptions): Promise<void> => {
   const query = new URLSearchParams(options.dryRun ? { dry_run: 'true' } : {});
   const headers: Record<string, string> = options.trace ? { traceparent: traceparent(context.env.TRACEPARENT) } : {};
   const answer = await post<ApplyAnswer>(context, '/v1/policies', documents, query, headers);
@@ -103,10 +131,17 @@ const waitRealised = async (context: Context, revision: number | string, timeout
 
 export const diff = async (context: Context, files: readonly string[]): Promise<void> => {
   const documents = await readDocuments(files, context.readStdin);
+  const { policies, gateways } = await splitGateways(documents);
+  for (const { key, action } of await applyGateways(context, gateways, documents, true)) {
+    if (action === 'unchanged') continue;
+    context.out(`${escapeUntrusted(key)} would be ${action}`);
+    context.setExitCode(EXIT.failed);
+  }
+  if (policies === undefined) return;
   const { results } = await post<{ results: { key: string; action: string; diff: string }[] }>(
     context,
     '/v1/policies/diff',
-    documents,
+    policies,
   );
   for (const result of results.filter((r) => r.action !== 'unchanged')) {
     for (const line of result.diff.replace(/\n$/, '').split('\n')) {
@@ -117,25 +152,34 @@ export const diff = async (context: Context, files: readonly string[]): Promise<
   }
 };
 
+interface Target {
+  readonly service: Service;
+  readonly path: string;
+}
+
 /** Keys as `kind/namespace/name`; cluster-wide kinds have `-` as namespace, which may be left out. */
-const pathOf = (key: string): string => {
+const targetOf = (key: string): Target => {
   const parts = key.split('/');
   const [kind, namespace, name] = parts.length === 2 ? [parts[0], '-', parts[1]] : parts;
+  if (kind === GATEWAY_KIND && name && namespace === '-') return { service: 'inventory', path: gatewayPath(name) };
   if (!kind || !namespace || !name || parts.length > 3) {
     throw new CliFailure(EXIT.usage, `error: ${key} is not kind/namespace/name, such as NetworkPolicy/default/web`);
   }
-  return `/v1/policies/${[kind, namespace, name].map(encodeURIComponent).join('/')}`;
+  return { service: 'policy', path: `/v1/policies/${[kind, namespace, name].map(encodeURIComponent).join('/')}` };
 };
 
 /** Keys of the documents in files; read here, so that only what is deleted is asked of the service. */
 const keysIn = async (context: Context, files: readonly string[]): Promise<string[]> => {
   if (files.length === 0) return [];
   const documents = await readDocuments(files, context.readStdin);
+  const { policies, gateways } = await splitGateways(documents);
+  const keys = gateways.map(({ name }) => `${GATEWAY_KIND}/${name}`);
+  if (policies === undefined) return keys;
   // Loaded where it is needed: the engine takes longer to load than all the rest of the command.
   const { parseDocuments } = await import('@weir/policy-engine');
-  const { documents: parsed, issues } = parseDocuments(documents.text, { maxBytes: Number.POSITIVE_INFINITY });
+  const { documents: parsed, issues } = parseDocuments(policies.text, { maxBytes: Number.POSITIVE_INFINITY });
   if (issues.length > 0) throw new CliFailure(EXIT.failed, renderIssues(issues, documents.locate));
-  return parsed.map(({ key }) => key);
+  return [...parsed.map(({ key }) => key), ...keys];
 };
 
 export interface RemoveOptions {
@@ -147,11 +191,11 @@ export interface RemoveOptions {
 export const remove = async (context: Context, keys: readonly string[], options: RemoveOptions): Promise<void> => {
   const all = [...keys, ...(await keysIn(context, options.filename ?? []))];
   if (all.length === 0) throw new CliFailure(EXIT.usage, 'error: name a policy (kind/namespace/name) or a file (-f)');
-  const paths = all.map((key) => ({ key, path: pathOf(key) }));
+  const targets = all.map((key) => ({ key, ...targetOf(key) }));
   const refused: string[] = [];
-  for (const { key, path } of paths) {
+  for (const { key, service, path } of targets) {
     try {
-      await context.client.send('policy', path, { method: 'DELETE' });
+      await context.client.send(service, path, { method: 'DELETE' });
       context.out(`${escapeUntrusted(key)} deleted`);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;

@@ -2,6 +2,7 @@
 /** What `weir get` lists: for each noun its service, path and columns. One table; the command is generic. */
 import type { Service } from '../client.ts';
 import { age, type Column } from '../output/table.ts';
+import { NETWORK_RESOURCES } from './network-resources.ts';
 
 interface Host {
   readonly id: string;
@@ -27,6 +28,8 @@ interface Workload {
   readonly ip4: string | null;
   readonly ip6: string | null;
   readonly policy_enabled: string | null;
+  readonly egress_bandwidth?: string | null;
+  readonly ingress_bandwidth?: string | null;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -51,6 +54,7 @@ interface Rule {
   readonly path: string;
   readonly direction: string;
   readonly action: string;
+  readonly file: string | null;
   readonly line: number | null;
   readonly description: string | null;
   readonly current: boolean;
@@ -65,7 +69,7 @@ interface Namespace {
 export interface ResourceKind {
   readonly service: Service;
   readonly path: string;
-  /** Kinds of objects whose changes may change the listing. */
+  /** Kinds of objects whose changes may change the listing; none: its changes are not told. */
   readonly kinds: readonly string[];
   /** Path of one, from the words after the noun. */
   readonly one: (id: string) => string;
@@ -74,6 +78,7 @@ export interface ResourceKind {
     readonly identity?: number;
     readonly key?: string;
     readonly name?: string;
+    readonly address?: string;
   }) => string;
   // biome-ignore lint/suspicious/noExplicitAny: each noun has its own item type
   readonly columns: readonly Column<any>[];
@@ -119,6 +124,8 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
       { title: 'IPV4', cell: (w) => w.ip4 },
       { title: 'IPV6', cell: (w) => w.ip6 },
       { title: 'POLICY', cell: (w) => w.policy_enabled, wide: true },
+      { title: 'EGRESS-RATE', cell: (w) => w.egress_bandwidth, wide: true },
+      { title: 'INGRESS-RATE', cell: (w) => w.ingress_bandwidth, wide: true },
       { title: 'LABELS', cell: (w) => pairs(w.labels), wide: true },
       { title: 'MESSAGE', cell: (w) => w.state_message, wide: true },
     ]),
@@ -162,6 +169,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
       { title: 'RULE', cell: (r) => r.path },
       { title: 'DIRECTION', cell: (r) => r.direction },
       { title: 'ACTION', cell: (r) => r.action },
+      { title: 'FILE', cell: (r) => r.file, wide: true },
       { title: 'LINE', cell: (r) => r.line },
       { title: 'DESCRIPTION', cell: (r) => r.description, wide: true },
       { title: 'IN-FORCE', cell: (r) => (r.current ? 'yes' : 'no'), wide: true },
@@ -179,4 +187,5 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
       { title: 'AGE', cell: (n) => age(n.created_at), passing: true },
     ]),
   },
+  ...NETWORK_RESOURCES,
 };

@@ -2,6 +2,7 @@
 /** Names of what there is, asked for while somebody types: one page, a short time, and no word about what goes wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Page, Service } from '../client.ts';
+import { fieldsOf, NETWORK_PATH, OBJECTS, type ObjectNoun } from '../commands/objects.ts';
 import type { RESOURCES } from '../commands/resources.ts';
 import type { Context } from '../context.ts';
 import { readSettings, SERVICE_NAMES } from '../settings.ts';
@@ -52,6 +53,15 @@ const policies: Source = (context) =>
     namespace === null || namespace === '-' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`,
   ]);
 const policyKeys: Source = (context) => listed(context, 'policy', '/v1/policies', ({ key }) => [key]);
+const named = (path: string, nameOf = ({ name }: Item): readonly string[] => [name]): Source => {
+  return (context) => listed(context, 'inventory', path, nameOf);
+};
+const pools = named('/v1/pools');
+const reservations = named('/v1/reservations', ({ address }) => [address]);
+const prefilters = named('/v1/prefilters');
+const gateways = named('/v1/egress-gateways');
+const networkFields: Source = async ({ client }) =>
+  fieldsOf(await client.json<Item>('inventory', NETWORK_PATH, { timeoutMs: TIMEOUT_MS })).map(([field]) => `${field}=`);
 const rules: Source = (context) => listed(context, 'policy', '/v1/rules', ({ id }) => [String(id)]);
 const labels: Source = (context) =>
   listed(context, 'inventory', '/v1/workloads', ({ labels: of }) =>
@@ -77,6 +87,10 @@ const ONE: Readonly<Record<keyof typeof RESOURCES, Source>> = {
   policies: policyKeys,
   rules,
   namespaces,
+  pools,
+  reservations,
+  prefilters,
+  'egress-gateways': gateways,
 };
 
 const ENDS: Readonly<Record<string, Source>> = {
@@ -87,12 +101,25 @@ const ENDS: Readonly<Record<string, Source>> = {
   identity: identities,
 };
 
+/** Of a noun's own command: its names, and the fields that can be set. */
+const sourcesOf = ({ command, resource, id, fields = {} }: ObjectNoun): (readonly [string, Source])[] => {
+  const names = ONE[resource] as Source;
+  return [
+    ...['get', 'set', 'delete'].map((verb) => [`${command} ${verb} ${id}`, names] as const),
+    [`${command} set field=value`, () => Object.keys(fields).map((field) => `${field}=`)],
+  ];
+};
+
 /** By the word that they are the value of, with its command in front where the word means different things. */
 const SOURCES: Readonly<Record<string, Source>> = {
   ...Object.fromEntries(Object.entries(ONE).map(([noun, source]) => [`get ${noun} id`, source])),
   ...Object.fromEntries(
     Object.entries(ENDS).flatMap(([name, source]) => ['', 'from-', 'to-'].map((end) => [end + name, source])),
   ),
+  ...Object.fromEntries(OBJECTS.flatMap(sourcesOf)),
+  'network set field=value': networkFields,
+  'health from': hosts,
+  'health to': hosts,
   'explain from': workloads,
   'explain to': workloads,
   'delete policy': policies,

@@ -22,6 +22,9 @@ __weir_complete() {
       *) COMPREPLY+=("$(printf %q "\${value#"$split"}")") ;;
     esac
   done < <(command weir complete -- "\${given[@]:1}" 2>/dev/null)
+  # A value follows at once.
+  [[ \${#COMPREPLY[@]} -eq 1 && $COMPREPLY == *= ]] && compopt -o nospace 2>/dev/null
+  return 0
 }
 complete -o default -F __weir_complete weir
 `;
@@ -29,16 +32,20 @@ complete -o default -F __weir_complete weir
 const ZSH = `#compdef weir
 # zsh completion of weir
 _weir() {
-  local -a found
-  local line files=
+  local -a found joined
+  local line value help files=
   while IFS= read -r line; do
     case $line in
       :0) files=1 ;;
       :4) ;;
-      *) found+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}") ;;
+      *)
+        value=\${\${line%%$'\\t'*}//:/\\\\:} help=\${line#*$'\\t'}
+        # Behind = a value follows at once.
+        if [[ $value == *= ]]; then joined+=("$value\${help:+:$help}"); else found+=("$value\${help:+:$help}"); fi ;;
     esac
   done < <(command weir complete -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)
   (( $#found )) && _describe weir found
+  (( $#joined )) && _describe weir joined -S ''
   [[ -n $files ]] && _files
 }
 (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }

@@ -17,10 +17,12 @@ export { type DnsMatcher, type DnsReading, readDnsName, readDnsPattern } from '.
 export {
   type Endpoint,
   type ExplainedEnd,
+  type ExplainedPolicy,
   type ExplainedRule,
   type ExplainInput,
   type Explanation,
   explain,
+  type RulePlace,
 } from './explain.ts';
 export { ICMP4_TYPES, ICMP6_TYPES, icmpPort } from './icmp.ts';
 export { type Judgement, judge, MATCH_TYPES, type MatchType, type Question } from './judge.ts';
@@ -46,3 +48,8 @@ export {
   parseDocuments,
   policyKey,
 } from './parse/documents.ts';
+export {
+  type EgressGatewayBody,
+  type EgressGatewayDocument,
+  splitEgressGateways,
+} from './parse/egress-gateway.ts';

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Entries of the table in resources.ts for what joins the fleet and lets it out: pools, reservations, prefilters, gateways. */
+import { age, type Column } from '../output/table.ts';
+import type { ResourceKind } from './resources.ts';
+
+interface Selector {
+  readonly match_labels?: Readonly<Record<string, string>>;
+  readonly match_expressions?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+}
+
+interface Pool {
+  readonly name: string;
+  readonly cidrs: readonly string[];
+  readonly block_bits4: number;
+  readonly block_bits6: number;
+  readonly blocks: number;
+  readonly addresses: number;
+  readonly created_at: string;
+}
+
+interface Reservation {
+  readonly address: string;
+  readonly workload: string;
+  readonly created_at: string;
+}
+
+interface Prefilter {
+  readonly name: string;
+  readonly cidrs: readonly string[];
+  readonly hosts?: Selector;
+  readonly created_at: string;
+}
+
+interface EgressGateway {
+  readonly name: string;
+  readonly workloads: readonly Selector[];
+  readonly destination_cidrs: readonly string[];
+  readonly excluded_cidrs: readonly string[];
+  readonly gateways: readonly { readonly hosts: Selector; readonly interface?: string; readonly egress_ip?: string }[];
+  readonly created_at: string;
+}
+
+/** As kubectl writes selectors. */
+const selectorText = ({ match_labels: labels = {}, match_expressions: expressions = [] }: Selector): string => {
+  const terms = [
+    ...Object.entries(labels).map(([key, value]) => `${key}=${value}`),
+    ...expressions.map(({ key, operator, values = [] }) => {
+      if (operator === 'Exists') return key;
+      return operator === 'DoesNotExist' ? `!${key}` : `${key} ${operator.toLowerCase()} (${values.join(',')})`;
+    }),
+  ];
+  return terms.join(',') || 'all';
+};
+
+const columns = <T>(list: readonly Column<T>[]): readonly Column<T>[] => list;
+const seen = <T extends { readonly created_at: string }>(): Column<T> => ({
+  title: 'AGE',
+  cell: (one) => age(one.created_at),
+  passing: true,
+});
+
+const kind = (noun: string, kinds: readonly string[], list: ResourceKind['columns']): ResourceKind => ({
+  service: 'inventory',
+  path: `/v1/${noun}`,
+  kinds,
+  keyOf: ({ name, address }) => name ?? address ?? '',
+  one: (id) => `/v1/${noun}/${encodeURIComponent(id)}`,
+  columns: list,
+});
+
+export const NETWORK_RESOURCES: Readonly<Record<string, ResourceKind>> = {
+  pools: kind(
+    'pools',
+    [],
+    columns<Pool>([
+      { title: 'NAME', cell: (p) => p.name },
+      { title: 'CIDRS', cell: (p) => p.cidrs },
+      { title: 'BLOCKS', cell: (p) => p.blocks },
+      { title: 'ADDRESSES', cell: (p) => p.addresses },
+      { title: 'BLOCK-BITS4', cell: (p) => p.block_bits4, wide: true },
+      { title: 'BLOCK-BITS6', cell: (p) => p.block_bits6, wide: true },
+      seen(),
+    ]),
+  ),
+  reservations: kind(
+    'reservations',
+    [],
+    columns<Reservation>([
+      { title: 'ADDRESS', cell: (r) => r.address },
+      { title: 'WORKLOAD', cell: (r) => r.workload },
+      seen(),
+    ]),
+  ),
+  prefilters: kind(
+    'prefilters',
+    ['prefilter'],
+    columns<Prefilter>([
+      { title: 'NAME', cell: (p) => p.name },
+      { title: 'HOSTS', cell: (p) => selectorText(p.hosts ?? {}) },
+      { title: 'CIDRS', cell: (p) => p.cidrs },
+      seen(),
+    ]),
+  ),
+  'egress-gateways': kind(
+    'egress-gateways',
+    ['egressGateway'],
+    columns<EgressGateway>([
+      { title: 'NAME', cell: (e) => e.name },
+      { title: 'WORKLOADS', cell: (e) => e.workloads.map(selectorText).join(' | ') },
+      { title: 'DESTINATIONS', cell: (e) => e.destination_cidrs },
+      { title: 'EXCLUDED', cell: (e) => e.excluded_cidrs, wide: true },
+      {
+        title: 'GATEWAYS',
+        cell: (e) =>
+          e.gateways.map((hop) => `${hop.egress_ip ?? hop.interface ?? ''} of ${selectorText(hop.hosts)}`).join(' | '),
+      },
+      seen(),
+    ]),
+  ),
+};

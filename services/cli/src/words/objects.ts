@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The words of `weir network`, `pools`, `reservations`, `prefilter`, `egress`, `workloads` and `health`. */
+import { type Command, Option } from 'commander';
+import { type GetOptions, get } from '../commands/get.ts';
+import { type HealthOptions, health } from '../commands/health.ts';
+import { getNetwork } from '../commands/network.ts';
+import {
+  OBJECTS,
+  type ObjectNoun,
+  removeObjects,
+  type SetOptions,
+  setNetwork,
+  setObject,
+} from '../commands/objects.ts';
+import { RESOURCES, type ResourceKind } from '../commands/resources.ts';
+import type { Context } from '../context.ts';
+import { FORMATS, type Format } from '../output/table.ts';
+import { positive } from './values.ts';
+
+const format = (): Option => new Option('-o, --output <format>').choices([...FORMATS]).default('table');
+
+const waiting = (command: Command): Command =>
+  command
+    .option('--wait', 'until every host that is alive holds it')
+    .addOption(new Option('--timeout <seconds>', 'longest wait').argParser(positive).default(30));
+
+const addObject = (program: Command, context: Context, noun: ObjectNoun): void => {
+  const parent = program.command(noun.command).description(noun.description);
+  const resource = RESOURCES[noun.resource] as ResourceKind;
+  parent
+    .command('list', { isDefault: true })
+    .description('list them')
+    .addOption(format())
+    .option('-w, --watch', 'go on with every row that is new, different or gone, until Ctrl-C')
+    .action((options: GetOptions) => get(context, noun.resource, undefined, options));
+  parent
+    .command(`get <${noun.id}>`)
+    .description('show one')
+    .addOption(format())
+    .action((id: string, options: GetOptions) => get(context, noun.resource, id, options));
+  if (noun.fields !== undefined) {
+    const fields = Object.keys(noun.fields).join(', ');
+    const what = noun.method === 'PATCH' ? 'change one' : 'create or change one';
+    waiting(parent.command(`set <${noun.id}> <field=value...>`))
+      .description(`${what}; what is not named stays: ${fields}`)
+      .action((id: string, words: string[], options: SetOptions) =>
+        setObject(context, noun, resource.one(id), id, words, options),
+      );
+  }
+  if (noun.isRemovable) {
+    parent
+      .command(`delete <${noun.id}...>`)
+      .description('delete them')
+      .action((ids: string[]) => removeObjects(context, noun, resource.one, ids));
+  }
+};
+
+const addNetwork = (program: Command, context: Context): void => {
+  const network = program
+    .command('network')
+    .description('how hosts are joined: routing, tunnel, MTU, masquerade, VLANs, encryption, probes');
+  network
+    .command('get', { isDefault: true })
+    .description('show it')
+    .addOption(format())
+    .action((options: { output: Format }) => getNetwork(context, options));
+  waiting(network.command('set <field=value...>'))
+    .description('change it; what is not named stays: routing=tunnel mtu=1400 masquerade.ipv4=true vlan_bypass=10,20')
+    .action((words: string[], options: SetOptions) => setNetwork(context, words, options));
+};
+
+const addHealth = (program: Command, context: Context): void => {
+  program
+    .command('health')
+    .description('how hosts reach one another, as a matrix; status 1 when a path is unreachable')
+    .addOption(
+      new Option('-o, --output <format>', 'wide: path by path')
+        .choices(['table', 'wide', 'json', 'yaml'])
+        .default('table'),
+    )
+    .option('--from <host>', 'only what this host probes')
+    .option('--to <host>', 'only paths to this host')
+    .option('-w, --watch', 'print it again when a status has changed, until Ctrl-C')
+    .addOption(new Option('--every <seconds>', 'how often to look').argParser(positive).default(5))
+    .action((options: HealthOptions) => health(context, options));
+};
+
+export const addObjects = (program: Command, context: Context): void => {
+  addNetwork(program, context);
+  for (const noun of OBJECTS) addObject(program, context, noun);
+  addHealth(program, context);
+};
