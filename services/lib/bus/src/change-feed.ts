@@ -141,6 +141,8 @@ export class ChangeFeed {
   /** Until something was noted, or may have been. */
   #next(over: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      // Aborted while the rows were read: a listener would not be told any more.
+      if (over.aborted) return resolve();
       const done = (): void => {
         clearTimeout(timer);
         this.#wakers.delete(done);
