@@ -6,12 +6,12 @@
  * The world knows the way back to each workload; hosts know it from their agents.
  */
 import { join } from 'node:path';
-import { openNetlink } from '@weir/loader';
+import { openNetlink, setSysctl } from '@weir/loader';
 import { makeNetns, netnsName, netnsPath } from './netns.ts';
 import { ip, type Resources } from './resources.ts';
 import { Station, type StationProgram, startProgram } from './station.ts';
 import type { Listening } from './traffic.ts';
-import { plug, type Underlay, type UnderlayHost } from './underlay.ts';
+import { plug, type RouterAddresses, routeBehindRouter, type Underlay, type UnderlayHost } from './underlay.ts';
 
 const LOOPBACK_IFINDEX = 1;
 
@@ -19,6 +19,8 @@ export interface ExternalSpec extends Listening {
   readonly name: string;
   readonly ip4?: string;
   readonly ip6?: string;
+  /** In a namespace of its own, to which the world routes over an interface of its name (at most 15 characters). */
+  readonly isBehindWorld?: boolean;
 }
 
 /** Served counts are those of all externals: they share a program. */
@@ -45,11 +47,13 @@ export interface WorldPlace {
 
 export class OutsideWorld {
   readonly program: StationProgram;
-  readonly #netns: string;
+  readonly netns: string;
+  readonly #place: WorldPlace;
 
-  private constructor(program: StationProgram, netns: string) {
+  private constructor(program: StationProgram, netns: string, place: WorldPlace) {
     this.program = program;
-    this.#netns = netns;
+    this.netns = netns;
+    this.#place = place;
   }
 
   static async create(place: WorldPlace): Promise<OutsideWorld> {
@@ -60,9 +64,14 @@ export class OutsideWorld {
     ip('-n', netns, 'addr', 'add', `${underlay.worldIp4}/24`, 'dev', 'uplink0');
     ip('-n', netns, 'addr', 'add', `${underlay.worldIp6}/64`, 'dev', 'uplink0', 'nodad');
     ip('-n', netns, 'link', 'set', 'uplink0', 'up');
-    for (const host of underlay.hosts) {
-      ip('-n', host.netns, 'route', 'replace', 'default', 'via', underlay.worldIp4);
-      ip('-n', host.netns, '-6', 'route', 'replace', 'default', 'via', underlay.worldIp6);
+    for (const key of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'])
+      await setSysctl(netnsPath(netns), key, '1');
+    routeBehindRouter(netns, underlay);
+    // Hosts behind the router have it for that, and it the world.
+    const near = underlay.hosts.filter((host) => host.router === undefined).map((host) => host.netns);
+    for (const leaf of [...near, ...(underlay.router ? [underlay.bridgeNetns] : [])]) {
+      ip('-n', leaf, 'route', 'replace', 'default', 'via', underlay.worldIp4);
+      ip('-n', leaf, '-6', 'route', 'replace', 'default', 'via', underlay.worldIp6);
     }
     const program = await startProgram({
       resources,
@@ -71,11 +80,12 @@ export class OutsideWorld {
       control: join(runDir, 'world.sock'),
       netns,
     });
-    return new OutsideWorld(program, netns);
+    return new OutsideWorld(program, netns, place);
   }
 
   async add(spec: ExternalSpec): Promise<External> {
-    const netlink = openNetlink(netnsPath(this.#netns));
+    if (spec.isBehindWorld) return this.#addBehind(spec);
+    const netlink = openNetlink(netnsPath(this.netns));
     try {
       if (spec.ip4) await netlink.addAddress(LOOPBACK_IFINDEX, `${spec.ip4}/32`);
       if (spec.ip6) await netlink.addAddress(LOOPBACK_IFINDEX, `${spec.ip6}/128`);
@@ -87,8 +97,32 @@ export class OutsideWorld {
     return external;
   }
 
+  async #addBehind(spec: ExternalSpec): Promise<External> {
+    const { fleet, resources, runDir, logDir } = this.#place;
+    const { name, ip4, ip6 } = spec;
+    const netns = netnsName(fleet, `x-${name}`);
+    await makeNetns(resources, netns);
+    ip('-n', this.netns, 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', netns);
+    ip('-n', this.netns, 'link', 'set', name, 'up');
+    ip('-n', netns, 'link', 'set', 'eth0', 'up');
+    for (const [family, address, gateway] of [
+      ['-4', ip4, '169.254.7.1'],
+      ['-6', ip6, 'fe80::7'],
+    ] as const) {
+      if (address === undefined) continue;
+      ip('-n', this.netns, 'addr', 'add', gateway, 'dev', name, ...(family === '-6' ? ['scope', 'link'] : []));
+      ip('-n', this.netns, family, 'route', 'add', address, 'dev', name);
+      ip('-n', netns, 'addr', 'add', address, 'dev', 'eth0', ...(family === '-6' ? ['nodad'] : []));
+      ip('-n', netns, family, 'route', 'add', 'default', 'via', gateway, 'dev', 'eth0', 'onlink');
+    }
+    const control = join(runDir, `x-${name}.sock`);
+    const external = new External(await startProgram({ resources, logDir, name: `x-${name}`, control, netns }), spec);
+    await external.listen(spec);
+    return external;
+  }
+
   async remove({ ip4, ip6 }: External): Promise<void> {
-    const netlink = openNetlink(netnsPath(this.#netns));
+    const netlink = openNetlink(netnsPath(this.netns));
     try {
       if (ip4) await netlink.delAddress(LOOPBACK_IFINDEX, `${ip4}/32`);
       if (ip6) await netlink.delAddress(LOOPBACK_IFINDEX, `${ip6}/128`);
@@ -99,12 +133,17 @@ export class OutsideWorld {
 
   /** The way to addresses or prefixes of workloads on a host. */
   async route(destinations: readonly string[], host: UnderlayHost): Promise<void> {
-    const netlink = openNetlink(netnsPath(this.#netns));
+    await this.#route(this.netns, destinations, host.router ?? host);
+    if (host.router) await this.#route(this.#place.underlay.bridgeNetns, destinations, host);
+  }
+
+  async #route(netns: string, destinations: readonly string[], via: RouterAddresses): Promise<void> {
+    const netlink = openNetlink(netnsPath(netns));
     try {
-      for (const text of destinations) {
+      for (const text of destinations.filter((one) => one !== '')) {
         const isV6 = text.includes(':');
         const dst = text.includes('/') ? text : `${text}/${isV6 ? 128 : 32}`;
-        await netlink.replaceRoute({ dst, via: isV6 ? host.ip6 : host.ip4 });
+        await netlink.replaceRoute({ dst, via: isV6 ? via.ip6 : via.ip4 });
       }
     } finally {
       netlink.close();

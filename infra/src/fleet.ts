@@ -39,6 +39,8 @@ export interface FleetOptions {
   /** Folder for everything the fleet writes; made when missing, its contents removed by destroy(). */
   readonly dir: string;
   readonly hosts: readonly string[];
+  /** Of them those in a subnet of their own, which the others reach through a router. */
+  readonly routedHosts?: readonly string[];
   /** Ports of inventory, policy, analytics; 0 = any free one. */
   readonly ports?: { readonly inventory: number; readonly policy: number; readonly analytics: number };
   /** Called at the start of each step that takes time. */
@@ -220,6 +222,11 @@ export class Fleet {
     return this.#world.add(spec);
   }
 
+  /** Namespace of the outside world; there from the first external on. */
+  get worldNetns(): string | undefined {
+    return this.#world?.netns;
+  }
+
   async removeExternal(external: External): Promise<void> {
     await this.#world?.remove(external);
   }
@@ -320,7 +327,7 @@ export const createFleet = async (options: FleetOptions): Promise<Fleet> => {
     resources.add({ kind: 'dir', path: runDir });
     mkdirSync(runDir, { recursive: true });
     step(`underlay and ${options.hosts.length} host namespaces`);
-    const underlay = await createUnderlay(resources, options.name, options.hosts);
+    const underlay = await createUnderlay(resources, options.name, options.hosts, options.routedHosts);
     const control = options.controlPlane
       ? await distantControlPlane(options.controlPlane, underlay)
       : await startControlPlane({

@@ -161,6 +161,11 @@ export class Station {
     return this.control.ask('served');
   }
 
+  /** Sends a frame as it is, from its Ethernet header on: what somebody does who has root there. */
+  async frame(networkInterface: string, bytes: Buffer): Promise<void> {
+    await this.control.ask('frame', { interface: networkInterface, hex: bytes.toString('hex') });
+  }
+
   /** Ends its program. */
   async end(): Promise<void> {
     this.control.close();

@@ -24,8 +24,9 @@ export interface WorkloadSpec extends Listening {
 /** What inventory answers about a workload; fields used here. */
 export interface RegisteredWorkload {
   readonly id: string;
-  readonly ip4: string;
-  readonly ip6: string;
+  /** Null: of a family that the fleet does not give. */
+  readonly ip4: string | null;
+  readonly ip6: string | null;
   readonly identity: number;
   readonly revision: number;
 }
@@ -42,6 +43,7 @@ export class Workload extends Station {
   readonly spec: WorkloadSpec;
   readonly id: string;
   readonly netns: string;
+  /** Empty without an address of that family. */
   readonly ip4: string;
   readonly ip6: string;
   readonly identity: number;
@@ -52,8 +54,8 @@ export class Workload extends Station {
     this.spec = place.spec;
     this.id = registered.id;
     this.netns = place.netns;
-    this.ip4 = registered.ip4;
-    this.ip6 = registered.ip6;
+    this.ip4 = registered.ip4 ?? '';
+    this.ip6 = registered.ip6 ?? '';
     this.identity = registered.identity;
     this.revision = registered.revision;
   }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "drive.h"
+#include "frame.h"
 #include "loop.h"
 #include "probe.h"
 #include "raw.h"
@@ -267,6 +268,12 @@ static void ask(struct question *question, const char *op, const struct fields *
 			number_of(fields, "token", 0), (uint32_t)number_of(fields, "timeout", 700), probed, question);
 	if (strcmp(op, "start") == 0)
 		return start(question, fields);
+	if (strcmp(op, "frame") == 0) {
+		const char *interface = text_of(fields, "interface"), *hex = text_of(fields, "hex");
+
+		return answer(question, "null",
+			interface && hex ? frame_send(interface, hex) : "interface and hex are needed");
+	}
 	if (strcmp(op, "served") == 0) {
 		snprintf(value, sizeof(value),
 			"{\"connections\":%lu,\"datagrams\":%lu,\"associations\":%lu,\"bytes\":%lu}",

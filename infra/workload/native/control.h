@@ -12,6 +12,7 @@
  *     7 report name=a
  *     8 stop name=a [drain=200]
  *     9 served
+ *    10 frame interface=eth0 hex=0200000000010200000000020800...
  */
 #pragma once
 
