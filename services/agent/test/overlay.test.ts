@@ -3,7 +3,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type Host, HostSchema, NetworkSchema, Routing, Underlay } from '@weir/proto/weir/bus/v1/config_pb.js';
+import {
+  Families,
+  type Host,
+  HostSchema,
+  NetworkSchema,
+  Routing,
+  Underlay,
+} from '@weir/proto/weir/bus/v1/config_pb.js';
 import { HostNumbers } from '../src/plan/numbers.ts';
 import { networkIssues, Overlay, type OverlayPlan } from '../src/plan/overlay.ts';
 
@@ -98,6 +105,8 @@ describe('who is reached by tunnel', () => {
     assert.match(issues({ tunnelPort: 70_000 }), /tunnel_port 70000/);
     assert.match(issues({ tunnelSourcePortLow: 9, tunnelSourcePortHigh: 8 }), /tunnel_source_port_low 9/);
     assert.match(issues({ mtu: 1279 }), /mtu 1279/);
+    assert.match(issues({ mtu: 575, families: Families.IPV4 }), /mtu 575 .* 576/);
+    assert.equal(issues({ mtu: 1000, families: Families.IPV4 }), '', 'as the API has it');
     assert.equal(issues({ tunnelPort: 4789, tunnelSourcePortLow: 1024, tunnelSourcePortHigh: 2048, mtu: 1280 }), '');
   });
 });

@@ -11,7 +11,7 @@
  * Every packet is judged by the same policy at every step. A host that is new begins at the last one.
  */
 import { cidrContainsIp, isIp, parseCidr, parseIp } from '@weir/net';
-import { type Host, type Network, Routing, Underlay } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { Families, type Host, type Network, Routing, Underlay } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { HostNumbers } from './numbers.ts';
 
 /** Longer than a document takes to reach every host that is up. */
@@ -178,14 +178,14 @@ export class Overlay {
 
 /** Empty when all is well. */
 export const networkIssues = (network: Network): string[] => {
-  const { tunnelPort, tunnelSourcePortLow: low, tunnelSourcePortHigh: high, mtu } = network;
+  const { tunnelPort, tunnelSourcePortLow: low, tunnelSourcePortHigh: high, mtu, families } = network;
+  const [least, why] =
+    families === Families.IPV4 ? [576, 'that every host must take'] : [1280, 'the least that IPv6 allows'];
   return [
     ...(tunnelPort > 0xffff ? [`tunnel_port ${tunnelPort} is no UDP port; give 1 to 65535`] : []),
     ...(low > high || high > 0xffff || (low === 0) !== (high === 0)
       ? [`tunnel_source_port_low ${low} to high ${high} is no range of UDP ports`]
       : []),
-    ...(mtu !== 0 && (mtu < 1280 || mtu > 65_535)
-      ? [`mtu ${mtu} is not between 1280, the least that IPv6 allows, and 65535`]
-      : []),
+    ...(mtu !== 0 && (mtu < least || mtu > 65_535) ? [`mtu ${mtu} is not between ${least}, ${why}, and 65535`] : []),
   ];
 };

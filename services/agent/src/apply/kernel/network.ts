@@ -213,7 +213,8 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     const socket = anySocket();
     await sysctls(options.hostNetns, hostSideSettings(ifname));
     await socket.addAddress(ifindex, `${GATEWAY4}/32`, { scope: 'link', noprefixroute: true });
-    await socket.addAddress(ifindex, `${GATEWAY6}/64`, { nodad: true });
+    // An interface whose MTU is below 1,280 has no IPv6: then no workload has an address of it.
+    if (ip6) await socket.addAddress(ifindex, `${GATEWAY6}/64`, { nodad: true });
     await socket.setUp(ifindex);
     if (ip4) {
       await socket.addNeighbour({ ifindex, ip: ip4, mac });
