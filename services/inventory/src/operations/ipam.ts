@@ -13,6 +13,7 @@ import {
   type Assigned,
   certainAddress,
   isUnderlay,
+  lockAddress,
   nextAddressFor,
   requireFree,
   reservedFor,
@@ -43,6 +44,7 @@ export const poolFor = async (
 const checkOwn = async (trx: Transaction<Tables>, field: string, address: string, id: string): Promise<void> => {
   const fix = 'give a free address of a pool, or a unicast address outside the pools';
   checkUnicast(field, address, fix);
+  await lockAddress(trx, address);
   if (await isUnderlay(trx, address)) {
     throw weirError('CONFLICT', `${field} ${address} is a host's address`, { field, value: address, fix });
   }

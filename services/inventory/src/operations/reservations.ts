@@ -8,7 +8,7 @@ import { type Selectable, sql } from 'kysely';
 import { Type } from 'typebox';
 import { checkAddress, checkUnicast } from '../domain/addresses.ts';
 import { checkName } from '../domain/names.ts';
-import { isUnderlay } from '../store/addresses.ts';
+import { isUnderlay, lockAddress } from '../store/addresses.ts';
 import type { Tables } from '../store/tables.ts';
 import { notFound, type Operations } from './context.ts';
 import type { Conditions } from './objects.ts';
@@ -54,6 +54,7 @@ export const putReservation = (
   checkUnicast('address', address, FIX);
   checkWorkload(workload);
   return withTransaction(db, async (trx) => {
+    await lockAddress(trx, address);
     const row = await trx
       .selectFrom('reservations')
       .selectAll()

@@ -7,7 +7,7 @@ import { weirError } from '@weir/errors';
 import { type Family, parseCidr } from '@weir/net';
 import { sql, type Transaction } from 'kysely';
 import { addressAt, capacity, checkStatic } from '../domain/pools.ts';
-import { type BlockRow, blocksOf, takeBlock, takeBlockAround } from './blocks.ts';
+import { type BlockRow, blocksOf, lockBlocks, takeBlock, takeBlockAround } from './blocks.ts';
 import type { PoolRow } from './pools.ts';
 import type { Tables } from './tables.ts';
 
@@ -31,6 +31,22 @@ export const lockHost = (trx: Transaction<Tables>, hostId: string) =>
     // Heartbeats refer to the row meanwhile: its key stays.
     .forNoKeyUpdate()
     .executeTakeFirst();
+
+/**
+ * Until the end of the transaction nobody else gets this address: not the host in whose block it lies, not who asks for it
+ * by name. Locks in the order of who gives addresses: the host, then the blocks.
+ */
+export const lockAddress = async (trx: Transaction<Tables>, address: string): Promise<void> => {
+  const holder = async (): Promise<string | null | undefined> => {
+    const block = trx.selectFrom('blocks').select('host_id').where(sql<boolean>`cidr::inet >>= ${address}::inet`);
+    return (await block.executeTakeFirst())?.host_id;
+  };
+  const before = await holder();
+  if (before) await lockHost(trx, before);
+  await lockBlocks(trx);
+  const now = await holder();
+  if (now && now !== before) await lockHost(trx, now);
+};
 
 /** Which of `addresses` `workload` can't get now: they have an owner, are kept for another, or had an owner less than `restS` ago. */
 const blocked = async (
