@@ -5,6 +5,7 @@ import { createFleet, type Fleet } from '@weir/infra/fleet';
 import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
 import { agentKilled } from './datapath/f01.ts';
+import { swapped } from './datapath/f02.ts';
 import { killedInWrites } from './datapath/f03.ts';
 import { takenAway } from './datapath/f05.ts';
 import { mapsFull } from './datapath/f08.ts';
@@ -24,6 +25,7 @@ describe('datapath faults', { skip: needKernel() }, () => {
   after(() => fleet?.destroy());
 
   it('F01 agent killed under load: nobody notices', (t) => agentKilled(t, scene));
+  it('F02 a version with maps of another shape comes and goes', (t) => swapped(t, scene));
   it('F05 pins, links and the file system taken away: put back, and told', (t) => takenAway(t, scene));
   it('F08 maps filled beyond the brim: denied, told, and only for whom it matters', (t) => mapsFull(t, scene));
   it('F33 event flood by one workload: throttled, others lose nothing', (t) => eventFlood(t, scene));

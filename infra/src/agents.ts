@@ -50,9 +50,9 @@ export class AgentHandle {
     return this.#process;
   }
 
-  /** Resolves when it says that it is ready. `env`: on top of the fleet's, this time. */
-  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const { host, control, resources, logDir, cgroup, main = AGENT_MAIN } = this.#place;
+  /** Resolves when it says that it is ready. `env`: on top of the fleet's, this time. `main`: another version's. */
+  async start(env: Readonly<Record<string, string>> = {}, main = this.#place.main ?? AGENT_MAIN): Promise<void> {
+    const { host, control, resources, logDir, cgroup } = this.#place;
     this.#process = await startProcess(resources, logDir, {
       name: `agent-${this.host}`,
       netns: host.netns,

@@ -6,6 +6,7 @@
  * Nothing is taken away before the first desired state: until then what an earlier agent left goes on as it is.
  */
 
+import { weir_workload_flags } from '@weir/bpf';
 import type { IpcacheDelta } from '../plan/ipcache.ts';
 import type { DesiredWorkload, Route } from '../plan/model.ts';
 import { LINK_NAME } from '../plan/names.ts';
@@ -43,6 +44,9 @@ interface Found {
   readonly value: WorkloadValue;
 }
 
+/** What a verdict is made of beside the workloads themselves. */
+const JUDGING = ['policies', 'ipcache', 'cidrs', 'addresses'];
+
 export class HostDatapath {
   readonly #kernel: Kernel;
   readonly #wirer: Wirer;
@@ -53,6 +57,8 @@ export class HostDatapath {
   readonly #wired = new Map<string, Wired>();
   /** Of an earlier agent, by interface name; adopted when their workload is desired, else unwired. */
   #found = new Map<string, Found>();
+  /** Interfaces whose programs are an earlier agent's until the maps of this one's are filled. */
+  readonly #behind = new Set<string>();
   #lonelyLinks: string[] = [];
   #lonelyValues: WorkloadValue[] = [];
   #netnsIds: Record<string, string>;
@@ -72,16 +78,26 @@ export class HostDatapath {
     this.#netnsIds = { ...options.netnsIds };
   }
 
-  /** Reads what is there, and puts this agent's programs in the place of an earlier agent's. */
+  /**
+   * Reads what is there, and puts this agent's programs in the place of an earlier agent's. Where maps begin empty (they
+   * were of another shape) the earlier programs go on with the earlier maps: the new ones would refuse everything.
+   */
   async load(): Promise<void> {
     const { maps, network, attachments } = this.#kernel;
     const links = (await network.links()).filter(({ ifname }) => LINK_NAME.test(ifname));
     const values = await maps.readWorkloads();
     const byIfindex = new Map(values.map((value) => [value.ifindex, value]));
+    const isEmptied = values.length > 0 && JUDGING.some((name) => this.#kernel.replaced?.includes(name));
     for (const link of links) {
       const value = byIfindex.get(link.ifindex);
       if (!value) {
         this.#lonelyLinks.push(link.ifname);
+        continue;
+      }
+      if (isEmptied || (value.flags & weir_workload_flags.WORKLOAD_READY && !(await maps.readPolicy(link.ifindex)))) {
+        this.#behind.add(link.ifname);
+        byIfindex.delete(link.ifindex);
+        this.#found.set(link.ifname, { link, value });
         continue;
       }
       try {
@@ -251,16 +267,32 @@ export class HostDatapath {
     if (await this.#overlay.prepare(overlay, identities, wirings)) {
       this.#routes = new Map(await this.#kernel.network.routes());
     }
-    const result = await this.#executor.apply({
-      desired,
-      ipcache,
-      wired: this.#wired,
-      cidrs: this.#cidrs,
-      addresses: this.#addresses,
-      routes: this.#routes,
+    const input = () => ({
+      ...{ desired, wired: this.#wired },
+      ...{ cidrs: this.#cidrs, addresses: this.#addresses, routes: this.#routes },
     });
+    let result = await this.#executor.apply({ ...input(), ipcache });
+    if (this.#behind.size > 0) {
+      await this.#catchUp();
+      // What the earlier programs judged meanwhile, they judged by the earlier maps.
+      const again = await this.#executor.apply({ ...input(), ipcache: { puts: [], deletes: [], rejudge: true } });
+      result = { ...again, swapped: result.swapped + again.swapped, committed: result.committed + again.committed };
+    }
     await this.#overlay.finish(overlay, identities, wirings);
     return result;
+  }
+
+  /** The maps are filled: this agent's programs take over. One that can't be is found by the next inspection. */
+  async #catchUp(): Promise<void> {
+    for (const { wiring, ifindex } of this.#wired.values()) {
+      if (!this.#behind.has(wiring.ifname)) continue;
+      try {
+        await this.#kernel.attachments.attach(wiring.ifname, ifindex);
+      } catch (error) {
+        this.#onTrouble(`the programs of ${wiring.ifname} could not be taken over`, error);
+      }
+    }
+    this.#behind.clear();
   }
 
   /**

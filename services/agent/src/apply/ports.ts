@@ -150,4 +150,6 @@ export interface Kernel {
   readonly attachments: Attachments;
   readonly uplinks: Uplinks;
   readonly overlay: Overlay;
+  /** Maps that begin empty because their pin was of another shape. */
+  readonly replaced?: readonly string[];
 }
