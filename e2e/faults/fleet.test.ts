@@ -6,7 +6,9 @@ import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
 import { size } from '../lib/size.ts';
 import { firstPackets } from './fleet/f07-first-packet.ts';
+import { continuity } from './fleet/f10-continuity.ts';
 import { acknowledgement } from './fleet/f30-acknowledgement.ts';
+import { joinsAndLeaves } from './fleet/net04-joins.ts';
 
 /** A host has room for 253 workloads. */
 const HOSTS = size({ short: ['h1', 'h2'], long: ['h1', 'h2', 'h3'] });
@@ -21,5 +23,7 @@ describe('fleet', { skip: needKernel() }, () => {
   after(() => fleet?.destroy());
 
   it('F07 new workloads send from the moment their link is up', (t) => firstPackets(t, fleet, server));
+  it('F10 fragments, and a way that becomes narrower under a connection', (t) => continuity(t, fleet));
+  it('NET04 hosts join and leave under live connections', (t) => joinsAndLeaves(t, fleet));
   it('F30 a policy that is said to be in force is', (t) => acknowledgement(t, fleet, server));
 });
