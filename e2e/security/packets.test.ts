@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** S13: packets that nobody sends, by the million, through the real programs; see bpf/tests/lib/fuzz.ts. */
+/** Packets through the real programs. S13: what nobody sends, by the million; see bpf/tests/lib/fuzz.ts. S14: tricks. */
 import { describe, it } from 'node:test';
 import { fuzzProgram } from '@weir/bpf/testing/runs';
 import { needKernel } from '@weir/loader/testing';
 import { report } from '../lib/figures.ts';
 import { watchKernelLog } from '../lib/kernel-log.ts';
 import { isLong, size } from '../lib/size.ts';
+import { evasion } from './packets/s14-evasion.ts';
 
 const PACKETS = size({ short: 20_000, long: 1_000_000 });
 const SECONDS = 60;
@@ -29,4 +30,8 @@ describe('packets at random', { skip: needKernel() }, () => {
       ]);
     });
   }
+});
+
+describe('packets that try to get past policy', { skip: needKernel() }, () => {
+  it('S14 fragments, extension headers, options, tunnels, ICMP, spoofed addresses', (t) => evasion(t));
 });
