@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * How the hosts are joined, set through the API of a fleet that runs: in each mode, who may talk to whom, by every
+ * protocol and in both families; what the flows say of it; and everything else that the network document sets.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { createFleet, type Fleet, until } from '@weir/infra/fleet';
+import { inNetns } from '@weir/infra/netns';
+import { needKernel } from '@weir/loader/testing';
+import { testFleet } from '../lib/fleet-options.ts';
+import { conversationsOf, converse } from './conversations.ts';
+import { closedPorts, tooBig } from './errors.ts';
+import { oneFamily, removePeople } from './families.ts';
+import { health } from './health.ts';
+import { bandwidth } from './limits.ts';
+import { prefilter } from './prefilter.ts';
+import { FAMILIES, HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
+import { vlans } from './vlan.ts';
+
+const TUNNEL6 = { routing: 'tunnel', underlay: 'ipv6' };
+const HYBRID = { routing: 'hybrid' };
+
+describe('network', { skip: needKernel() }, () => {
+  let fleet: Fleet;
+  let scene: Scene;
+  before(async () => {
+    fleet = await createFleet(testFleet('nw', HOSTS, { routedHosts: ROUTED }));
+    scene = await makeScene(fleet);
+  });
+  after(() => fleet?.destroy());
+
+  /** How h1 reaches the workloads of a host: by what device or next hop, for each family. */
+  const ways = (host: string): string[] => {
+    const to = [scene.db, scene.shop].find(({ spec }) => spec.host === host);
+    return FAMILIES.map((family) => inNetns(fleet.host('h1').netns, 'ip', 'route', 'get', to?.[family] ?? '')).map(
+      (text) => (/dev (\S+)/.exec(text)?.[1] === 'weir_vxlan' ? 'tunnel' : 'direct'),
+    );
+  };
+  const waitWays = (h2: string, h3: string) =>
+    until(
+      `h2 to be reached ${h2}, h3 ${h3}`,
+      30_000,
+      async () => ways('h2').every((way) => way === h2) && ways('h3').every((way) => way === h3),
+      () => `h2 ${ways('h2')}, h3 ${ways('h3')}`,
+    );
+  const mtu = ({ netns }: { readonly netns: string }): number =>
+    Number(/mtu (\d+)/.exec(inNetns(netns, 'ip', 'link', 'show', 'eth0'))?.[1]);
+  const waitMtu = (wanted: number) =>
+    until(`an MTU of ${wanted}`, 30_000, async () => [scene.web, scene.shop].every((one) => mtu(one) === wanted));
+
+  test('native: the underlay carries the addresses of workloads', async () => {
+    await setNetwork(scene, { routing: 'native' });
+    await waitWays('direct', 'direct');
+    await waitMtu(1500);
+    await converse(scene, conversationsOf(scene, true));
+    await closedPorts(scene.web, scene.db);
+  });
+
+  test('VLAN ids that may pass the uplinks', () => vlans(scene, { routing: 'native' }));
+
+  test('tunnel over IPv6: identities, fragments, errors', async () => {
+    await setNetwork(scene, TUNNEL6);
+    await waitWays('tunnel', 'tunnel');
+    await waitMtu(1430);
+    await converse(scene, conversationsOf(scene, true));
+    await closedPorts(scene.web, scene.db);
+    tooBig(scene.web, scene.db, 1430);
+  });
+
+  test('hybrid: direct on one subnet, by tunnel through the router', async () => {
+    await setNetwork(scene, HYBRID);
+    await waitWays('direct', 'tunnel');
+    await waitMtu(1450);
+    await converse(scene, conversationsOf(scene, true));
+    await closedPorts(scene.shop, scene.db);
+  });
+
+  test('a prefilter drops and lets in again, live', () => prefilter(scene));
+  test('bandwidth: limits come and go, live', () => bandwidth(scene));
+  test('the health mesh shows who is cut off, and that it is back', () => health(scene, 'h3'));
+
+  test('a fleet of IPv6 only, then of IPv4 only with packets smaller than IPv6 allows', async () => {
+    for (const [family, network] of [
+      ['ip6', { ...HYBRID, underlay: 'ipv6' }],
+      ['ip4', { ...HYBRID, mtu: 1000 }],
+    ] as const) {
+      await removePeople(scene);
+      scene = await oneFamily(scene, family, network);
+      if ('mtu' in network) await waitMtu(network.mtu);
+    }
+    assert.equal(mtu(scene.db), 1000);
+  });
+});
