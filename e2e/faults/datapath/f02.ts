@@ -17,7 +17,7 @@ const ROUNDS = size({ short: 1, long: 10 });
 /** 20,000 a second when long. */
 const TICK_MS = size({ short: 2, long: 0.05 });
 /** A verdict is looked at again every 5 s: so long the stream goes on with each version. */
-const APART_MS = size({ short: 1_000, long: 6_000 });
+const APART_MS = size({ short: 500, long: 6_000 });
 const HELD = size({ short: 20, long: 100 });
 const HELD_AGE_MS = 250;
 

@@ -13,7 +13,7 @@ import { MIGRATIONS, SCHEMA } from '../src/app.ts';
 import { type ReplicaAnswer, type Replicas, startReplicas } from './replicas.ts';
 
 const PROCESSES = 3;
-const RUNS = 10;
+const RUNS = 6;
 const REST_MS = 5_000;
 const HOSTS = ['h0', 'h1', 'h2', 'h3', 'h4'];
 const NAMES = Array.from({ length: 24 }, (_, i) => `w${i}`);
