@@ -115,29 +115,38 @@ VERIFIED_ONCE int unmasquerade_error(struct __sk_buff *skb)
 	return 0;
 }
 
-/* An error that a workload sends, about a packet that it got through a mapping. Returns a drop reason or 0. */
+/*
+ * An error about a packet that came through a mapping: a workload's, or the host's own
+ * because it could not hand the packet on (too long for the last link). Returns a drop reason or 0.
+ */
 VERIFIED_ONCE int masquerade_error(struct __sk_buff *skb)
 {
 	struct pass *pass = this_pass();
 	struct nat_out_value to = {}, *out;
 	struct ct_key ct_key = {};
 	struct nat_key key;
+	bool is_workload;
 
-	if (!pass || !find_local(pass->tuple.saddr) || is_unmasqueraded(pass->tuple.daddr))
+	if (!pass)
+		return 0;
+	is_workload = find_local(pass->tuple.saddr);
+	if (is_workload ? is_unmasqueraded(pass->tuple.daddr) : !pass->from_host)
 		return 0;
 	if (pass->fragment != FRAGMENT_NONE || !parse_quoted(skb, pass))
-		return DROP_NAT_NO_MAPPING;
+		return is_workload ? DROP_NAT_NO_MAPPING : 0;
 	nat_key_of(&pass->inner, false, &key);
 	out = bpf_map_lookup_elem(&nat_out, &key);
 	if (!out) {
+		if (!is_workload)
+			return 0;
 		connection_key(&pass->inner, true, &ct_key);
 		return is_opened_from_outside(&ct_key, pass->now_ns) ? 0 : DROP_NAT_NO_MAPPING;
 	}
 	to = *out;
 	count(COUNTER_NAT_OUT);
-	if (rewrite_quoted(skb, pass, &to, REWRITE_DESTINATION) || rewrite(skb, pass, &to, REWRITE_SOURCE))
+	if (rewrite_quoted(skb, pass, &to, REWRITE_DESTINATION))
 		return DROP_WRITE_ERROR;
-	return 0;
+	return is_workload && rewrite(skb, pass, &to, REWRITE_SOURCE) ? DROP_WRITE_ERROR : 0;
 }
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** ICMP errors through the masquerade, both ways: the quoted packet is the one that its sender knows, to the last checksum. */
 import { weir_drop_reason as DROP } from '../../gen/index.ts';
-import { destinationOptions, ip4, ip6, type Packet } from '../lib/packet.ts';
+import { destinationOptions, fragment, ip4, ip6, type Packet } from '../lib/packet.ts';
 import { becomes, type Case, enters, leaves, received, sent } from '../lib/scenario.ts';
 import { icmp, icmp6, ping, ping6, type Segment, sctp, tcp, udp } from '../lib/transport.ts';
 import { keepAddressTo, NAT, uplinkOf } from '../lib/uplink.ts';
@@ -165,6 +165,31 @@ const otherCases: Case[] = [
         ),
       ),
     ],
+  },
+  {
+    name: 'nat errors: of the host, which could not hand on what came through a mapping',
+    setup: uplinkOf(),
+    steps: (() => {
+      const reply = { sport: 53, data: 'long' };
+      const about4 = (dst: string, dport: number) => ip4({ src: WORLD.ip4, dst }, udp({ ...reply, dport }));
+      const about6 = (dst: string, dport: number) =>
+        ip6({ src: WORLD.ip6, dst, extensions: [fragment(0, true, 9)] }, udp({ ...reply, dport }));
+      const own = { cameBy: 0 };
+      const later = error4(3, 4, NAT.ip4, WORLD.ip4, ip4({ src: WORLD.ip4, dst: WEB.ip4, offset: 8 }, dns));
+      return [
+        leaves(out4(WEB.ip4, dns)).passes(),
+        leaves(error4(3, 4, NAT.ip4, WORLD.ip4, about4(WEB.ip4, 1000)), own).passes(
+          becomes(error4(3, 4, NAT.ip4, WORLD.ip4, about4(NAT.ip4, PORT))),
+        ),
+        leaves(out6(WEB.ip6, dns)).passes(),
+        leaves(error6(2, 0, NAT.ip6, WORLD.ip6, about6(WEB.ip6, 1000)), own).passes(
+          becomes(error6(2, 0, NAT.ip6, WORLD.ip6, about6(NAT.ip6, PORT))),
+        ),
+        ...[later, error4(3, 3, NAT.ip4, WORLD.ip4, about4(NAT.ip4, 9))].map((packet) =>
+          leaves(packet, own).passes(becomes(packet)),
+        ),
+      ];
+    })(),
   },
   {
     name: 'nat errors: of a workload, about what came to its own address, or from nowhere',
