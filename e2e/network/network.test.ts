@@ -14,6 +14,7 @@ import { closedPorts, tooBig } from './errors.ts';
 import { oneFamily, removePeople } from './families.ts';
 import { health } from './health.ts';
 import { bandwidth } from './limits.ts';
+import { masquerade } from './masquerade.ts';
 import { prefilter } from './prefilter.ts';
 import { FAMILIES, HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
 import { vlans } from './vlan.ts';
@@ -76,6 +77,7 @@ describe('network', { skip: needKernel() }, () => {
     await closedPorts(scene.shop, scene.db);
   });
 
+  test('masquerade: the world sees hosts', () => masquerade(scene, HYBRID));
   test('a prefilter drops and lets in again, live', () => prefilter(scene));
   test('bandwidth: limits come and go, live', () => bandwidth(scene));
   test('the health mesh shows who is cut off, and that it is back', () => health(scene, 'h3'));
