@@ -139,6 +139,8 @@ export const continuity = async (t: TestContext, fleet: Fleet): Promise<void> =>
     {
       datagrams: all.reduce((sum, { sent }) => sum + sent, 0),
       delivered: all.reduce((sum, { answered }) => sum + answered, 0),
+      // IPv4 and IPv6 between the hosts, then over the narrow way.
+      lost_by_way: all.map(({ sent, answered }) => sent - answered).join('+'),
       narrow_mtu: NARROW_MTU,
       related: related.join('+'),
       resets,
