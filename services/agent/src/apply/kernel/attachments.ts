@@ -84,7 +84,12 @@ export interface AttachmentOptions {
 /** On interfaces that are not ours. */
 export const FOREIGN_PLACE = { handle: 87, priority: 87 } as const;
 
-export const kernelAttachments = (object: BpfObject, options: AttachmentOptions): Attachments => {
+export interface KernelAttachments extends Attachments {
+  /** Lets go of what is held; what is pinned stays attached, until somebody removes the pin. */
+  close(): void;
+}
+
+export const kernelAttachments = (object: BpfObject, options: AttachmentOptions): KernelAttachments => {
   const { linksDir, tcx, sides = WORKLOAD_SIDES, foreign = false } = options;
   const where = { ...(options.hostNetns ? { netns: options.hostNetns } : {}), ...(foreign ? FOREIGN_PLACE : {}) };
   const linksAlone = foreign && tcx;
@@ -193,6 +198,10 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
     known: async () => {
       const pins = await readdir(linksDir).catch(() => []);
       return [...new Set(pins.map((pin) => pin.replace(/-(ingress|egress)$/, '')))];
+    },
+    close: () => {
+      for (const attachment of held.values()) attachment.close();
+      held.clear();
     },
   };
 };

@@ -11,8 +11,8 @@ import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, clsactFilter, openObject, openPinnedMap, tcxSupported } from '@weir/loader';
 import { parseIp } from '@weir/net';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
-import type { Attachments, Uplinks } from '../ports.ts';
-import { FOREIGN_PLACE, kernelAttachments, UPLINK_SIDES } from './attachments.ts';
+import type { Uplinks } from '../ports.ts';
+import { FOREIGN_PLACE, type KernelAttachments, kernelAttachments, UPLINK_SIDES } from './attachments.ts';
 import { type Nat, natOf } from './nat.ts';
 import { type PortRange, releasePorts, reservePorts } from './nat-ports.ts';
 import { type Prefilter, PrefilterSet } from './prefilter.ts';
@@ -91,13 +91,15 @@ const uplinkValue = (desired: DesiredUplinks, facts: UplinkFacts, { low, high }:
 /** An open object and what is attached of it. */
 class UplinkPrograms {
   readonly object: BpfObject;
-  readonly attachments: Attachments;
+  readonly attachments: KernelAttachments;
+  readonly hostNetns: string | undefined;
   readonly attached = new Map<string, number>();
   held: Held | undefined;
 
-  private constructor(object: BpfObject, attachments: Attachments) {
+  private constructor(object: BpfObject, attachments: KernelAttachments, hostNetns: string | undefined) {
     this.object = object;
     this.attachments = attachments;
+    this.hostNetns = hostNetns;
   }
 
   static async open(options: UplinkOptions): Promise<UplinkPrograms> {
@@ -111,7 +113,7 @@ class UplinkPrograms {
       ...{ linksDir: uplinkLinksDirOf(bpffsDir), tcx: await tcxSupported(), sides: UPLINK_SIDES, foreign: true },
       ...(hostNetns ? { hostNetns } : {}),
     });
-    return new UplinkPrograms(object, attachments);
+    return new UplinkPrograms(object, attachments, hostNetns);
   }
 
   async sync(desired: DesiredUplinks, facts: readonly UplinkFacts[], ports: PortRange): Promise<void> {
@@ -143,8 +145,9 @@ class UplinkPrograms {
       await this.release(name);
     }
     const indexes = new Set(facts.map(({ ifindex }) => ifindex));
-    for (const ifindex of [...uplinks.keys()]) {
-      if (indexes.has(ifindex)) continue;
+    const stale = [...uplinks.keys()].filter((ifindex) => !indexes.has(ifindex));
+    await this.detachFilters(stale);
+    for (const ifindex of stale) {
       uplinkMap.delete(u32(ifindex));
       uplinks.delete(ifindex);
     }
@@ -166,6 +169,11 @@ class UplinkPrograms {
     if (ifindex !== undefined) await this.attachments.detach(ifname, ifindex);
     else await this.attachments.release(ifname);
     this.attached.delete(ifname);
+  }
+
+  /** An earlier agent's on a kernel without tcx: nothing is pinned of them, but the map names their interfaces. */
+  async detachFilters(ifindexes: readonly number[]): Promise<void> {
+    if (!(await tcxSupported())) await detachFilters(ifindexes, this.hostNetns);
   }
 
   async inspect(bpffsDir: string): Promise<string[]> {
@@ -200,11 +208,25 @@ class UplinkPrograms {
   async end(bpffsDir: string): Promise<void> {
     for (const name of new Set([...this.attached.keys(), ...(await this.attachments.known())]))
       await this.release(name);
+    this.held ??= await readHeld(this.object);
+    await this.detachFilters([...this.held.uplinks.keys()]);
     this.object.close();
     for (const name of OWN_MAPS) await rm(join(bpffsDir, name), { force: true });
     await rm(uplinkLinksDirOf(bpffsDir), { recursive: true, force: true });
   }
 }
+
+/** Ours only; of interfaces that went, nothing. */
+const detachFilters = async (ifindexes: readonly number[], hostNetns: string | undefined): Promise<void> => {
+  const where = { ...FOREIGN_PLACE, ...(hostNetns ? { netns: hostNetns } : {}) };
+  for (const ifindex of ifindexes) {
+    for (const { direction } of UPLINK_SIDES) {
+      const filter = clsactFilter(ifindex, direction, where);
+      const { progId } = await filter.info().catch(() => ({ progId: undefined }));
+      if (progId !== undefined) await filter.detach();
+    }
+  }
+};
 
 /** Filters outlive links' pins: of the interfaces that the pinned map still names, they are taken away one by one. */
 export const detachUplinkFilters = async (bpffsDir: string, hostNetns?: string): Promise<void> => {
@@ -213,15 +235,10 @@ export const detachUplinkFilters = async (bpffsDir: string, hostNetns?: string):
   const map = openPinnedMap(path);
   try {
     const { keys, count } = await map.lookupAll();
-    for (let i = 0; i < count; i++) {
-      for (const { direction } of UPLINK_SIDES) {
-        const filter = clsactFilter(keys.readUInt32LE(i * 4), direction, {
-          ...FOREIGN_PLACE,
-          ...(hostNetns ? { netns: hostNetns } : {}),
-        });
-        await filter.detach().catch(() => {});
-      }
-    }
+    await detachFilters(
+      Array.from({ length: count }, (_, i) => keys.readUInt32LE(i * 4)),
+      hostNetns,
+    );
   } finally {
     map.close();
   }
@@ -303,6 +320,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
     doubt,
     inspect: async () => [...((await programs?.inspect(bpffsDir)) ?? []), ...(await prefilter.inspect())],
     close: () => {
+      programs?.attachments.close();
       programs?.object.close();
       prefilter.close();
     },
