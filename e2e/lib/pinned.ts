@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What stands in a host's pinned maps, read past its agent. */
-import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { weir_ct_flags as CT, ct_entry, policy_entry } from '@weir/bpf';
-import { type BpfMap, openMapById, openPinnedMap } from '@weir/loader';
+import { BpfMap, openMapById, openPinnedLink, openPinnedMap } from '@weir/loader';
 
 const withMap = async <T>(map: BpfMap, use: (map: BpfMap) => Promise<T>): Promise<T> => {
   try {
@@ -59,11 +59,25 @@ export const establishedConnections = (bpffs: string, ageMs: number): Promise<Re
     return found;
   });
 
+const idOf = (path: string): string | undefined => {
+  const isLink = path.includes('/links/');
+  try {
+    const pinned = isLink ? openPinnedLink(path) : openPinnedMap(path);
+    const id = pinned instanceof BpfMap ? pinned.id : pinned.info().id;
+    pinned.close();
+    return `${path} ${isLink ? 'link' : 'map'} ${id}`;
+  } catch (error) {
+    if (isLink) throw error;
+    return undefined; // another kind of object
+  }
+};
+
 /** Pinned maps and links below the host's bpffs folder, by path and kernel id: a line each. */
 export const pinnedIds = (bpffs: string): string =>
-  execFileSync('bash', [
-    '-c',
-    `for f in $(find ${bpffs} -type f | sort); do
-       case $f in */links/*) bpftool -j link show pinned $f | jq -r --arg f $f '"\\($f) link \\(.id)"';;
-       *) bpftool -j map show pinned $f 2>/dev/null | jq -r --arg f $f '"\\($f) map \\(.id)"';; esac; done`,
-  ]).toString();
+  readdirSync(bpffs, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .sort()
+    .map(idOf)
+    .filter((line) => line !== undefined)
+    .join('\n');
