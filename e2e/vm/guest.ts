@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { weirError } from '@weir/errors';
 import { archive, bootImage } from './image.ts';
 import type { GuestKernel } from './kernels.ts';
+import { sweepDead } from './remains.ts';
 
 export interface GuestOptions {
   readonly kernel: GuestKernel;
@@ -35,6 +36,8 @@ export interface GuestOptions {
   readonly countInstructions?: boolean;
   /** Output of both kinds as it comes. */
   readonly onOutput?: (text: string) => void;
+  /** Ends the guest; the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface GuestResult {
@@ -129,12 +132,17 @@ const startQemu = (args: readonly string[]): ChildProcess => {
 
 const tailOf = (text: string): string => text.trimEnd().split('\n').slice(-CONSOLE_TAIL_LINES).join('\n');
 
+/** Folders of guests whose process was killed with -9. */
+export const sweepGuests = (): string[] => sweepDead(tmpdir(), /^weir-guest-(\d+)-/);
+
 /**
  * Runs a command in a guest of its own. Resolves when the command has ended, whatever its status; throws UNAVAILABLE
  * with the end of the console when the guest does not boot, dies, or takes longer than `timeoutMs`.
  */
 export const inGuest = async (options: GuestOptions): Promise<GuestResult> => {
-  const cwd = options.cwd ?? process.cwd();
+  const { signal, cwd = process.cwd() } = options;
+  signal?.throwIfAborted();
+  sweepGuests();
   const image = bootImage(options.kernel);
   const dir = mkdtempSync(join(tmpdir(), `weir-guest-${process.pid}-`));
   const read = (name: string): string => {
@@ -173,12 +181,13 @@ export const inGuest = async (options: GuestOptions): Promise<GuestResult> => {
     while (!ended) {
       await Promise.race([end, sleep(POLL_MS, undefined, { ref: true })]);
       if (options.onOutput) show();
-      if (!ended && performance.now() - started > options.timeoutMs) {
-        late = true;
+      late = performance.now() - started > options.timeoutMs;
+      if (!ended && (late || signal?.aborted)) {
         qemu.kill('SIGKILL');
         await end;
       }
     }
+    signal?.throwIfAborted();
     const status = read('status');
     const exit = /^exit (\d+)$/m.exec(status)?.[1];
     const result = { stdout: read('stdout'), stderr: read('stderr'), console: read('console') };

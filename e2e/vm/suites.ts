@@ -7,6 +7,7 @@ import { bundle } from './bundle.ts';
 import { GUEST_HOSTS } from './fleet/hosts.ts';
 import { type GuestOptions, type GuestResult, inGuest, MACHINE } from './guest.ts';
 import { CACHE, type GuestKernel } from './kernels.ts';
+import { sweepDead } from './remains.ts';
 
 export interface GuestSuite {
   readonly name: string;
@@ -33,7 +34,7 @@ export const SUITES: readonly GuestSuite[] = [
   },
   {
     name: 'fleet',
-    what: 'agents in the guest: the matrix, SCTP by the kernel',
+    what: 'agents in the guest: the matrix, SCTP by the kernel, VXLAN, masquerading, an agent killed under connections',
     files: ['e2e/vm/fleet/fleet.guest.ts'],
     everyTime: false,
     timeoutMs: 25 * MINUTE_MS,
@@ -43,6 +44,13 @@ export const SUITES: readonly GuestSuite[] = [
     name: 'traffic',
     what: 'sockets in namespaces against the programs, and random frames against a second parser',
     files: ['traffic', 'fuzz'].map((name) => `bpf/tests/${name}.test.ts`),
+    everyTime: false,
+    timeoutMs: 8 * MINUTE_MS,
+  },
+  {
+    name: 'agent',
+    what: "an agent's uplinks and tunnels: masquerading, prefilter, VXLAN, what a dead agent's successor takes away",
+    files: ['uplinks', 'overlay'].map((name) => `services/agent/test/kernel/${name}.test.ts`),
     everyTime: false,
     timeoutMs: 8 * MINUTE_MS,
   },
@@ -60,6 +68,8 @@ export interface SuiteOptions {
   /** At full length (e2e/lib/size.ts). */
   readonly isLong?: boolean;
   readonly onOutput?: (text: string) => void;
+  /** Ends the guest and what was started for it. */
+  readonly signal?: AbortSignal;
 }
 
 export interface SuiteResult extends GuestResult {
@@ -81,9 +91,12 @@ const passedOn = (): Record<string, string> =>
 /** The machine's loopback is somewhere else for a guest. */
 const forGuest = (facts: object): string => JSON.stringify(facts).replaceAll('127.0.0.1', MACHINE);
 
+const bundlePath = (name: string, { release }: GuestKernel): string =>
+  join(CACHE, `${name}-${release}-${process.pid}.mjs`);
+
 /** Runs the program with a control plane beside it, and the agent as one file. */
-const withFleet = async (run: (more: Partial<GuestOptions>) => Promise<GuestResult>) => {
-  const agent = await bundle(join(CACHE, `agent-${process.pid}.mjs`), 'services/agent/src/main.ts');
+const withFleet = async (kernel: GuestKernel, run: (more: Partial<GuestOptions>) => Promise<GuestResult>) => {
+  const agent = await bundle(bundlePath('agent', kernel), 'services/agent/src/main.ts');
   const control = await startForOthers(GUEST_HOSTS);
   try {
     const env = { WEIR_TEST_CONTROL_PLANE: forGuest(control.facts), WEIR_TEST_AGENT_MAIN: agent };
@@ -95,8 +108,13 @@ const withFleet = async (run: (more: Partial<GuestOptions>) => Promise<GuestResu
 };
 
 /** Runs a suite in a guest of its own. Throws as `inGuest` does; a test that failed is said by the result. */
-export const runSuite = async (suite: GuestSuite, { kernel, isLong, onOutput }: SuiteOptions): Promise<SuiteResult> => {
-  const program = await bundle(join(CACHE, `${suite.name}-${process.pid}.mjs`), ...suite.files);
+export const runSuite = async (
+  suite: GuestSuite,
+  { kernel, isLong, onOutput, signal }: SuiteOptions,
+): Promise<SuiteResult> => {
+  signal?.throwIfAborted();
+  sweepDead(CACHE, /-(\d+)\.mjs$/);
+  const program = await bundle(bundlePath(suite.name, kernel), ...suite.files);
   const run = ({ env, network }: Partial<GuestOptions>): Promise<GuestResult> =>
     inGuest({
       kernel,
@@ -105,9 +123,10 @@ export const runSuite = async (suite: GuestSuite, { kernel, isLong, onOutput }: 
       env: { ...passedOn(), ...(isLong ? { WEIR_TEST_LONG: '1' } : {}), ...env },
       network,
       onOutput,
+      signal,
     });
   try {
-    const result = await (suite.fleet ? withFleet(run) : run({}));
+    const result = await (suite.fleet ? withFleet(kernel, run) : run({}));
     return {
       ...result,
       tests: countOf(result.stdout, 'tests'),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A fleet whose hosts are in a guest: the matrix, and SCTP by the kernel. Run by suites.ts, never by itself: the control plane is the machine's. At full length every policy of the matrix gets a
+ * A fleet whose hosts are in a guest: the matrix, SCTP by the kernel, VXLAN, masquerading, and an agent that is killed
+ * under connections.
+ * Run by suites.ts, never by itself: the control plane is the machine's. At full length every policy of the matrix gets a
  * step of its own, as on the machine; otherwise they come all at once.
  */
 import { after, before, describe, test } from 'node:test';
@@ -12,7 +14,9 @@ import { Matrix } from '../../matrix/matrix.ts';
 import { POLICIES } from '../../matrix/policies.ts';
 import { associations } from './association.ts';
 import { GUEST_HOSTS } from './hosts.ts';
+import { agentKilled, removedMeanwhile } from './restart.ts';
 import { PATIENT_MS, REFUSED_MS, type Scene } from './scene.ts';
+import { masqueraded, tunnelled } from './tunnel.ts';
 
 const STEPS = size({ short: [POLICIES], long: POLICIES.map((policy) => [policy]) });
 
@@ -20,6 +24,8 @@ describe('a fleet', () => {
   let fleet: Fleet;
   let matrix: Matrix;
   let scene: Scene;
+  const named = (name: string): Workload =>
+    [...fleet.workloads.values()].find(({ spec }) => spec.name === name) as Workload;
 
   before(async () => {
     fleet = await createFleet(testFleet('gu', GUEST_HOSTS));
@@ -27,7 +33,6 @@ describe('a fleet', () => {
       workloadsOn(GUEST_HOSTS).map(async (spec) => fleet.register(await fleet.makePlace(spec))),
     );
     await Promise.all(workloads.map(({ id }) => fleet.waitWorkloadReady(id, PATIENT_MS)));
-    const named = (name: string): Workload => workloads.find(({ spec }) => spec.name === name) as Workload;
     matrix = new Matrix(fleet, workloads, { refusedMs: REFUSED_MS, patienceMs: PATIENT_MS });
     scene = { fleet, web: named('web'), client: named('client'), stranger: named('logger') };
   });
@@ -49,4 +54,10 @@ describe('a fleet', () => {
     await matrix.check([]);
   });
   test('SCTP of the kernel: associations come about where the policy says so', () => associations(scene));
+  test('VXLAN between the hosts: policy is by identity there too', () => tunnelled(scene));
+  test("masquerading: the world sees the host's address", () => masqueraded(scene));
+  test('an agent killed under connections: none ends, nothing forbidden passes, the kernel keeps what it had', (t) =>
+    agentKilled(t, scene));
+  test('a workload that is removed while its agent is dead leaves no interface and no filter', () =>
+    removedMeanwhile(scene, named('api')));
 });
