@@ -23,15 +23,17 @@ export const partition = async (t: TestContext, scene: Scene): Promise<void> => 
   const cutMs = size({ short: 2_000, long: 120_000 });
   const [first, second] = PORTS;
   const directions = size({ short: ['both'] as const, long: ['both', 'in', 'out'] as const });
+  const stateOf = async (): Promise<string> =>
+    (await callApi<{ state: string }>(`${inventory}/v1/hosts/${HOST}`)).state;
   for (const direction of directions) {
+    await until('inventory to see the host alive', 60_000, async () => (await stateOf()) === 'alive');
     fleet.cut(HOST, direction);
     const cutAt = performance.now();
     let detectedMs = 0;
     const detection = !isLong
       ? Promise.resolve()
       : until('inventory to notice', 60_000, async () => {
-          const { state } = await callApi<{ state: string }>(`${inventory}/v1/hosts/${HOST}`);
-          if (state === 'alive') return false;
+          if ((await stateOf()) === 'alive') return false;
           detectedMs = performance.now() - cutAt;
           return true;
         });
