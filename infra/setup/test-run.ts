@@ -25,11 +25,14 @@ export interface TestRun {
 const CONCURRENCY = 2;
 /** A test that hangs fails by name long before CI's own limit; the longest takes a few minutes. */
 const TEST_TIMEOUT_MS = 20 * 60_000;
+/** At full length an agent is killed two hundred times. */
+const LONG_TIMEOUT_MS = 60 * 60_000;
 
 const CLOSING_LINE = /^ℹ (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
 
 export const runTests = async ({ files, env, namePattern }: TestRunOptions): Promise<TestRun> => {
-  const options = ['--test-reporter=spec', `--test-concurrency=${CONCURRENCY}`, `--test-timeout=${TEST_TIMEOUT_MS}`];
+  const timeoutMs = env.WEIR_TEST_LONG === '1' ? LONG_TIMEOUT_MS : TEST_TIMEOUT_MS;
+  const options = ['--test-reporter=spec', `--test-concurrency=${CONCURRENCY}`, `--test-timeout=${timeoutMs}`];
   if (namePattern !== undefined) options.push(`--test-name-pattern=${namePattern}`);
   const child = spawn(process.execPath, ['--test', ...options, ...files], {
     // NODE_TEST_CONTEXT: set inside a test, it would turn this run into a part of that one.
