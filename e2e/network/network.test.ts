@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createFleet, type Fleet, until } from '@weir/infra/fleet';
+import { createFleet, type Fleet, until, type Workload } from '@weir/infra/fleet';
 import { inNetns } from '@weir/infra/netns';
 import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
@@ -16,7 +16,7 @@ import { health } from './health.ts';
 import { bandwidth } from './limits.ts';
 import { masquerade } from './masquerade.ts';
 import { prefilter } from './prefilter.ts';
-import { FAMILIES, HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
+import { HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
 import { vlans } from './vlan.ts';
 
 const TUNNEL6 = { routing: 'tunnel', underlay: 'ipv6' };
@@ -31,20 +31,30 @@ describe('network', { skip: needKernel() }, () => {
   });
   after(() => fleet?.destroy());
 
-  /** How h1 reaches the workloads of a host: by what device or next hop, for each family. */
-  const ways = (host: string): string[] => {
-    const to = [scene.db, scene.shop].find(({ spec }) => spec.host === host);
-    return FAMILIES.map((family) => inNetns(fleet.host('h1').netns, 'ip', 'route', 'get', to?.[family] ?? '')).map(
-      (text) => (/dev (\S+)/.exec(text)?.[1] === 'weir_vxlan' ? 'tunnel' : 'direct'),
+  /** How a host reaches a workload of another, in each family. */
+  const ways = (from: string, { ip4, ip6 }: Workload): string[] =>
+    [ip4, ip6].map((address) => {
+      const route = inNetns(fleet.host(from).netns, 'ip', 'route', 'get', address);
+      return /dev (\S+)/.exec(route)?.[1] === 'weir_vxlan' ? 'tunnel' : 'direct';
+    });
+  /** Every host has to be there, not one: they change one after the other. `near` is between h1 and h2, `far` to and from h3. */
+  const waitWays = (near: string, far: string) => {
+    const pairs = ['h1', 'h2', 'h3'].flatMap((from) =>
+      [scene.web, scene.db, scene.shop]
+        .filter(({ spec }) => spec.host !== from)
+        .map((to) => ({ from, to, wanted: from === 'h3' || to.spec.host === 'h3' ? far : near })),
+    );
+    const wrong = () => pairs.filter(({ from, to, wanted }) => ways(from, to).some((way) => way !== wanted));
+    return until(
+      `hosts to be joined ${near}, h3 ${far}`,
+      30_000,
+      async () => wrong().length === 0,
+      () =>
+        wrong()
+          .map(({ from, to }) => `${from} to ${to.id}: ${ways(from, to)}`)
+          .join('; '),
     );
   };
-  const waitWays = (h2: string, h3: string) =>
-    until(
-      `h2 to be reached ${h2}, h3 ${h3}`,
-      30_000,
-      async () => ways('h2').every((way) => way === h2) && ways('h3').every((way) => way === h3),
-      () => `h2 ${ways('h2')}, h3 ${ways('h3')}`,
-    );
   const mtu = ({ netns }: { readonly netns: string }): number =>
     Number(/mtu (\d+)/.exec(inNetns(netns, 'ip', 'link', 'show', 'eth0'))?.[1]);
   const waitMtu = (wanted: number) =>

@@ -35,8 +35,7 @@ export interface Shed {
   readonly toMs: number;
 }
 
-const NS_PER_MS = 1_000_000;
-const TWO_32 = 4_294_967_296;
+const NS_PER_MS = 1_000_000n;
 
 const readShed = (wire: WireReader): Shed => {
   const end = wire.length() + wire.at;
@@ -51,7 +50,8 @@ const readShed = (wire: WireReader): Shed => {
     } else if (key === ((2 << 3) | WIRE.FIXED64) || key === ((3 << 3) | WIRE.FIXED64)) {
       wire.fixed64();
       if (wire.high >>> 31 !== 0) poison('a time does not fit 63 bits');
-      const ms = Math.floor((wire.high * TWO_32 + wire.low) / NS_PER_MS);
+      // A double would be off by a millisecond now and then.
+      const ms = Number(((BigInt(wire.high >>> 0) << 32n) | BigInt(wire.low >>> 0)) / NS_PER_MS);
       if (key >>> 3 === 2) fromMs = ms;
       else toMs = ms;
     } else wire.skip(key & 7);
