@@ -74,7 +74,7 @@ describe('network', { skip: needKernel() }, () => {
     await setNetwork(scene, TUNNEL6);
     await waitWays('tunnel', 'tunnel');
     await waitMtu(1430);
-    await converse(scene, conversationsOf(scene, true));
+    await converse(scene, conversationsOf(scene, false));
     await closedPorts(scene.web, scene.db);
     tooBig(scene.web, scene.db, 1430);
   });
