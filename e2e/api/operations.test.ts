@@ -304,15 +304,19 @@ describe('gRPC', () => {
     return events;
   };
 
+  /** A heartbeat between two calls changes what a host says of itself, and no more. */
+  const settled = (items: unknown): unknown[] =>
+    (items as Record<string, unknown>[]).map(({ status, ...item }) => item);
+
   const comesInPagesToo = async (name: string, { good, paged }: GrpcOperation): Promise<void> => {
     const { items, size, cursor, next } = paged as NonNullable<GrpcOperation['paged']>;
-    const whole = (await call(name, { ...good, [size]: 1_000 }))[items] as unknown[];
+    const whole = settled((await call(name, { ...good, [size]: 1_000 }))[items]);
     assert.ok(whole.length >= 2);
     const found: unknown[] = [];
     let at = '';
     do {
       const page = await call(name, { ...good, [size]: Math.ceil(whole.length / 3), [cursor]: at });
-      found.push(...(page[items] as unknown[]));
+      found.push(...settled(page[items]));
       at = page[next] as string;
     } while (at !== '');
     assert.deepEqual(found, whole);
