@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { createKeys } from '@weir/bus';
 import { startTestNats, type TestNats } from '@weir/bus/testing';
 import { type TestDatabase, testDatabase } from '@weir/db/testing';
+import { main, ownEnv, spawnService } from './process.ts';
 
-const main = new URL('../src/main.ts', import.meta.url).pathname;
-const { NODE_TEST_CONTEXT: _context, ...ownEnv } = process.env;
 let database: TestDatabase;
 let nats: TestNats;
 before(async () => {
@@ -21,16 +20,10 @@ after(async () => {
 });
 
 test('starts on an empty database, says where it listens, ends on SIGTERM', async (t) => {
-  const child = spawn(process.execPath, [main], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...ownEnv,
-      WEIR_INVENTORY_PORT: '0',
-      WEIR_INVENTORY_GRPC_PORT: '0',
-      WEIR_INVENTORY_DATABASE_URL: database.url,
-      WEIR_INVENTORY_NATS_URL: nats.url,
-      WEIR_INVENTORY_SIGNING_SEED: createKeys('account').seed,
-    },
+  const child = spawnService({
+    databaseUrl: database.url,
+    natsUrl: nats.url,
+    signing: createKeys('account').seed,
   });
   // Whatever fails below, nothing stays behind.
   t.after(() => child.kill('SIGKILL'));

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Several processes of the service on one database, as behind a load balancer. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { createKeys } from '@weir/bus';
 import { startTestNats } from '@weir/bus/testing';
-
-const main = new URL('../src/main.ts', import.meta.url).pathname;
-const { NODE_TEST_CONTEXT: _context, ...ownEnv } = process.env;
+import { spawnService } from './process.ts';
 
 export interface ReplicaAnswer {
   readonly status: number;
@@ -37,17 +35,7 @@ export const startReplicas = async (databaseUrl: string, count: number): Promise
   const signing = createKeys('account').seed;
   let logged = '';
   const children = Array.from({ length: count }, () => {
-    const child = spawn(process.execPath, [main], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...ownEnv,
-        WEIR_INVENTORY_PORT: '0',
-        WEIR_INVENTORY_GRPC_PORT: '0',
-        WEIR_INVENTORY_DATABASE_URL: databaseUrl,
-        WEIR_INVENTORY_NATS_URL: nats.url,
-        WEIR_INVENTORY_SIGNING_SEED: signing,
-      },
-    });
+    const child = spawnService({ databaseUrl, natsUrl: nats.url, signing });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       logged = (logged + text).slice(-10_000);
     });

@@ -204,3 +204,6 @@ export class ChangeFeed {
     this.#unlisten.abort();
   }
 }
+
+/** What the doors (@weir/http, @weir/rpc) need of a feed. */
+export type ChangeSource = Pick<ChangeFeed, 'follow'>;

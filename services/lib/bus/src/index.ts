@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-export { ChangeFeed, type FeedEvent } from './change-feed.ts';
+export { ChangeFeed, type ChangeSource, type FeedEvent } from './change-feed.ts';
 export { CHANGES_KEPT, type Change, changesChannel, noteChanges } from './changes.ts';
 export { CHANGES_SQL } from './changes-sql.ts';
 export { HEARTBEAT_INTERVAL_MS, type PublisherState, publishHeartbeat } from './config-heartbeat.ts';

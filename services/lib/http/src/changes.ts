@@ -1,30 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** GET /v1/changes: what changes in a service, as it happens and from where a reader left off. */
+import type { ChangeSource, FeedEvent } from '@weir/bus';
 import { Type } from 'typebox';
 import type { HttpApp } from './create-http.ts';
 import { EVENT_STREAM_RESPONSE, LastEventId, readerSignal, type StreamEvent, sendEvents } from './event-stream.ts';
-
-/** What follows the log; @weir/bus has it. */
-export interface Feed {
-  follow(
-    request: { readonly after?: string; readonly kinds?: readonly string[] },
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<FeedEvent>>;
-}
-
-type FeedEvent =
-  | { readonly event: 'ready' | 'reset'; readonly id: string }
-  | {
-      readonly event: 'change';
-      readonly id: string;
-      readonly change: {
-        readonly kind: string;
-        readonly key: string;
-        readonly what: string;
-        readonly revision: bigint | null;
-        readonly at: Date;
-      };
-    };
 
 async function* shown(events: AsyncIterable<FeedEvent>): AsyncGenerator<StreamEvent> {
   for await (const one of events) {
@@ -38,7 +17,7 @@ async function* shown(events: AsyncIterable<FeedEvent>): AsyncGenerator<StreamEv
 }
 
 /** `kinds`: those that the service has. */
-export const changeRoutes = (app: HttpApp, feed: Feed, kinds: readonly string[]): void => {
+export const changeRoutes = (app: HttpApp, feed: ChangeSource, kinds: readonly string[]): void => {
   app.get(
     '/v1/changes',
     {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export { parseJson, textBodies, YAML_TYPES } from './bodies.ts';
-export { changeRoutes, type Feed } from './changes.ts';
+export { changeRoutes } from './changes.ts';
 export { createHttp, type HttpApp, type HttpLimits, type HttpOptions } from './create-http.ts';
 export { type Docs, openapiText } from './documentation.ts';
 export {

@@ -1,35 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** weir.changes.v1.ChangeService: GET /v1/changes by gRPC, the same events with the same ids. */
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ChangeSource, FeedEvent } from '@weir/bus';
 import { nearest, weirError } from '@weir/errors';
 import { ChangeService, What } from '@weir/proto/weir/changes/v1/changes_pb.js';
 import { implement, type Registered } from './server.ts';
 
-/** What follows the log; @weir/bus has it. */
-export interface ChangeSource {
-  follow(
-    request: { readonly after?: string; readonly kinds?: readonly string[] },
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<SourceEvent>>;
-}
-
-type SourceEvent =
-  | { readonly event: 'ready' | 'reset'; readonly id: string }
-  | {
-      readonly event: 'change';
-      readonly id: string;
-      readonly change: {
-        readonly kind: string;
-        readonly key: string;
-        readonly what: keyof typeof WHAT;
-        readonly revision: bigint | null;
-        readonly at: Date;
-      };
-    };
-
 const WHAT = { written: What.WRITTEN, removed: What.REMOVED, status: What.STATUS } as const;
 
-const message = (one: SourceEvent) => {
+const message = (one: FeedEvent) => {
   if (one.event !== 'change') return { event: { case: one.event, value: {} }, id: one.id };
   const { kind, key, what, revision, at } = one.change;
   const value = { kind, key, what: WHAT[what], at: timestampFromDate(at) };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-export { type ChangeSource, changeService } from './changes.ts';
+export { changeService } from './changes.ts';
 export { type CallOptions, createRpcClient, type RpcClient } from './client.ts';
 export { serviceDefinition } from './definition.ts';
 export { onceOfCall } from './idempotency.ts';
