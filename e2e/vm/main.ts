@@ -2,7 +2,9 @@
 /**
  * `npm run test:vm`: the suites on other kernels.
  *
- *   npm run test:vm                                    all suites on Debian's 6.1; the packets on 6.12 when it is there
+ *   npm run test:vm                                    packets, matrix and agent restart on Debian's 6.1; the packets on 6.12
+ *                                                      when it is there
+ *   npm run test:vm -- --all                           every suite instead
  *   npm run test:vm -- --long --suite fleet            a step for every policy of the matrix
  *   npm run test:vm -- --kernel 6.12 --suite packets   one suite, another kernel (a version, a release, or the folder of an
  *                                                      unpacked kernel package); both options may be repeated
@@ -24,6 +26,7 @@ const { values, positionals } = parseArgs({
   options: {
     kernel: { type: 'string', multiple: true },
     suite: { type: 'string', multiple: true },
+    all: { type: 'boolean', default: false },
     long: { type: 'boolean', default: false },
   },
   allowPositionals: true,
@@ -73,11 +76,11 @@ const suiteOf = (name: string): GuestSuite => {
 
 /** Nobody waits for a newer kernel to be fetched who did not ask for it. */
 const plan = (): Job[] => {
-  const all = SUITES.map(({ name }) => name);
+  const usual = SUITES.filter(({ everyTime }) => everyTime || values.all).map(({ name }) => name);
   const kernels: (readonly [version: string, suites: readonly string[]])[] = values.kernel
-    ? values.kernel.map((version) => [version, values.suite ?? all])
+    ? values.kernel.map((version) => [version, values.suite ?? usual])
     : [
-        [OLDEST, values.suite ?? all],
+        [OLDEST, values.suite ?? usual],
         ...NEWER.filter(isPresent).map((v) => [v, values.suite ?? NEWER_SUITES] as const),
       ];
   return kernels.flatMap(([version, suites]) => {
