@@ -8,7 +8,7 @@ import { World } from '@weir/bpf/testing/world';
 import { createInner } from '@weir/loader';
 import { atMost, type BenchOptions, median, type Part, type Row } from './report.ts';
 import { rollout } from './rollout.ts';
-import { alternate, createTriple } from './triple.ts';
+import { compare, createTriple } from './triple.ts';
 import { NFT_CT, nftLinear, nftSet, standNft, standOurs } from './variants.ts';
 
 const CPU = 1;
@@ -17,7 +17,7 @@ const APPLY_MOST_MS = 50;
 
 const paths = async ({ smoke, long, onStep }: BenchOptions): Promise<Row[]> => {
   const [many, linear] = smoke ? [100, 10] : [10_000, long ? 10_000 : 1_000];
-  const [rounds, ms] = smoke ? [1, 20] : [7, 1_000];
+  const [rounds, ms] = smoke ? [1, 20] : [41, 150];
   const variants = [
     { name: 'none', ours: false, stand: async () => ({ remove: async () => {} }) },
     { name: 'ours-10', ours: true, stand: (t: Awaited<ReturnType<typeof createTriple>>) => standOurs(t, 10) },
@@ -48,13 +48,12 @@ const paths = async ({ smoke, long, onStep }: BenchOptions): Promise<Row[]> => {
     const rows: Row[] = [];
     for (const kind of ['rr', 'crr'] as const) {
       onStep(`${kind}, ${rounds} rounds of ${ms} ms`);
-      const p50s = await alternate(triples, kind, rounds, ms);
-      const medianOf = (name: string): number => median(p50s.get(name) ?? []);
-      for (const { name, ours } of variants) {
-        const ratio = medianOf(name) / medianOf('none');
+      const compared = await compare(triples, kind, rounds, ms);
+      for (const [i, { p50Ns, ratio }] of compared.entries()) {
+        const { name, ours } = variants[i] as (typeof variants)[number];
         rows.push({
           metric: `${kind} p50, ${name} to none`,
-          value: medianOf(name) / 1000,
+          value: p50Ns / 1000,
           unit: 'us',
           ratio,
           ...(ours ? atMost(ratio, MOST[kind], 'ratio ') : {}),

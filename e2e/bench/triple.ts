@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { weirError } from '@weir/errors';
 import { createNetns, deleteNetns, openNetlink, setSysctl } from '@weir/loader';
+import { median } from './report.ts';
 
 const RR = new URL('./build/rr', import.meta.url).pathname;
 const PORT = 7000;
@@ -90,15 +91,32 @@ export const createTriple = async (name: string, cpu: number): Promise<Triple> =
   };
 };
 
-/** Every triple in turn, so that whatever the machine does meets all of them: p50 of each, medians of the rounds. */
-export const alternate = async (
+export interface Compared {
+  readonly p50Ns: number;
+  /** To the first triple: the median over the rounds of what each round says by itself. */
+  readonly ratio: number;
+}
+
+/**
+ * Many short rounds with every triple in each, there and back: what the machine does meanwhile meets neighbours alike, and a
+ * ratio compares only what was measured within a second or two.
+ */
+export const compare = async (
   triples: readonly Triple[],
   kind: 'rr' | 'crr',
   rounds: number,
   ms: number,
-): Promise<Map<string, number[]>> => {
-  const p50s = new Map<string, number[]>(triples.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round++)
-    for (const triple of triples) p50s.get(triple.name)?.push((await triple.time(kind, ms)).p50Ns);
-  return p50s;
+): Promise<Compared[]> => {
+  const measured: number[][] = [];
+  for (let round = 0; round < rounds; round++) {
+    const p50s: number[] = [];
+    const order = [...triples.keys()];
+    for (const i of round % 2 === 0 ? order : order.reverse())
+      p50s[i] = (await (triples[i] as Triple).time(kind, ms)).p50Ns;
+    measured.push(p50s);
+  }
+  return triples.map((_, i) => ({
+    p50Ns: median(measured.map((p50s) => p50s[i] as number)),
+    ratio: median(measured.map((p50s) => (p50s[i] as number) / (p50s[0] as number))),
+  }));
 };

@@ -6,20 +6,13 @@ import { callApi } from '@weir/infra/api';
 import { until } from '@weir/infra/fleet';
 import { report } from '../../lib/figures.ts';
 import { isLong, size } from '../../lib/size.ts';
-import { PORTS, type Scene } from './scene.ts';
+import { PORTS, type Scene, untilStored } from './scene.ts';
 
 const HOST = 'h1';
 
-interface Run {
-  readonly produced: number;
-  readonly stored: number;
-  readonly lost_ring: number;
-  readonly lost_spool: number;
-}
-
 export const partition = async (t: TestContext, scene: Scene): Promise<void> => {
   const { fleet } = scene;
-  const { analytics, inventory } = fleet.control.urls;
+  const { inventory } = fleet.control.urls;
   const cutMs = size({ short: 2_000, long: 120_000 });
   const [first, second] = PORTS;
   const directions = size({ short: ['both'] as const, long: ['both', 'in', 'out'] as const });
@@ -45,17 +38,7 @@ export const partition = async (t: TestContext, scene: Scene): Promise<void> => 
     const passed = await scene.reaches(scene.stranger, first);
     fleet.heal(HOST);
     const appliedMs = await scene.untilOnly(second, first);
-    let run: Run | undefined;
-    await until(
-      'every event to be stored',
-      120_000,
-      async () => {
-        const { items } = await callApi<{ items: Run[] }>(`${analytics}/v1/watermarks?host=${HOST}`);
-        [run] = items;
-        return run !== undefined && run.produced > 0 && run.stored + run.lost_ring + run.lost_spool >= run.produced;
-      },
-      () => JSON.stringify(run),
-    );
+    const run = await untilStored(scene, HOST);
     report(
       t,
       'F20',
@@ -64,7 +47,7 @@ export const partition = async (t: TestContext, scene: Scene): Promise<void> => 
         cut_s: cutMs / 1000,
         detected_s: (detectedMs / 1000).toFixed(1),
         applied_s: (appliedMs / 1000).toFixed(1),
-        lost: (run?.lost_ring ?? 0) + (run?.lost_spool ?? 0),
+        lost: run.lost_ring + run.lost_spool,
       },
       [
         // One way, what it hears while it cannot answer may be realised: that is the newest, not stale.
@@ -72,7 +55,7 @@ export const partition = async (t: TestContext, scene: Scene): Promise<void> => 
         ['nothing forbidden passes', !passed],
         ['detected in 30 s', !isLong || (detectedMs > 0 && detectedMs <= 30_000)],
         ['the newest is applied in 5 s', !isLong || appliedMs <= 5_000],
-        ['0 events lost', run !== undefined && run.lost_ring + run.lost_spool === 0],
+        ['0 events lost', run.lost_ring + run.lost_spool === 0],
       ],
     );
     await fleet.waitRealised(await scene.allow(first), 60_000);

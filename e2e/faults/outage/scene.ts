@@ -17,6 +17,31 @@ export interface Scene {
 
 export const PORTS = [80, 81] as const;
 
+/** What an agent's run made and what became of it. */
+export interface Run {
+  readonly produced: number;
+  readonly stored: number;
+  readonly lost_ring: number;
+  readonly lost_spool: number;
+}
+
+/** Resolves with the account of a host's newest run when at least so many of its events are stored or counted as lost. */
+export const untilStored = async ({ fleet }: Scene, host: string, produced = 1): Promise<Run> => {
+  const url = `${fleet.control.urls.analytics}/v1/watermarks?host=${host}`;
+  let run: Run | undefined;
+  await until(
+    `every event of ${host} to be stored`,
+    120_000,
+    async () => {
+      [run] = (await callApi<{ items: Run[] }>(url)).items;
+      const most = Math.max(produced, run?.produced ?? 0);
+      return run !== undefined && run.stored + run.lost_ring + run.lost_spool >= most;
+    },
+    () => JSON.stringify(run),
+  );
+  return run as Run;
+};
+
 const policy = (port: number): string => `
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
