@@ -115,7 +115,7 @@ export interface workload_config {
 export const CONFIG = {
   host: {
     section: '.rodata',
-    size: 68,
+    size: 88,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',
@@ -371,7 +371,7 @@ export const CONFIG = {
   },
   workload: {
     section: '.rodata',
-    size: 68,
+    size: 88,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',

@@ -33,6 +33,8 @@ export const DROP_TEXT: Readonly<Record<number, DropText>> = {
   176: { name: 'FORBIDDEN_ICMPV6', text: 'Forbidden ICMPv6 message' },
   181: { name: 'POLICY_DENY', text: 'Policy denied by denylist' },
   182: { name: 'VLAN_FILTERED', text: 'VLAN traffic disallowed by VLAN filter' },
+  194: { name: 'NO_EGRESS_GATEWAY', text: 'No egress gateway found' },
   203: { name: 'EP_NOT_READY', text: 'Endpoint policy program not available' },
+  204: { name: 'NO_EGRESS_IP', text: 'No Egress IP configured' },
   240: { name: 'PREFILTER', text: 'Source denied by prefilter' },
 };

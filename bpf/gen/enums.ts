@@ -30,6 +30,7 @@ export const weir_counter = {
   COUNTER_NAT_OUT: 19,
   COUNTER_NAT_IN: 20,
   COUNTER_TUNNELLED: 21,
+  COUNTER_EGRESS: 22,
   COUNTER_MAX: 32,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
@@ -91,10 +92,22 @@ export const weir_drop_reason = {
   DROP_FORBIDDEN_ICMPV6: 176,
   DROP_POLICY_DENY: 181,
   DROP_VLAN_FILTERED: 182,
+  DROP_NO_EGRESS_GATEWAY: 194,
   DROP_EP_NOT_READY: 203,
+  DROP_NO_EGRESS_IP: 204,
   DROP_PREFILTER: 240,
 } as const;
 export type weir_drop_reason = (typeof weir_drop_reason)[keyof typeof weir_drop_reason];
+
+export const weir_egress_bits = {
+  EGRESS_SET_BITS: 32,
+} as const;
+export type weir_egress_bits = (typeof weir_egress_bits)[keyof typeof weir_egress_bits];
+
+export const weir_egress_flags = {
+  EGRESS_ALIVE: 1,
+} as const;
+export type weir_egress_flags = (typeof weir_egress_flags)[keyof typeof weir_egress_flags];
 
 export const weir_event_kind = {
   EVENT_FLOW: 1,
@@ -139,6 +152,10 @@ export const weir_limits = {
   WEIR_MAX_UNMASQUERADED: 65536,
   WEIR_MAX_VLANS: 4096,
   WEIR_MAX_PREFILTER: 524288,
+  WEIR_MAX_EGRESS_SOURCES: 262144,
+  WEIR_MAX_EGRESS_ROUTES: 65536,
+  WEIR_MAX_EGRESS_GROUPS: 1024,
+  WEIR_MAX_EGRESS_GATEWAYS: 4096,
   WEIR_NAT_TRIES: 32,
 } as const;
 export type weir_limits = (typeof weir_limits)[keyof typeof weir_limits];
@@ -209,6 +226,7 @@ export type weir_tunnel_flags = (typeof weir_tunnel_flags)[keyof typeof weir_tun
 export const weir_uplink_flags = {
   UPLINK_VLAN_FILTER: 1,
   UPLINK_VLAN_ALL: 2,
+  UPLINK_EGRESS: 4,
 } as const;
 export type weir_uplink_flags = (typeof weir_uplink_flags)[keyof typeof weir_uplink_flags];
 
@@ -233,5 +251,6 @@ export const weir_workload_flags = {
   WORKLOAD_LOCKDOWN: 32,
   WORKLOAD_NO_SOURCE_CHECK: 64,
   WORKLOAD_LIMITED: 128,
+  WORKLOAD_EGRESS: 256,
 } as const;
 export type weir_workload_flags = (typeof weir_workload_flags)[keyof typeof weir_workload_flags];

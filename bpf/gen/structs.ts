@@ -200,6 +200,7 @@ export interface ct_entry {
   readonly rule_id: number;
   readonly matched_identity: number;
   readonly trace_point: number;
+  readonly gateway: number;
   readonly peer_host: number;
   readonly orig: ct_direction;
   readonly reply: ct_direction;
@@ -221,6 +222,7 @@ export const ct_entry = {
     matched_identity: 44,
     trace_point: 48,
     pad: 49,
+    gateway: 50,
     peer_host: 52,
     orig: 56,
     reply: 112,
@@ -238,7 +240,8 @@ export const ct_entry = {
     out.writeUInt32LE(value.rule_id, at + 40);
     out.writeUInt32LE(value.matched_identity, at + 44);
     out.writeUInt8(value.trace_point, at + 48);
-    out.fill(0, at + 49, at + 52);
+    out.writeUInt8(0, at + 49);
+    out.writeUInt16LE(value.gateway, at + 50);
     out.writeUInt32LE(value.peer_host, at + 52);
     ct_direction.encode(value.orig, out, at + 56);
     ct_direction.encode(value.reply, out, at + 112);
@@ -258,6 +261,7 @@ export const ct_entry = {
       rule_id: from.readUInt32LE(at + 40),
       matched_identity: from.readUInt32LE(at + 44),
       trace_point: from.readUInt8(at + 48),
+      gateway: from.readUInt16LE(at + 50),
       peer_host: from.readUInt32LE(at + 52),
       orig: ct_direction.decode(from, at + 56),
       reply: ct_direction.decode(from, at + 112),
@@ -276,6 +280,7 @@ export const ct_entry = {
     rule_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
     matched_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 44),
     trace_point: (from: Buffer, at = 0): number => from.readUInt8(at + 48),
+    gateway: (from: Buffer, at = 0): number => from.readUInt16LE(at + 50),
     peer_host: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
     orig: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 56),
     reply: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 112),
@@ -438,6 +443,181 @@ export const drop_value = {
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
   },
 } as const satisfies codec.StructCodec<drop_value>;
+
+export interface egress_gateway {
+  readonly group: number;
+  readonly host: number;
+  readonly flags: number;
+  readonly ifindex: number;
+  readonly ip4: Uint8Array;
+  readonly ip6: Uint8Array;
+}
+
+export const egress_gateway = {
+  name: 'egress_gateway',
+  size: 48,
+  offsets: {
+    group: 0,
+    host: 4,
+    flags: 8,
+    ifindex: 12,
+    ip4: 16,
+    ip6: 32,
+  },
+  encode(value: egress_gateway, out: Buffer = Buffer.allocUnsafe(48), at = 0): Buffer {
+    codec.need('egress_gateway', out, at, 48);
+    out.writeUInt32LE(value.group, at);
+    out.writeUInt32LE(value.host, at + 4);
+    out.writeUInt32LE(value.flags, at + 8);
+    out.writeUInt32LE(value.ifindex, at + 12);
+    codec.writeBytes(out, value.ip4, at + 16, 16);
+    codec.writeBytes(out, value.ip6, at + 32, 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): egress_gateway {
+    codec.need('egress_gateway', from, at, 48);
+    return {
+      group: from.readUInt32LE(at),
+      host: from.readUInt32LE(at + 4),
+      flags: from.readUInt32LE(at + 8),
+      ifindex: from.readUInt32LE(at + 12),
+      ip4: codec.readBytes(from, at + 16, 16),
+      ip6: codec.readBytes(from, at + 32, 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    group: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    host: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    ip4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 16, 16),
+    ip6: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 32, 16),
+  },
+} as const satisfies codec.StructCodec<egress_gateway>;
+
+export interface egress_group {
+  readonly chosen: number;
+  readonly own: number;
+}
+
+export const egress_group = {
+  name: 'egress_group',
+  size: 8,
+  offsets: {
+    chosen: 0,
+    own: 4,
+  },
+  encode(value: egress_group, out: Buffer = Buffer.allocUnsafe(8), at = 0): Buffer {
+    codec.need('egress_group', out, at, 8);
+    out.writeUInt32LE(value.chosen, at);
+    out.writeUInt32LE(value.own, at + 4);
+    return out;
+  },
+  decode(from: Buffer, at = 0): egress_group {
+    codec.need('egress_group', from, at, 8);
+    return {
+      chosen: from.readUInt32LE(at),
+      own: from.readUInt32LE(at + 4),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    chosen: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    own: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+  },
+} as const satisfies codec.StructCodec<egress_group>;
+
+export interface egress_key {
+  readonly prefixlen: number;
+  readonly set: number;
+  readonly addr: Uint8Array;
+}
+
+export const egress_key = {
+  name: 'egress_key',
+  size: 24,
+  offsets: {
+    prefixlen: 0,
+    set: 4,
+    addr: 8,
+  },
+  encode(value: egress_key, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('egress_key', out, at, 24);
+    out.writeUInt32LE(value.prefixlen, at);
+    out.writeUInt32LE(value.set, at + 4);
+    codec.writeBytes(out, value.addr, at + 8, 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): egress_key {
+    codec.need('egress_key', from, at, 24);
+    return {
+      prefixlen: from.readUInt32LE(at),
+      set: from.readUInt32LE(at + 4),
+      addr: codec.readBytes(from, at + 8, 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    prefixlen: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    set: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 8, 16),
+  },
+} as const satisfies codec.StructCodec<egress_key>;
+
+export interface egress_route {
+  readonly group: number;
+}
+
+export const egress_route = {
+  name: 'egress_route',
+  size: 4,
+  offsets: {
+    group: 0,
+  },
+  encode(value: egress_route, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('egress_route', out, at, 4);
+    out.writeUInt32LE(value.group, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): egress_route {
+    codec.need('egress_route', from, at, 4);
+    return {
+      group: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    group: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.StructCodec<egress_route>;
+
+export interface egress_source {
+  readonly set: number;
+}
+
+export const egress_source = {
+  name: 'egress_source',
+  size: 4,
+  offsets: {
+    set: 0,
+  },
+  encode(value: egress_source, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('egress_source', out, at, 4);
+    out.writeUInt32LE(value.set, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): egress_source {
+    codec.need('egress_source', from, at, 4);
+    return {
+      set: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    set: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.StructCodec<egress_source>;
 
 export interface event_header {
   readonly version: number;

@@ -46,6 +46,10 @@ enum weir_limits {
 	WEIR_MAX_UNMASQUERADED = 65536, /* prefixes: pools of the fleet, other hosts, what the configuration names */
 	WEIR_MAX_VLANS = 4096, /* every id */
 	WEIR_MAX_PREFILTER = 524288, /* prefixes that the prefilter denies: ten times the lists seen */
+	WEIR_MAX_EGRESS_SOURCES = 262144, /* addresses that leave by a gateway: on a gateway, of the fleet */
+	WEIR_MAX_EGRESS_ROUTES = 65536, /* prefixes of all sets: workloads that the same documents select share a set */
+	WEIR_MAX_EGRESS_GROUPS = 1024, /* documents x hops */
+	WEIR_MAX_EGRESS_GATEWAYS = 4096, /* hosts of all groups; 16 bits in conntrack */
 	WEIR_NAT_TRIES = 32, /* ports tried for one connection: 9 of 10 taken, and 97 in 100 still find one */
 };
 
@@ -153,6 +157,7 @@ enum weir_workload_flags {
 	WORKLOAD_LOCKDOWN = 1 << 5, /* policy did not fit: deny everything (133) */
 	WORKLOAD_NO_SOURCE_CHECK = 1 << 6,
 	WORKLOAD_LIMITED = 1 << 7, /* has an entry in `bandwidths` */
+	WORKLOAD_EGRESS = 1 << 8, /* leaves by a gateway: to the world nothing goes without `egress_sources` (194) */
 };
 
 struct workload {
@@ -301,7 +306,8 @@ struct ct_entry {
 	__u32 rule_id;
 	__u32 matched_identity; /* when CT_MATCHED: peer's, its IPBLOCK twin, or 0 (any) */
 	__u8 trace_point; /* of packets from the workload; 0 until it sent one */
-	__u8 pad[3];
+	__u8 pad;
+	__u16 gateway; /* that it leaves by: number in `egress_gateways`, or 0 */
 	__u32 peer_host; /* the peer's host: its number in `tunnels`, or 0 */
 	struct ct_direction orig;
 	struct ct_direction reply;
@@ -361,6 +367,7 @@ enum weir_counter {
 	COUNTER_NAT_OUT = 19, /* packets whose source was masqueraded */
 	COUNTER_NAT_IN = 20, /* packets given back to who is behind the mapping */
 	COUNTER_TUNNELLED = 21, /* packets of workloads sent straight into the tunnel, or handed over out of it */
+	COUNTER_EGRESS = 22, /* packets sent to an egress gateway, or by one to the world or back */
 	COUNTER_MAX = 32,
 };
 
@@ -421,6 +428,7 @@ struct sweep_ctx {
 enum weir_uplink_flags {
 	UPLINK_VLAN_FILTER = 1 << 0, /* tagged frames whose id is not in `vlans` are dropped (182) */
 	UPLINK_VLAN_ALL = 1 << 1, /* every id passes */
+	UPLINK_EGRESS = 1 << 2, /* somebody may leave by a gateway here, and nobody past one */
 };
 struct uplink {
 	__u32 flags; /* enum weir_uplink_flags */
@@ -428,6 +436,44 @@ struct uplink {
 	__be16 port_high;
 	__u8 ip4[16] WEIR_ALIGNED(8); /* source of what is masqueraded, v4-mapped; all zero = IPv4 is not */
 	__u8 ip6[16] WEIR_ALIGNED(8); /* all zero = IPv6 is not */
+};
+
+/*
+ * Egress gateways. `egress_sources` has the workloads that leave by one, each with its set of destinations; a set is
+ * written whole before a source names it and never changed after, so a change is one write for each source. A group is
+ * the hosts that may serve: who is chosen for new connections is one write for all its workloads.
+ */
+struct egress_source {
+	__u32 set;
+};
+/* LPM trie; prefixlen counts from bit 0 of set: its 32 bits are always matched whole. */
+enum weir_egress_bits {
+	EGRESS_SET_BITS = 32,
+};
+struct egress_key {
+	__u32 prefixlen;
+	__u32 set;
+	__u8 addr[16] WEIR_ALIGNED(4);
+};
+struct egress_route {
+	__u32 group; /* 0 = excluded: as if there were no gateway */
+};
+/* Array; element 0 is nobody's. */
+struct egress_group {
+	__u32 chosen; /* gateway of new connections of this host's workloads; 0 = none is alive (194) */
+	__u32 own; /* this host in the group; 0 = it does not serve */
+};
+/* Array; element 0 is nobody's: one host in one group. The number stands in conntrack. */
+enum weir_egress_flags {
+	EGRESS_ALIVE = 1 << 0, /* connections that have it keep it */
+};
+struct egress_gateway {
+	__u32 group; /* 0 = no such gateway */
+	__u32 host; /* its number in `tunnels`; 0 = this host */
+	__u32 flags; /* enum weir_egress_flags */
+	__u32 ifindex; /* of this host's: the uplink that has the address */
+	__u8 ip4[16] WEIR_ALIGNED(8); /* of this host's: the source that the world sees; all zero = none (204) */
+	__u8 ip6[16] WEIR_ALIGNED(8);
 };
 
 /* `prefilter`: 0 -> LPM trie of sources whose packets are dropped, struct prefix_key. */

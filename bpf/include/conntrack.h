@@ -204,6 +204,7 @@ INLINE void make_fresh(struct pass *pass, const struct workload *workload)
 	fresh->rule_id = pass->verdict.rule_id;
 	fresh->matched_identity = pass->verdict.matched_identity;
 	fresh->peer_host = pass->peer_host;
+	fresh->gateway = pass->gateway;
 	note_trace_point(pass, fresh);
 	fresh->orig.new_packets = pass->packets;
 	fresh->orig.new_bytes = pass->bytes;

@@ -6,12 +6,15 @@
  * somebody opened to the workload's own address. A connection that has a mapping
  * keeps it whatever the configuration says since, as long as the address is the host's.
  *
+ * What leaves by an egress gateway has the gateway's address, whatever is excepted.
+ *
  * The host's own packets from ports of the masquerade range pass through mappings
  * too, so that no connection of a workload can take theirs away.
  */
 #ifndef WEIR_MASQUERADE_H
 #define WEIR_MASQUERADE_H
 
+#include "egress.h"
 #include "nat.h"
 #include "related.h"
 
@@ -34,6 +37,14 @@ INLINE bool is_opened_from_outside(const struct ct_key *key, __u64 now)
 INLINE const __u8 *masquerade_address(const struct uplink *uplink, __u8 family)
 {
 	return family == 4 ? uplink->ip4 : uplink->ip6;
+}
+
+/* What the world is to see: the gateway's address, if the packet leaves by one. */
+INLINE const __u8 *source_address(const struct pass *pass, const struct uplink *uplink)
+{
+	const struct egress_gateway *gateway = pass->gateway ? find_gateway(pass->gateway) : NULL;
+
+	return gateway ? gateway_address(gateway, pass->tuple.family) : masquerade_address(uplink, pass->tuple.family);
 }
 
 INLINE bool in_range(const struct uplink *uplink, __be16 port)
@@ -71,6 +82,8 @@ VERIFIED_ONCE int needs_mapping(struct pass *pass, const struct uplink *uplink)
 
 	if (!pass || !uplink)
 		return 0;
+	if (pass->gateway)
+		return 1;
 	switch (masquerade_source(pass, uplink)) {
 	case SOURCE_OTHER:
 		return 0;
@@ -96,7 +109,9 @@ VERIFIED_ONCE int masquerade(struct __sk_buff *skb, const struct uplink *uplink)
 
 	if (!pass || !uplink)
 		return 0;
-	address = masquerade_address(uplink, pass->tuple.family);
+	address = source_address(pass, uplink);
+	if (address_zero(address))
+		return pass->gateway ? DROP_NO_EGRESS_IP : 0;
 	nat_key_of(&pass->tuple, true, &key);
 	want.to.port = key.local_port;
 	out = bpf_map_lookup_elem(&nat_out, &key);
@@ -129,6 +144,12 @@ translate:
 	return rewrite(skb, pass, &want.to, REWRITE_SOURCE) ? DROP_WRITE_ERROR : 0;
 }
 
+INLINE void note_destination(struct pass *pass, const __u8 *address)
+{
+	address_copy(pass->tuple.daddr, address);
+	pass->unmasqueraded = 1;
+}
+
 /* A packet on its way in, other than an ICMP error. Nobody behind a mapping: it is the host's, untouched. */
 VERIFIED_ONCE int unmasquerade(struct __sk_buff *skb)
 {
@@ -153,7 +174,10 @@ VERIFIED_ONCE int unmasquerade(struct __sk_buff *skb)
 	count(COUNTER_NAT_IN);
 	if (to.port == key.local_port && address_equal(to.addr, key.local))
 		return 0;
-	return rewrite(skb, pass, &to, REWRITE_DESTINATION) ? DROP_WRITE_ERROR : 0;
+	if (rewrite(skb, pass, &to, REWRITE_DESTINATION))
+		return DROP_WRITE_ERROR;
+	note_destination(pass, to.addr);
+	return 0;
 }
 
 #endif

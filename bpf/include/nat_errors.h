@@ -112,6 +112,7 @@ VERIFIED_ONCE int unmasquerade_error(struct __sk_buff *skb)
 	count(COUNTER_NAT_IN);
 	if (rewrite_quoted(skb, pass, &to, REWRITE_SOURCE) || rewrite(skb, pass, &to, REWRITE_DESTINATION))
 		return DROP_WRITE_ERROR;
+	note_destination(pass, to.addr);
 	return 0;
 }
 
@@ -129,8 +130,8 @@ VERIFIED_ONCE int masquerade_error(struct __sk_buff *skb)
 
 	if (!pass)
 		return 0;
-	is_workload = find_local(pass->tuple.saddr);
-	if (is_workload ? is_unmasqueraded(pass->tuple.daddr) : !pass->from_host)
+	is_workload = pass->gateway || find_local(pass->tuple.saddr);
+	if (!pass->gateway && (is_workload ? is_unmasqueraded(pass->tuple.daddr) : !pass->from_host))
 		return 0;
 	if (pass->fragment != FRAGMENT_NONE || !parse_quoted(skb, pass))
 		return is_workload ? DROP_NAT_NO_MAPPING : 0;

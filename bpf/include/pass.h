@@ -70,6 +70,8 @@ struct pass {
 	__u32 came_by; /* interface by which it entered the host, if that has to be proved; else 0 */
 	__u32 peer_host; /* number of the peer's host in `tunnels`; 0 = none that is reached by tunnel */
 	__u32 tunnel_identity; /* what the VNI said; 0 = it did not come out of the tunnel */
+	__u32 gateway; /* egress gateway that it leaves by: its number in `egress_gateways`, or 0 */
+	__u32 related_gateway; /* the same of the connection that an ICMP error is about */
 	__u32 target; /* sent to a workload of this host: its interface; else 0 */
 	__u16 destination_mac[3];
 	__u16 source_mac[3];
@@ -83,6 +85,8 @@ struct pass {
 	__u8 from_host; /* the host itself sent it */
 	__u8 trace_point; /* where it goes when allowed; unknown until asked for */
 	__u8 related; /* an ICMP error about a tracked connection */
+	__u8 unmasqueraded; /* it has got its destination from a mapping, as tuple.daddr */
+	__u8 pad[7];
 	__u8 tunnel_source[16] WEIR_ALIGNED(8); /* underlay address that sent it, when tunnel_identity is set */
 	struct ct_key key;
 	struct verdict verdict;

@@ -87,6 +87,7 @@ VERIFIED_ONCE int find_related(struct __sk_buff *skb, struct workload *workload)
 	if (reply && !(entry->flags & CT_REPLIED))
 		return 0;
 	pass->verdict.rule_id = entry->rule_id;
+	pass->related_gateway = entry->gateway;
 	return 1;
 }
 

@@ -9,6 +9,7 @@
 #define WEIR_TRACK_H
 
 #include "bandwidth.h"
+#include "egress.h"
 #include "local.h"
 #include "related.h"
 #include "tunnel.h"
@@ -74,7 +75,10 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 	stale = judgement_is_stale(pass, workload, entry, reply);
 	pass->peer_host = entry->peer_host;
 	if (pass->towards && (entry->peer_host | pass->tunnel_identity)) {
-		reason = check_peer_host(pass, entry->peer_identity);
+		if (pass->tunnel_identity == IDENTITY_WORLD)
+			reason = check_gateway(pass, pass->related ? pass->related_gateway : entry->gateway);
+		else
+			reason = check_peer_host(pass, entry->peer_identity);
 		if (reason)
 			return reason;
 		if (pass->tunnel_identity && pass->tunnel_identity != entry->peer_identity)
@@ -90,6 +94,14 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 		reason = judge_again(pass, workload, entry);
 		if (reason)
 			return reason;
+	}
+	if (!pass->towards && (workload->flags & WORKLOAD_EGRESS)) {
+		pass->verdict.peer_identity = entry->peer_identity;
+		reason = choose_gateway(pass, entry->gateway);
+		if (reason)
+			return reason;
+		if (entry->gateway != pass->gateway)
+			entry->gateway = pass->gateway;
 	}
 	count_packet(pass, entry, reply);
 	return 0;
@@ -112,7 +124,10 @@ VERIFIED_ONCE int open_connection(struct workload *workload, struct ct_entry *ol
 	else if (is_forged(pass))
 		return DROP_INVALID_SOURCE_IP;
 	if (pass->tunnel_identity) {
-		reason = check_tunnelled(pass);
+		if (pass->tunnel_identity == IDENTITY_WORLD)
+			reason = check_gateway(pass, pass->related ? pass->related_gateway : 0);
+		else
+			reason = check_tunnelled(pass);
 		if (reason)
 			return reason;
 	}
@@ -136,6 +151,11 @@ VERIFIED_ONCE int open_connection(struct workload *workload, struct ct_entry *ol
 		} else if (!pass->target && tunnel_to(pass->peer_host)) {
 			pass->trace_point = TRACE_TO_NETWORK;
 		}
+	}
+	if (!pass->towards && (workload->flags & WORKLOAD_EGRESS)) {
+		reason = choose_gateway(pass, 0);
+		if (reason)
+			return reason;
 	}
 	return create_connection(pass, workload, old);
 }

@@ -9,6 +9,7 @@
  */
 #include "base.h"
 
+#include "leave.h"
 #include "nat_errors.h"
 #include "nat_sweep.h"
 #include "vlan.h"
@@ -29,13 +30,18 @@ INLINE struct pass *begin_uplink(struct __sk_buff *skb, const struct uplink *upl
 		*action = TC_ACT_SHOT;
 		return NULL;
 	}
-	if (address_zero(uplink->ip4) && address_zero(uplink->ip6))
+	if (!(uplink->flags & UPLINK_EGRESS) && address_zero(uplink->ip4) && address_zero(uplink->ip6))
 		return NULL;
+	pass->gateway = 0;
+	pass->tunnel_identity = 0;
+	pass->unmasqueraded = 0;
 	pass->towards = towards;
 	pass->came_by = skb->ingress_ifindex;
 	pass->from_host = !pass->came_by;
 	if (parse(skb, pass) || pass->kind != PACKET_FLOW)
 		return NULL;
+	if (uplink->flags & UPLINK_EGRESS)
+		return pass;
 	return address_zero(masquerade_address(uplink, pass->tuple.family)) ? NULL : pass;
 }
 
@@ -53,6 +59,31 @@ INLINE int refuse_masquerade(struct pass *pass, int reason)
 	return refuse_for(pass, workload, reason);
 }
 
+/*
+ * Of a packet that somebody selected for a gateway: is it on the gateway's own way out? Everything else that is
+ * selected stays, except what answers connections that the world opened. Returns a drop reason or 0.
+ */
+VERIFIED_ONCE int check_way_out(struct pass *pass, __u32 ifindex)
+{
+	const struct egress_gateway *gateway;
+	struct ct_key key = {};
+	int reason;
+
+	if (!pass || pass->from_host)
+		return 0;
+	reason = find_own_gateway(pass);
+	if (!reason && !pass->gateway)
+		return 0;
+	gateway = pass->gateway ? find_gateway(pass->gateway) : NULL;
+	if (gateway && gateway->ifindex == ifindex)
+		return 0;
+	pass->gateway = 0;
+	connection_key(&pass->tuple, false, &key);
+	if (is_opened_from_outside(&key, pass->now_ns))
+		return 0;
+	return reason ? reason : DROP_NO_EGRESS_GATEWAY;
+}
+
 SEC("tc")
 int to_uplink(struct __sk_buff *skb)
 {
@@ -66,7 +97,9 @@ int to_uplink(struct __sk_buff *skb)
 	pass = begin_uplink(skb, uplink, false, &action);
 	if (!pass)
 		return action;
-	reason = is_icmp_error(&pass->tuple) ? masquerade_error(skb) : masquerade(skb, uplink);
+	reason = uplink->flags & UPLINK_EGRESS ? check_way_out(pass, ifindex) : 0;
+	if (!reason)
+		reason = is_icmp_error(&pass->tuple) ? masquerade_error(skb) : masquerade(skb, uplink);
 	return reason ? refuse_masquerade(pass, reason) : TC_ACT_OK;
 }
 
@@ -83,10 +116,13 @@ int from_uplink(struct __sk_buff *skb)
 	pass = begin_uplink(skb, uplink, true, &action);
 	if (!pass)
 		return action;
-	if (!address_equal(pass->tuple.daddr, masquerade_address(uplink, pass->tuple.family)))
+	if (!(uplink->flags & UPLINK_EGRESS) &&
+		!address_equal(pass->tuple.daddr, masquerade_address(uplink, pass->tuple.family)))
 		return TC_ACT_OK;
 	reason = is_icmp_error(&pass->tuple) ? unmasquerade_error(skb) : unmasquerade(skb);
-	return reason ? refuse_for(pass, NULL, reason) : TC_ACT_OK;
+	if (reason)
+		return refuse_for(pass, NULL, reason);
+	return pass->unmasqueraded ? give_back(skb) : TC_ACT_OK;
 }
 
 /* Run by the agent every second or so (BPF_PROG_RUN). */

@@ -3,12 +3,13 @@
  * Both directions of the tunnel device, of which a host has one: what other hosts sent
  * enters here (ingress), judged and handed over in one pass, and what this host's stack
  * routes into the tunnel leaves here (egress): its own packets to workloads elsewhere,
- * and those of its workloads that needed a router (workload.bpf.c sends the rest
- * straight to the device, and they pass here with their key set already).
+ * those of its workloads that needed a router (workload.bpf.c sends the rest
+ * straight to the device, and they pass here with their key set already), and what
+ * its egress gateway has got for workloads elsewhere and is too long for the tunnel.
  */
 #include "base.h"
 
-#include "deliver.h"
+#include "leave.h"
 #include "source.h"
 #include "track.h"
 
@@ -29,16 +30,41 @@ INLINE int to_stack(struct __sk_buff *skb)
 	return bpf_skb_change_type(skb, 0 /* PACKET_HOST */) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
+/*
+ * Of what a gateway gives back: the connection knows by which gateway it left (track.h), but of a fragment nothing is
+ * known yet. Only hosts of the fleet give back, and only to workloads. Returns a drop reason or 0.
+ */
+INLINE int check_returned(const struct pass *pass, const struct workload *workload)
+{
+	if (!workload || !is_from_fleet(pass))
+		return DROP_UNKNOWN_SENDER;
+	return pass->ttl <= 1 ? DROP_INVALID_PACKET : 0; /* the gateway has answered for what ends here */
+}
+
+/* What is for no workload of this host: for the host, or to leave here. Returns a TC action. */
+INLINE int pass_on(struct __sk_buff *skb, struct pass *pass)
+{
+	int reason = check_tunnelled(pass);
+
+	if (!reason)
+		reason = find_own_gateway(pass);
+	if (reason)
+		return refuse_for(pass, NULL, reason);
+	return pass->gateway ? leave_here(skb, pass, NULL) : to_stack(skb);
+}
+
 SEC("tc")
 int from_overlay(struct __sk_buff *skb)
 {
 	struct pass *pass = this_pass();
 	struct workload *workload = NULL;
+	bool returned;
 	int reason;
 
 	if (!pass)
 		return TC_ACT_SHOT;
 	pass->towards = 1;
+	pass->gateway = 0;
 	pass->from_host = 0;
 	pass->came_by = skb->ifindex;
 	reason = parse(skb, pass);
@@ -51,7 +77,15 @@ int from_overlay(struct __sk_buff *skb)
 	if (reason)
 		return refuse_for(pass, workload, reason);
 	pass->target = workload ? workload->ifindex : 0;
-	if (!workload || needs_router(skb, pass)) {
+	returned = pass->tunnel_identity == IDENTITY_WORLD;
+	if (returned) {
+		reason = check_returned(pass, workload);
+		if (reason)
+			return refuse_for(pass, workload, reason);
+	}
+	if (!workload)
+		return pass_on(skb, pass);
+	if (!returned && needs_router(skb, pass)) {
 		reason = check_tunnelled(pass);
 		return reason ? refuse_for(pass, workload, reason) : to_stack(skb);
 	}
@@ -59,7 +93,7 @@ int from_overlay(struct __sk_buff *skb)
 	if (!(workload->flags & WORKLOAD_READY))
 		return refuse_for(pass, workload, DROP_EP_NOT_READY);
 	if (pass->fragment == FRAGMENT_FIRST) {
-		reason = check_tunnelled(pass);
+		reason = returned ? 0 : check_tunnelled(pass);
 		if (reason)
 			return refuse_for(pass, workload, reason);
 		record_fragment(pass);
@@ -77,7 +111,9 @@ INLINE __u32 sender_identity(const struct pass *pass)
 
 	if (workload)
 		return workload->ifindex == pass->came_by ? workload->identity : 0;
-	return pass->from_host ? IDENTITY_REMOTE_NODE : 0;
+	if (pass->from_host)
+		return IDENTITY_REMOTE_NODE;
+	return is_from_beyond(pass) ? IDENTITY_WORLD : 0;
 }
 
 SEC("tc")

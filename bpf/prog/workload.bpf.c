@@ -7,7 +7,7 @@
  */
 #include "base.h"
 
-#include "deliver.h"
+#include "leave.h"
 #include "source.h"
 #include "sweep.h"
 #include "track.h"
@@ -44,6 +44,7 @@ int from_workload(struct __sk_buff *skb)
 	if (!pass)
 		return TC_ACT_SHOT;
 	pass->towards = 0;
+	pass->gateway = 0;
 	pass->tunnel_identity = 0;
 	pass->from_host = 0;
 	pass->came_by = 0;
@@ -60,6 +61,8 @@ int from_workload(struct __sk_buff *skb)
 		record_fragment(pass);
 	if (track(skb, workload))
 		return TC_ACT_SHOT;
+	if (pass->gateway)
+		return send_to_gateway(skb, pass, workload);
 	if (!pass->target)
 		return pass->peer_host ? send_by_tunnel(skb, pass, workload) : TC_ACT_OK;
 	if (needs_router(skb, pass))
@@ -78,6 +81,7 @@ int to_workload(struct __sk_buff *skb)
 	if (!pass)
 		return TC_ACT_SHOT;
 	pass->towards = 1;
+	pass->gateway = 0;
 	pass->tunnel_identity = 0;
 	pass->came_by = skb->ingress_ifindex;
 	pass->from_host = !pass->came_by;

@@ -9,12 +9,13 @@ import { once } from 'node:events';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { attachTc, createNetns, deleteNetns, openNetlink, setSysctl, type TcAttachment } from '@weir/loader';
 import { needKernel } from '@weir/loader/testing';
-import { weir_drop_reason as DROP, weir_identity, weir_tunnel_flags } from '../gen/index.ts';
+import { weir_drop_reason as DROP, weir_identity, weir_tunnel_flags, weir_workload_flags } from '../gen/index.ts';
+import { choose, clearEgress, gateway, select } from './lib/egress.ts';
 import { FlowReader } from './lib/flows.ts';
 import { Namespaces } from './lib/namespaces.ts';
 import { ethernet, ip4, ip4Fragments, ip6, type Packet } from './lib/packet.ts';
 import { icmp, type Segment, tcp, udp } from './lib/transport.ts';
-import { OPEN, PEER } from './lib/world.ts';
+import { CLOSED, OPEN, PEER, WORLD } from './lib/world.ts';
 
 const HOST_NETNS = `/run/netns/wt${process.pid}host`;
 const PEER_NETNS = `/run/netns/wt${process.pid}peer`;
@@ -23,7 +24,7 @@ const PORT = 8472;
 const UNDERLAY = { own: '198.51.100.1', peer: '198.51.100.2', stranger: '198.51.100.3' } as const;
 const UNDERLAY6 = { own: 'fd18::1', peer: 'fd18::2', stranger: 'fd18::3' } as const;
 const PEER_HOST = 5;
-const { IDENTITY_REMOTE_NODE } = weir_identity;
+const { IDENTITY_REMOTE_NODE, IDENTITY_WORLD } = weir_identity;
 
 /** A datagram for each line `from to hex`, answered when it is sent. */
 const SENDER = `
@@ -176,9 +177,13 @@ describe('the tunnel device', { skip: needKernel() }, () => {
 
   test('nothing but what the fleet has given: reserved, local and free numbers are refused', async () => {
     const invalid = [DROP.DROP_INVALID_IDENTITY];
-    for (const vni of [0, 1, 2, 5, 6, 255, 4001, 0xffffff])
+    for (const vni of [0, 1, 5, 6, 255, 4001, 0xffffff])
       assert.deepEqual(await dropped(() => send(UNDERLAY.peer, vni, to4(PEER.ip4))), invalid, `VNI ${vni}`);
     assert.deepEqual(await dropped(() => send(UNDERLAY.peer, PEER.identity, to4(UNDERLAY.peer))), invalid);
+    // the world’s is what an egress gateway gives back, and nobody asked it for anything
+    assert.deepEqual(await dropped(() => send(UNDERLAY.peer, IDENTITY_WORLD, to4(PEER.ip4))), [
+      DROP.DROP_UNKNOWN_SENDER,
+    ]);
   });
 
   test('another host itself is remote-node', async () => {
@@ -216,6 +221,55 @@ describe('the tunnel device', { skip: needKernel() }, () => {
       await dropped(() => send(UNDERLAY.peer, PEER.identity, to4(PEER.ip4, tcp({ sport: 1, dport: 1 })))),
       [DROP.DROP_POLICY_DENIED],
     );
+  });
+
+  test('the world’s, by a gateway: for connections that left by it, and from no other host', async () => {
+    const unknown = [DROP.DROP_UNKNOWN_SENDER];
+    const answer = (dport: number): Packet => to4(WORLD.ip4, udp({ sport: 53, dport }));
+    try {
+      select(net.world, 7, [net.a.ip4], { '0.0.0.0/0': 3 });
+      gateway(net.world, 1, 3, { host: PEER_HOST });
+      choose(net.world, 3, 1);
+      const flags = CLOSED | weir_workload_flags.WORKLOAD_EGRESS;
+      await net.world.policy(net.a, [{ egress: true, protocol: 17, port: 53, id: 7 }], flags);
+      assert.deepEqual(await dropped(() => send(UNDERLAY.peer, IDENTITY_WORLD, answer(1000))), unknown);
+      await net.talk('a', { kind: 'udp', to: WORLD.ip4, port: 53 });
+      const [sent] = (await reader.drain()).filter(({ point }) => point === 'to-network');
+      assert.ok(sent, 'it went into the tunnel');
+      const port = Number(sent.from.split(':')[1]);
+      assert.deepEqual(await dropped(() => send(UNDERLAY.stranger, IDENTITY_WORLD, answer(port))), unknown);
+      assert.deepEqual(await dropped(() => send(UNDERLAY.peer, PEER.identity, answer(port))), unknown);
+      assert.deepEqual(await dropped(() => send(UNDERLAY.peer, IDENTITY_WORLD, answer(port))), []);
+      gateway(net.world, 2, 3, { ifindex: device, ip4: UNDERLAY.own });
+      const left = (await net.world.connections()).filter(({ entry }) => entry.gateway === 1);
+      assert.ok(left.length > 0);
+      for (const { key, entry } of left) net.world.setConnection(key, { ...entry, gateway: 2 });
+      assert.deepEqual(await dropped(() => send(UNDERLAY.peer, IDENTITY_WORLD, answer(port))), unknown);
+    } finally {
+      await clearEgress(net.world);
+      net.world.workload(net.a, OPEN);
+    }
+  });
+
+  test('to the world: by this host’s gateway or not at all', async () => {
+    const toWorld = (src: string): Packet => ip4({ src, dst: WORLD.ip4 }, dns);
+    const none = [DROP.DROP_NO_EGRESS_GATEWAY];
+    const by = (src: string) => dropped(() => send(UNDERLAY.peer, PEER.identity, toWorld(src)));
+    try {
+      assert.deepEqual(await by(PEER.ip4), none);
+      select(net.world, 7, [PEER.ip4], { '0.0.0.0/0': 3 });
+      gateway(net.world, 1, 3, { host: PEER_HOST });
+      choose(net.world, 3, 1);
+      assert.deepEqual(await by(PEER.ip4), none, 'another host is the gateway');
+      gateway(net.world, 2, 3, {});
+      choose(net.world, 3, 1, 2);
+      assert.deepEqual(await by(PEER.ip4), [DROP.DROP_NO_EGRESS_IP]);
+      assert.deepEqual(await dropped(() => send(UNDERLAY.stranger, PEER.identity, toWorld(PEER.ip4))), [
+        DROP.DROP_UNKNOWN_SENDER,
+      ]);
+    } finally {
+      await clearEgress(net.world);
+    }
   });
 
   test('what is no IP flow, and what the host sends to nobody', async () => {

@@ -22,6 +22,8 @@ export interface UplinkOptions {
   readonly ip6?: string;
   /** Ids that pass; without it all pass, 0 = every id. */
   readonly vlans?: readonly number[];
+  /** Egress gateways are looked at. */
+  readonly isEgress?: boolean;
 }
 
 const u32 = (value: number): Buffer => {
@@ -30,14 +32,15 @@ const u32 = (value: number): Buffer => {
   return bytes;
 };
 
-const { UPLINK_VLAN_ALL, UPLINK_VLAN_FILTER } = weir_uplink_flags;
+const { UPLINK_EGRESS, UPLINK_VLAN_ALL, UPLINK_VLAN_FILTER } = weir_uplink_flags;
 
 /** As a table's `setup`: programs on the uplink masquerade with ports low to high. */
 export const uplinkOf =
-  ({ low = 50_000, high = 50_000, ip4 = NAT.ip4, ip6 = NAT.ip6, vlans }: UplinkOptions = {}) =>
+  ({ low = 50_000, high = 50_000, ip4 = NAT.ip4, ip6 = NAT.ip6, vlans, isEgress = false }: UplinkOptions = {}) =>
   (world: World): void => {
     const addr = (text: string): Buffer => (text === '' ? Buffer.alloc(16) : mapped(text));
-    const flags = vlans === undefined ? 0 : UPLINK_VLAN_FILTER | (vlans.includes(0) ? UPLINK_VLAN_ALL : 0);
+    const filter = vlans === undefined ? 0 : UPLINK_VLAN_FILTER | (vlans.includes(0) ? UPLINK_VLAN_ALL : 0);
+    const flags = filter | (isEgress ? UPLINK_EGRESS : 0);
     world
       .map('uplinks')
       .update(

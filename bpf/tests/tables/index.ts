@@ -2,6 +2,7 @@
 import type { Case } from '../lib/scenario.ts';
 import { bandwidth } from './bandwidth.ts';
 import { conntrack } from './conntrack.ts';
+import { egress } from './egress.ts';
 import { internet } from './ip.ts';
 import { link } from './link.ts';
 import { local } from './local.ts';
@@ -26,4 +27,5 @@ export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   bandwidth,
   natErrors,
   overlay,
+  egress,
 };
