@@ -22,6 +22,7 @@ import { every, type Loop } from './loops/every.ts';
 import { Inspector } from './loops/inspector.ts';
 import { Reconciler } from './loops/reconciler.ts';
 import { observeAgent } from './metrics.ts';
+import { egressNumbers } from './plan/egress.ts';
 import { HostNumbers, LocalIds } from './plan/numbers.ts';
 import { Planner } from './plan/planner.ts';
 import type { Platform } from './platform.ts';
@@ -118,6 +119,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     maxIpcache: platform.capacity.ipcache,
     localIds,
     hostNumbers: new HostNumbers(stateFile.state.hostNumbers),
+    egressNumbers: egressNumbers(stateFile.state),
   });
   for (const [prefix, identity] of host.cidrs) planner.cidrIds.adopt(prefix, identity);
 
@@ -128,6 +130,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       boot,
       ping: platform.ping,
       bus: () => (link.connected ? link.bus : undefined),
+      onWatched: () => reconciler.trigger(),
       onTrouble,
     });
   const arrivals: number[] = [];
@@ -147,6 +150,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     persisted: () => configLog.flushed(),
     hostAddresses: () => platform.hostAddresses(),
     hostSubnets: () => platform.hostSubnets(),
+    health: health?.mesh,
     readIpcache: () => platform.kernel.maps.readIpcache(),
     resyncMs: config.resyncS * 1000,
     onRealised: (documents, times) => stages.realised(documents, times),

@@ -13,6 +13,8 @@ export interface AgentState {
   readonly lastBoot: string;
   readonly localIds: LocalIdState;
   readonly hostNumbers: LocalIdState;
+  readonly egressGroups: LocalIdState;
+  readonly egressGateways: LocalIdState;
   /** Namespace behind each interface when it was made. */
   readonly netnsIds: Readonly<Record<string, string>>;
   /** Kernel counter of events lost, as far as it was reported by boots before. */
@@ -30,6 +32,8 @@ export const EMPTY_STATE: AgentState = {
   lastBoot: '0',
   localIds: { next: 1, ids: {} },
   hostNumbers: { next: 1, ids: {} },
+  egressGroups: { next: 1, ids: {} },
+  egressGateways: { next: 1, ids: {} },
   netnsIds: {},
   reportedLost: '0',
   reportedThrottled: '0',

@@ -101,3 +101,43 @@ test('hosts find each other, see who is gone and that he is back', { skip: needK
   startMesh('gamma');
   await waitFor('gamma to be back', (summary) => of(summary, 'gamma', 'tcp')?.error === '');
 });
+
+test('hosts that others depend on are asked every second, also when the mesh is off', {
+  skip: needKernel(),
+}, async () => {
+  const address = (i: number) => `127.${100 + (process.pid % 100)}.8.${i}`;
+  const hosts = (delta: string) => [
+    ...Object.entries({ alpha: address(1), beta: address(2), delta }).map(([id, underlayIp4]) =>
+      entry('host', id, { id, underlayIp4 }),
+    ),
+    entry('network', 'fleet', { health: { enabled: false } }),
+  ];
+  let changes = 0;
+  let rounds = 0;
+  const mesh = new HealthMesh({
+    host: 'alpha',
+    ping,
+    onRound: () => rounds++,
+    onWatched: () => changes++,
+    onTrouble: (what, cause) => assert.fail(`${what}: ${cause}`),
+  });
+  meshes.push(mesh);
+  const waitFor = async (unreachable: readonly string[]): Promise<void> => {
+    const deadline = performance.now() + 120_000;
+    while (unreachable.join() !== [...mesh.unreachable].join()) {
+      if (performance.now() > deadline) assert.fail(`${unreachable} and not ${[...mesh.unreachable]}`);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  };
+  mesh.reset(hosts('192.0.2.99'));
+  mesh.start();
+  mesh.watch(new Set(['beta', 'delta']));
+  await waitFor(['delta']);
+  mesh.reset(hosts(address(3)));
+  await waitFor([]);
+  mesh.reset(hosts('192.0.2.99'));
+  await waitFor(['delta']);
+  mesh.watch(new Set());
+  await waitFor([]);
+  assert.deepEqual([changes, rounds], [4, 0]);
+});

@@ -11,6 +11,7 @@ import type { IpcacheDelta } from '../plan/ipcache.ts';
 import type { DesiredWorkload, Route } from '../plan/model.ts';
 import { LINK_NAME } from '../plan/names.ts';
 import type { Desired } from '../plan/planner.ts';
+import { EgressApplier } from './egress.ts';
 import { type ApplyResult, Executor } from './executor.ts';
 import { noFailpoint, type ReachFailpoint } from './failpoint.ts';
 import { OverlayApplier } from './overlay.ts';
@@ -52,6 +53,7 @@ export class HostDatapath {
   readonly #wirer: Wirer;
   readonly #executor: Executor;
   readonly #overlay: OverlayApplier;
+  readonly #egress: EgressApplier;
   readonly #onTrouble: (what: string, cause: unknown) => void;
   /** By workload id. */
   readonly #wired = new Map<string, Wired>();
@@ -74,6 +76,7 @@ export class HostDatapath {
     this.#wirer = new Wirer(options.kernel, reach);
     this.#executor = new Executor(options.kernel, reach);
     this.#overlay = new OverlayApplier(options.kernel.overlay);
+    this.#egress = new EgressApplier(options.kernel.egress);
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#netnsIds = { ...options.netnsIds };
   }
@@ -118,6 +121,7 @@ export class HostDatapath {
     this.#addresses = new Map(await maps.readAddresses());
     this.#routes = new Map(await network.routes());
     await this.#overlay.load();
+    await this.#egress.load();
   }
 
   get cidrs(): ReadonlyMap<string, number> {
@@ -262,11 +266,12 @@ export class HostDatapath {
   }
 
   async apply(desired: Desired, ipcache: IpcacheDelta): Promise<ApplyResult> {
-    const { overlay, identities } = desired;
+    const { overlay, identities, egress } = desired;
     const wirings = () => [...this.#wired.values()].map(({ wiring }) => wiring);
     if (await this.#overlay.prepare(overlay, identities, wirings)) {
       this.#routes = new Map(await this.#kernel.network.routes());
     }
+    await this.#egress.prepare(egress);
     const input = () => ({
       ...{ desired, wired: this.#wired },
       ...{ cidrs: this.#cidrs, addresses: this.#addresses, routes: this.#routes },
@@ -278,8 +283,9 @@ export class HostDatapath {
       const again = await this.#executor.apply({ ...input(), ipcache: { puts: [], deletes: [], rejudge: true } });
       result = { ...again, swapped: result.swapped + again.swapped, committed: result.committed + again.committed };
     }
+    const failures = await this.#egress.finish(egress, (way) => this.#kernel.uplinks.way(way));
     await this.#overlay.finish(overlay, identities, wirings);
-    return result;
+    return { ...result, uplinkFailures: [...result.uplinkFailures, ...failures] };
   }
 
   /** The maps are filled: this agent's programs take over. One that can't be is found by the next inspection. */
@@ -342,6 +348,7 @@ export class HostDatapath {
     this.#routes = new Map(await network.routes());
     this.#kernel.uplinks.doubt();
     await this.#overlay.load();
+    await this.#egress.load();
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { PolicyTable } from '@weir/bpf/policy-table';
+import type { WayOut } from '../plan/egress.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
 import type { OverlayDevice, Tunnel } from '../plan/overlay.ts';
@@ -105,12 +106,46 @@ export interface Attachments {
   known(): Promise<readonly string[]>;
 }
 
+/** An uplink by which a gateway's packets leave, and what the world sees of them. */
+export interface WayFound {
+  readonly ifindex: number;
+  /** Text; empty = none. */
+  readonly ip4: string;
+  readonly ip6: string;
+}
+
+export interface EgressGatewayValue extends WayFound {
+  readonly group: number;
+  /** Number of its host in `tunnels`; 0 = this host. */
+  readonly tunnel: number;
+  readonly alive: boolean;
+}
+
+/** Maps of egress gateways. */
+export interface Egress {
+  read(): Promise<{
+    readonly sources: ReadonlyMap<string, number>;
+    readonly sets: ReadonlyMap<number, ReadonlyMap<string, number>>;
+    readonly groups: ReadonlyMap<number, { readonly chosen: number; readonly own: number }>;
+    readonly gateways: ReadonlyMap<number, EgressGatewayValue>;
+  }>;
+  writeRoutes(set: number, entries: readonly (readonly [prefix: string, group: number])[]): Promise<void>;
+  removeRoutes(set: number, prefixes: readonly string[]): Promise<void>;
+  writeGroup(number: number, group: { readonly chosen: number; readonly own: number }): Promise<void>;
+  /** Undefined: there is none. */
+  writeGateway(number: number, gateway: EgressGatewayValue | undefined): Promise<void>;
+  writeSource(address: string, set: number): Promise<void>;
+  removeSource(address: string): Promise<void>;
+}
+
 export interface Uplinks {
   /**
    * Makes the uplinks what they should be, from whatever they are: interfaces are sought anew each time. Programs are
    * attached after their maps are right and leave before their maps are emptied. Returns what was not possible.
    */
   sync(desired: DesiredUplinks | undefined): Promise<readonly string[]>;
+  /** As the last `sync` found it, with its program in place; undefined: this host has no such way. */
+  way(way: WayOut): WayFound | undefined;
   /** Nothing that is remembered counts: the next `sync` reads the kernel. */
   doubt(): void;
   /** What is missing or foreign, said and put right. */
@@ -149,6 +184,7 @@ export interface Kernel {
   readonly network: Network;
   readonly attachments: Attachments;
   readonly uplinks: Uplinks;
+  readonly egress: Egress;
   readonly overlay: Overlay;
   /** Maps that begin empty because their pin was of another shape. */
   readonly replaced?: readonly string[];

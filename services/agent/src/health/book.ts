@@ -59,14 +59,21 @@ export class PathBook {
       .toSorted((a, b) => b.failures - a.failures || b.latencyUs - a.latencyUs || (keyOf(a) < keyOf(b) ? -1 : 1))
       .slice(0, REPORTED_MAX);
     const hosts = new Set(all.map(({ host }) => host));
-    const reached = new Set(all.filter((path) => !isUnreachable(path)).map(({ host }) => host));
     return {
       paths,
       hosts: hosts.size,
-      unreachableHosts: hosts.size - reached.size,
+      unreachableHosts: this.unreachableHosts().size,
       probesTotal: all.length,
       unreachableProbes: all.filter(isUnreachable).length,
     };
+  }
+
+  /** None of their addresses answers. */
+  unreachableHosts(): Set<string> {
+    const all = [...this.#paths.values()];
+    const hosts = new Set(all.map(({ host }) => host));
+    for (const path of all) if (!isUnreachable(path)) hosts.delete(path.host);
+    return hosts;
   }
 
   counts(kind: ProbeKind): { readonly reachable: number; readonly unreachable: number } {

@@ -10,11 +10,13 @@ import { isIp } from '@weir/net';
 import type { HealthMesh as Settings } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { PathBook, type Summary } from './book.ts';
 import { Responder } from './responder.ts';
-import { type Measured, type Ping, probeRound, type Target } from './round.ts';
+import { type Measured, type Ping, probeRound, type RoundOptions, type Target } from './round.ts';
+import { Watch } from './watch.ts';
 
 const BASE_INTERVAL_S = 60;
 const PORT = 4_240;
 const TIMEOUT_MS = 2_000;
+const WATCH_TIMEOUT_MS = 500;
 /** The first round is not that of all others: they may have started together. */
 const FIRST_ROUND_MAX_MS = 5_000;
 
@@ -22,6 +24,7 @@ export interface HealthMeshOptions {
   readonly host: string;
   readonly ping: Ping;
   readonly onRound: (summary: Summary, intervalS: number, measured: readonly Measured[]) => void;
+  readonly onWatched?: () => void;
   readonly onTrouble: (what: string, cause: unknown) => void;
 }
 
@@ -36,9 +39,15 @@ export class HealthMesh {
   /** Ends the wait for the next round when the settings change. */
   #wake = new AbortController();
   #silent = '';
+  readonly #watch: Watch;
 
   constructor(options: HealthMeshOptions) {
     this.#options = options;
+    this.#watch = new Watch({
+      probe: (hosts) => probeRound(this.#targets(hosts), { ...this.#probing, timeoutMs: WATCH_TIMEOUT_MS }),
+      onChange: () => options.onWatched?.(),
+      onTrouble: options.onTrouble,
+    });
   }
 
   reset(entries: readonly ConfigEntry[]): void {
@@ -86,6 +95,17 @@ export class HealthMesh {
 
   start(): void {
     this.#running ??= this.#run();
+    this.#watch.start();
+  }
+
+  /** Hosts that are asked every second, also when the mesh is off: others depend on them. */
+  watch(hosts: ReadonlySet<string>): void {
+    this.#watch.follow(hosts);
+  }
+
+  /** Of the hosts that are watched. */
+  get unreachable(): ReadonlySet<string> {
+    return this.#watch.unreachable;
   }
 
   async #run(): Promise<void> {
@@ -123,16 +143,18 @@ export class HealthMesh {
     }
   }
 
+  get #probing(): Pick<RoundOptions, 'ping' | 'port' | 'signal'> {
+    return { ping: this.#options.ping, port: this.#port, signal: this.#stopping.signal };
+  }
+
+  #targets(hosts: Iterable<string>): Target[] {
+    return [...hosts].flatMap((host) => (this.#addresses.get(host) ?? []).map((address) => ({ host, address })));
+  }
+
   async #round(): Promise<void> {
-    const targets: Target[] = [...this.#addresses]
-      .filter(([host]) => host !== this.#options.host)
-      .flatMap(([host, addresses]) => addresses.map((address) => ({ host, address })));
-    const measured = await probeRound(targets, {
-      ping: this.#options.ping,
-      port: this.#port,
-      timeoutMs: Math.floor(Math.min(TIMEOUT_MS, this.intervalMs)),
-      signal: this.#stopping.signal,
-    });
+    const others = [...this.#addresses.keys()].filter((host) => host !== this.#options.host);
+    const timeoutMs = Math.floor(Math.min(TIMEOUT_MS, this.intervalMs));
+    const measured = await probeRound(this.#targets(others), { ...this.#probing, timeoutMs });
     if (this.#stopping.signal.aborted) return;
     this.#book.record(measured);
     this.#options.onRound(this.#book.summary(), Math.max(1, Math.round(this.intervalMs / 1_000)), measured);
@@ -141,6 +163,7 @@ export class HealthMesh {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    await this.#watch.stop();
     await this.#responder.stop();
   }
 }

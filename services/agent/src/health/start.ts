@@ -12,6 +12,8 @@ export interface HealthOptions {
   readonly ping: Ping;
   /** While it is connected. */
   readonly bus: () => Pick<Bus, 'nc'> | undefined;
+  /** Another one of the hosts that are watched answers, or none does. */
+  readonly onWatched?: () => void;
   readonly onTrouble: (what: string, cause: unknown) => void;
 }
 
@@ -34,6 +36,7 @@ export const startHealthMesh = (options: HealthOptions): { readonly mesh: Health
     host: options.host,
     ping: options.ping,
     onTrouble: options.onTrouble,
+    onWatched: () => options.onWatched?.(),
     onRound: (summary, intervalS, measured) => {
       for (const { kind, latencyUs } of measured) {
         if (latencyUs === undefined) continue;

@@ -25,6 +25,8 @@ export interface ReconcilerOptions {
   readonly persisted: () => Promise<void>;
   readonly hostAddresses: () => Promise<readonly string[]>;
   readonly hostSubnets?: () => Promise<readonly string[]>;
+  /** Of hosts that others depend on; absent: all of them live. */
+  readonly health?: HostHealth | undefined;
   readonly readIpcache: () => Promise<Parameters<Planner['ipcache']['compareWith']>[0]>;
   /** Documents that came since the last pass stand in the kernel; told before the report. */
   readonly onRealised?: (documents: readonly ConfigEntry[], times: PassTimes) => void;
@@ -33,6 +35,12 @@ export interface ReconcilerOptions {
   readonly onTrouble: (what: string, cause: unknown) => void;
   readonly debounceMs?: number;
   readonly resyncMs?: number;
+}
+
+export interface HostHealth {
+  /** From now on it is about these. */
+  watch(hosts: ReadonlySet<string>): void;
+  readonly unreachable: ReadonlySet<string>;
 }
 
 export interface PassFacts {
@@ -169,6 +177,7 @@ export class Reconciler {
       addresses: await this.#options.hostAddresses(),
       subnets: (await this.#options.hostSubnets?.()) ?? [],
       nowMs: performance.now(),
+      ...(this.#options.health ? { unreachable: this.#options.health.unreachable } : {}),
       configurationComplete: true,
     });
     if (this.#compareDue) await this.#compare();
@@ -177,6 +186,7 @@ export class Reconciler {
     const startedUs = nowUs();
     const desired = planner.compute();
     const compiledUs = nowUs();
+    this.#options.health?.watch(planner.egress.plan.watched);
     const delta = planner.ipcache.delta();
     const tried = this.#tried();
     const fresh = new Map(this.#fresh);
@@ -254,8 +264,12 @@ export class Reconciler {
     const localIds = this.#options.planner.localIds.takeChange();
     const hostNumbers = this.#options.planner.hostNumbers.takeChange();
     const netnsIds = this.#options.host.takeNetnsIds();
-    if (!localIds && !netnsIds && !hostNumbers) return;
+    const { groups, gateways } = this.#options.planner.egress.numbers;
+    const [egressGroups, egressGateways] = [groups.takeChange(), gateways.takeChange()];
+    if (!localIds && !netnsIds && !hostNumbers && !egressGroups && !egressGateways) return;
     await this.#options.stateFile.save({
+      ...(egressGroups ? { egressGroups } : {}),
+      ...(egressGateways ? { egressGateways } : {}),
       ...(localIds ? { localIds } : {}),
       ...(netnsIds ? { netnsIds } : {}),
       ...(hostNumbers ? { hostNumbers } : {}),

@@ -118,15 +118,13 @@ export class Addresses {
   putHost(subject: string, revision: bigint, host: Host): void {
     const keys = keysOf([host.underlayIp4, host.underlayIp6]);
     this.removeHost(subject, host.id, keys);
-    const own = host.id === this.#ownHost;
     let host4 = 0;
     try {
       host4 = host.underlayIp4 === '' ? 0 : hostOrder(host.underlayIp4);
     } catch {
       // As in keysOf.
     }
-    const pools = own ? [] : poolKeys(host.pools);
-    const known: KnownHost = { subject, revision, keys, pools, host4 };
+    const known: KnownHost = { subject, revision, keys, pools: poolKeys(host.pools), host4 };
     this.#hosts.set(host.id, known);
     this.#claimHost(host.id, known);
     this.#hostMoved(host.id);
@@ -157,10 +155,13 @@ export class Addresses {
     for (const key of keys) {
       this.#ipcache.put(key, subject, own ? LAYER.OWN_HOST : LAYER.REMOTE_HOST, revision, entry);
     }
-    // Whose an address is, before the workload that has it is known here.
+    // Whose an address is, before the workload that has it is known here. This host's own: no packet out of the tunnel
+    // leaves for the world because nobody has that address.
+    const isSaid = own ? this.#numbers.size > 0 : number.host !== undefined;
     for (const key of pools) {
-      if (number.host === undefined) this.#ipcache.withdraw(key, subject);
-      else this.#ipcache.put(key, subject, LAYER.POOL, revision, { identity: IDENTITY_UNKNOWN, host4, ...number });
+      const pool = { identity: IDENTITY_UNKNOWN, host4: own ? 0 : host4, ...number };
+      if (isSaid) this.#ipcache.put(key, subject, LAYER.POOL, revision, pool);
+      else this.#ipcache.withdraw(key, subject);
     }
   }
 
@@ -174,6 +175,8 @@ export class Addresses {
       if (known) this.#claimHost(id, known);
       this.#hostMoved(id);
     }
+    const own = this.#hosts.get(this.#ownHost);
+    if (own && before.size > 0 !== numbers.size > 0) this.#claimHost(this.#ownHost, own);
   }
 
   /** Addresses of the host's own interfaces: they are the host, whatever the control plane knows of them. */

@@ -4,7 +4,7 @@ import { weir_workload_flags } from '@weir/bpf';
 import type { Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { Bandwidth, WorkloadPolicy } from './model.ts';
 
-const { WORKLOAD_LIMITED, WORKLOAD_LOCKDOWN } = weir_workload_flags;
+const { WORKLOAD_EGRESS, WORKLOAD_LIMITED, WORKLOAD_LOCKDOWN } = weir_workload_flags;
 const BITS = 8n;
 
 /** A rate under a byte per second is one: 0 would be none. */
@@ -15,11 +15,15 @@ export const bandwidthOf = ({ egressBitsPerSecond, ingressBitsPerSecond }: Workl
     ? undefined
     : { egress: bytesPerSecond(egressBitsPerSecond), ingress: bytesPerSecond(ingressBitsPerSecond) };
 
+const flagged = (policy: WorkloadPolicy | undefined, flag: number, isWanted: boolean): WorkloadPolicy | undefined =>
+  policy && isWanted && !(policy.flags & WORKLOAD_LOCKDOWN) ? { ...policy, flags: policy.flags | flag } : policy;
+
 /** The policy with the flag that makes the program look for a limit. */
 export const limited = (
   policy: WorkloadPolicy | undefined,
   bandwidth: Bandwidth | undefined,
-): WorkloadPolicy | undefined =>
-  policy && bandwidth && !(policy.flags & WORKLOAD_LOCKDOWN)
-    ? { ...policy, flags: policy.flags | WORKLOAD_LIMITED }
-    : policy;
+): WorkloadPolicy | undefined => flagged(policy, WORKLOAD_LIMITED, bandwidth !== undefined);
+
+/** The policy with the flag that lets nothing leave past an egress gateway. */
+export const leavingByGateway = (policy: WorkloadPolicy | undefined, isSelected: boolean): WorkloadPolicy | undefined =>
+  flagged(policy, WORKLOAD_EGRESS, isSelected);

@@ -9,7 +9,7 @@
 import { weir_identity } from '@weir/bpf';
 import { buildPolicyTable } from '@weir/bpf/policy-table';
 import { type PolicyEntry, scopeOf } from '@weir/policy-engine';
-import type { WorkloadPolicy } from './model.ts';
+import type { DesiredWorkload, DocumentError, WorkloadPolicy } from './model.ts';
 import { LOCKDOWN_FLAGS } from './transition.ts';
 
 const { IDENTITY_WORLD, IDENTITY_WORLD_IPV4, IDENTITY_WORLD_IPV6, IDENTITY_SCOPE_CIDR, IDENTITY_UNKNOWN } =
@@ -49,4 +49,14 @@ export const withoutAddressesOf = (policy: WorkloadPolicy, identities: ReadonlyS
     'some addresses that its policy tells apart have no room in the ipcache of this host',
     policy.entries,
   );
+};
+
+/** Of a workload in lockdown, as errors of its document. */
+export const lockdownErrors = (
+  { subject, revision }: Pick<DocumentError, 'subject' | 'revision'>,
+  { id, policy }: Pick<DesiredWorkload, 'id' | 'policy'>,
+): DocumentError[] => {
+  if (!policy?.lockdown) return [];
+  const message = `workload ${id} is in lockdown, everything to and from it is denied: ${policy.lockdown}`;
+  return [{ subject, revision, code: 'TOO_LARGE', message }];
 };

@@ -92,6 +92,8 @@ export interface LocalFacts {
   readonly subnets?: readonly string[];
   /** Of a clock that only goes forward; what changes over in steps does so by it. */
   readonly nowMs?: number;
+  /** Hosts that do not answer any more, of those that were asked. */
+  readonly unreachable?: ReadonlySet<string>;
   /** A first whole view of the configuration is there: until then every workload stays closed. */
   readonly configurationComplete: boolean;
 }

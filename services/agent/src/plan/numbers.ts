@@ -63,8 +63,8 @@ export class LocalIds {
 }
 
 /**
- * Numbers of other hosts in the map `tunnels`. They stand in ipcache and conntrack too, so a host keeps its number while
- * it is reached by tunnel, and one that became free is the last to be given again.
+ * Numbers of other hosts in the map `tunnels`, of egress gateways and their groups in theirs. They stand in conntrack
+ * too, so a number is kept while what it names is, and one that became free is the last to be given again.
  */
 export class HostNumbers {
   readonly #ids: Map<string, number>;
@@ -84,7 +84,7 @@ export class HostNumbers {
     const known = this.#ids.get(hostId);
     if (known !== undefined) return known;
     if (this.#taken.size >= this.#max - 1)
-      throw weirError('TOO_LARGE', `more than ${this.#max - 1} hosts are to be reached by tunnel`);
+      throw weirError('TOO_LARGE', `more than ${this.#max - 1} hosts are to be reached by tunnel or gateway`);
     while (this.#next >= this.#max || this.#taken.has(this.#next))
       this.#next = this.#next >= this.#max ? 1 : this.#next + 1;
     const number = this.#next++;

@@ -10,6 +10,7 @@ export class OverlayPlanner {
   #plan: OverlayPlan = NO_OVERLAY;
   #isDue = true;
   #dueMs = 0;
+  #peers: ReadonlySet<string> = new Set();
 
   constructor(overlay: Overlay) {
     this.#overlay = overlay;
@@ -23,6 +24,13 @@ export class OverlayPlanner {
 
   /** Hosts or facts of this one are others. */
   changed(): void {
+    this.#isDue = true;
+  }
+
+  /** Hosts that must be reached through the device: see OverlayInput. */
+  setPeers(peers: ReadonlySet<string>): void {
+    if (peers.size === this.#peers.size && [...peers].every((id) => this.#peers.has(id))) return;
+    this.#peers = peers;
     this.#isDue = true;
   }
 
@@ -41,7 +49,10 @@ export class OverlayPlanner {
   compute(hosts: Iterable<Host>, { host, subnets = [], nowMs = 0 }: LocalFacts): boolean {
     if (!this.#isDue && nowMs < this.#dueMs) return false;
     this.#isDue = false;
-    this.#plan = this.#overlay.plan({ network: this.#network, hosts, ownHost: host, subnets, nowMs });
+    this.#plan = this.#overlay.plan({
+      ...{ network: this.#network, hosts, ownHost: host, subnets, nowMs },
+      peers: this.#peers,
+    });
     const { changesInMs } = this.#plan;
     this.#dueMs = changesInMs === undefined ? Number.POSITIVE_INFINITY : nowMs + changesInMs;
     return true;

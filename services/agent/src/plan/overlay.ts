@@ -92,6 +92,8 @@ export interface OverlayInput {
   /** Networks that are on the links of this host, as CIDRs. */
   readonly subnets: readonly string[];
   readonly nowMs: number;
+  /** Hosts that packets go to and come from through the device, whatever the routing: to egress gateways and back. */
+  readonly peers?: ReadonlySet<string>;
 }
 
 export class Overlay {
@@ -106,7 +108,7 @@ export class Overlay {
     this.#stepMs = stepMs;
   }
 
-  plan({ network, hosts, ownHost, subnets, nowMs }: OverlayInput): OverlayPlan {
+  plan({ network, hosts, ownHost, subnets, nowMs, peers = new Set() }: OverlayInput): OverlayPlan {
     const routing = network?.routing ?? Routing.NATIVE;
     const tunnelled = routing === Routing.TUNNEL || routing === Routing.HYBRID;
     const all = [...hosts];
@@ -119,6 +121,7 @@ export class Overlay {
     let changesInMs: number | undefined;
     let widest: 4 | 6 = network?.underlay === Underlay.IPV6 ? 6 : 4;
     const seen = new Set<string>();
+    let carries = false;
     for (const host of all) {
       if (host.id === ownHost || !own) continue;
       seen.add(host.id);
@@ -126,14 +129,16 @@ export class Overlay {
       const isNear =
         routing === Routing.HYBRID && ends && links.some((link) => cidrContainsIp(link, parseIp(ends.remote)));
       const way: Way = tunnelled && !isNear ? 'tunnel' : 'native';
-      if (way === 'tunnel' && !ends) {
+      const isPeer = peers.has(host.id);
+      if ((way === 'tunnel' || isPeer) && !ends) {
         errors.push({ hostId: host.id, message: `${host.id} has no underlay address of a family that this host has` });
         continue;
       }
       const steps = this.#stepsTaken(host.id, way, nowMs);
       if (steps.nextInMs !== undefined) changesInMs = Math.min(changesInMs ?? Number.POSITIVE_INFINITY, steps.nextInMs);
-      if (!ends || (way === 'native' && steps.taken >= 2)) continue;
+      if (!ends || (way === 'native' && steps.taken >= 2 && !isPeer)) continue;
       if (ends.family === 6) widest = 6;
+      carries ||= isPeer;
       const send = way === 'tunnel' ? steps.taken >= 1 : steps.taken < 1;
       const number = this.#numbers.of(host.id);
       numbers.set(host.id, number);
@@ -147,7 +152,7 @@ export class Overlay {
     }
     for (const id of this.#turns.keys()) if (!seen.has(id)) this.#turns.delete(id);
     this.#numbers.keep(numbers);
-    if (tunnelled) {
+    if (tunnelled || carries) {
       this.#device = {
         port: network?.tunnelPort || DEFAULT_TUNNEL_PORT,
         sourceLow: network?.tunnelSourcePortLow ?? 0,

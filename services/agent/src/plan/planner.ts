@@ -7,20 +7,22 @@ import type { ConfigEntry } from '@weir/bus';
 import { type Compiler, createCompiler } from '@weir/policy-engine';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { Addresses } from './addresses.ts';
-import { bandwidthOf, limited } from './bandwidth.ts';
+import { bandwidthOf, leavingByGateway, limited } from './bandwidth.ts';
 import { type CompileSettings, compilePolicy } from './compile.ts';
-import { Ipcache, type Unplaced } from './ipcache.ts';
-import { withoutAddressesOf } from './lockdown.ts';
+import { type DesiredEgress, type EgressNumbers, EgressPlanner } from './egress.ts';
+import { Ipcache } from './ipcache.ts';
+import { lockdownErrors, withoutAddressesOf } from './lockdown.ts';
 import type { DesiredWorkload, DocumentError, LocalFacts, Route, Wiring, WorkloadPolicy } from './model.ts';
 import { NamedPorts } from './named-ports.ts';
-import { hostMac, linkName, workloadMac } from './names.ts';
 import { CidrIds, HostNumbers, LocalIds } from './numbers.ts';
 import { networkIssues, Overlay, type OverlayPlan } from './overlay.ts';
 import { OverlayPlanner } from './overlay-planner.ts';
 import { Policies } from './policies.ts';
 import { type PlannedRoutes, routesTo } from './routes.ts';
+import { unplacedErrors } from './unplaced.ts';
 import { type DesiredUplinks, UplinkPlanner } from './uplinks.ts';
-import { hostIssues, wiringIssues, workloadIssues } from './validate.ts';
+import { closedFor, hostIssues, wiringIssues, workloadIssues } from './validate.ts';
+import { wiringOf } from './wiring.ts';
 
 export interface Desired {
   readonly workloads: ReadonlyMap<string, DesiredWorkload>;
@@ -32,6 +34,8 @@ export interface Desired {
   readonly identities: ReadonlySet<number>;
   /** Undefined: uplinks are left alone. */
   readonly uplinks?: DesiredUplinks | undefined;
+  /** Undefined: nobody leaves by a gateway. */
+  readonly egress?: DesiredEgress | undefined;
   readonly errors: readonly DocumentError[];
 }
 
@@ -39,14 +43,14 @@ export interface PlannerOptions extends CompileSettings {
   readonly host: string;
   readonly localIds?: LocalIds;
   readonly hostNumbers?: HostNumbers;
+  readonly egressNumbers?: EgressNumbers;
   /** How long each step of a change of routing takes, ms. */
   readonly overlayStepMs?: number;
   readonly maxCidrs?: number;
   readonly maxIpcache?: number;
 }
 
-/** Of a thousand addresses without room, a few say it all. */
-const UNPLACED_TOLD = 20;
+const NOBODY: ReadonlySet<string> = new Set();
 
 interface Local {
   readonly subject: string;
@@ -55,16 +59,6 @@ interface Local {
   /** Made once: its names are hashes, and every document of the fleet is a pass over all workloads. */
   readonly wiring: Wiring;
 }
-
-const wiringOf = ({ id, netns, ip4, ip6 }: Workload): Wiring => ({
-  workloadId: id,
-  ifname: linkName(id),
-  netns,
-  ip4,
-  ip6,
-  mac: workloadMac(id),
-  hostMac: hostMac(id),
-});
 
 export class Planner {
   readonly #options: PlannerOptions;
@@ -91,6 +85,7 @@ export class Planner {
   /** Until a host or an own address changes. */
   #routes: PlannedRoutes | undefined;
   readonly #uplinks: UplinkPlanner;
+  readonly egress: EgressPlanner;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -103,6 +98,7 @@ export class Planner {
     this.#addresses = new Addresses(this.ipcache, options.host, (identity) => this.#knowsLabels(identity));
     this.#addresses.setOwn([]);
     this.#uplinks = new UplinkPlanner(options.host);
+    this.egress = new EgressPlanner(options.host, options.egressNumbers);
   }
 
   setFacts(facts: Omit<LocalFacts, 'host'>): void {
@@ -152,7 +148,11 @@ export class Planner {
         this.#identities.set(body.value.identity, body.value.labels);
         this.#goneIdentities.delete(body.value.identity);
         this.#addresses.identityChanged(body.value.identity);
+        this.egress.changed();
         this.#allDirty = true;
+        break;
+      case 'egressGateway':
+        this.egress.put(entry);
         break;
       case 'network':
         if (this.#refuse(subject, revision, networkIssues(body.value))) this.#overlay.put(body.value);
@@ -168,6 +168,7 @@ export class Planner {
   }
 
   #takeWorkload(subject: string, revision: bigint, workload: Workload): void {
+    this.egress.changed();
     const here = workload.hostId === this.#options.host;
     const issues = [...workloadIssues(workload), ...(here ? wiringIssues(workload) : [])];
     this.#dropLocal(subject);
@@ -197,12 +198,17 @@ export class Planner {
         this.#addresses.removeHost(subject, body.value.id);
         break;
       case 'workload':
+        this.egress.changed();
         this.#dropLocal(subject);
         this.#addresses.removeWorkload(subject);
         if (this.#namedPorts.remove(subject)) this.#allDirty = true;
         break;
+      case 'egressGateway':
+        this.egress.remove(subject);
+        break;
       case 'identity':
         this.#goneIdentities.add(body.value.identity);
+        this.egress.changed();
         this.#addresses.identityChanged(body.value.identity);
         break;
       case 'network':
@@ -221,7 +227,8 @@ export class Planner {
   #hostsChanged(): void {
     this.#overlay.changed();
     this.#routes = undefined;
-    this.#uplinks.hostsChanged();
+    this.#uplinks.changed();
+    this.egress.changed();
   }
 
   #dropLocal(subject: string): void {
@@ -254,6 +261,7 @@ export class Planner {
   }
 
   compute(): Desired {
+    this.#planEgress();
     // First: it says whose addresses go by tunnel, and the ipcache is asked what has room.
     this.#planOverlay();
     this.#followLocals();
@@ -263,27 +271,23 @@ export class Planner {
     const workloads = new Map<string, DesiredWorkload>();
     const unplaced = this.ipcache.unplaced();
     const unknown = new Set(unplaced.map(({ identity }) => identity));
-    const errors = [...this.#errors.values(), ...this.#policies.errors(), ...this.#uplinks.errors()];
+    const errors = [
+      ...[...this.#errors.values(), ...this.#policies.errors()],
+      ...[...this.#uplinks.errors(), ...this.egress.errors()],
+    ];
     for (const [id, local] of this.#locals) {
       const desired = this.#desired(local, unknown);
       workloads.set(id, desired);
-      if (desired.policy?.lockdown) {
-        errors.push({
-          subject: local.subject,
-          revision: local.revision,
-          code: 'TOO_LARGE',
-          message: `workload ${id} is in lockdown, everything to and from it is denied: ${desired.policy.lockdown}`,
-        });
-      }
+      errors.push(...lockdownErrors(local, desired));
     }
-    errors.push(...this.#unplacedErrors(unplaced));
+    errors.push(...unplacedErrors(unplaced, this.ipcache.size, (subject) => this.#entries.has(subject)));
     this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses, this.#overlay.plan.routed);
     const planned = this.#routes;
     for (const { subject, message } of planned.refused) {
       const revision = this.#entries.get(subject)?.document.revision ?? 0n;
       errors.push({ subject, revision, code: 'INVALID_ARGUMENT', message });
     }
-    const uplinks = this.#uplinks.compute(this.#hosts.values());
+    const uplinks = this.#uplinks.compute(this.#hosts.values(), this.egress.plan);
     errors.push(...this.#overlay.errors);
     return {
       workloads,
@@ -291,10 +295,28 @@ export class Planner {
       routes: planned.routes,
       uplinks,
       overlay: this.#overlay.plan,
+      egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? NOBODY),
       // Without a tunnel nobody can claim one.
       identities: this.#overlay.plan.device ? new Set(this.#identities.keys()) : new Set(),
       errors,
     };
+  }
+
+  /** Before the tunnel: gateways are reached through it. */
+  #planEgress(): void {
+    const changed = this.egress.compute({
+      hosts: this.#hosts.values(),
+      workloads: this.#workloads(),
+      labelsOf: (identity) => (this.#knowsLabels(identity) ? this.#identities.get(identity) : undefined),
+    });
+    if (!changed) return;
+    this.#overlay.setPeers(this.egress.plan.peers);
+    this.#uplinks.changed();
+  }
+
+  *#workloads(): Iterable<Workload> {
+    for (const { subject, document } of this.#entries.values())
+      if (document.body.case === 'workload' && !this.#errors.has(subject)) yield document.body.value;
   }
 
   #planOverlay(): void {
@@ -354,47 +376,21 @@ export class Planner {
     this.#allDirty = false;
   }
 
-  /** Of documents whose addresses have no room; the first say how many there are. */
-  #unplacedErrors(unplaced: readonly Unplaced[]): DocumentError[] {
-    const bySource = new Map(unplaced.map((one) => [one.source, one]));
-    return [...bySource.values()].slice(0, UNPLACED_TOLD).map(({ source, revision }) => ({
-      subject: this.#entries.has(source) ? source : '',
-      revision,
-      code: 'TOO_LARGE',
-      message:
-        `${source}: its addresses have no room in the ipcache of this host and are the world's to it; ` +
-        `${unplaced.length} of ${this.ipcache.size} wait: allow more (WEIR_AGENT_MAX_IPCACHE)`,
-    }));
-  }
-
   #desired({ doc, wiring }: Local, unknown: ReadonlySet<number>): DesiredWorkload {
     const { id, identity } = doc;
-    const closed = this.#closed(doc);
+    const closed = closedFor(doc, this.#facts.configurationComplete, this.#knowsLabels(identity));
     const policy = closed ? undefined : this.#compiled.get(id);
     const bandwidth = bandwidthOf(doc);
+    const isLeaving = this.egress.plan.selected.has(id);
     return {
       id,
       localId: this.localIds.of(id),
       identity,
       wiring,
-      policy: policy && limited(withoutAddressesOf(policy, unknown), bandwidth),
+      policy: policy && leavingByGateway(limited(withoutAddressesOf(policy, unknown), bandwidth), isLeaving),
       bandwidth,
       waiting: closed?.waiting ?? '',
       message: closed?.message ?? '',
     };
-  }
-
-  #closed({ identity, netns }: Workload): Pick<DesiredWorkload, 'waiting' | 'message'> | undefined {
-    if (!this.#facts.configurationComplete) {
-      return { waiting: 'not-ready', message: 'closed until the first whole configuration is there' };
-    }
-    if (!this.#knowsLabels(identity)) {
-      return {
-        waiting: 'waiting-for-identity',
-        message: `closed: the labels of identity ${identity} are not known here`,
-      };
-    }
-    if (netns === '') return { waiting: 'not-ready', message: 'it names no network namespace' };
-    return undefined;
   }
 }

@@ -8,6 +8,7 @@
 import type { ConfigEntry } from '@weir/bus';
 import { cidrOfAddress, isIp, parseCidr, parseIp } from '@weir/net';
 import type { Host, Masquerade, Network, Prefilter } from '@weir/proto/weir/bus/v1/config_pb.js';
+import type { EgressPlan, WayOut } from './egress.ts';
 import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
 import type { DocumentError } from './model.ts';
 
@@ -24,6 +25,8 @@ export interface DesiredUplinks {
   readonly vlans: ReadonlySet<number> | undefined;
   /** Canonical prefixes whose packets are dropped. Undefined: no prefilter is there for this host. */
   readonly prefilter: ReadonlySet<string> | undefined;
+  /** Ways out of workloads that leave by a gateway; with it nothing that was selected leaves past one. */
+  readonly ways?: readonly WayOut[] | undefined;
 }
 
 /** Multicast and broadcast are for the link; no answer would find its way back. */
@@ -122,7 +125,8 @@ export class UplinkPlanner {
     this.#planned = undefined;
   }
 
-  hostsChanged(): void {
+  /** Hosts or ways out are others. */
+  changed(): void {
     this.#planned = undefined;
   }
 
@@ -130,12 +134,12 @@ export class UplinkPlanner {
     return [...this.#errors.values()];
   }
 
-  compute(hosts: Iterable<Host>): DesiredUplinks | undefined {
-    this.#planned ??= { desired: this.#compute([...hosts]) };
+  compute(hosts: Iterable<Host>, egress: Pick<EgressPlan, 'groups' | 'ways'>): DesiredUplinks | undefined {
+    this.#planned ??= { desired: this.#compute([...hosts], egress) };
     return this.#planned.desired;
   }
 
-  #compute(hosts: readonly Host[]): DesiredUplinks | undefined {
+  #compute(hosts: readonly Host[], egress: Pick<EgressPlan, 'groups' | 'ways'>): DesiredUplinks | undefined {
     const own = hosts.find(({ id }) => id === this.#ownHost);
     const network = this.#network?.body;
     const masquerade = network?.masquerade;
@@ -143,7 +147,7 @@ export class UplinkPlanner {
     const labels = labelTexts(own?.labels ?? {});
     const prefilters = [...this.#prefilters.values()].filter(({ body }) => isSelected(body.hosts, labels));
     const vlans = network && network.vlanBypass.length > 0 ? new Set(network.vlanBypass) : undefined;
-    if (!isMasquerading && !vlans && prefilters.length === 0) return undefined;
+    if (!isMasquerading && !vlans && prefilters.length === 0 && egress.ways.length === 0) return undefined;
     return {
       interfaces: masquerade?.interfaces ?? [],
       masquerade4: masquerade?.ipv4 ?? false,
@@ -153,6 +157,7 @@ export class UplinkPlanner {
       vlans,
       prefilter:
         prefilters.length > 0 ? new Set(prefilters.flatMap(({ body }) => body.cidrs.map(canonical))) : undefined,
+      ways: egress.groups.length > 0 ? egress.ways : undefined,
     };
   }
 }

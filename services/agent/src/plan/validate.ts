@@ -3,6 +3,7 @@
 import { weir_identity } from '@weir/bpf';
 import { ipFamily, isIp, parseCidr, parseIp } from '@weir/net';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
+import type { DesiredWorkload } from './model.ts';
 
 const { IDENTITY_SCOPE_MASK } = weir_identity;
 
@@ -41,3 +42,20 @@ export const hostIssues = (host: Host): string[] => [
     }
   }),
 ];
+
+/** Why a workload that is as it should be is closed all the same; undefined: it is not. */
+export const closedFor = (
+  { identity, netns }: Workload,
+  configurationComplete: boolean,
+  knowsLabels: boolean,
+): Pick<DesiredWorkload, 'waiting' | 'message'> | undefined => {
+  if (!configurationComplete)
+    return { waiting: 'not-ready', message: 'closed until the first whole configuration is there' };
+  if (!knowsLabels) {
+    return {
+      waiting: 'waiting-for-identity',
+      message: `closed: the labels of identity ${identity} are not known here`,
+    };
+  }
+  return netns === '' ? { waiting: 'not-ready', message: 'it names no network namespace' } : undefined;
+};

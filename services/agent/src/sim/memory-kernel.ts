@@ -6,7 +6,17 @@
  */
 
 import type { PolicyTable } from '@weir/bpf/policy-table';
-import type { Attachments, HostLink, Kernel, Maps, Network, Overlay, WorkloadValue } from '../apply/ports.ts';
+import type {
+  Attachments,
+  Egress,
+  EgressGatewayValue,
+  HostLink,
+  Kernel,
+  Maps,
+  Network,
+  Overlay,
+  WorkloadValue,
+} from '../apply/ports.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
 import type { OverlayDevice, Tunnel } from '../plan/overlay.ts';
@@ -28,6 +38,12 @@ export interface MemoryState {
   /** Network namespaces that exist, path -> id. With `anyNetns` all do. */
   readonly netns: Map<string, string>;
   uplinks: DesiredUplinks | undefined;
+  readonly egress: {
+    readonly sources: Map<string, number>;
+    readonly sets: Map<number, ReadonlyMap<string, number>>;
+    readonly groups: Map<number, { readonly chosen: number; readonly own: number }>;
+    readonly gateways: Map<number, EgressGatewayValue>;
+  };
   nextIfindex: number;
   /** Writes so far, all kinds. */
   writes: number;
@@ -54,6 +70,7 @@ export const emptyState = (): MemoryState => ({
   overlayDevice: undefined,
   netns: new Map(),
   uplinks: undefined,
+  egress: { sources: new Map(), sets: new Map(), groups: new Map(), gateways: new Map() },
   nextIfindex: 2,
   writes: 0,
 });
@@ -213,6 +230,40 @@ const memoryOverlay = (state: MemoryState): Overlay => {
   };
 };
 
+const memoryEgress = (state: MemoryState): Egress => {
+  const { sources, sets, groups, gateways } = state.egress;
+  return {
+    read: async () => ({ sources, sets, groups, gateways }),
+    writeRoutes: async (set, entries) => {
+      state.writes++;
+      sets.set(set, new Map([...(sets.get(set) ?? []), ...entries]));
+    },
+    removeRoutes: async (set, prefixes) => {
+      state.writes++;
+      const left = [...(sets.get(set) ?? [])].filter(([prefix]) => !prefixes.includes(prefix));
+      if (left.length > 0) sets.set(set, new Map(left));
+      else sets.delete(set);
+    },
+    writeGroup: async (number, group) => {
+      state.writes++;
+      groups.set(number, group);
+    },
+    writeGateway: async (number, gateway) => {
+      state.writes++;
+      if (gateway) gateways.set(number, gateway);
+      else gateways.delete(number);
+    },
+    writeSource: async (address, set) => {
+      state.writes++;
+      sources.set(address, set);
+    },
+    removeSource: async (address) => {
+      state.writes++;
+      sources.delete(address);
+    },
+  };
+};
+
 /** Deletes the namespace, and with it the pair of interfaces that has an end in it, as the kernel does. */
 export const deleteNetns = (state: MemoryState, path: string): void => {
   const id = state.netns.get(path);
@@ -234,8 +285,10 @@ export const memoryKernel = (state: MemoryState = emptyState(), options: MemoryK
       state.uplinks = desired;
       return [];
     },
+    way: () => undefined,
     doubt: () => {},
     inspect: async () => [],
   },
+  egress: memoryEgress(state),
   overlay: memoryOverlay(state),
 });

@@ -28,6 +28,11 @@ export const networkEntry = (value: Extract<Body, { case: 'network' }>['value'])
 export const prefilterEntry = (name: string, value: Extract<Body, { case: 'prefilter' }>['value']): ConfigEntry =>
   entry('prefilter', name, { case: 'prefilter', value: { name, ...value } });
 
+export const egressGatewayEntry = (
+  name: string,
+  value: Extract<Body, { case: 'egressGateway' }>['value'],
+): ConfigEntry => entry('egressGateway', name, { case: 'egressGateway', value: { name, ...value } });
+
 export const labelledHostEntry = (id: string, labels: Record<string, string>): ConfigEntry =>
   entry('host', id, { case: 'host', value: { id, name: id, underlayIp4: '192.168.0.1', labels } });
 
@@ -35,7 +40,10 @@ export const hostEntry = (id: string, underlayIp4: string, ...pools: string[]): 
   dualHostEntry(id, underlayIp4, '', ...pools);
 
 export const dualHostEntry = (id: string, underlayIp4: string, underlayIp6: string, ...pools: string[]): ConfigEntry =>
-  entry('host', id, { case: 'host', value: { id, name: id, underlayIp4, underlayIp6, pools } });
+  entry('host', id, {
+    case: 'host',
+    value: { id, name: id, underlayIp4, underlayIp6, pools, labels: { name: id } },
+  });
 
 export const identityEntry = (identity: number, ...labels: string[]): ConfigEntry =>
   entry('identity', String(identity), { case: 'identity', value: { identity, labels } });

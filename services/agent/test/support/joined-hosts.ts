@@ -48,6 +48,10 @@ export class JoinedHost {
   readonly #numbers = new HostNumbers();
   #netnsIds: Record<string, string> = {};
   nowMs = 0;
+  /** Of the last pass. */
+  uplinkFailures: readonly string[] = [];
+  /** Hosts that do not answer this one. */
+  unreachable: ReadonlySet<string> = new Set();
 
   constructor(n: number, places: readonly Place[]) {
     this.name = `h${n}`;
@@ -67,7 +71,7 @@ export class JoinedHost {
     const platform = await kernelPlatform({
       bpffsDir: this.#bpffsDir,
       uplink: 'uplink0',
-      maxConntrack: 4096,
+      ...{ maxConntrack: 4096, maxNat: 4096 },
       ringBytes: 1 << 16,
       hostNetns: netnsPath(this.name),
     });
@@ -107,7 +111,7 @@ export class JoinedHost {
     this.#planner.setFacts({
       addresses: await this.#running.hostAddresses(),
       subnets: await this.#running.hostSubnets(),
-      nowMs: this.nowMs,
+      ...{ nowMs: this.nowMs, unreachable: this.unreachable },
       configurationComplete: true,
     });
     const desired = this.#planner.compute();
@@ -120,6 +124,7 @@ export class JoinedHost {
     const { changed } = await this.host.wire(desired);
     const second = changed ? await this.host.apply(desired, { puts: [], deletes: [], rejudge: false }) : first;
     Object.assign(this.#netnsIds, this.host.takeNetnsIds());
+    this.uplinkFailures = second.uplinkFailures;
     // Natively there is no way to a host behind a router.
     const failure = second.routeFailures.find(({ route }) => route.via === OVERLAY);
     if (failure) throw failure.error;
@@ -139,10 +144,22 @@ export class JoinedHost {
     return [...found].sort();
   }
 
-  async dropped(reason: keyof typeof weir_drop_reason): Promise<number> {
+  async dropped(reason: keyof typeof weir_drop_reason, way: 'ingress' | 'egress' = 'ingress'): Promise<number> {
     const { named } = await this.#running.counters();
-    const name = `drop.${reason.replace('DROP_', '').toLowerCase()}.ingress`;
+    const name = `drop.${reason.replace('DROP_', '').toLowerCase()}.${way}`;
     return Number(named[name] ?? 0n);
+  }
+
+  async counter(name: string): Promise<number> {
+    const { named } = await this.#running.counters();
+    return Number(named[name] ?? 0n);
+  }
+
+  /** How much the maps of egress gateways hold. */
+  async egressMaps(): Promise<{ readonly sources: number; readonly routes: number }> {
+    const { object } = this.#running.kernel as unknown as { object: import('@weir/loader').BpfObject };
+    const size = async (name: string): Promise<number> => (await object.map(name).lookupAll()).count;
+    return { sources: await size('egress_sources'), routes: await size('egress_routes') };
   }
 
   async stop(): Promise<void> {
@@ -156,15 +173,22 @@ export class JoinedHost {
 
 export interface Joined {
   readonly hosts: readonly [JoinedHost, JoinedHost, JoinedHost];
+  /** Behind the router, when asked for: it knows the hosts and no workload. */
+  readonly world: Resident | undefined;
   destroy(): Promise<void>;
 }
 
 /** `places`: workloads of h1, h2 and h3. Nobody is started yet. */
-export const joinHosts = async (places: readonly [Place[], Place[], Place[]]): Promise<Joined> => {
+export const joinHosts = async (
+  places: readonly [Place[], Place[], Place[]],
+  { world = [] }: { readonly world?: readonly string[] } = {},
+): Promise<Joined> => {
   const made: string[] = [];
   const make = async (name: string): Promise<string> => {
     await createNetns(netnsPath(name));
     made.push(name);
+    // Nobody is asked for a neighbour before the own link-local address has been tried out, which takes seconds.
+    await setSysctl(netnsPath(name), 'net/ipv6/conf/default/accept_dad', '0');
     return netnsPath(name);
   };
   const router = await make('router');
@@ -195,11 +219,30 @@ export const joinHosts = async (places: readonly [Place[], Place[], Place[]]): P
     host.close();
     for (const { id } of places[i] ?? []) await make(id);
   }
+  let far: Resident | undefined;
+  if (world.length > 0) {
+    const netns = await make('world');
+    const port = await middle.addVeth({ name: 'world', peer: 'eth0', peerNetns: netns });
+    await middle.addAddress(port.ifindex, '203.0.113.1/24');
+    await middle.addAddress(port.ifindex, '2001:db8:200::1/64', { nodad: true });
+    await middle.setUp(port.ifindex);
+    const links = openNetlink(netns);
+    await links.setUp(1);
+    const eth0 = (await links.linkByName('eth0'))?.ifindex as number;
+    for (const address of world) await links.addAddress(eth0, address, { nodad: true });
+    await links.setUp(eth0);
+    await links.replaceRoute({ dst: '0.0.0.0/0', via: '203.0.113.1' });
+    await links.replaceRoute({ dst: '::/0', via: '2001:db8:200::1' });
+    links.close();
+    far = new Resident(netns);
+  }
   middle.close();
   const hosts = places.map((here, i) => new JoinedHost(i + 1, here)) as unknown as Joined['hosts'];
   return {
     hosts,
+    world: far,
     destroy: async () => {
+      await far?.stop();
       for (const host of hosts) for (const { resident } of host.workloads) await resident.stop();
       for (const host of hosts) await host.cleanup();
       for (const name of made.reverse()) await deleteNetns(netnsPath(name)).catch(() => {});

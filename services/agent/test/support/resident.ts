@@ -33,6 +33,7 @@ export type Request =
       readonly port: number;
       readonly first: number;
       readonly count: number;
+      readonly timeoutMs?: number;
     }
   /** So many bytes to a server of `serve` and back: how many came, and ms. */
   | { readonly op: 'transfer'; readonly host: string; readonly port: number; readonly bytes: number };
@@ -153,12 +154,18 @@ const PATIENT_MS = 5_000;
 /** A server's socket holds a few hundred datagrams: no more are on their way at a time. */
 const AT_ONCE = 40;
 
-const burst = async ({ host, port, first, count }: Extract<Request, { op: 'burst' }>): Promise<Answer> => {
+const burst = async ({
+  host,
+  port,
+  first,
+  count,
+  timeoutMs = PATIENT_MS,
+}: Extract<Request, { op: 'burst' }>): Promise<Answer> => {
   const seen: Answer[] = [];
   while (seen.length < count) {
     const from = first + seen.length;
     const some = Array.from({ length: Math.min(AT_ONCE, count - seen.length) }, (_, i) =>
-      seenUdp({ host, port, localPort: from + i }, PATIENT_MS),
+      seenUdp({ host, port, localPort: from + i }, timeoutMs),
     );
     seen.push(...(await Promise.all(some)));
   }

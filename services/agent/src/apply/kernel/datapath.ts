@@ -8,6 +8,7 @@ import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loader';
 import type { Attachments, Kernel } from '../ports.ts';
 import { kernelAttachments } from './attachments.ts';
+import { kernelEgress } from './egress.ts';
 import { kernelMaps } from './maps.ts';
 import { type PortRange, releasePorts } from './nat-ports.ts';
 import { type KernelNetwork, kernelNetwork, prepareHost } from './network.ts';
@@ -113,6 +114,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
       tcx,
       ...where,
     }),
+    egress: kernelEgress(object),
     overlay: kernelOverlay(object, { network, openAttachments: overlayLinks, ...where }),
     replaced: [...before].filter((name) => !object.map(name).reused),
     repairPins: async () => {

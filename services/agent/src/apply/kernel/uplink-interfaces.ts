@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which interfaces are uplinks, and which of their addresses is the host's towards the world. */
-import { openNetlink, ROUTE_TABLE } from '@weir/loader';
+import { type InterfaceAddress, type Netlink, openNetlink, ROUTE_TABLE } from '@weir/loader';
+import type { WayOut } from '../../plan/egress.ts';
 import { LINK_NAME } from '../../plan/names.ts';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
 
@@ -21,13 +22,53 @@ export interface WhereUplinksAre {
 const isNamed = (name: string, patterns: readonly string[]): boolean =>
   patterns.some((pattern) => (pattern.endsWith('+') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
 
+const withNetlink = async <T>(netns: string | undefined, work: (netlink: Netlink) => Promise<T>): Promise<T> => {
+  const netlink = openNetlink(netns);
+  try {
+    return await work(netlink);
+  } finally {
+    netlink.close();
+  }
+};
+
+/** Of one interface: what the world can reach. */
+const addressesOf = (all: readonly InterfaceAddress[], ifindex: number, family: 4 | 6): string[] =>
+  all
+    .filter((one) => one.ifindex === ifindex && one.family === family && one.scope === 'universe' && !one.tentative)
+    .map((one) => one.address.split('/')[0] as string);
+
+/**
+ * Interfaces by which packets leave a gateway: the one that is named, with its first address of each family, or the one
+ * that has the address. A way that this host does not have is left out.
+ */
+export const findWays = (
+  ways: readonly WayOut[],
+  hostNetns?: string,
+): Promise<{ readonly way: WayOut; readonly found: UplinkInterface }[]> =>
+  withNetlink(hostNetns, async (netlink) => {
+    const links = (await netlink.links()).filter(({ name }) => name !== 'lo' && !LINK_NAME.test(name));
+    const all = await netlink.addresses();
+    return ways.flatMap((way) => {
+      for (const { name, ifindex } of links) {
+        const [own4, own6] = [addressesOf(all, ifindex, 4), addressesOf(all, ifindex, 6)];
+        if (way.interface === name) {
+          const [ip4 = '', ip6 = ''] = [own4[0], own6[0]];
+          return [{ way, found: { ifname: name, ifindex, ip4, ip6 } }];
+        }
+        if (way.egressIp === '' || ![...own4, ...own6].includes(way.egressIp)) continue;
+        const ip4 = own4.includes(way.egressIp) ? way.egressIp : '';
+        return [{ way, found: { ifname: name, ifindex, ip4, ip6: ip4 === '' ? way.egressIp : '' } }];
+      }
+      return [];
+    });
+  });
+
 /** Interfaces that the configuration names; else the setting; else those of the default routes. */
 export const findUplinks = async (
   { interfaces, prefer }: Pick<DesiredUplinks, 'interfaces' | 'prefer'>,
   { uplink, hostNetns }: WhereUplinksAre,
-): Promise<UplinkInterface[]> => {
-  const netlink = openNetlink(hostNetns);
-  try {
+): Promise<UplinkInterface[]> =>
+  withNetlink(hostNetns, async (netlink) => {
     const links = (await netlink.links()).filter(({ name }) => name !== 'lo' && !LINK_NAME.test(name));
     const named = interfaces.length > 0 ? interfaces : uplink ? [uplink] : undefined;
     const defaults = new Set(
@@ -38,17 +79,12 @@ export const findUplinks = async (
             .map(({ ifindex }) => ifindex),
     );
     const chosen = links.filter(({ name, ifindex }) => (named ? isNamed(name, named) : defaults.has(ifindex)));
-    const all = (await netlink.addresses()).filter(({ scope, tentative }) => scope === 'universe' && !tentative);
+    const all = await netlink.addresses();
     return chosen.map(({ name, ifindex }) => {
       const address = (family: 4 | 6): string => {
-        const own = all
-          .filter((one) => one.ifindex === ifindex && one.family === family)
-          .map((one) => one.address.split('/')[0] as string);
+        const own = addressesOf(all, ifindex, family);
         return own.find((one) => prefer.includes(one)) ?? own[0] ?? '';
       };
       return { ifname: name, ifindex, ip4: address(4), ip6: address(6) };
     });
-  } finally {
-    netlink.close();
-  }
-};
+  });

@@ -10,6 +10,7 @@ import { prefix_key, unmasqueraded_value, uplink, weir_uplink_flags } from '@wei
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, clsactFilter, openObject, openPinnedMap, tcxSupported } from '@weir/loader';
 import { parseIp } from '@weir/net';
+import type { WayOut } from '../../plan/egress.ts';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
 import type { Uplinks } from '../ports.ts';
 import { FOREIGN_PLACE, type KernelAttachments, kernelAttachments, UPLINK_SIDES } from './attachments.ts';
@@ -17,7 +18,7 @@ import { type Nat, natOf } from './nat.ts';
 import { type PortRange, releasePorts, reservePorts } from './nat-ports.ts';
 import { type Prefilter, PrefilterSet } from './prefilter.ts';
 import { cidrKey, cidrText } from './prefixes.ts';
-import { findUplinks, type UplinkInterface } from './uplink-interfaces.ts';
+import { findUplinks, findWays, type UplinkInterface } from './uplink-interfaces.ts';
 
 export interface UplinkOptions {
   readonly bpffsDir: string;
@@ -47,7 +48,7 @@ export interface KernelUplinks extends Uplinks {
 const OWN_MAPS = ['uplinks', 'vlans', 'unmasqueraded', 'nat_out', 'nat_in', 'nat_retries'];
 export const uplinkLinksDirOf = (bpffsDir: string): string => join(bpffsDir, 'uplink-links');
 const NO_ADDRESS = new Uint8Array(16);
-const { UPLINK_VLAN_ALL, UPLINK_VLAN_FILTER } = weir_uplink_flags;
+const { UPLINK_EGRESS, UPLINK_VLAN_ALL, UPLINK_VLAN_FILTER } = weir_uplink_flags;
 
 const u32 = (value: number): Buffer => {
   const out = Buffer.allocUnsafe(4);
@@ -81,7 +82,9 @@ const readHeld = async (object: BpfObject): Promise<Held> => {
 
 const uplinkValue = (desired: DesiredUplinks, facts: UplinkFacts, { low, high }: PortRange): Buffer =>
   uplink.encode({
-    flags: desired.vlans ? UPLINK_VLAN_FILTER | (desired.vlans.has(0) ? UPLINK_VLAN_ALL : 0) : 0,
+    flags:
+      (desired.vlans ? UPLINK_VLAN_FILTER | (desired.vlans.has(0) ? UPLINK_VLAN_ALL : 0) : 0) |
+      (desired.ways ? UPLINK_EGRESS : 0),
     port_low: low,
     port_high: high,
     ip4: facts.masquerade4 ? parseIp(facts.ip4) : NO_ADDRESS,
@@ -244,21 +247,28 @@ export const detachUplinkFilters = async (bpffsDir: string, hostNetns?: string):
   }
 };
 
+const wayKey = (way: WayOut): string => `${way.interface} ${way.egressIp}`;
+
+const isOnlyGateway = ({ masquerade4, masquerade6, vlans, prefilter }: DesiredUplinks): boolean =>
+  !masquerade4 && !masquerade6 && !vlans && !prefilter;
+
 export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
   const { bpffsDir, hostNetns, natPorts } = options;
   let programs: UplinkPrograms | undefined;
   let interfaces: readonly UplinkFacts[] = [];
   let nat: Nat | undefined;
   const prefilter = new PrefilterSet(options);
+  let ways = new Map<string, UplinkInterface>();
 
-  const find = async (desired: DesiredUplinks): Promise<{ facts: UplinkFacts[]; failures: string[] }> => {
-    const found = await findUplinks(desired, options);
+  const findFacts = async (desired: DesiredUplinks): Promise<{ facts: UplinkFacts[]; failures: string[] }> => {
+    const found = isOnlyGateway(desired) ? [] : await findUplinks(desired, options);
     const facts = found.map((one) => ({
       ...one,
       masquerade4: desired.masquerade4 && one.ip4 !== '',
       masquerade6: desired.masquerade6 && one.ip6 !== '',
     }));
     const failures: string[] = [];
+    if (isOnlyGateway(desired)) return { facts, failures };
     if (facts.length === 0) {
       const wanted = desired.interfaces.length > 0 ? `of ${desired.interfaces.join(', ')}` : 'that is the uplink';
       failures.push(
@@ -273,9 +283,22 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
     return { facts, failures };
   };
 
+  /** Those of gateways have the program too, and masquerade nothing else. */
+  const find = async (desired: DesiredUplinks): Promise<Awaited<ReturnType<typeof findFacts>>> => {
+    const { facts, failures } = await findFacts(desired);
+    const found = desired.ways && desired.ways.length > 0 ? await findWays(desired.ways, hostNetns) : [];
+    ways = new Map(found.map(({ way, found: by }) => [wayKey(way), by]));
+    for (const by of ways.values()) {
+      if (facts.some(({ ifindex }) => ifindex === by.ifindex)) continue;
+      facts.push({ ...by, masquerade4: false, masquerade6: false });
+    }
+    return { facts, failures };
+  };
+
   const syncPrograms = async (desired: DesiredUplinks | undefined, facts: readonly UplinkFacts[]): Promise<void> => {
     const isMasquerading = desired !== undefined && (desired.masquerade4 || desired.masquerade6);
-    if (!desired || (!isMasquerading && !desired.vlans)) {
+    const isGateway = desired?.ways !== undefined && desired.ways.length > 0;
+    if (!desired || (!isMasquerading && !isGateway && !desired.vlans)) {
       if (!programs && !existsSync(join(bpffsDir, 'uplinks'))) return;
       programs ??= await UplinkPrograms.open(options);
       await programs.end(bpffsDir);
@@ -285,7 +308,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
       return;
     }
     programs ??= await UplinkPrograms.open(options);
-    if (isMasquerading) await reservePorts(hostNetns, natPorts);
+    if (isMasquerading || isGateway) await reservePorts(hostNetns, natPorts);
     else await releasePorts(hostNetns, natPorts);
     nat ??= natOf(programs.object, natPorts);
     await programs.sync(desired, facts, natPorts);
@@ -304,7 +327,9 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
       return interfaces;
     },
     prefilter: () => prefilter.read(),
+    way: (way) => ways.get(wayKey(way)),
     sync: async (desired) => {
+      ways = new Map();
       try {
         const { facts, failures } = desired ? await find(desired) : { facts: [], failures: [] };
         await syncPrograms(desired, facts);
@@ -314,6 +339,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
       } catch (error) {
         // Policies stand all the same: what they say does not wait for an uplink.
         doubt();
+        ways = new Map();
         return [`the uplinks of this host could not be made what they should be: ${(error as Error).message}`];
       }
     },
