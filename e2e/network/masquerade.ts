@@ -26,18 +26,21 @@ const ask = async (scene: Scene, from: Workload, timeoutMs: number): Promise<str
   return results.map(({ outcome }, i) => `${sayings[i]?.protocol} ${sayings[i]?.host}: ${outcome}`);
 };
 
-const asHeard = (addresses: readonly string[]): string[] =>
+export const asHeard = (addresses: readonly string[]): string[] =>
   addresses.flatMap((address) => ['icmp', 'tcp', 'udp'].map((protocol) => `${protocol} ${address}`)).sort();
+
+/** Everything that these workloads say to the world is answered. */
+export const allAnswered = async (scene: Scene, from: readonly Workload[]): Promise<void> => {
+  // The first long answer may be too long for the last link: what came back of that is heeded by the next.
+  await Promise.all(from.map((one) => one.probes(FAMILIES.map((family) => long(scene, family, LEARN_MS)))));
+  for (const line of (await Promise.all(from.map((one) => ask(scene, one, PATIENT_MS)))).flat())
+    assert.match(line, /answered$/);
+};
 
 export const masquerade = async (scene: Scene, network: object): Promise<void> => {
   const { fleet, outside, web, evil, shop } = scene;
   const witness = new Witness(fleet.worldNetns as string, outside as { ip4: string; ip6: string });
-  const all = async (from: readonly Workload[]): Promise<void> => {
-    // The first long answer may be too long for the last link: what came back of that is heeded by the next.
-    await Promise.all(from.map((one) => one.probes(FAMILIES.map((family) => long(scene, family, LEARN_MS)))));
-    for (const line of (await Promise.all(from.map((one) => ask(scene, one, PATIENT_MS)))).flat())
-      assert.match(line, /answered$/);
-  };
+  const all = (from: readonly Workload[]): Promise<void> => allAnswered(scene, from);
   await all([web, shop]);
   assert.deepEqual(witness.heard(), asHeard([web.ip4, web.ip6, shop.ip4, shop.ip6]), 'without masquerade');
 

@@ -10,6 +10,7 @@ import { inNetns } from '@weir/infra/netns';
 import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
 import { conversationsOf, converse } from './conversations.ts';
+import { egress } from './egress.ts';
 import { closedPorts, tooBig } from './errors.ts';
 import { oneFamily, removePeople } from './families.ts';
 import { health } from './health.ts';
@@ -88,6 +89,7 @@ describe('network', { skip: needKernel() }, () => {
   });
 
   test('masquerade: the world sees hosts', () => masquerade(scene, HYBRID));
+  test('egress gateways: who is selected leaves by one, and by the next when it is cut off', () => egress(scene));
   test('a prefilter drops and lets in again, live', () => prefilter(scene));
   test('bandwidth: limits come and go, live', () => bandwidth(scene));
   test('the health mesh shows who is cut off, and that it is back', () => health(scene, 'h3'));
