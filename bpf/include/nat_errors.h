@@ -116,11 +116,17 @@ VERIFIED_ONCE int unmasquerade_error(struct __sk_buff *skb)
 	return 0;
 }
 
+/* Of a workload's packet: nobody masquerades it here. */
+INLINE bool keeps_source(const struct pass *pass, const struct uplink *uplink)
+{
+	return address_zero(masquerade_address(uplink, pass->tuple.family)) || is_unmasqueraded(pass->tuple.daddr);
+}
+
 /*
  * An error about a packet that came through a mapping: a workload's, or the host's own
  * because it could not hand the packet on (too long for the last link). Returns a drop reason or 0.
  */
-VERIFIED_ONCE int masquerade_error(struct __sk_buff *skb)
+VERIFIED_ONCE int masquerade_error(struct __sk_buff *skb, const struct uplink *uplink)
 {
 	struct pass *pass = this_pass();
 	struct nat_out_value to = {}, *out;
@@ -128,10 +134,10 @@ VERIFIED_ONCE int masquerade_error(struct __sk_buff *skb)
 	struct nat_key key;
 	bool is_workload;
 
-	if (!pass)
+	if (!pass || !uplink)
 		return 0;
 	is_workload = pass->gateway || find_local(pass->tuple.saddr);
-	if (!pass->gateway && (is_workload ? is_unmasqueraded(pass->tuple.daddr) : !pass->from_host))
+	if (!pass->gateway && (is_workload ? keeps_source(pass, uplink) : !pass->from_host))
 		return 0;
 	if (pass->fragment != FRAGMENT_NONE || !parse_quoted(skb, pass))
 		return is_workload ? DROP_NAT_NO_MAPPING : 0;

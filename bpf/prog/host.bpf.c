@@ -99,7 +99,7 @@ int to_uplink(struct __sk_buff *skb)
 		return action;
 	reason = uplink->flags & UPLINK_EGRESS ? check_way_out(pass, ifindex) : 0;
 	if (!reason)
-		reason = is_icmp_error(&pass->tuple) ? masquerade_error(skb) : masquerade(skb, uplink);
+		reason = is_icmp_error(&pass->tuple) ? masquerade_error(skb, uplink) : masquerade(skb, uplink);
 	return reason ? refuse_masquerade(pass, reason) : TC_ACT_OK;
 }
 

@@ -7,7 +7,7 @@ import { weir_drop_reason as DROP, weir_tunnel_flags, weir_workload_flags } from
 import { choose, clearEgress, type Gateway, gateway, select } from '../lib/egress.ts';
 import { ethernet, ip4, ip4Fragments, ip6, type Packet } from '../lib/packet.ts';
 import { becomes, type Case, enters, leaves, received, sent } from '../lib/scenario.ts';
-import { icmp, ping, type Segment, tcp, udp } from '../lib/transport.ts';
+import { icmp, ping, pong, type Segment, sctp, tcp, udp } from '../lib/transport.ts';
 import { keepAddressTo, NAT, uplinkOf } from '../lib/uplink.ts';
 import { DB, HOST, OPEN, PEER, WEB, WORLD, type World } from '../lib/world.ts';
 
@@ -65,6 +65,7 @@ const atWorkload: Case[] = [
       sent(from4(WEB.ip4, ack)).redirects({ flows: [] }),
       sent(from6(WEB.ip6)).redirects(),
       sent(from4(WEB.ip4, ping(7))).redirects(),
+      sent(from4(WEB.ip4, sctp({ sport: 1000, dport: 9 }))).redirects(),
       sent(from4(WEB.ip4, syn, EXCLUDED)).passes({ flows: [{ point: 'to-stack' }] }),
       sent(from4(WEB.ip4, syn, HOST.ip4)).passes(),
       // the last hop is the router's to answer
@@ -173,6 +174,22 @@ const atUplink: Case[] = [
     ],
   },
   {
+    name: 'egress: SCTP and ping through the gateway, SCTP with its own ports',
+    setup: gateways(here, 1),
+    steps: [
+      leaves(from4(PEER.ip4, sctp({ sport: 1000, dport: 9 })), { cameBy: ELSEWHERE }).passes(
+        becomes(from4(GATE.ip4, sctp({ sport: 1000, dport: 9 }))),
+      ),
+      enters(ip4({ src: WORLD.ip4, dst: GATE.ip4 }, sctp({ sport: 9, dport: 1000 }))).redirects(
+        becomes(ip4({ src: WORLD.ip4, dst: PEER.ip4, ttl: 63 }, sctp({ sport: 9, dport: 1000 }))),
+      ),
+      leaves(from4(PEER.ip4, ping(7)), { cameBy: ELSEWHERE }).passes(becomes(from4(GATE.ip4, ping(PORT)))),
+      enters(ip4({ src: WORLD.ip4, dst: GATE.ip4 }, pong(PORT))).redirects(
+        becomes(ip4({ src: WORLD.ip4, dst: PEER.ip4, ttl: 63 }, pong(7))),
+      ),
+    ],
+  },
+  {
     name: 'egress: of this host’s own workload, answers go to the stack',
     setup: gateways(here, 1),
     steps: [
@@ -201,6 +218,17 @@ const atUplink: Case[] = [
         becomes(error4(GATE.ip4, WORLD.ip4, ip4({ src: WORLD.ip4, dst: GATE.ip4 }, udp({ sport: 53, dport: PORT })))),
       ),
     ],
+  },
+  {
+    name: 'egress: on an uplink that masquerades nobody, what is not selected stays as it is, errors too',
+    setup: async (world) => {
+      await gateways(here, 1)(world);
+      uplinkOf({ isEgress: true, ip4: '', ip6: '' })(world);
+    },
+    steps: [
+      from4(DB.ip4),
+      error4(DB.ip4, WORLD.ip4, ip4({ src: WORLD.ip4, dst: DB.ip4 }, udp({ sport: 53, dport: 9 }))),
+    ].map((packet) => leaves(packet).passes(becomes(packet))),
   },
   {
     name: 'egress: by another interface of the gateway, or before it has its address, nothing leaves',
