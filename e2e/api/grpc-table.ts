@@ -158,7 +158,7 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     good: { egressGateway: gateway('n1', 'eth1') },
     bad: { egressGateway: gateway('n1', '') },
     ...invalid,
-    field: 'gateways[0]',
+    field: 'gateways[0].egress_ip',
     stale: [
       { egressGateway: gateway('n1', 'eth1'), ifRevision: OTHER },
       { egressGateway: gateway('n1', 'eth1'), ifAbsent: true },

@@ -148,7 +148,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
       path: '/v1/egress-gateways/n1',
       body: { ...GATEWAY, gateways: [{ hosts: {} }] },
       code: 'INVALID_ARGUMENT',
-      field: 'gateways[0]',
+      field: 'gateways[0].egress_ip',
     },
     guarded: true,
     createOnly: true,

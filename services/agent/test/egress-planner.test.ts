@@ -5,7 +5,14 @@ import { weir_workload_flags as flag } from '@weir/bpf';
 import type { ConfigEntry } from '@weir/bus';
 import { egressNumbers } from '../src/plan/egress.ts';
 import { Planner } from '../src/plan/planner.ts';
-import { dualHostEntry, egressGatewayEntry, identityEntry, removal, workloadEntry } from './support/entries.ts';
+import {
+  dualHostEntry,
+  egressGatewayEntry,
+  identityEntry,
+  labelledHostEntry,
+  removal,
+  workloadEntry,
+} from './support/entries.ts';
 
 const HOSTS = ['h1', 'h2', 'h3'].map((id, i) =>
   dualHostEntry(id, `192.168.0.${i + 1}`, '', `10.${i + 1}.0.0/24`, `fd0${i + 1}::/64`),
@@ -28,6 +35,10 @@ const OUT = {
   gateways: [by('h2', 'h3')],
 };
 interface Change {
+  readonly workloads?: {
+    matchLabels?: Record<string, string>;
+    hosts?: { matchExpressions: { key: string; operator: string; values: string[] }[] };
+  }[];
   readonly destinationCidrs?: string[];
   readonly excludedCidrs?: string[];
   readonly gateways?: { hosts: ReturnType<typeof named>; interface?: string; egressIp?: string }[];
@@ -96,6 +107,26 @@ describe('egress gateways, planned', () => {
     assert.deepEqual([gateways.get(own)?.tunnel, [...plan.egress.plan.watched]], [0, []]);
     assert.deepEqual(plan.compute().uplinks?.ways, [{ interface: '', egressIp: '192.168.0.33' }]);
     assert.equal(egressOf(planner('h1', document('out', { gateways: [by('h2')] }))).sources.has('10.2.0.2'), false);
+  });
+
+  it('workloads of certain hosts only', () => {
+    const onH2 = { ...OUT.workloads[0], hosts: named('h2') };
+    const gateways = [by('h3')];
+    const sources = (host: string, ...workloads: (typeof onH2)[]) =>
+      [...egressOf(planner(host, document('out', { workloads, gateways }))).sources.keys()].sort();
+    assert.deepEqual(sources('h1', onH2), []);
+    assert.deepEqual(sources('h3', onH2), ['10.2.0.2']);
+    assert.deepEqual(sources('h3', onH2, { matchLabels: { 'k8s:app': 'db' }, hosts: named('h1') }), [
+      ...['10.1.0.3', '10.2.0.2'],
+    ]);
+    const plan = planner('h3', document('out', { workloads: [onH2], gateways }));
+    plan.compute();
+    plan.change(labelledHostEntry('h2', {}));
+    assert.deepEqual([...egressOf(plan).sources.keys()], [], 'a host that is not meant any more');
+    plan.change(
+      document('out', { workloads: [{ hosts: { matchExpressions: [{ key: 'a', operator: 'Near', values: [] }] } }] }),
+    );
+    assert.match(plan.compute().errors[0]?.message ?? '', /workloads\[0\]\.hosts: operator "Near"/);
   });
 
   it('of several documents the longest destination counts, then the first name; what one excludes another may have', () => {

@@ -71,7 +71,12 @@ test('an egress gateway is set, told to the hosts, listed and removed', async ()
 
 test('an egress gateway that could carry nothing is refused with field, value and fix', async () => {
   const cases: [object, string, RegExp][] = [
-    [hop({}), 'gateways[0]', /egress_ip.*interface/],
+    [hop({}), 'gateways[0].egress_ip', /egress_ip.*interface/],
+    [
+      { ...GATEWAY, workloads: [{ match_labels: {}, hosts: { match_labels: { 'a b': 'x' } } }] },
+      'workloads[0].hosts.match_labels.a b',
+      /k8s:app/,
+    ],
     [hop({ interface: 'eth0', egress_ip: '203.0.113.7' }), 'gateways[0].interface', /one of both/],
     [hop({ interface: 'a/b' }), 'gateways[0].interface', /eth1/],
     [hop({ egress_ip: '203.0.113.0/24' }), 'gateways[0].egress_ip', /192\.0\.2\.7/],
@@ -168,13 +173,14 @@ test('gRPC sets and shows the same', async () => {
     const { egressGateway } = await gateways.putEgressGateway({
       egressGateway: {
         name: 'grpc',
-        workloads: [{ matchLabels: { app: 'web' } }],
+        workloads: [{ matchLabels: { app: 'web' }, hosts: { matchLabels: { zone: 'a' } } }],
         destinationCidrs: ['0.0.0.0/0'],
         gateways: [{ hosts: {}, egressIp: '203.0.113.8' }],
       },
     });
     const { body } = await weir.call('GET', '/v1/egress-gateways/grpc');
     assert.deepEqual([Number(egressGateway?.revision), body.gateways[0].egress_ip], [body.revision, '203.0.113.8']);
+    assert.deepEqual(body.workloads[0].hosts.match_labels, { zone: 'a' });
     assert.equal((await gateways.listEgressGateways({})).egressGateways.length, 1);
     await assert.rejects(
       gateways.putEgressGateway({

@@ -44,8 +44,10 @@ export class EgressDocuments {
       destinations: cidrs('destination_cidrs', body.value.destinationCidrs, issues),
       excluded: cidrs('excluded_cidrs', body.value.excludedCidrs, issues),
     };
-    for (const [i, selector] of body.value.workloads.entries())
+    for (const [i, selector] of body.value.workloads.entries()) {
       issues.push(...selectorIssues(`workloads[${i}]`, selector));
+      issues.push(...selectorIssues(`workloads[${i}].hosts`, selector.hosts));
+    }
     issues.push(...hopIssues(body.value));
     if (body.value.gateways.length === 0) issues.push('gateways: there is none; give one at least');
     this.#errors.delete(subject);
@@ -70,10 +72,17 @@ export class EgressDocuments {
     return [...this.#errors.values()];
   }
 
-  /** Those that mean a workload with these labels, by name. */
-  selecting(labels: readonly string[]): EgressDocument[] {
+  /** Is it of weight on which host a workload is? */
+  get mindsHosts(): boolean {
+    return [...this.#documents.values()].some(({ body }) => body.workloads.some(({ hosts }) => hosts !== undefined));
+  }
+
+  /** Those that mean a workload with these labels on a host with those, by name. */
+  selecting(labels: readonly string[], hostLabels: readonly string[]): EgressDocument[] {
     return [...this.#documents.values()]
-      .filter(({ body }) => body.workloads.some((selector) => isSelected(selector, labels)))
+      .filter(({ body }) =>
+        body.workloads.some((selector) => isSelected(selector, labels) && isSelected(selector.hosts, hostLabels)),
+      )
       .sort((a, b) => (a.body.name < b.body.name ? -1 : 1));
   }
 }

@@ -165,16 +165,19 @@ export class EgressPlanner {
       ...{ watched: new Set(), routes: 0, full: new Set() },
       hosts: [...hosts].sort((a, b) => (`${a.name} ${a.id}` < `${b.name} ${b.id}` ? -1 : 1)),
     };
-    const selecting = new Map<number, ReturnType<EgressDocuments['selecting']>>();
+    const { mindsHosts } = this.#documents;
+    const hostLabels = new Map(draft.hosts.map(({ id, labels }) => [id, labelTexts(labels)]));
+    const selecting = new Map<number | string, ReturnType<EgressDocuments['selecting']>>();
     /** Workloads that the same documents and hops serve share a set. */
     const sets = new Map<string, number>();
     for (const workload of workloads) {
       const { id, identity, hostId } = workload;
-      let documents = selecting.get(identity);
+      const kind = mindsHosts ? `${identity} ${hostId}` : identity;
+      let documents = selecting.get(kind);
       if (!documents) {
         const labels = labelsOf(identity);
-        documents = labels ? this.#documents.selecting(labels) : [];
-        selecting.set(identity, documents);
+        documents = labels ? this.#documents.selecting(labels, hostLabels.get(hostId) ?? []) : [];
+        selecting.set(kind, documents);
       }
       if (documents.length === 0) continue;
       const choices = documents.map((document): Choice => ({ document, hop: hopOf(document, id) }));

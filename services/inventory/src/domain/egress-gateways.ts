@@ -5,7 +5,7 @@ import { canonicalIp, type Family, ipFamily, isIp, parseIp } from '@weir/net';
 import { type Static, Type } from 'typebox';
 import { unusableRange } from './addresses.ts';
 import { Issues } from './refused.ts';
-import { checkSelector, LabelSelectorSchema } from './selectors.ts';
+import { checkSelector, checkWorkloadSelector, LabelSelectorSchema, WorkloadSelectorSchema } from './selectors.ts';
 
 const closed = { additionalProperties: false };
 const CIDRS_MAX = 1_024;
@@ -22,7 +22,7 @@ export const EgressGatewayPutSchema = named(
   'EgressGatewayPut',
   Type.Object(
     {
-      workloads: Type.Array(LabelSelectorSchema, {
+      workloads: Type.Array(WorkloadSelectorSchema, {
         minItems: 1,
         maxItems: 64,
         description: 'give one selector at least; a workload is meant when one of them matches its security labels',
@@ -71,7 +71,7 @@ const checkHop = (at: string, hop: Hop, families: ReadonlySet<Family>, issues: I
   const { interface: name, egress_ip: address } = hop;
   if (name === undefined && address === undefined) {
     const fix = 'give egress_ip, the address that the world shall see, or interface, whose first address it is';
-    issues.add(at, hop, 'is an egress gateway without an address', fix);
+    issues.add(`${at}.egress_ip`, '', 'makes an egress gateway without an address', fix);
   }
   if (name !== undefined && address !== undefined) {
     issues.add(`${at}.interface`, name, `is given beside egress_ip ${address}`, 'give one of both');
@@ -99,7 +99,7 @@ const checkHop = (at: string, hop: Hop, families: ReadonlySet<Family>, issues: I
 /** Throws INVALID_ARGUMENT that lists everything wrong; gives it with addresses in their one spelling. */
 export const checkEgressGateway = (spec: EgressGatewaySpec): EgressGatewaySpec => {
   const issues = new Issues();
-  for (const [i, selector] of spec.workloads.entries()) checkSelector(`workloads[${i}]`, selector, issues);
+  for (const [i, selector] of spec.workloads.entries()) checkWorkloadSelector(`workloads[${i}]`, selector, issues);
   const destinations = checkCidrs('destination_cidrs', spec.destination_cidrs, issues);
   const excluded = checkCidrs('excluded_cidrs', spec.excluded_cidrs ?? [], issues);
   const families = new Set(destinations.map(({ family }) => family));

@@ -6,31 +6,39 @@ import type { Issues } from './refused.ts';
 const closed = { additionalProperties: false };
 const EXPRESSIONS_MAX = 64;
 
-export const LabelSelectorSchema = Type.Object(
-  {
-    match_labels: Type.Optional(Type.Record(Type.String(), Type.String(), { maxProperties: EXPRESSIONS_MAX })),
-    match_expressions: Type.Optional(
-      Type.Array(
-        Type.Object(
-          {
-            key: Type.String({ description: 'With its source where it has one: app, k8s:app' }),
-            operator: Type.Union([
-              Type.Literal('In'),
-              Type.Literal('NotIn'),
-              Type.Literal('Exists'),
-              Type.Literal('DoesNotExist'),
-            ]),
-            values: Type.Optional(Type.Array(Type.String(), { maxItems: EXPRESSIONS_MAX })),
-          },
-          closed,
-        ),
-        { maxItems: EXPRESSIONS_MAX },
+const parts = {
+  match_labels: Type.Optional(Type.Record(Type.String(), Type.String(), { maxProperties: EXPRESSIONS_MAX })),
+  match_expressions: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          key: Type.String({ description: 'With its source where it has one: app, k8s:app' }),
+          operator: Type.Union([
+            Type.Literal('In'),
+            Type.Literal('NotIn'),
+            Type.Literal('Exists'),
+            Type.Literal('DoesNotExist'),
+          ]),
+          values: Type.Optional(Type.Array(Type.String(), { maxItems: EXPRESSIONS_MAX })),
+        },
+        closed,
       ),
+      { maxItems: EXPRESSIONS_MAX },
     ),
-  },
-  { ...closed, description: 'All that is given must hold; {} selects everything' },
-);
+  ),
+};
+
+export const LabelSelectorSchema = Type.Object(parts, {
+  ...closed,
+  description: 'All that is given must hold; {} selects everything',
+});
 export type LabelSelector = Static<typeof LabelSelectorSchema>;
+
+export const WorkloadSelectorSchema = Type.Object(
+  { ...parts, hosts: Type.Optional(LabelSelectorSchema) },
+  { ...closed, description: 'All that is given must hold; hosts: only workloads on hosts that it selects' },
+);
+export type WorkloadSelector = Static<typeof WorkloadSelectorSchema>;
 
 const KEY = /^(?:[a-z][a-z0-9-]*:)?[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,315}[A-Za-z0-9])?$/;
 const VALUE = /^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/;
@@ -54,4 +62,9 @@ export const checkSelector = (path: string, selector: LabelSelector, issues: Iss
       if (!VALUE.test(value)) issues.add(`${at}.values[${j}]`, value, 'is not a label value', VALUE_FIX);
     }
   }
+};
+
+export const checkWorkloadSelector = (path: string, { hosts, ...labels }: WorkloadSelector, issues: Issues): void => {
+  checkSelector(path, labels, issues);
+  if (hosts !== undefined) checkSelector(`${path}.hosts`, hosts, issues);
 };

@@ -14,6 +14,7 @@ spec:
         matchLabels: { org: empire, io.kubernetes.pod.namespace: default }
         matchExpressions: [ { key: tier, operator: NotIn, values: [ a, b ] }, { key: old, operator: DoesNotExist } ]
       namespaceSelector: { matchLabels: { team: blue } }
+      nodeSelector: { matchLabels: { rack: r1 } }
     - {}
   destinationCIDRs: [ 0.0.0.0/0, "::/0" ]
   excludedCIDRs: [ 10.0.0.0/8 ]
@@ -46,6 +47,7 @@ test('becomes an egress gateway, and the rest keeps its lines', () => {
             { key: 'tier', operator: 'NotIn', values: ['a', 'b'] },
             { key: 'old', operator: 'DoesNotExist' },
           ],
+          hosts: { match_labels: { rack: 'r1' } },
         },
         {},
       ],
@@ -87,17 +89,12 @@ test('JSON and lists', () => {
 });
 
 for (const [what, from, to, wanted] of [
-  ['an unknown field', 'excludedCIDRs', 'excludedCIDR', [13, 3, 'spec.excludedCIDR', 'did you mean "excludedCIDRs"?']],
-  [
-    'nodes of workloads',
-    '    - {}',
-    '    - nodeSelector: {}',
-    [11, 7, 'spec.selectors[1].nodeSelector', 'remove nodeSelector'],
-  ],
+  ['an unknown field', 'excludedCIDRs', 'excludedCIDR', [14, 3, 'spec.excludedCIDR', 'did you mean "excludedCIDRs"?']],
+  ['a wrong label of nodes', 'rack: r1', 'rack: r/1', [11, 44, 'spec.selectors[0].nodeSelector.matchLabels.rack', '']],
   ['a namespace', 'name: out', 'name: out\n  namespace: x', [5, 3, 'metadata.namespace', 'remove namespace']],
   ['a wrong label', 'org: empire', 'org: em/pire', [8, 29, 'spec.selectors[0].podSelector.matchLabels.org', '']],
   ['another version', 'cilium.io/v2', 'cilium.io/v1', [1, 13, 'apiVersion', 'write cilium.io/v2']],
-  ['no destination', 'destinationCIDRs', 'excludedCIDRs', [13, 3, 'spec.excludedCIDRs', '']],
+  ['no destination', 'destinationCIDRs', 'excludedCIDRs', [14, 3, 'spec.excludedCIDRs', '']],
 ] as const) {
   test(`refused: ${what}`, () => {
     const { issues, gateways } = splitEgressGateways(`${GATEWAY.replace(from, to)}`);

@@ -15,7 +15,6 @@ import {
   type Field,
   type Fields,
   missing,
-  NOT_YET,
   readList,
   readObject,
   readString,
@@ -39,9 +38,13 @@ export interface GatewaySelector {
   }[];
 }
 
+export interface WorkloadSelector extends GatewaySelector {
+  readonly hosts?: GatewaySelector;
+}
+
 /** What `PUT /v1/egress-gateways/{name}` takes. */
 export interface EgressGatewayBody {
-  readonly workloads: readonly GatewaySelector[];
+  readonly workloads: readonly WorkloadSelector[];
   readonly destination_cidrs: readonly string[];
   readonly excluded_cidrs: readonly string[];
   readonly gateways: readonly {
@@ -79,16 +82,15 @@ const selectorOf = (requirements: readonly Requirement[]): GatewaySelector => {
   };
 };
 
-const readSelector = (context: Context, field: Field): GatewaySelector | undefined => {
-  const selector = readObject(context, field, {
-    fields: ['podSelector', 'namespaceSelector'],
-    unsupported: { nodeSelector: NOT_YET },
-  });
+const readSelector = (context: Context, field: Field): WorkloadSelector | undefined => {
+  const selector = readObject(context, field, { fields: ['podSelector', 'namespaceSelector', 'nodeSelector'] });
   const read = (name: string, syntax: SelectorSyntax): readonly Requirement[] => {
     const part = selector?.get(name);
     return part ? (readRequirements(context, part, syntax) ?? []) : [];
   };
-  return selector && selectorOf([...read('podSelector', PLAIN), ...read('namespaceSelector', OF_NAMESPACE)]);
+  if (!selector) return undefined;
+  const labels = selectorOf([...read('podSelector', PLAIN), ...read('namespaceSelector', OF_NAMESPACE)]);
+  return selector.get('nodeSelector') ? { ...labels, hosts: selectorOf(read('nodeSelector', PLAIN)) } : labels;
 };
 
 const readHop = (context: Context, field: Field): EgressGatewayBody['gateways'][number] | undefined => {
