@@ -18,7 +18,10 @@ import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './r
 import { workloadRoutes } from './routes/workloads.ts';
 
 /** What the stream of changes tells of. */
-export const CHANGE_KINDS = [...CONFIG_KINDS.filter((kind) => PUBLISHER_OF[kind] === 'inventory'), 'namespace'];
+export const CHANGE_KINDS = [
+  ...CONFIG_KINDS.filter((kind) => PUBLISHER_OF[kind] === 'inventory'),
+  ...['namespace', 'pool', 'reservation'],
+];
 
 export const createInventoryHttp = async (
   operations: Operations,

@@ -58,6 +58,17 @@ test('hosts, workloads, namespaces and identities as they come, change and go', 
   assert.equal((await harness.call('DELETE', '/v1/namespaces/none')).status, 404);
 });
 
+test('pools and addresses that are kept, which are no documents', async () => {
+  await harness.call('PUT', '/v1/pools/lab', { cidrs: ['10.99.0.0/16'], block_bits4: 24, block_bits6: 112 });
+  await harness.call('PUT', '/v1/reservations/10.99.0.9', { workload: 'shop.web' });
+  await harness.call('DELETE', '/v1/reservations/10.99.0.9');
+  await harness.call('DELETE', '/v1/pools/lab');
+  assert.deepEqual(await next(4), [
+    ...['written pool lab', 'written reservation 10.99.0.9'],
+    ...['removed reservation 10.99.0.9', 'removed pool lab'],
+  ]);
+});
+
 const beat = (workloadsReady: number, produced: bigint): void => {
   const heartbeat = { boot: 1n, version: '1', workloadsReady, workloadsTotal: 1, flows: { produced } };
   alpha.nc.publish(subjects.hb.build({ host: 'alpha' }), subjects.hb.encode(heartbeat as never));

@@ -29,9 +29,6 @@ export const get = async (
     context.out(render(options.output, kind.columns, [item], true));
     return;
   }
-  if (options.watch && kind.kinds.length === 0) {
-    throw new CliFailure(EXIT.usage, `error: --watch: no service tells of changes of ${noun}; leave it out`);
-  }
   const query = new URLSearchParams();
   if (options.namespace) query.set('namespace', options.namespace);
   if (options.host) query.set('host', options.host);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Pools of addresses: made, changed and removed without stranding an address that somebody has. */
-import { enqueueConfig, type OutboxDocument } from '@weir/bus';
+import { enqueueConfig, noteChanges, type OutboxDocument } from '@weir/bus';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';
@@ -156,6 +156,7 @@ export const putPool = (
     }
     const revision = (row?.revision ?? 0n) + 1n;
     await trx.updateTable('pools').set({ block_bits4, block_bits6, revision }).where('name', '=', name).execute();
+    await noteChanges(trx, [{ kind: 'pool', key: name, what: 'written' }]);
     return (await getPool(trx, name)) as PoolWithUse;
   });
 };
@@ -173,4 +174,5 @@ export const deletePool = ({ db }: Operations, name: string, ifMatch: string | u
     const hosts = await withdraw(trx, row, row.cidrs);
     await republish(trx, hosts);
     await trx.deleteFrom('pools').where('name', '=', name).execute();
+    await noteChanges(trx, [{ kind: 'pool', key: name, what: 'removed' }]);
   });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Addresses kept for one workload: it gets them whenever it is created, and nobody else does. */
+import { noteChanges } from '@weir/bus';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';
@@ -76,7 +77,7 @@ export const putReservation = (
         fix: owner ? `delete workload ${owner.id} first, or reserve another address` : 'reserve another address',
       });
     }
-    return trx
+    const reserved = await trx
       .insertInto('reservations')
       .values({ address, workload })
       .onConflict((conflict) =>
@@ -84,6 +85,8 @@ export const putReservation = (
       )
       .returningAll()
       .executeTakeFirstOrThrow();
+    await noteChanges(trx, [{ kind: 'reservation', key: address, what: 'written' }]);
+    return reserved;
   });
 };
 
@@ -106,6 +109,7 @@ export const deleteReservation = ({ db }: Operations, given: string, ifMatch: st
     if (row === undefined) throw notFound('reservation', address);
     requireMatch(ifMatch, row.revision);
     await trx.deleteFrom('reservations').where('address', '=', address).execute();
+    await noteChanges(trx, [{ kind: 'reservation', key: address, what: 'removed' }]);
   });
 };
 
