@@ -123,6 +123,7 @@ const GATEWAY = {
         { key: 'old', operator: 'DoesNotExist' },
       ],
     },
+    { match_labels: { app: 'db' }, hosts: { match_labels: { zone: 'edge' } } },
   ],
   ...{ destination_cidrs: ['0.0.0.0/0'], excluded_cidrs: ['10.0.0.0/8'], created_at: at('19:00:00'), revision: 9 },
   gateways: [
@@ -197,6 +198,18 @@ export const FLEET_ROUTES: Routes = {
   'GET /v1/egress-gateways': listing([GATEWAY]),
   'GET /v1/egress-gateways/out': { json: GATEWAY },
   'PUT /v1/egress-gateways/new': { json: { ...GATEWAY, name: 'new', revision: 17 } },
+  'PUT /v1/egress-gateways/bare': {
+    status: 422,
+    json: {
+      ...{
+        status: 422,
+        code: 'INVALID_ARGUMENT',
+        title: 'x',
+        detail: 'gateways[0].egress_ip "" makes an egress gateway without an address',
+      },
+      ...{ field: 'gateways[0].egress_ip', value: '', fix: 'give egress_ip, or interface' },
+    },
+  },
   'DELETE /v1/egress-gateways/out': (_asked, response) => void response.writeHead(204).end(),
   'PATCH /v1/workloads/shop.web': { json: { ...WEB, revision: 18 } },
   'GET /v1/health': listing(PATHS),

@@ -75,7 +75,7 @@ writeFileSync(
   join(dir, 'gateway-wrong.yaml'),
   GATEWAY.replace('destinationCIDRs', 'destinationCIDR').replace(
     '- podSelector',
-    '- nodeSelector: {}\n      podSelector',
+    '- nodeSelector: {matchLabel: {}}\n      podSelector',
   ),
 );
 writeFileSync(join(dir, 'config.yaml'), 'current-context: lab\ncontexts:\n  lab: { policy: http://lab:7102 }\n');
@@ -105,10 +105,16 @@ const CASES: Readonly<Record<string, string>> = {
   prefilter: 'prefilter',
   'prefilter-get': 'prefilter get bad -o yaml',
   'prefilter-set': 'prefilter set bad cidrs=203.0.113.0/24,2001:db8::/32 hosts=zone=edge',
-  'prefilter-set-wrong': 'prefilter set bad hosts=zone',
+  'prefilter-set-wrong': 'prefilter set bad hosts=zone=a=b',
   'prefilter-delete': 'prefilter delete bad',
   egress: 'egress',
   'egress-wide': 'egress list -o wide',
+  'egress-set':
+    'egress set new "workloads=app=web on zone=edge | tier notin (a,b)" destination-cidrs=0.0.0.0/0,::/0 ' +
+    '"gateways=192.0.2.7 of zone=edge | eth1 of all"',
+  'egress-set-wrong': 'egress set new gateways=192.0.2.7',
+  'egress-set-no-address': 'egress set bare "gateways=of zone=edge"',
+  'egress-remove': 'egress delete out',
   'egress-delete': 'delete CiliumEgressGatewayPolicy/out',
   'workloads-set': 'workloads set shop/web egress_bandwidth=10M ingress_bandwidth=none',
   health: 'health',

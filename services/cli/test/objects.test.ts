@@ -62,6 +62,39 @@ test('bandwidth of a workload: none removes it, and nothing else is sent', async
   );
 });
 
+test('egress set reads selectors and gateways as the listing shows them, and leaves the rest', async () => {
+  const words =
+    '"workloads=app=web,tier in (a,b),!old on zone=edge | all" "gateways=2001:db8::7 of zone=edge | eth1 of all"';
+  const made = await against(FLEET_ROUTES, `egress set new ${words} destination_cidrs=::/0`);
+  assert.deepEqual([made.code, made.out], [0, 'egress-gateway new created']);
+  const workloads = [
+    {
+      match_labels: { app: 'web' },
+      match_expressions: [
+        { key: 'tier', operator: 'In', values: ['a', 'b'] },
+        { key: 'old', operator: 'DoesNotExist' },
+      ],
+      hosts: { match_labels: { zone: 'edge' } },
+    },
+    {},
+  ];
+  const gateways = [
+    { hosts: { match_labels: { zone: 'edge' } }, egress_ip: '2001:db8::7' },
+    { hosts: {}, interface: 'eth1' },
+  ];
+  const sent = JSON.parse(made.asked.find(({ method }) => method === 'PUT')?.body ?? '');
+  assert.deepEqual(sent, { workloads, gateways, destination_cidrs: ['::/0'] });
+  const before = { name: 'out', workloads, gateways, destination_cidrs: ['::/0'], excluded_cidrs: [], revision: 9 };
+  const routes: Routes = {
+    'GET /v1/egress-gateways/out': tagged('"9"', before),
+    'PUT /v1/egress-gateways/out': { json: { ...before, revision: 10 } },
+  };
+  const changed = await against(routes, 'egress set out excluded-cidrs=2001:db8::/32');
+  const put = changed.asked.find(({ method }) => method === 'PUT');
+  assert.equal(put?.headers['if-match'], '"9"');
+  assert.deepEqual(JSON.parse(put?.body ?? ''), { ...sent, excluded_cidrs: ['2001:db8::/32'] });
+});
+
 const GATEWAY = `apiVersion: cilium.io/v2
 kind: CiliumEgressGatewayPolicy
 metadata: { name: new }
@@ -137,7 +170,8 @@ for (const [words, message] of [
   ['pools set new colour=red', /use one of cidrs, block_bits4, block_bits6/],
   ['pools set new block_bits4=a', /block_bits4: "a" is not a whole number/],
   ['pools set new', /missing required argument 'field=value'/],
-  ['get pools -w', /no service tells of changes of pools/],
+  ['egress set new gateways=eth1', /does not say which hosts[\s\S]*eth1 of/],
+  ['egress set new "workloads=app=web on"', /workloads "app=web on" is not a label selector/],
   ['health -w -o json', /--watch is for tables/],
 ] as const) {
   test(`wrong usage is status 2: weir ${words}`, async () => {

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Entries of the table in resources.ts for what joins the fleet and lets it out: pools, reservations, prefilters, gateways. */
 import { age, type Column } from '../output/table.ts';
+import {
+  type Gateway,
+  gatewaysText,
+  type Selector,
+  selectorText,
+  type WorkloadSelector,
+  workloadsText,
+} from '../selectors.ts';
 import type { ResourceKind } from './resources.ts';
-
-interface Selector {
-  readonly match_labels?: Readonly<Record<string, string>>;
-  readonly match_expressions?: readonly {
-    readonly key: string;
-    readonly operator: string;
-    readonly values?: readonly string[];
-  }[];
-}
 
 interface Pool {
   readonly name: string;
@@ -37,24 +36,12 @@ interface Prefilter {
 
 interface EgressGateway {
   readonly name: string;
-  readonly workloads: readonly Selector[];
+  readonly workloads: readonly WorkloadSelector[];
   readonly destination_cidrs: readonly string[];
   readonly excluded_cidrs: readonly string[];
-  readonly gateways: readonly { readonly hosts: Selector; readonly interface?: string; readonly egress_ip?: string }[];
+  readonly gateways: readonly Gateway[];
   readonly created_at: string;
 }
-
-/** As kubectl writes selectors. */
-const selectorText = ({ match_labels: labels = {}, match_expressions: expressions = [] }: Selector): string => {
-  const terms = [
-    ...Object.entries(labels).map(([key, value]) => `${key}=${value}`),
-    ...expressions.map(({ key, operator, values = [] }) => {
-      if (operator === 'Exists') return key;
-      return operator === 'DoesNotExist' ? `!${key}` : `${key} ${operator.toLowerCase()} (${values.join(',')})`;
-    }),
-  ];
-  return terms.join(',') || 'all';
-};
 
 const columns = <T>(list: readonly Column<T>[]): readonly Column<T>[] => list;
 const seen = <T extends { readonly created_at: string }>(): Column<T> => ({
@@ -75,7 +62,8 @@ const kind = (noun: string, kinds: readonly string[], list: ResourceKind['column
 export const NETWORK_RESOURCES: Readonly<Record<string, ResourceKind>> = {
   pools: kind(
     'pools',
-    [],
+    // Blocks are of hosts, addresses of workloads.
+    ['pool', 'host', 'workload'],
     columns<Pool>([
       { title: 'NAME', cell: (p) => p.name },
       { title: 'CIDRS', cell: (p) => p.cidrs },
@@ -88,7 +76,7 @@ export const NETWORK_RESOURCES: Readonly<Record<string, ResourceKind>> = {
   ),
   reservations: kind(
     'reservations',
-    [],
+    ['reservation'],
     columns<Reservation>([
       { title: 'ADDRESS', cell: (r) => r.address },
       { title: 'WORKLOAD', cell: (r) => r.workload },
@@ -110,14 +98,10 @@ export const NETWORK_RESOURCES: Readonly<Record<string, ResourceKind>> = {
     ['egressGateway'],
     columns<EgressGateway>([
       { title: 'NAME', cell: (e) => e.name },
-      { title: 'WORKLOADS', cell: (e) => e.workloads.map(selectorText).join(' | ') },
+      { title: 'WORKLOADS', cell: (e) => workloadsText(e.workloads) },
       { title: 'DESTINATIONS', cell: (e) => e.destination_cidrs },
       { title: 'EXCLUDED', cell: (e) => e.excluded_cidrs, wide: true },
-      {
-        title: 'GATEWAYS',
-        cell: (e) =>
-          e.gateways.map((hop) => `${hop.egress_ip ?? hop.interface ?? ''} of ${selectorText(hop.hosts)}`).join(' | '),
-      },
+      { title: 'GATEWAYS', cell: (e) => gatewaysText(e.gateways) },
       seen(),
     ]),
   ),

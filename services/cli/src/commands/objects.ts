@@ -9,10 +9,8 @@ import { nearest } from '@weir/errors';
 import { escapeUntrusted } from '@weir/net';
 import type { Context } from '../context.ts';
 import { CliFailure, EXIT, Refused } from '../failure.ts';
+import { type FieldKind, readValue, usage } from './object-values.ts';
 import { waitInventory } from './realised.ts';
-
-/** How a value is read: `selector` is labels as key=value between commas; `amount` may be none. */
-type FieldKind = 'text' | 'number' | 'flag' | 'texts' | 'numbers' | 'selector' | 'amount';
 
 export interface ObjectNoun {
   /** Name of the command. */
@@ -59,6 +57,7 @@ export const OBJECTS: readonly ObjectNoun[] = [
     description: 'gateways by which workloads leave the fleet; weir apply takes CiliumEgressGatewayPolicy',
     resource: 'egress-gateways',
     id: 'name',
+    fields: { workloads: 'workloads', destination_cidrs: 'texts', excluded_cidrs: 'texts', gateways: 'gateways' },
     isRemovable: true,
   },
   {
@@ -75,48 +74,6 @@ export const OBJECTS: readonly ObjectNoun[] = [
 const SHOWN = new Set(['name', 'address', 'created_at', 'revision', 'blocks', 'addresses']);
 
 type Json = Record<string, unknown>;
-
-const usage = (message: string, fix: string): CliFailure =>
-  new CliFailure(EXIT.usage, `error: ${message}\n  fix: ${fix}`);
-
-const numberOf = (field: string, text: string): number => {
-  const number = Number(text);
-  if (/^-?\d+$/.test(text) && Number.isSafeInteger(number)) return number;
-  throw usage(`${field}: ${JSON.stringify(text)} is not a whole number`, `write it as ${field}=24`);
-};
-
-const selectorOf = (field: string, items: readonly string[]): Json => {
-  const labels = items.map((item) => {
-    const [, key, value] = /^([^=]+)=([^=]*)$/.exec(item) ?? [];
-    if (key !== undefined && value !== undefined) return [key, value] as const;
-    throw usage(`${field}: ${JSON.stringify(item)} is not a label`, `write it as ${field}=key=value`);
-  });
-  return labels.length === 0 ? {} : { match_labels: Object.fromEntries(labels) };
-};
-
-const readValue = (kind: FieldKind, field: string, text: string): unknown => {
-  const items = text === '' ? [] : text.split(',').map((item) => item.trim());
-  switch (kind) {
-    case 'text':
-      return text;
-    case 'amount':
-      return text === '' || text === 'none' ? null : text;
-    case 'number':
-      return numberOf(field, text);
-    case 'flag':
-      if (text === 'true' || text === 'false') return text === 'true';
-      throw usage(
-        `${field}: ${JSON.stringify(text)} is neither true nor false`,
-        `write ${field}=true or ${field}=false`,
-      );
-    case 'texts':
-      return items;
-    case 'numbers':
-      return items.map((item) => numberOf(field, item));
-    case 'selector':
-      return selectorOf(field, items);
-  }
-};
 
 /** `mtu=1400` and the like as path and value. */
 const assignmentsOf = (

@@ -69,7 +69,7 @@ interface Namespace {
 export interface ResourceKind {
   readonly service: Service;
   readonly path: string;
-  /** Kinds of objects whose changes may change the listing; none: its changes are not told. */
+  /** Kinds of objects whose changes may change the listing. */
   readonly kinds: readonly string[];
   /** Path of one, from the words after the noun. */
   readonly one: (id: string) => string;
