@@ -25,6 +25,7 @@ export type Request =
       readonly port: number;
       readonly localPort?: number;
       readonly bytes?: number;
+      readonly timeoutMs?: number;
     }
   /** UDP sockets with `count` local ports from `first`: what `seen` would say of each, as JSON. */
   | {
@@ -211,8 +212,10 @@ const answer = (request: Request): Promise<Answer> => {
       return listen(request.port);
     case 'serve':
       return serve(request.port);
-    case 'seen':
-      return request.kind === 'udp' ? seenUdp(request, 2 * TIMEOUT_MS) : seenTcp(request, 2 * TIMEOUT_MS);
+    case 'seen': {
+      const { kind, timeoutMs = 2 * TIMEOUT_MS } = request;
+      return kind === 'udp' ? seenUdp(request, timeoutMs) : seenTcp(request, timeoutMs);
+    }
     case 'burst':
       return burst(request);
     case 'transfer':
