@@ -28,14 +28,7 @@ const startAgents = async (pipeline: Pipeline, hosts: readonly string[]): Promis
   const groups = Array.from({ length: Math.ceil(hosts.length / AGENTS_PER_PROCESS) }, (_, i) =>
     hosts.slice(i * AGENTS_PER_PROCESS, (i + 1) * AGENTS_PER_PROCESS),
   );
-  const started = await Promise.all(
-    groups.map((group) =>
-      pipeline.startAgent(group[0] as string, {
-        WEIR_SIM_HOSTS: group.join(','),
-        WEIR_SIM_SEEDS: group.map((host) => pipeline.control.agentSeed(host)).join(','),
-      }),
-    ),
-  );
+  const started = await Promise.all(groups.map((group) => pipeline.startAgents(group as [string, ...string[]])));
   return started.map(({ process: { pid } }) => pid);
 };
 

@@ -55,11 +55,7 @@ export const rollout = async ({ smoke, long, onStep }: BenchOptions): Promise<Ro
       },
     });
     for (let at = 0; at < count; at += AGENTS_PER_PROCESS) {
-      const mine = hosts.slice(at, at + AGENTS_PER_PROCESS);
-      await pipeline.startAgent(mine[0] as string, {
-        WEIR_SIM_HOSTS: mine.join(','),
-        WEIR_SIM_SEEDS: mine.map((host) => control.agentSeed(host)).join(','),
-      });
+      await pipeline.startAgents(hosts.slice(at, at + AGENTS_PER_PROCESS) as [string, ...string[]]);
     }
     const takes: number[] = [];
     for (let round = -1; round < rounds; round++) {

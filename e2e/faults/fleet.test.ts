@@ -12,12 +12,13 @@ import { joinsAndLeaves } from './fleet/net04-joins.ts';
 
 /** A host has room for 253 workloads. */
 const HOSTS = size({ short: ['h1', 'h2'], long: ['h1', 'h2', 'h3'] });
+const SIMULATED = Array.from({ length: size({ short: 0, long: 47 }) }, (_, i) => `sim${i}`);
 
 describe('fleet', { skip: needKernel() }, () => {
   let fleet: Fleet;
   let server: Workload;
   before(async () => {
-    fleet = await createFleet(testFleet('ff', HOSTS));
+    fleet = await createFleet(testFleet('ff', HOSTS, { simulatedHosts: SIMULATED }));
     server = await fleet.addWorkload({ name: 'server', host: 'h2', labels: { app: 'server' }, tcp: [80], udp: [53] });
   });
   after(() => fleet?.destroy());

@@ -17,7 +17,6 @@ import {
 } from './credentials.ts';
 import type { Resources } from './resources.ts';
 import { natsServer, postgresServer, type Server, type ServiceServer, serviceServer } from './servers.ts';
-import type { Underlay } from './underlay.ts';
 
 export interface ControlPlane {
   readonly natsUrl: string;
@@ -41,8 +40,10 @@ export interface ControlPlanePlace {
   readonly resources: Resources;
   readonly dir: string;
   readonly runDir: string;
-  /** Where the bus listens, and who may use it. */
-  readonly underlay: Pick<Underlay, 'machineIp4'> & { readonly hosts: readonly { readonly name: string }[] };
+  /** Where the bus listens. */
+  readonly machineIp4: string;
+  /** Whose agents may use it. */
+  readonly hosts: readonly string[];
   readonly ports?: Readonly<Record<ServiceName, number>>;
   /** A commit outlives a crash of Postgres, as in production; without it the last ones may go, and all is quicker. */
   readonly durable?: boolean;
@@ -60,7 +61,7 @@ const postgresDir = ({ dir, resources }: ControlPlanePlace): string => {
 };
 
 export const startControlPlane = async (place: ControlPlanePlace): Promise<ControlPlane> => {
-  const { resources, dir, underlay, step } = place;
+  const { resources, dir, machineIp4, hosts, step } = place;
   const logDir = join(dir, 'logs');
   mkdirSync(logDir, { recursive: true });
 
@@ -72,10 +73,10 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
   });
 
   step('NATS with JetStream');
-  const credentials = createCredentials(underlay.hosts.map(({ name }) => name));
+  const credentials = createCredentials(hosts);
   const nats = await natsServer(resources, {
     dir: join(dir, 'nats'),
-    host: underlay.machineIp4,
+    host: machineIp4,
     port: 0,
     config: busConfig(credentials),
   });

@@ -39,8 +39,8 @@ export const startForOthers = async (hosts: readonly string[]): Promise<ForOther
     rmSync(dir, { recursive: true, force: true });
   };
   try {
-    const underlay = { machineIp4: '127.0.0.1', hosts: hosts.map((name) => ({ name })) };
-    const control = await startControlPlane({ resources, dir, runDir: dir, underlay, step: () => {} });
+    const place = { resources, dir, runDir: dir, machineIp4: '127.0.0.1', hosts };
+    const control = await startControlPlane({ ...place, step: () => {} });
     const { natsUrl, databaseUrl, urls, grpc, trustedSigners, cliEnv } = control;
     const agentSeeds = Object.fromEntries(hosts.map((host) => [host, control.agentSeed(host)]));
     return {

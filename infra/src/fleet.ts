@@ -41,6 +41,8 @@ export interface FleetOptions {
   readonly hosts: readonly string[];
   /** Of them those in a subnet of their own, which the others reach through a router. */
   readonly routedHosts?: readonly string[];
+  /** Hosts that may join by simulated agents (simulated.ts): the bus knows them. */
+  readonly simulatedHosts?: readonly string[];
   /** Ports of inventory, policy, analytics; 0 = any free one. */
   readonly ports?: { readonly inventory: number; readonly policy: number; readonly analytics: number };
   /** Called at the start of each step that takes time. */
@@ -334,7 +336,8 @@ export const createFleet = async (options: FleetOptions): Promise<Fleet> => {
           resources,
           dir: options.dir,
           runDir,
-          underlay,
+          machineIp4: underlay.machineIp4,
+          hosts: [...options.hosts, ...(options.simulatedHosts ?? [])],
           ports: options.ports,
           env: { ...otlpEnv('127.0.0.1', options.otlpPort), ...options.serviceEnv },
           durable: options.durable,

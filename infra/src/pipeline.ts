@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The way of configuration and events without hosts: NATS, Postgres and the services as in a fleet, and simulated
- * agents (the agent's own code for bus, spool and planning; no kernel, so no root) that make up flows. Starts in a few
- * seconds; for tests of what happens between the agents and the tables.
+ * agents (simulated.ts) that make up flows. Starts in a few seconds; for tests of what happens between the agents and the tables.
  *
  * destroy() leaves nothing behind, and so does the next createPipeline() of the same folder after a crash.
  */
 import { mkdirSync, rmSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import { connectBus, STREAM, serviceInbox } from '@weir/bus';
 import { callApi } from './api.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { until } from './fleet.ts';
-import { type RunningProcess, startProcess } from './processes.ts';
 import { removeRemains } from './remains.ts';
 import { Resources } from './resources.ts';
+import { type SimulatedAgent, simulatedStateDir, startSimulatedAgent } from './simulated.ts';
 
 export interface PipelineOptions {
   readonly dir: string;
@@ -24,28 +22,6 @@ export interface PipelineOptions {
   /** Environment of services, on top of what they need. */
   readonly serviceEnv?: Readonly<Record<string, string>>;
 }
-
-export interface SimulatedAgent {
-  readonly host: string;
-  readonly process: RunningProcess;
-  /** GET on its local API. */
-  ask<T>(path: string): Promise<T>;
-}
-
-const SIM_MAIN = new URL('../../services/agent/src/sim/main.ts', import.meta.url).pathname;
-
-const askSocket = <T>(socketPath: string, path: string): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const call = request({ socketPath, path }, (response) => {
-      let body = '';
-      response.on('data', (data) => {
-        body += data;
-      });
-      response.on('end', () => resolve(JSON.parse(body) as T));
-    });
-    call.once('error', reject);
-    call.end();
-  });
 
 export class Pipeline {
   readonly options: PipelineOptions;
@@ -65,30 +41,22 @@ export class Pipeline {
 
   /** Where the agent of a host keeps its configuration and spool. */
   stateDir(host: string): string {
-    return join(this.options.dir, `agent-${host}`);
+    return simulatedStateDir(this.options.dir, host);
   }
 
   /** `env`: WEIR_SIM_* and WEIR_AGENT_* on top of what it needs. */
-  async startAgent(host: string, env: Readonly<Record<string, string>> = {}): Promise<SimulatedAgent> {
-    const socket = join(this.options.dir, `${host}.sock`);
-    const process_ = await startProcess(this.resources, this.logDir, {
-      name: `agent-${host}`,
-      command: [process.execPath, SIM_MAIN],
-      env: {
-        WEIR_AGENT_HOST: host,
-        WEIR_AGENT_NATS_URL: this.control.natsUrl,
-        WEIR_AGENT_NATS_SEED: this.control.agentSeed(host),
-        WEIR_TRUSTED_SIGNERS: this.control.trustedSigners,
-        WEIR_AGENT_STATE_DIR: this.stateDir(host),
-        WEIR_AGENT_SOCKET: socket,
-        ...env,
-      },
-      ready: (line) => line.includes('"msg":"ready"'),
-      // hundreds of agents in one process
-      readyTimeoutMs: 180_000,
-    });
-    const agent = { host, process: process_, ask: <T>(path: string) => askSocket<T>(socket, path) };
-    this.agents.set(host, agent);
+  startAgent(host: string, env: Readonly<Record<string, string>> = {}): Promise<SimulatedAgent> {
+    return this.startAgents([host], env);
+  }
+
+  /** All in one process, which goes by the name of the first. */
+  async startAgents(
+    hosts: readonly [string, ...string[]],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<SimulatedAgent> {
+    const { logDir, resources, control, options } = this;
+    const agent = await startSimulatedAgent({ logDir, resources, control, dir: options.dir }, hosts, env);
+    this.agents.set(agent.host, agent);
     return agent;
   }
 
@@ -134,7 +102,8 @@ export const createPipeline = async (options: PipelineOptions): Promise<Pipeline
       resources,
       dir: options.dir,
       runDir: options.dir,
-      underlay: { machineIp4: '127.0.0.1', hosts: options.hosts.map((name) => ({ name })) },
+      machineIp4: '127.0.0.1',
+      hosts: options.hosts,
       durable: true,
       ...(options.serviceEnv ? { env: options.serviceEnv } : {}),
       step: options.onStep ?? (() => {}),
@@ -154,4 +123,5 @@ export const createPipeline = async (options: PipelineOptions): Promise<Pipeline
 };
 
 export type { ControlPlane } from './control-plane.ts';
+export type { SimulatedAgent } from './simulated.ts';
 export { until };

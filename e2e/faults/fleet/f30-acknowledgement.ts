@@ -7,6 +7,7 @@
 import type { TestContext } from 'node:test';
 import { callApi } from '@weir/infra/api';
 import { type Fleet, PATIENT_TIMEOUT_MS, type Workload } from '@weir/infra/fleet';
+import { startSimulatedAgent } from '@weir/infra/simulated';
 import { report } from '../../lib/figures.ts';
 import { isLong, size } from '../../lib/size.ts';
 import { hostStates, putPolicy } from './policy.ts';
@@ -53,6 +54,15 @@ export const acknowledgement = async (t: TestContext, fleet: Fleet, server: Work
     { name: 'ann', host: otherHost as string, labels: { app: 'ann' } },
     { name: 'bob', host: ownHost, labels: { app: 'bob' } },
   ])) as [Workload, Workload];
+  // Beside the real agents: as many as the row says altogether, without addresses, so that nobody sends to them.
+  const { resources, logDir, control, options } = fleet;
+  const { simulatedHosts = [] } = options;
+  for (const name of simulatedHosts) await callApi(`${fleet.control.urls.inventory}/v1/hosts`, { body: { name } });
+  const [first, ...more] = simulatedHosts;
+  const simulated =
+    first === undefined
+      ? undefined
+      : await startSimulatedAgent({ dir: options.dir, resources, logDir, control }, [first, ...more]);
   const contradictions: string[] = [];
   const realisedMs: number[] = [];
   let notRealised = 0;
@@ -84,12 +94,14 @@ export const acknowledgement = async (t: TestContext, fleet: Fleet, server: Work
   await fleet.waitRealised(revision, WAIT_S * 1_000);
   const repaired = await hostStates(fleet, revision, 0);
   const p99 = quantile(realisedMs, 0.99);
+  await simulated?.process.stop();
   report(
     t,
     'F30',
     {
       updates: UPDATES,
-      hosts: fleet.options.hosts.length,
+      hosts: fleet.options.hosts.length + simulatedHosts.length,
+      told: tooLarge.length,
       contradictions: contradictions.length,
       not_realised: notRealised,
       realised_p50_ms: quantile(realisedMs, 0.5),
@@ -99,6 +111,7 @@ export const acknowledgement = async (t: TestContext, fleet: Fleet, server: Work
     [
       ['0 contradictions', contradictions.length === 0],
       ['every update is realised', notRealised === 0],
+      ['every host is told of', tooLarge.length === fleet.options.hosts.length + simulatedHosts.length],
       ['realised p99 <= 2 s', !isLong || p99 <= 2_000],
       [`the host that failed shows failed, and why`, failed?.state === 'failed' && /entries/.test(failed.error ?? '')],
       ['the others realised it', others.length > 0 && others.every(({ state }) => state === 'realised')],
