@@ -99,16 +99,12 @@ export const converse = async (
   );
 };
 
-/** Everybody who is on another host than db, and the way back; natively without h3, to which no route leads. */
-export const conversationsOf = ({ web, evil, db, shop, thief }: Scene, withRouted: boolean): Conversation[] => [
+/** Everybody who is on another host than db, and the way back: on one subnet, and through the router. */
+export const conversationsOf = ({ web, evil, db, shop, thief }: Scene): Conversation[] => [
   { from: web, to: db, allowed: true },
   { from: evil, to: db, allowed: false },
   { from: db, to: evil, allowed: true },
-  ...(withRouted
-    ? [
-        { from: shop, to: db, allowed: true },
-        { from: thief, to: db, allowed: false },
-        { from: db, to: thief, allowed: true },
-      ]
-    : []),
+  { from: shop, to: db, allowed: true },
+  { from: thief, to: db, allowed: false },
+  { from: db, to: thief, allowed: true },
 ];

@@ -22,7 +22,7 @@ export const oneFamily = async (scene: Scene, family: Family, network: object): 
     assert.doesNotMatch(globals, family === 'ip4' ? / inet6 / : / inet /);
   }
   const single: Scene = { ...scene, web, evil, db, shop, thief };
-  await converse(scene, conversationsOf(single, true), [family]);
+  await converse(scene, conversationsOf(single), [family]);
   await closedPorts(web, db, [family]);
   return single;
 };

@@ -65,7 +65,7 @@ describe('network', { skip: needKernel() }, () => {
     await setNetwork(scene, { routing: 'native' });
     await waitWays('direct', 'direct');
     await waitMtu(1500);
-    await converse(scene, conversationsOf(scene, true));
+    await converse(scene, conversationsOf(scene));
     await closedPorts(scene.web, scene.db);
   });
 
@@ -75,7 +75,7 @@ describe('network', { skip: needKernel() }, () => {
     await setNetwork(scene, TUNNEL6);
     await waitWays('tunnel', 'tunnel');
     await waitMtu(1430);
-    await converse(scene, conversationsOf(scene, false));
+    await converse(scene, conversationsOf(scene));
     await closedPorts(scene.web, scene.db);
     tooBig(scene.web, scene.db, 1430);
   });
@@ -84,7 +84,7 @@ describe('network', { skip: needKernel() }, () => {
     await setNetwork(scene, HYBRID);
     await waitWays('direct', 'tunnel');
     await waitMtu(1450);
-    await converse(scene, conversationsOf(scene, true));
+    await converse(scene, conversationsOf(scene));
     await closedPorts(scene.shop, scene.db);
   });
 

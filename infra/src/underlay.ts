@@ -75,8 +75,16 @@ export const plug = (bridgeNetns: string, port: string, inside: string, netns?: 
   ip('-n', bridgeNetns, 'link', 'set', port, 'master', bridge, 'up');
 };
 
+/**
+ * Of the bridges. Left to itself a bridge has the lowest address of its ports and may take another with a port that comes
+ * later: hosts that know the router by the old one send to nobody until they ask anew, up to a minute with IPv6, where
+ * a router that asks for them by its link-local address does not tell them its new one.
+ */
+const BRIDGE_MAC = '02:00:5e:00:53:fd';
+
 const addBridge = (netns: string, name: string): void => {
-  ip('-n', netns, 'link', 'add', name, 'type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0');
+  const settings = ['forward_delay', '0', 'mcast_snooping', '0'];
+  ip('-n', netns, 'link', 'add', name, 'address', BRIDGE_MAC, 'type', 'bridge', ...settings);
   ip('-n', netns, 'link', 'set', name, 'up');
 };
 
