@@ -13,6 +13,7 @@ import {
 } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { HostNumbers } from '../src/plan/numbers.ts';
 import { networkIssues, Overlay, type OverlayPlan } from '../src/plan/overlay.ts';
+import { OverlayPlanner } from '../src/plan/overlay-planner.ts';
 
 const host = (id: string, underlayIp4: string, underlayIp6 = ''): Host =>
   create(HostSchema, { id, underlayIp4, underlayIp6 });
@@ -82,6 +83,20 @@ describe('who is reached by tunnel', () => {
     assert.ok(natively.device, 'what others still send by it is taken');
     const over = plan(undefined, [NEAR], 5000);
     assert.deepEqual([shown(over), over.device, over.changesInMs], [[], undefined, undefined]);
+  });
+
+  it('a step is due when it was, however often somebody asks before', () => {
+    const planner = new OverlayPlanner(new Overlay(new HostNumbers(), STEP_MS));
+    const compute = (nowMs: number) =>
+      planner.compute([OWN, NEAR], { host: 'h1', addresses: [], subnets: [], nowMs, configurationComplete: true });
+    compute(0);
+    planner.put(create(NetworkSchema, { routing: Routing.TUNNEL }));
+    assert.ok(compute(100));
+    assert.equal(planner.plan.changesInMs, STEP_MS);
+    assert.equal(compute(900), false);
+    assert.equal(planner.plan.changesInMs, 200);
+    assert.ok(compute(1100));
+    assert.deepEqual(shown(planner.plan), ['1 198.18.1.2 send']);
   });
 
   it('a host keeps its number, over restarts too; one that became free is given last', () => {

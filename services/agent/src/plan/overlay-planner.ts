@@ -47,7 +47,11 @@ export class OverlayPlanner {
 
   /** True when there is a new plan. */
   compute(hosts: Iterable<Host>, { host, subnets = [], nowMs = 0 }: LocalFacts): boolean {
-    if (!this.#isDue && nowMs < this.#dueMs) return false;
+    if (!this.#isDue && nowMs < this.#dueMs) {
+      // Whoever asks in between waits for the rest of the step, not for a whole one again.
+      if (this.#plan.changesInMs !== undefined) this.#plan = { ...this.#plan, changesInMs: this.#dueMs - nowMs };
+      return false;
+    }
     this.#isDue = false;
     this.#plan = this.#overlay.plan({
       ...{ network: this.#network, hosts, ownHost: host, subnets, nowMs },
