@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * F02: the agent is replaced by a later version whose maps have another shape, and that by the earlier one again, while
- * datagrams with numbers go one way that is allowed and one that is not.
+ * datagrams with numbers go one way that is allowed and one that is not. Those from the other host come by tunnel.
  */
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { type DriveReport, until } from '@weir/infra/fleet';
 import { agentStatus } from '../../lib/agent-api.ts';
 import { report } from '../../lib/figures.ts';
 import { establishedConnections } from '../../lib/pinned.ts';
+import { setRouting, waitTunnelled } from '../../lib/routing.ts';
 import { size } from '../../lib/size.ts';
 import { buildNextVersion } from './next-version.ts';
 import type { Scene } from './scene.ts';
@@ -22,8 +23,15 @@ const HELD = size({ short: 20, long: 100 });
 const HELD_AGE_MS = 250;
 
 export const swapped = async (t: TestContext, scene: Scene): Promise<void> => {
-  const { agent, friend, neighbour, server, stranger } = scene;
+  const { agent, fleet, friend, neighbour, server, stranger } = scene;
+  await setRouting(fleet, 'tunnel');
   const next = buildNextVersion();
+  await waitTunnelled(fleet, [
+    ['h2', server.ip4],
+    ['h2', server.ip6],
+    ['h1', friend.ip4],
+    ['h1', friend.ip6],
+  ]);
   const stream = { protocol: 'udp', port: 80, connections: 1, tickMs: TICK_MS, stallMs: 60_000 } as const;
   const streams = () => Promise.all([friend, neighbour].map((from) => from.hold({ ...stream, host: server.ip4 })));
   const lostOf = (reports: readonly DriveReport[]) =>
@@ -73,6 +81,7 @@ export const swapped = async (t: TestContext, scene: Scene): Promise<void> => {
       'F02',
       {
         rounds: ROUNDS,
+        routing: 'tunnel',
         policy_entry_bytes: next.grown.join('->'),
         sent: reports.reduce((sum, { sent }) => sum + sent, 0),
         lost,

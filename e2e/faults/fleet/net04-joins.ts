@@ -8,6 +8,7 @@ import { callApi } from '@weir/infra/api';
 import { type Fleet, until, type Workload } from '@weir/infra/fleet';
 import { inNetns } from '@weir/infra/netns';
 import { report } from '../../lib/figures.ts';
+import { setRouting } from '../../lib/routing.ts';
 import { isLong, size } from '../../lib/size.ts';
 
 const CONNECTIONS = size({ short: 40, long: 2_000 });
@@ -16,14 +17,6 @@ const AT_ONCE = 3;
 const TICK_MS = size({ short: 50, long: 1_000 });
 const STALL_MS = 5_000;
 const PORT = 80;
-
-const setRouting = async (fleet: Fleet, routing: string): Promise<void> => {
-  const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.inventory}/v1/network`, {
-    method: 'PUT',
-    body: { routing },
-  });
-  await fleet.waitReported('inventory', revision, 60_000);
-};
 
 /** Registered and gone again, in the middle of all others hearing of it. */
 const joinAndLeave = async (fleet: Fleet, round: number, whileThere: () => void): Promise<void> => {

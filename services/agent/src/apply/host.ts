@@ -46,7 +46,7 @@ interface Found {
 }
 
 /** What a verdict is made of beside the workloads themselves. */
-const JUDGING = ['policies', 'ipcache', 'cidrs', 'addresses'];
+const JUDGING = ['policies', 'ipcache', 'cidrs', 'addresses', 'tunnels', 'identities'];
 
 export class HostDatapath {
   readonly #kernel: Kernel;
@@ -61,6 +61,8 @@ export class HostDatapath {
   #found = new Map<string, Found>();
   /** Interfaces whose programs are an earlier agent's until the maps of this one's are filled. */
   readonly #behind = new Set<string>();
+  /** Maps begin empty, and were not filled yet. */
+  #isEmptied: boolean;
   #lonelyLinks: string[] = [];
   #lonelyValues: WorkloadValue[] = [];
   #netnsIds: Record<string, string>;
@@ -72,6 +74,7 @@ export class HostDatapath {
 
   constructor(options: HostOptions) {
     this.#kernel = options.kernel;
+    this.#isEmptied = JUDGING.some((name) => options.kernel.replaced?.includes(name));
     const reach = options.reach ?? noFailpoint;
     this.#wirer = new Wirer(options.kernel, reach);
     this.#executor = new Executor(options.kernel, reach);
@@ -90,14 +93,16 @@ export class HostDatapath {
     const links = (await network.links()).filter(({ ifname }) => LINK_NAME.test(ifname));
     const values = await maps.readWorkloads();
     const byIfindex = new Map(values.map((value) => [value.ifindex, value]));
-    const isEmptied = values.length > 0 && JUDGING.some((name) => this.#kernel.replaced?.includes(name));
     for (const link of links) {
       const value = byIfindex.get(link.ifindex);
       if (!value) {
         this.#lonelyLinks.push(link.ifname);
         continue;
       }
-      if (isEmptied || (value.flags & weir_workload_flags.WORKLOAD_READY && !(await maps.readPolicy(link.ifindex)))) {
+      const isEmpty =
+        this.#isEmptied ||
+        (value.flags & weir_workload_flags.WORKLOAD_READY && !(await maps.readPolicy(link.ifindex)));
+      if (isEmpty && (await attachments.guarded(link.ifname, link.ifindex))) {
         this.#behind.add(link.ifname);
         byIfindex.delete(link.ifindex);
         this.#found.set(link.ifname, { link, value });
@@ -268,7 +273,8 @@ export class HostDatapath {
   async apply(desired: Desired, ipcache: IpcacheDelta): Promise<ApplyResult> {
     const { overlay, identities, egress } = desired;
     const wirings = () => [...this.#wired.values()].map(({ wiring }) => wiring);
-    if (await this.#overlay.prepare(overlay, identities, wirings)) {
+    const isLate = this.#isEmptied || this.#behind.size > 0;
+    if (await this.#overlay.prepare(overlay, identities, wirings, isLate)) {
       this.#routes = new Map(await this.#kernel.network.routes());
     }
     await this.#egress.prepare(egress);
@@ -277,7 +283,7 @@ export class HostDatapath {
       ...{ cidrs: this.#cidrs, addresses: this.#addresses, routes: this.#routes },
     });
     let result = await this.#executor.apply({ ...input(), ipcache });
-    if (this.#behind.size > 0) {
+    if (isLate) {
       await this.#catchUp();
       // What the earlier programs judged meanwhile, they judged by the earlier maps.
       const again = await this.#executor.apply({ ...input(), ipcache: { puts: [], deletes: [], rejudge: true } });
@@ -290,6 +296,11 @@ export class HostDatapath {
 
   /** The maps are filled: this agent's programs take over. One that can't be is found by the next inspection. */
   async #catchUp(): Promise<void> {
+    try {
+      await this.#overlay.takeOver();
+    } catch (error) {
+      this.#onTrouble('the programs of the tunnel could not be taken over', error);
+    }
     for (const { wiring, ifindex } of this.#wired.values()) {
       if (!this.#behind.has(wiring.ifname)) continue;
       try {
@@ -299,6 +310,7 @@ export class HostDatapath {
       }
     }
     this.#behind.clear();
+    this.#isEmptied = false;
   }
 
   /**

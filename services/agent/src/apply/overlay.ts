@@ -36,11 +36,19 @@ export class OverlayApplier {
     this.#fitted = found.hasDevice ? 'unknown' : '0 0';
   }
 
-  /** True when the device was made anew: routes through an older one are gone. */
-  async prepare(plan: OverlayPlan, identities: ReadonlySet<number>, wirings: () => Iterable<Wiring>): Promise<boolean> {
+  /**
+   * True when the device was made anew: routes through an older one are gone. `later`: the maps begin empty, so the
+   * programs of an earlier agent go on with theirs until `takeOver`.
+   */
+  async prepare(
+    plan: OverlayPlan,
+    identities: ReadonlySet<number>,
+    wirings: () => Iterable<Wiring>,
+    later: boolean,
+  ): Promise<boolean> {
     let made = false;
     if (plan.device) {
-      made = await this.#port.ensureDevice(plan.device);
+      made = await this.#port.ensureDevice(plan.device, later);
       this.#hasDevice = true;
       await this.#fit(plan, wirings());
     }
@@ -53,6 +61,11 @@ export class OverlayApplier {
     if (changed.length > 0) await this.#port.writeTunnels(changed);
     for (const [number, tunnel] of changed) this.#tunnels.set(number, tunnel);
     return made;
+  }
+
+  /** The maps are filled. */
+  async takeOver(): Promise<void> {
+    if (this.#hasDevice) await this.#port.takeOver();
   }
 
   async finish(plan: OverlayPlan, identities: ReadonlySet<number>, wirings: () => Iterable<Wiring>): Promise<void> {

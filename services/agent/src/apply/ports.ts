@@ -96,6 +96,8 @@ export interface Attachments {
   /** Makes one attachment that was made in a hurry what it should be for good. True when there are more. */
   settle(): Promise<boolean>;
   readonly unsettled: number;
+  /** Programs stand on both sides, whoever attached them. */
+  guarded(ifname: string, ifindex: number): Promise<boolean>;
   /** What is missing or foreign; empty: both programs run and would survive this process. */
   check(ifname: string, ifindex: number): Promise<readonly string[]>;
   /** Forgets links whose interface goes or went. */
@@ -166,8 +168,13 @@ export interface Overlay {
     readonly identities: ReadonlySet<number>;
     readonly hasDevice: boolean;
   }>;
-  /** The device with its programs, up; true when it is another than before. */
-  ensureDevice(device: OverlayDevice): Promise<boolean>;
+  /**
+   * The device with its programs, up; true when it is another than before. `later`: what an earlier agent attached to it
+   * goes on until `takeOver`.
+   */
+  ensureDevice(device: OverlayDevice, later?: boolean): Promise<boolean>;
+  /** This agent's programs in the place of an earlier agent's, when those were left. */
+  takeOver(): Promise<void>;
   removeDevice(): Promise<void>;
   writeTunnels(entries: readonly (readonly [number, Tunnel])[]): Promise<void>;
   removeTunnels(numbers: readonly number[]): Promise<void>;

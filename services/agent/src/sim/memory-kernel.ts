@@ -175,6 +175,7 @@ const memoryAttachments = (state: MemoryState): Attachments => ({
     state.writes++;
   },
   settle: async () => false,
+  guarded: async (ifname, ifindex) => state.attached.get(ifname) === ifindex,
   unsettled: 0,
   check: async (ifname, ifindex) => (state.attached.get(ifname) === ifindex ? [] : ['both programs are detached']),
   release: async (ifname) => {
@@ -205,6 +206,7 @@ const memoryOverlay = (state: MemoryState): Overlay => {
       wrote(1);
       return true;
     },
+    takeOver: async () => {},
     removeDevice: async () => {
       state.overlayDevice = undefined;
       wrote(1);

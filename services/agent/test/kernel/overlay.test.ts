@@ -88,6 +88,29 @@ describe('hosts joined by tunnel', { skip: needKernel(), timeout: 280_000 }, () 
   const mtuOf = (id: string): number => Number(/mtu (\d+)/.exec(inside(id, 'ip', 'link', 'show', 'eth0'))?.[1]);
   const hasDevice = (host: JoinedHost): boolean => inside(host.name, 'ip', '-o', 'link').includes('weir_vxlan');
 
+  /** A hundred a second, until `count` or the end. */
+  const pinging = (from: string, to: string, count?: number) => {
+    const ping = spawn('nsenter', [
+      ...[`--net=/run/netns/weir-agent-${process.pid}-${from}`, '--', 'ping', '-n', '-i', '0.01', '-W', '5'],
+      ...(count === undefined ? [] : ['-c', String(count)]),
+      to,
+    ]);
+    let output = '';
+    ping.stdout.on('data', (chunk) => {
+      output += chunk;
+    });
+    const closed = new Promise((resolve) => ping.once('close', resolve));
+    return {
+      isOver: () => ping.exitCode !== null,
+      /** Its closing lines. */
+      end: async (): Promise<string> => {
+        if (count === undefined) ping.kill('SIGINT');
+        await closed;
+        return output;
+      },
+    };
+  };
+
   const deviceOf = (host: JoinedHost): string =>
     inside(host.name, 'ip', '-o', 'link', 'show', 'weir_vxlan').split(':')[0] as string;
 
@@ -194,24 +217,16 @@ describe('hosts joined by tunnel', { skip: needKernel(), timeout: 280_000 }, () 
 
   it('no packet is lost while a third host leaves and joins', async (t) => {
     const packets = 400;
-    const ping = spawn('nsenter', [
-      ...[`--net=/run/netns/weir-agent-${process.pid}-${WEB.id}`, '--', 'ping', '-n', '-i', '0.01', '-W', '5'],
-      ...['-c', String(packets), DB.ip4],
-    ]);
-    let output = '';
-    ping.stdout.on('data', (chunk) => {
-      output += chunk;
-    });
-    const ended = new Promise((resolve) => ping.once('close', resolve));
+    const ping = pinging(WEB.id, DB.ip4, packets);
     let rounds = 0;
-    while (ping.exitCode === null) {
+    while (!ping.isOver()) {
       for (const host of [h1, h2]) {
         await host.tell(removal('host', 'h3'), ...h3.workloads.map(({ id }) => removal('workload', id)));
       }
       for (const host of [h1, h2]) await host.tell(h3.document, ...h3.workloads.map(({ document }) => document));
       rounds++;
     }
-    await ended;
+    const output = await ping.end();
     assert.match(output, new RegExp(`${packets} packets transmitted, ${packets} received, 0% packet loss`));
     assert.ok(rounds > 1);
     t.diagnostic(`${packets} packets, none lost while a host left and joined ${rounds} times`);
@@ -229,6 +244,28 @@ describe('hosts joined by tunnel', { skip: needKernel(), timeout: 280_000 }, () 
     await h1.start([...everything(), networkEntry({ routing: Routing.TUNNEL, underlay: Underlay.IPV4 })]);
     assert.equal(deviceOf(h1), device);
     assert.equal(await tcp(WEB.id, DB.ip4), 'ok');
+  });
+
+  it('a version whose maps have another shape takes over when they are filled: nothing is closed meanwhile', async () => {
+    const steps: string[] = [];
+    const [allowed, forbidden] = [pinging(WEB.id, DB.ip4), pinging(EVIL.id, DB.ip4)];
+    await h2.stop();
+    const document = networkEntry({ routing: Routing.TUNNEL, underlay: Underlay.IPV4 });
+    await h2.start([...everything(), document], {
+      maxIpcache: 2_048,
+      reach: async (step) => {
+        steps.push(step);
+        assert.equal(await tcp(WEB.id, DB.ip4), 'ok', `into it: ${step}`);
+        assert.equal(await tcp(DB.id, EVIL.ip6), 'ok', `out of it: ${step}`);
+      },
+    });
+    assert.match(await forbidden.end(), / 0 received/);
+    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(await allowed.end()) ?? [];
+    // The last one may be on its way.
+    assert.ok(Number(received) > 0 && Number(sent) - Number(received) <= 1, `${received} of ${sent} answered`);
+    assert.ok(steps.includes('apply.begun') && steps.includes('apply.routes-written'), steps.join());
+    assert.deepEqual(await h2.host.inspect(), [], 'the programs are those of the new version');
+    await allIsRight();
   });
 
   it('back to native: no device, no route through it, the whole MTU', async () => {

@@ -10,6 +10,7 @@ import { ct_entry, ct_key, type weir_drop_reason } from '@weir/bpf';
 import type { ConfigEntry } from '@weir/bus';
 import { createNetns, deleteNetns, openNetlink, setSysctl } from '@weir/loader';
 import { formatIp } from '@weir/net';
+import type { ReachFailpoint } from '../../src/apply/failpoint.ts';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { cleanup } from '../../src/apply/kernel/datapath.ts';
 import { kernelPlatform } from '../../src/apply/kernel/platform.ts';
@@ -66,19 +67,28 @@ export class JoinedHost {
     }));
   }
 
-  /** As an agent starts, on what an earlier one left. */
-  async start(entries: readonly ConfigEntry[]): Promise<void> {
+  /**
+   * As an agent starts, on what an earlier one left. With another `maxIpcache` than that one's, its map is of another shape;
+   * `reach` is called between the steps of the first pass.
+   */
+  async start(
+    entries: readonly ConfigEntry[],
+    { maxIpcache, reach }: { readonly maxIpcache?: number; readonly reach?: ReachFailpoint } = {},
+  ): Promise<void> {
     const platform = await kernelPlatform({
       bpffsDir: this.#bpffsDir,
       uplink: 'uplink0',
       ...{ maxConntrack: 4096, maxNat: 4096 },
       ringBytes: 1 << 16,
       hostNetns: netnsPath(this.name),
+      ...(maxIpcache === undefined ? {} : { maxIpcache }),
     });
     this.#platform = platform;
+    let isFirst = true;
     this.host = new HostDatapath({
       kernel: platform.kernel,
       netnsIds: this.#netnsIds,
+      reach: (step) => (isFirst ? reach?.(step) : undefined),
       onTrouble: (what, cause) => {
         throw new Error(what, { cause });
       },
@@ -95,6 +105,7 @@ export class JoinedHost {
     const found = await platform.kernel.maps.readIpcache();
     await this.#planner.ipcache.compareWith(found);
     await this.pass();
+    isFirst = false;
   }
 
   get #running(): Platform {

@@ -162,6 +162,12 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
     get unsettled() {
       return unsettled.size;
     },
+    guarded: async (ifname, ifindex) => {
+      const found = await Promise.all(
+        sidesOf(ifname).map(async ({ direction }) => (await clsactFilter(ifindex, direction, where).info()).progId),
+      );
+      return found.every((progId) => progId !== undefined);
+    },
     check: async (ifname, ifindex) => {
       const problems = await Promise.all(
         sidesOf(ifname).flatMap((side) => {

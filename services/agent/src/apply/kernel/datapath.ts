@@ -68,7 +68,9 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
   const bpffsDir = await ensureBpffs(options.bpffsDir);
   const { maxConntrack, maxCidrs, maxIpcache, ringBytes, eventsPerSecond, hostNetns, uplink } = options;
   const existed = (name: string): boolean => existsSync(join(bpffsDir, name));
-  const before = new Set(['workloads', 'policies', 'addresses', 'cidrs', 'ipcache', 'conntrack'].filter(existed));
+  const before = new Set(
+    ['workloads', 'policies', 'addresses', 'cidrs', 'ipcache', 'conntrack', 'tunnels', 'identities'].filter(existed),
+  );
   const maxEntries = {
     ...(maxConntrack === undefined ? {} : { conntrack: maxConntrack }),
     cidrs: (maxCidrs ?? weir_limits.WEIR_MAX_CIDRS) * CIDRS_CHANGE,

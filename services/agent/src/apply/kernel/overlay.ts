@@ -63,6 +63,8 @@ export const kernelOverlay = (object: BpfObject, options: KernelOverlayOptions):
 
   let wanted: OverlayDevice | undefined;
   let ifindex = 0;
+  /** The programs on the device are an earlier agent's. */
+  let isBehind = false;
 
   const isAsWanted = (link: NetworkLink, { port, sourceLow, sourceHigh }: OverlayDevice): boolean =>
     link.vxlan?.port === port &&
@@ -102,7 +104,7 @@ export const kernelOverlay = (object: BpfObject, options: KernelOverlayOptions):
         return { tunnels: found, identities: new Set(numbers), hasDevice: true };
       }),
 
-    ensureDevice: (device) =>
+    ensureDevice: (device, later = false) =>
       withSocket(async (socket) => {
         wanted = device;
         const attachments = await attachmentsOf();
@@ -118,8 +120,9 @@ export const kernelOverlay = (object: BpfObject, options: KernelOverlayOptions):
         const renewed = made || link.ifindex !== ifindex;
         ifindex = link.ifindex;
         if (link.mtu !== mtu) await socket.setMtu(ifindex, mtu);
+        isBehind = later && !made && (await attachments.guarded(OVERLAY_NAME, ifindex));
         // Before it is up, so that nothing is taken unjudged.
-        if (made || (await attachments.check(OVERLAY_NAME, ifindex)).length > 0) {
+        if (!isBehind && (made || (await attachments.check(OVERLAY_NAME, ifindex)).length > 0)) {
           if (made) await attachments.release(OVERLAY_NAME);
           await attachments.attach(OVERLAY_NAME, ifindex);
         }
@@ -128,9 +131,16 @@ export const kernelOverlay = (object: BpfObject, options: KernelOverlayOptions):
         return renewed;
       }),
 
+    takeOver: async () => {
+      if (!isBehind) return;
+      isBehind = false;
+      await (await attachmentsOf()).attach(OVERLAY_NAME, ifindex);
+    },
+
     removeDevice: () =>
       withSocket(async (socket) => {
         wanted = undefined;
+        isBehind = false;
         ifindex = 0;
         network.overlayIfindex = 0;
         await removeOverlayDevice(socket);
@@ -160,14 +170,16 @@ export const kernelOverlay = (object: BpfObject, options: KernelOverlayOptions):
 
     check: () =>
       withSocket(async (socket) => {
+        // Nobody has said yet what it should be.
+        if (!wanted) return [];
         const link = await socket.linkByName(OVERLAY_NAME);
         if (!link) return [`the tunnel device ${OVERLAY_NAME} was removed`];
         const problems: string[] = [];
-        if (wanted && !isAsWanted(link, wanted)) problems.push(`${OVERLAY_NAME} is another device`);
+        if (!isAsWanted(link, wanted)) problems.push(`${OVERLAY_NAME} is another device`);
         if (!link.up) problems.push(`${OVERLAY_NAME} was set down`);
-        const mtu = ((await network.uplinkMtu()) ?? DEFAULT_UPLINK_MTU) - (wanted?.overheadBytes ?? 0);
-        if (wanted && link.mtu !== mtu) problems.push(`${OVERLAY_NAME} has MTU ${link.mtu} and not ${mtu}`);
-        const missing = await (await attachmentsOf()).check(OVERLAY_NAME, link.ifindex);
+        const mtu = ((await network.uplinkMtu()) ?? DEFAULT_UPLINK_MTU) - wanted.overheadBytes;
+        if (link.mtu !== mtu) problems.push(`${OVERLAY_NAME} has MTU ${link.mtu} and not ${mtu}`);
+        const missing = isBehind ? [] : await (await attachmentsOf()).check(OVERLAY_NAME, link.ifindex);
         return [...problems, ...missing.map((what) => `${OVERLAY_NAME}: ${what}`)];
       }),
   };

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/** How the hosts of a fleet are joined, set through its API while it runs. */
+import { callApi } from '@weir/infra/api';
+import { type Fleet, until } from '@weir/infra/fleet';
+import { inNetns } from '@weir/infra/netns';
+
+const PATIENT_MS = 60_000;
+
+/** Resolves when every host has taken it; hosts that are reached another way than before change over for 6 s more. */
+export const setRouting = async (fleet: Fleet, routing: 'native' | 'tunnel' | 'hybrid'): Promise<void> => {
+  const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.inventory}/v1/network`, {
+    method: 'PUT',
+    body: { routing },
+  });
+  await fleet.waitReported('inventory', revision, PATIENT_MS);
+};
+
+export const isTunnelled = (fleet: Fleet, from: string, address: string): boolean =>
+  inNetns(fleet.host(from).netns, 'ip', 'route', 'get', address).includes(' dev weir_vxlan ');
+
+/** Each pair: a host, and an address of a workload of another. */
+export const waitTunnelled = (
+  fleet: Fleet,
+  pairs: readonly (readonly [from: string, address: string])[],
+): Promise<void> =>
+  until('hosts to be joined by tunnel', PATIENT_MS, async () =>
+    pairs.every(([from, address]) => isTunnelled(fleet, from, address)),
+  );
