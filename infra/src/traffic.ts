@@ -94,4 +94,6 @@ export interface Served {
   /** SCTP: INITs that were answered. */
   readonly associations: number;
   readonly bytes: number;
+  /** UDP: the kernel of the station did not take the answer. */
+  readonly unanswered: number;
 }

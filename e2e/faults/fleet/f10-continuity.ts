@@ -10,9 +10,10 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ethernet, icmp, icmp6, ip4, ip6, tcp } from '@weir/bpf/testing';
 import { type Drive, type External, type Fleet, PATIENT_TIMEOUT_MS, until, type Workload } from '@weir/infra/fleet';
-import { inNetns, netnsPath } from '@weir/infra/netns';
+import { inNetns, netnsName, netnsPath } from '@weir/infra/netns';
 import { ip } from '@weir/infra/resources';
 import { agentMetric } from '../../lib/agent-api.ts';
+import { datagramLosses, lossesSince } from '../../lib/datagram-losses.ts';
 import { report } from '../../lib/figures.ts';
 import { size } from '../../lib/size.ts';
 import { applyPolicy } from './policy.ts';
@@ -20,6 +21,8 @@ import { applyPolicy } from './policy.ts';
 const DATAGRAMS = size({ short: 100, long: 10_000 });
 const DATAGRAM_BYTES = 8_192;
 const TICK_MS = size({ short: 5, long: 2 });
+/** An answer may take as long as a datagram is waited for. */
+const DRAIN_MS = size({ short: 1_000, long: PATIENT_TIMEOUT_MS });
 const NARROW_MTU = 1_280;
 const FORGED = 20;
 const FAMILIES = ['ip4', 'ip6'] as const;
@@ -75,7 +78,7 @@ const fragmented = async (from: Workload, host: string): Promise<{ sent: number;
     const { sent } = await drive.report();
     return sent >= DATAGRAMS;
   });
-  return drive.stop({ drainMs: 1_000 });
+  return drive.stop({ drainMs: DRAIN_MS });
 };
 
 /** Goes on when it is answered again after now. */
@@ -103,6 +106,15 @@ export const continuity = async (t: TestContext, fleet: Fleet): Promise<void> =>
   await applyPolicy(fleet, policy('caller', []));
   execFileSync('nsenter', [`--net=${netnsPath(caller.netns)}`, '--', 'nft', '-f', '-'], { input: WITNESS });
 
+  const agents = ['h1', 'h2'].map((host) => fleet.agents.get(host)).filter((agent) => agent !== undefined);
+  const refused = async (): Promise<number> => {
+    const counts = await Promise.all(
+      agents.map((agent) => agentMetric(agent, 'weir_datapath_dropped_packets_total', { reason: 'fragment_not_found' })),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  };
+  const losses = () => datagramLosses(caller.netns, callee.netns, netnsName(fleet.options.name, 'x-far'));
+  const [lossesBefore, refusedBefore] = [losses(), await refused()];
   const pieces = await Promise.all(FAMILIES.map((family) => fragmented(caller, callee[family])));
   const held = await Promise.all(
     FAMILIES.map((family) =>
@@ -122,8 +134,11 @@ export const continuity = async (t: TestContext, fleet: Fleet): Promise<void> =>
   // The size is known now: what is cut to it arrives, all of it.
   const narrow = await Promise.all(FAMILIES.map((family) => fragmented(caller, far[family] as string)));
 
-  const agent = fleet.agents.get('h1');
+  const [agent] = agents;
   if (!agent) throw new Error('h1 has no agent');
+  const elsewhere = lossesSince(lossesBefore, losses());
+  const withoutFirst = (await refused()) - refusedBefore;
+  const unanswered = (await callee.served()).unanswered + (await far.served()).unanswered;
   const denied = () =>
     agentMetric(agent, 'weir_datapath_dropped_packets_total', { reason: 'policy_denied', direction: 'ingress' });
   const [before, heard] = [await denied(), errorsAt(caller)];
@@ -141,6 +156,9 @@ export const continuity = async (t: TestContext, fleet: Fleet): Promise<void> =>
       delivered: all.reduce((sum, { answered }) => sum + answered, 0),
       // IPv4 and IPv6 between the hosts, then over the narrow way.
       lost_by_way: all.map(({ sent, answered }) => sent - answered).join('+'),
+      ...elsewhere,
+      unanswered,
+      without_first_fragment: withoutFirst,
       narrow_mtu: NARROW_MTU,
       related: related.join('+'),
       resets,

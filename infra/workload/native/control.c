@@ -276,8 +276,8 @@ static void ask(struct question *question, const char *op, const struct fields *
 	}
 	if (strcmp(op, "served") == 0) {
 		snprintf(value, sizeof(value),
-			"{\"connections\":%lu,\"datagrams\":%lu,\"associations\":%lu,\"bytes\":%lu}",
-			served.connections, served.datagrams, served.associations, served.bytes);
+			"{\"connections\":%lu,\"datagrams\":%lu,\"associations\":%lu,\"bytes\":%lu,\"unanswered\":%lu}",
+			served.connections, served.datagrams, served.associations, served.bytes, served.unanswered);
 		return answer(question, value, NULL);
 	}
 	if (strcmp(op, "report") != 0 && strcmp(op, "stop") != 0)

@@ -10,6 +10,7 @@ struct served {
 	uint64_t datagrams; /* UDP */
 	uint64_t associations; /* SCTP: INITs answered */
 	uint64_t bytes;
+	uint64_t unanswered; /* UDP: the kernel did not take the answer */
 };
 
 extern struct served served;
