@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
+import { deleteNetns } from '@weir/loader';
 import { needKernel } from '@weir/loader/testing';
 import { Routing, Underlay } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { identityEntry, knp, networkEntry, policyEntry, removal } from '../support/entries.ts';
@@ -273,5 +274,12 @@ describe('hosts joined by tunnel', { skip: needKernel(), timeout: 280_000 }, () 
     assert.equal(hasDevice(h1), false);
     assert.equal(mtuOf(WEB.id), 1500);
     assert.equal(await tcp(WEB.id, DB.ip4), 'ok');
+  });
+
+  it('a workload whose namespace has lost its path holds up nobody else when sizes change', async () => {
+    await deleteNetns(`/run/netns/weir-agent-${process.pid}-${FAR_WEB.id}`);
+    await changeTo(Routing.TUNNEL, Underlay.IPV4);
+    assert.equal(mtuOf(EVIL.id), 1450);
+    assert.equal(await tcp(DB.id, EVIL.ip4), 'ok');
   });
 });

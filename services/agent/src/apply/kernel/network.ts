@@ -164,16 +164,30 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     const mtu = (await uplinkMtu()) ?? (fit.overheadBytes ? DEFAULT_MTU : undefined);
     return mtu === undefined ? undefined : mtu - fit.overheadBytes;
   };
+  /** Undefined: somebody took its path away. The pair of interfaces goes when the kernel comes to it. */
+  const openWorkload = (netns: string): Netlink | undefined => {
+    try {
+      return openNetlink(netns);
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT', 'EINVAL')) throw error;
+      return undefined;
+    }
+  };
   /** Both ends of one that is there; a smaller one first where packets come from. */
   const setWorkloadMtu = async (netns: string, ifindex: number, mtu: number): Promise<void> => {
-    const inside = openNetlink(netns);
+    const inside = openWorkload(netns);
+    if (!inside) return;
     try {
       const eth = await inside.linkByName(PEER_NAME);
       if (eth && eth.mtu !== mtu) await inside.setMtu(eth.ifindex, mtu);
     } finally {
       inside.close();
     }
-    await host.setMtu(ifindex, mtu);
+    try {
+      await host.setMtu(ifindex, mtu);
+    } catch (error) {
+      if (!hasErrno(error, 'ENODEV')) throw error;
+    }
   };
   let overlayIfindex = 0;
   const overlayRoute = async ({ dst }: Route): Promise<RouteOptions> => {
