@@ -20,7 +20,10 @@ const fourth = (text: string): ReadonlyMap<string, number> => {
   const found = new Map<string, number>();
   const lines = text.trim().split('\n');
   for (let i = 0; i + 1 < lines.length; i += 2) {
-    const [names, values] = [lines[i], lines[i + 1]].map((line) => (line as string).split(/\s+/)) as [string[], string[]];
+    const [names, values] = [lines[i], lines[i + 1]].map((line) => (line as string).split(/\s+/)) as [
+      string[],
+      string[],
+    ];
     for (const [at, name] of names.entries()) if (at > 0) found.set(`${names[0]}${name}`, Number(values[at]));
   }
   return found;

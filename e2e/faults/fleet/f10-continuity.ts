@@ -109,7 +109,9 @@ export const continuity = async (t: TestContext, fleet: Fleet): Promise<void> =>
   const agents = ['h1', 'h2'].map((host) => fleet.agents.get(host)).filter((agent) => agent !== undefined);
   const refused = async (): Promise<number> => {
     const counts = await Promise.all(
-      agents.map((agent) => agentMetric(agent, 'weir_datapath_dropped_packets_total', { reason: 'fragment_not_found' })),
+      agents.map((agent) =>
+        agentMetric(agent, 'weir_datapath_dropped_packets_total', { reason: 'fragment_not_found' }),
+      ),
     );
     return counts.reduce((sum, count) => sum + count, 0);
   };

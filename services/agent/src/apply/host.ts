@@ -15,7 +15,7 @@ import { EgressApplier } from './egress.ts';
 import { type ApplyResult, Executor } from './executor.ts';
 import { noFailpoint, type ReachFailpoint } from './failpoint.ts';
 import { OverlayApplier } from './overlay.ts';
-import type { HostLink, Kernel, WorkloadValue } from './ports.ts';
+import { type HostLink, JUDGING, type Kernel, type WorkloadValue } from './ports.ts';
 import { type Wired, Wirer } from './wiring.ts';
 
 export interface HostOptions {
@@ -44,9 +44,6 @@ interface Found {
   readonly link: HostLink;
   readonly value: WorkloadValue;
 }
-
-/** What a verdict is made of beside the workloads themselves. */
-const JUDGING = ['policies', 'ipcache', 'cidrs', 'addresses', 'tunnels', 'identities'];
 
 export class HostDatapath {
   readonly #kernel: Kernel;
@@ -100,8 +97,7 @@ export class HostDatapath {
         continue;
       }
       const isEmpty =
-        this.#isEmptied ||
-        (value.flags & weir_workload_flags.WORKLOAD_READY && !(await maps.readPolicy(link.ifindex)));
+        this.#isEmptied || (value.flags & weir_workload_flags.WORKLOAD_READY && !(await maps.readPolicy(link.ifindex)));
       if (isEmpty && (await attachments.guarded(link.ifname, link.ifindex))) {
         this.#behind.add(link.ifname);
         byIfindex.delete(link.ifindex);
@@ -283,13 +279,13 @@ export class HostDatapath {
       ...{ cidrs: this.#cidrs, addresses: this.#addresses, routes: this.#routes },
     });
     let result = await this.#executor.apply({ ...input(), ipcache });
+    const failures = await this.#egress.finish(egress, (way) => this.#kernel.uplinks.way(way));
     if (isLate) {
       await this.#catchUp();
       // What the earlier programs judged meanwhile, they judged by the earlier maps.
       const again = await this.#executor.apply({ ...input(), ipcache: { puts: [], deletes: [], rejudge: true } });
       result = { ...again, swapped: result.swapped + again.swapped, committed: result.committed + again.committed };
     }
-    const failures = await this.#egress.finish(egress, (way) => this.#kernel.uplinks.way(way));
     await this.#overlay.finish(overlay, identities, wirings);
     return { ...result, uplinkFailures: [...result.uplinkFailures, ...failures] };
   }

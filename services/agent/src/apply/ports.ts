@@ -186,6 +186,12 @@ export interface Overlay {
   check(): Promise<readonly string[]>;
 }
 
+/** Maps of which a verdict, or the way that a packet takes, is made beside the workloads themselves. */
+export const JUDGING: readonly string[] = [
+  ...['policies', 'ipcache', 'cidrs', 'addresses', 'tunnels', 'identities'],
+  ...['egress_sources', 'egress_routes', 'egress_groups', 'egress_gateways'],
+];
+
 export interface Kernel {
   readonly maps: Maps;
   readonly network: Network;

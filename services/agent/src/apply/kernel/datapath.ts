@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { weir_limits } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loader';
-import type { Attachments, Kernel } from '../ports.ts';
+import { type Attachments, JUDGING, type Kernel } from '../ports.ts';
 import { kernelAttachments } from './attachments.ts';
 import { kernelEgress } from './egress.ts';
 import { kernelMaps } from './maps.ts';
@@ -68,9 +68,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
   const bpffsDir = await ensureBpffs(options.bpffsDir);
   const { maxConntrack, maxCidrs, maxIpcache, ringBytes, eventsPerSecond, hostNetns, uplink } = options;
   const existed = (name: string): boolean => existsSync(join(bpffsDir, name));
-  const before = new Set(
-    ['workloads', 'policies', 'addresses', 'cidrs', 'ipcache', 'conntrack', 'tunnels', 'identities'].filter(existed),
-  );
+  const before = new Set([...JUDGING, 'workloads', 'conntrack'].filter(existed));
   const maxEntries = {
     ...(maxConntrack === undefined ? {} : { conntrack: maxConntrack }),
     cidrs: (maxCidrs ?? weir_limits.WEIR_MAX_CIDRS) * CIDRS_CHANGE,
