@@ -36,7 +36,7 @@ export const MAPS = {
     maxEntries: 8192,
     flags: 0,
     doc: 'address of a workload of this host -> its host-side interface; written by the agent',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   bandwidths: {
     name: 'bandwidths',
@@ -49,7 +49,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'host-side interface index -> the workload\'s rates and what of them is used',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   cidrs: {
     name: 'cidrs',
@@ -62,7 +62,7 @@ export const MAPS = {
     maxEntries: 65536,
     flags: 1,
     doc: 'prefix named by a policy -> its host-local identity; written by the agent',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   conntrack: {
     name: 'conntrack',
@@ -75,7 +75,7 @@ export const MAPS = {
     maxEntries: 524288,
     flags: 0,
     doc: 'connections, one entry for each workload that takes part; written by the programs',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   counters: {
     name: 'counters',
@@ -88,7 +88,7 @@ export const MAPS = {
     maxEntries: 32,
     flags: 0,
     doc: 'enum weir_counter -> how often, per CPU',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   drops: {
     name: 'drops',
@@ -101,7 +101,7 @@ export const MAPS = {
     maxEntries: 1024,
     flags: 0,
     doc: 'reason and direction -> packets and bytes dropped, per CPU; counted even when no event could be written',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   egress_gateways: {
     name: 'egress_gateways',
@@ -114,7 +114,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'number of a gateway -> where it is, and its address when it is here; written by the agent',
-    objects: ['host', 'overlay', 'workload'],
+    objects: ['host', 'nat64', 'overlay', 'workload'],
   },
   egress_groups: {
     name: 'egress_groups',
@@ -127,7 +127,7 @@ export const MAPS = {
     maxEntries: 1024,
     flags: 0,
     doc: 'number of a group -> which of its gateways is used; written by the agent',
-    objects: ['host', 'overlay', 'workload'],
+    objects: ['host', 'nat64', 'overlay', 'workload'],
   },
   egress_routes: {
     name: 'egress_routes',
@@ -140,7 +140,7 @@ export const MAPS = {
     maxEntries: 65536,
     flags: 1,
     doc: 'set and destination -> group of gateways; written by the agent',
-    objects: ['host', 'overlay', 'workload'],
+    objects: ['host', 'nat64', 'overlay', 'workload'],
   },
   egress_sources: {
     name: 'egress_sources',
@@ -153,7 +153,7 @@ export const MAPS = {
     maxEntries: 262144,
     flags: 1,
     doc: 'address of a workload that leaves by a gateway -> its destinations; written by the agent',
-    objects: ['host', 'overlay', 'workload'],
+    objects: ['host', 'nat64', 'overlay', 'workload'],
   },
   events: {
     name: 'events',
@@ -166,7 +166,7 @@ export const MAPS = {
     maxEntries: 8388608,
     flags: 0,
     doc: 'events for the agent; each begins with struct event_header',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   fragments: {
     name: 'fragments',
@@ -179,7 +179,7 @@ export const MAPS = {
     maxEntries: 16384,
     flags: 0,
     doc: 'what the first fragment of a datagram said, for the later ones; written by the programs',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   identities: {
     name: 'identities',
@@ -192,7 +192,7 @@ export const MAPS = {
     maxEntries: 262144,
     flags: 1,
     doc: 'identities of the fleet that a packet out of the tunnel may claim; written by the agent',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   ipcache: {
     name: 'ipcache',
@@ -205,7 +205,20 @@ export const MAPS = {
     maxEntries: 524288,
     flags: 1,
     doc: 'prefix -> identity of what the fleet manages; written by the agent',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
+  },
+  nat64: {
+    name: 'nat64',
+    type: 'array',
+    typeNumber: 2,
+    key: 'u32',
+    keySize: 4,
+    value: 'nat64',
+    valueSize: 48,
+    maxEntries: 1,
+    flags: 0,
+    doc: '0 -> how workloads reach IPv4 with their IPv6 address; written by the agent',
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   nat_in: {
     name: 'nat_in',
@@ -218,7 +231,7 @@ export const MAPS = {
     maxEntries: 131072,
     flags: 0,
     doc: 'connection as the world sees it -> who is behind it, and how long',
-    objects: ['host'],
+    objects: ['host', 'nat64'],
   },
   nat_out: {
     name: 'nat_out',
@@ -231,7 +244,7 @@ export const MAPS = {
     maxEntries: 131072,
     flags: 0,
     doc: 'connection as its workload sees it -> its masquerade address and port',
-    objects: ['host'],
+    objects: ['host', 'nat64'],
   },
   nat_retries: {
     name: 'nat_retries',
@@ -244,7 +257,7 @@ export const MAPS = {
     maxEntries: 33,
     flags: 0,
     doc: 'ports found taken -> connections that found so many, per CPU; the last: no port at all',
-    objects: ['host'],
+    objects: ['host', 'nat64'],
   },
   policies: {
     name: 'policies',
@@ -267,7 +280,7 @@ export const MAPS = {
       flags: 1,
     },
     doc: 'host-side interface index -> the workload\'s policy; a change swaps the whole inner map',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   prefilter: {
     name: 'prefilter',
@@ -303,7 +316,7 @@ export const MAPS = {
     maxEntries: 1,
     flags: 0,
     doc: 'what one CPU knows about the packet it is judging; nothing in it outlives the packet',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   throttled: {
     name: 'throttled',
@@ -316,7 +329,7 @@ export const MAPS = {
     maxEntries: 16384,
     flags: 0,
     doc: 'workload, reason and direction -> events not sent, their packets and bytes, per CPU',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   throttles: {
     name: 'throttles',
@@ -329,7 +342,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'host-side interface index -> the workload\'s allowance of events; made by the programs',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   tunnels: {
     name: 'tunnels',
@@ -342,7 +355,7 @@ export const MAPS = {
     maxEntries: 16384,
     flags: 0,
     doc: 'number of another host -> its end of the tunnel; written by the agent',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   unmasqueraded: {
     name: 'unmasqueraded',
@@ -355,7 +368,7 @@ export const MAPS = {
     maxEntries: 65536,
     flags: 1,
     doc: 'destination to which workloads keep their address; written by the agent',
-    objects: ['host'],
+    objects: ['host', 'nat64'],
   },
   uplinks: {
     name: 'uplinks',
@@ -364,11 +377,11 @@ export const MAPS = {
     key: 'u32',
     keySize: 4,
     value: 'uplink',
-    valueSize: 40,
+    valueSize: 56,
     maxEntries: 64,
     flags: 0,
     doc: 'interface index -> what is done with packets that pass it; written by the agent',
-    objects: ['host'],
+    objects: ['host', 'nat64'],
   },
   vlans: {
     name: 'vlans',
@@ -381,7 +394,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 1,
     doc: 'VLAN id whose frames pass uplinks -> 1; written by the agent',
-    objects: ['host'],
+    objects: ['host', 'nat64'],
   },
   workloads: {
     name: 'workloads',
@@ -394,7 +407,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'host-side interface index -> the workload behind it; written by the agent',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
 } as const satisfies Record<string, MapInfo>;
 
@@ -414,6 +427,7 @@ export const MAP_CODECS = {
   fragments: { key: structs.frag_key, value: structs.frag_value },
   identities: { key: codec.u32, value: structs.identity_value },
   ipcache: { key: structs.prefix_key, value: structs.ipcache_value },
+  nat64: { key: codec.u32, value: structs.nat64 },
   nat_in: { key: structs.nat_key, value: structs.nat_in_value },
   nat_out: { key: structs.nat_key, value: structs.nat_out_value },
   nat_retries: { key: codec.u32, value: codec.u64 },

@@ -987,6 +987,55 @@ export const ipcache_value = {
   },
 } as const satisfies codec.StructCodec<ipcache_value>;
 
+export interface nat64 {
+  readonly prefix: Uint8Array;
+  readonly hairpin4: Uint8Array;
+  readonly ifindex: number;
+  readonly uplink: number;
+  readonly mac: Uint8Array;
+}
+
+export const nat64 = {
+  name: 'nat64',
+  size: 48,
+  offsets: {
+    prefix: 0,
+    hairpin4: 16,
+    ifindex: 32,
+    uplink: 36,
+    mac: 40,
+    pad: 46,
+  },
+  encode(value: nat64, out: Buffer = Buffer.allocUnsafe(48), at = 0): Buffer {
+    codec.need('nat64', out, at, 48);
+    codec.writeBytes(out, value.prefix, at, 16);
+    codec.writeBytes(out, value.hairpin4, at + 16, 16);
+    out.writeUInt32LE(value.ifindex, at + 32);
+    out.writeUInt32LE(value.uplink, at + 36);
+    codec.writeBytes(out, value.mac, at + 40, 6);
+    out.writeUInt16LE(0, at + 46);
+    return out;
+  },
+  decode(from: Buffer, at = 0): nat64 {
+    codec.need('nat64', from, at, 48);
+    return {
+      prefix: codec.readBytes(from, at, 16),
+      hairpin4: codec.readBytes(from, at + 16, 16),
+      ifindex: from.readUInt32LE(at + 32),
+      uplink: from.readUInt32LE(at + 36),
+      mac: codec.readBytes(from, at + 40, 6),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    prefix: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    hairpin4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 16, 16),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 32),
+    uplink: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
+    mac: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 40, 6),
+  },
+} as const satisfies codec.StructCodec<nat64>;
+
 export interface nat_in_value {
   readonly addr: Uint8Array;
   readonly port: number;
@@ -1600,35 +1649,39 @@ export interface uplink {
   readonly port_high: number;
   readonly ip4: Uint8Array;
   readonly ip6: Uint8Array;
+  readonly nat64_ip4: Uint8Array;
 }
 
 export const uplink = {
   name: 'uplink',
-  size: 40,
+  size: 56,
   offsets: {
     flags: 0,
     port_low: 4,
     port_high: 6,
     ip4: 8,
     ip6: 24,
+    nat64_ip4: 40,
   },
-  encode(value: uplink, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
-    codec.need('uplink', out, at, 40);
+  encode(value: uplink, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
+    codec.need('uplink', out, at, 56);
     out.writeUInt32LE(value.flags, at);
     out.writeUInt16BE(value.port_low, at + 4);
     out.writeUInt16BE(value.port_high, at + 6);
     codec.writeBytes(out, value.ip4, at + 8, 16);
     codec.writeBytes(out, value.ip6, at + 24, 16);
+    codec.writeBytes(out, value.nat64_ip4, at + 40, 16);
     return out;
   },
   decode(from: Buffer, at = 0): uplink {
-    codec.need('uplink', from, at, 40);
+    codec.need('uplink', from, at, 56);
     return {
       flags: from.readUInt32LE(at),
       port_low: from.readUInt16BE(at + 4),
       port_high: from.readUInt16BE(at + 6),
       ip4: codec.readBytes(from, at + 8, 16),
       ip6: codec.readBytes(from, at + 24, 16),
+      nat64_ip4: codec.readBytes(from, at + 40, 16),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -1638,6 +1691,7 @@ export const uplink = {
     port_high: (from: Buffer, at = 0): number => from.readUInt16BE(at + 6),
     ip4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 8, 16),
     ip6: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 24, 16),
+    nat64_ip4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 40, 16),
   },
 } as const satisfies codec.StructCodec<uplink>;
 

@@ -436,6 +436,7 @@ struct uplink {
 	__be16 port_high;
 	__u8 ip4[16] WEIR_ALIGNED(8); /* source of what is masqueraded, v4-mapped; all zero = IPv4 is not */
 	__u8 ip6[16] WEIR_ALIGNED(8); /* all zero = IPv6 is not */
+	__u8 nat64_ip4[16] WEIR_ALIGNED(8); /* source of what NAT64 translates, v4-mapped; all zero = nothing is */
 };
 
 /*
@@ -487,9 +488,23 @@ struct unmasqueraded_value {
 };
 
 /*
+ * `nat64`: how workloads reach IPv4 with their IPv6 address (RFC 6052, 6146, 7915). Array of one. What they send to the
+ * prefix is routed to a device that translates it, and answers come out of the same device.
+ */
+struct nat64 {
+	__u8 prefix[16] WEIR_ALIGNED(8); /* 96 bits, the rest zero */
+	__u8 hairpin4[16] WEIR_ALIGNED(8); /* v4-mapped: who they are to workloads of this host; routed to the device */
+	__u32 ifindex; /* of the device; 0 = nothing is translated */
+	__u32 uplink; /* where translated packets leave: its `uplinks` entry has their source and ports; 0 = none has IPv4 */
+	__u8 mac[6]; /* of the device */
+	__u16 pad;
+};
+
+/*
  * `nat_out` and `nat_in`: LRU hashes, one entry in each for a masqueraded connection. In `nat_out` local is who
  * is behind the mapping, in `nat_in` the masquerade address; the value is the other of the two. ICMP queries have
- * their identifier as local_port and 0 as remote_port. `nat_in` has the life of the mapping.
+ * their identifier as local_port and 0 as remote_port. `nat_in` has the life of the mapping. A connection that NAT64
+ * translates is one of IPv4 here (family, protocol, remote), and who is behind it has an IPv6 address.
  */
 struct nat_key {
 	__u8 local[16] WEIR_ALIGNED(8);

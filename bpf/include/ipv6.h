@@ -33,6 +33,13 @@ INLINE bool ipv6_unspecified(const __u8 *address)
 	return address_zero(address);
 }
 
+INLINE bool is_mapped_ipv4(const __u8 *address)
+{
+	const __u32 *words = address_words(address);
+
+	return !(words[0] | words[1]) && words[2] == bpf_htonl(0xffff);
+}
+
 /* ::1, or ::ffff:a.b.c.d, which inside Weir means IPv4 (RFC 4291 2.5.5.2; never on a wire). */
 INLINE bool ipv6_never_on_the_wire(const __u8 *address)
 {

@@ -9,7 +9,7 @@
 #define WEIR_LOCAL_H
 
 #include "config.h"
-#include "maps.h"
+#include "prefix64.h"
 
 INLINE const struct address_value *find_local(const __u8 *address)
 {
@@ -35,6 +35,8 @@ INLINE bool is_forged(struct pass *pass)
 
 	if (!check_source || !pass->came_by)
 		return false;
+	if (is_forged64(pass))
+		return true;
 	local = find_local(pass->tuple.saddr);
 	if (local)
 		pass->trace_point = TRACE_TO_ENDPOINT;

@@ -95,6 +95,13 @@ struct {
 } fragments SEC(".maps") DOC("what the first fragment of a datagram said, for the later ones; written by the programs");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct nat64);
+} nat64 SEC(".maps") DOC("0 -> how workloads reach IPv4 with their IPv6 address; written by the agent");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, WEIR_MAX_WORKLOADS);
 	__type(key, __u32);

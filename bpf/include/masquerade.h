@@ -8,6 +8,9 @@
  *
  * What leaves by an egress gateway has the gateway's address, whatever is excepted.
  *
+ * What comes in for somebody who has opened the connection through NAT64 (nat64.h) is translated to IPv6, and
+ * pass->target is then the device by which it goes on.
+ *
  * The host's own packets from ports of the masquerade range pass through mappings
  * too, so that no connection of a workload can take theirs away.
  */
@@ -17,6 +20,7 @@
 #include "egress.h"
 #include "nat.h"
 #include "related.h"
+#include "translate.h"
 
 INLINE bool is_unmasqueraded(const __u8 *address)
 {
@@ -101,10 +105,8 @@ VERIFIED_ONCE int masquerade(struct __sk_buff *skb, const struct uplink *uplink)
 {
 	struct pass *pass = this_pass();
 	struct nat_want want = {};
-	struct nat_out_value *out;
-	struct nat_in_value *in;
-	struct nat_key key, in_key;
 	const __u8 *address;
+	struct nat_key key;
 	int reason;
 
 	if (!pass || !uplink)
@@ -114,16 +116,8 @@ VERIFIED_ONCE int masquerade(struct __sk_buff *skb, const struct uplink *uplink)
 		return pass->gateway ? DROP_NO_EGRESS_IP : 0;
 	nat_key_of(&pass->tuple, true, &key);
 	want.to.port = key.local_port;
-	out = bpf_map_lookup_elem(&nat_out, &key);
-	if (out && address_equal(out->addr, address)) {
-		want.to = *out;
-		nat_other_side(&key, out->addr, out->port, &in_key);
-		in = bpf_map_lookup_elem(&nat_in, &in_key);
-		if (nat_is_alive(in, pass->now_ns) && nat_is_of(in, &key)) {
-			nat_follow(pass, in, false);
-			goto translate;
-		}
-	}
+	if (nat_find(pass, &key, address, &want.to))
+		goto translate;
 	if (!needs_mapping(pass, uplink))
 		return 0;
 	if (is_other_icmp(&pass->tuple))
@@ -150,6 +144,12 @@ INLINE void note_destination(struct pass *pass, const __u8 *address)
 	pass->unmasqueraded = 1;
 }
 
+/* Who is behind the mapping has an IPv6 address. */
+INLINE bool is_behind_nat64(const struct nat_key *key, const __u8 *address)
+{
+	return key->family == 4 && !is_mapped_ipv4(address);
+}
+
 /* A packet on its way in, other than an ICMP error. Nobody behind a mapping: it is the host's, untouched. */
 VERIFIED_ONCE int unmasquerade(struct __sk_buff *skb)
 {
@@ -172,12 +172,28 @@ VERIFIED_ONCE int unmasquerade(struct __sk_buff *skb)
 	if (pass->fragment == FRAGMENT_FIRST)
 		record_fragment(pass);
 	count(COUNTER_NAT_IN);
+	if (is_behind_nat64(&key, to.addr))
+		return translate_to_ipv6(skb, &to);
 	if (to.port == key.local_port && address_equal(to.addr, key.local))
 		return 0;
 	if (rewrite(skb, pass, &to, REWRITE_DESTINATION))
 		return DROP_WRITE_ERROR;
 	note_destination(pass, to.addr);
 	return 0;
+}
+
+/* Drops what a workload sends and reports it as one of its flows. */
+INLINE int refuse_masquerade(struct pass *pass, int reason)
+{
+	const struct address_value *local = find_local(pass->tuple.saddr);
+	struct workload *workload = NULL;
+	__u32 ifindex;
+
+	if (local) {
+		ifindex = local->ifindex;
+		workload = bpf_map_lookup_elem(&workloads, &ifindex);
+	}
+	return refuse_for(pass, workload, reason);
 }
 
 #endif

@@ -85,6 +85,27 @@ INLINE void nat_follow(const struct pass *pass, struct nat_in_value *in, bool re
 		in->expires_ns = until;
 }
 
+/*
+ * The mapping that a packet goes out by, when there is one with this address: its time moves on. Sets to->port in
+ * any case that knows one, so that half a mapping is made whole with the same port.
+ */
+INLINE bool nat_find(const struct pass *pass, const struct nat_key *key, const __u8 *address, struct nat_out_value *to)
+{
+	struct nat_out_value *out = bpf_map_lookup_elem(&nat_out, key);
+	struct nat_in_value *in;
+	struct nat_key in_key;
+
+	if (!out || !address_equal(out->addr, address))
+		return false;
+	*to = *out;
+	nat_other_side(key, out->addr, out->port, &in_key);
+	in = bpf_map_lookup_elem(&nat_in, &in_key);
+	if (!nat_is_alive(in, pass->now_ns) || !nat_is_of(in, key))
+		return false;
+	nat_follow(pass, in, false);
+	return true;
+}
+
 /* Does a socket of the host itself receive what would come to this port? */
 VERIFIED_ONCE int nat_port_has_socket(struct __sk_buff *skb, const struct nat_key *key)
 {

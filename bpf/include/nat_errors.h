@@ -8,19 +8,7 @@
 #ifndef WEIR_NAT_ERRORS_H
 #define WEIR_NAT_ERRORS_H
 
-#include "masquerade.h"
-
-/* RFC 1624: a checksum after what it covers has changed by `difference`. */
-INLINE __u16 checksum_after(__u16 checksum, __s64 difference)
-{
-	__u32 sum = (__u16)~checksum;
-
-	sum += (__u32)difference & 0xffff;
-	sum += ((__u32)difference >> 16) & 0xffff;
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
+#include "translate_errors.h"
 
 /* Two bytes at `at`, inside what the error's checksum at `sum` covers. */
 INLINE long replace_quoted_16(struct __sk_buff *skb, __u32 at, __u16 before, __u16 after, __u32 sum)
@@ -110,6 +98,8 @@ VERIFIED_ONCE int unmasquerade_error(struct __sk_buff *skb)
 	address_copy(to.addr, in->addr);
 	to.port = in->port;
 	count(COUNTER_NAT_IN);
+	if (is_behind_nat64(&key, to.addr))
+		return translate_error_to_ipv6(skb, &to);
 	if (rewrite_quoted(skb, pass, &to, REWRITE_SOURCE) || rewrite(skb, pass, &to, REWRITE_DESTINATION))
 		return DROP_WRITE_ERROR;
 	note_destination(pass, to.addr);

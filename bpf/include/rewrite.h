@@ -47,6 +47,23 @@ INLINE __u32 address_offset(__u8 family, int side)
 	return side == REWRITE_SOURCE ? offsetof(struct ipv6, source) : offsetof(struct ipv6, destination);
 }
 
+INLINE __u16 fold(__s64 difference)
+{
+	__u32 sum = ((__u32)difference & 0xffff) + ((__u32)difference >> 16);
+
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/* RFC 1624: a checksum after what it covers has changed by `difference`. */
+INLINE __u16 checksum_after(__u16 checksum, __s64 difference)
+{
+	__u32 sum = (__u16)~checksum;
+
+	sum += fold(difference);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
 /* What a checksum gains when the one address takes the other's place. */
 INLINE __s64 address_difference(__u8 family, const __u8 *from, const __u8 *to)
 {

@@ -87,13 +87,6 @@ INLINE int check_peer_host(struct pass *pass, __u32 known)
 	return check_tunnelled(pass);
 }
 
-INLINE bool is_mapped_ipv4(const __u8 *address)
-{
-	const __u32 *words = address_words(address);
-
-	return !(words[0] | words[1]) && words[2] == bpf_htonl(0xffff);
-}
-
 /* Makes the packet one for the tunnel; the device then puts the headers on. Returns a drop reason or 0. */
 INLINE int set_tunnel(struct __sk_buff *skb, const struct tunnel *tunnel, __u32 identity)
 {

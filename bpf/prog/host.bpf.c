@@ -30,7 +30,8 @@ INLINE struct pass *begin_uplink(struct __sk_buff *skb, const struct uplink *upl
 		*action = TC_ACT_SHOT;
 		return NULL;
 	}
-	if (!(uplink->flags & UPLINK_EGRESS) && address_zero(uplink->ip4) && address_zero(uplink->ip6))
+	if (!(uplink->flags & UPLINK_EGRESS) && address_zero(uplink->ip4) && address_zero(uplink->ip6) &&
+		address_zero(uplink->nat64_ip4))
 		return NULL;
 	pass->gateway = 0;
 	pass->tunnel_identity = 0;
@@ -42,21 +43,9 @@ INLINE struct pass *begin_uplink(struct __sk_buff *skb, const struct uplink *upl
 		return NULL;
 	if (uplink->flags & UPLINK_EGRESS)
 		return pass;
+	if (towards && pass->tuple.family == 4 && !address_zero(uplink->nat64_ip4))
+		return pass;
 	return address_zero(masquerade_address(uplink, pass->tuple.family)) ? NULL : pass;
-}
-
-/* Drops what a workload sends and reports it as one of its flows. */
-INLINE int refuse_masquerade(struct pass *pass, int reason)
-{
-	const struct address_value *local = find_local(pass->tuple.saddr);
-	struct workload *workload = NULL;
-	__u32 ifindex;
-
-	if (local) {
-		ifindex = local->ifindex;
-		workload = bpf_map_lookup_elem(&workloads, &ifindex);
-	}
-	return refuse_for(pass, workload, reason);
 }
 
 /*
@@ -116,12 +105,14 @@ int from_uplink(struct __sk_buff *skb)
 	pass = begin_uplink(skb, uplink, true, &action);
 	if (!pass)
 		return action;
-	if (!(uplink->flags & UPLINK_EGRESS) &&
+	if (!(uplink->flags & UPLINK_EGRESS) && !address_equal(pass->tuple.daddr, uplink->nat64_ip4) &&
 		!address_equal(pass->tuple.daddr, masquerade_address(uplink, pass->tuple.family)))
 		return TC_ACT_OK;
 	reason = is_icmp_error(&pass->tuple) ? unmasquerade_error(skb) : unmasquerade(skb);
 	if (reason)
 		return refuse_for(pass, NULL, reason);
+	if (pass->target) /* IPv6 now */
+		return bpf_redirect(pass->target, BPF_F_INGRESS);
 	return pass->unmasqueraded ? give_back(skb) : TC_ACT_OK;
 }
 

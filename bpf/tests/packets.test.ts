@@ -28,7 +28,7 @@ describe('packets', { skip }, () => {
   let reader: FlowReader;
   const provoked = new Set<number>();
   before(async () => {
-    world = await World.open({}, 4096, 1 << 20, ['host']);
+    world = await World.open({}, 4096, 1 << 20, ['host', 'nat64']);
     reader = new FlowReader(world);
   });
   after(() => world.close());

@@ -45,6 +45,8 @@ export interface Ip4Options {
   readonly src: string;
   readonly dst: string;
   readonly ttl?: number;
+  readonly tos?: number;
+  readonly dontFragment?: boolean;
   readonly id?: number;
   readonly offset?: number;
   readonly more?: boolean;
@@ -62,7 +64,9 @@ export const ip4Raw = (options: Ip4Options, protocol: number, body: Buffer): Pac
   header[0] = ((options.version ?? 4) << 4) | (options.headerWords ?? header.length / 4);
   header.writeUInt16BE(options.length ?? header.length + body.length, 2);
   header.writeUInt16BE(options.id ?? 0, 4);
-  header.writeUInt16BE((options.more ? 0x2000 : 0) | ((options.offset ?? 0) / 8), 6);
+  header[1] = options.tos ?? 0;
+  const flags = (options.more ? 0x2000 : 0) | (options.dontFragment ? 0x4000 : 0);
+  header.writeUInt16BE(flags | ((options.offset ?? 0) / 8), 6);
   header[8] = options.ttl ?? 64;
   header[9] = options.protocol ?? protocol;
   ip(options.src).copy(header, 12);
@@ -127,6 +131,7 @@ export interface Ip6Options {
   readonly src: string;
   readonly dst: string;
   readonly hopLimit?: number;
+  readonly trafficClass?: number;
   readonly extensions?: readonly Extension[];
   readonly version?: number;
   readonly length?: number;
@@ -139,7 +144,9 @@ export const ip6Raw = (options: Ip6Options, protocol: number, body: Buffer): Pac
   );
   const after = Buffer.concat([...chain, body]);
   const header = Buffer.alloc(40);
-  header[0] = (options.version ?? 6) << 4;
+  const trafficClass = options.trafficClass ?? 0;
+  header[0] = ((options.version ?? 6) << 4) | (trafficClass >> 4);
+  header[1] = (trafficClass & 0xf) << 4;
   header.writeUInt16BE(options.length ?? after.length, 4);
   header[6] = extensions[0]?.protocol ?? protocol;
   header[7] = options.hopLimit ?? 64;

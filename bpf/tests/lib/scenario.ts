@@ -21,6 +21,8 @@ export interface Step {
   /** All flow events of this step, in order; not compared when left out. */
   readonly flows?: readonly ExpectedFlow[];
   readonly out?: Buffer;
+  /** Makes the same what differs from run to run, before it is compared with `out`. */
+  readonly settle?: (packet: Buffer) => Buffer;
   /** Done before the packet. */
   readonly before?: (world: World) => Promise<void> | void;
 }
@@ -36,7 +38,7 @@ export interface Case {
   readonly steps: readonly Step[];
 }
 
-type Extra = Partial<Pick<Step, 'flows' | 'out' | 'before' | 'gso'>>;
+type Extra = Partial<Pick<Step, 'flows' | 'out' | 'settle' | 'before' | 'gso'>>;
 
 /** One packet waiting for its verdict. */
 class Moving {
@@ -104,6 +106,15 @@ export const becomes = (packet: Packet): { readonly out: Buffer } => ({
   out: ethernet({ from: ROUTER_MAC, to: UPLINK_MAC }, packet),
 });
 
+/** The host's stack forwards it to the device that translates; `cameBy`: 0 when the host itself sends. */
+export const translated = (packet: Packet, { cameBy = WEB.ifindex, vlans = [] as readonly number[] } = {}): Moving =>
+  new Moving(onUplink('to_nat64', packet, cameBy, vlans));
+
+/** What comes out of the host's translation to IPv6, on its way into the device. */
+export const becomesInward = (packet: Packet, device: string): { readonly out: Buffer } => ({
+  out: ethernet({ from: ROUTER_MAC, to: device }, packet),
+});
+
 const describeDrops = (drops: ReadonlyMap<number, number>): string =>
   [...drops].map(([reason, packets]) => `${reason} ${DROP_TEXT[reason]?.text} x${packets}`).join(', ') || 'none';
 
@@ -129,7 +140,8 @@ export const runCase = async (world: World, reader: FlowReader, table: Case): Pr
     const fresh = new Map([...after].filter(([reason, packets]) => packets !== before.get(reason)));
     assert.equal(action, step.action, `${where}: action; dropped for: ${describeDrops(fresh)}`);
     assert.deepEqual([...fresh.keys()], step.reason === undefined ? [] : [step.reason], `${where}: drop reason`);
-    if (step.out) assert.equal(packet.toString('hex'), step.out.toString('hex'), `${where}: packet out`);
+    const seen = step.settle?.(packet) ?? packet;
+    if (step.out) assert.equal(seen.toString('hex'), step.out.toString('hex'), `${where}: packet out`);
     const flows = await reader.drain();
     if (step.flows) reader.expect(flows, step.flows, where);
     if (step.reason !== undefined) reasons.push(step.reason);

@@ -24,6 +24,8 @@ export interface UplinkOptions {
   readonly vlans?: readonly number[];
   /** Egress gateways are looked at. */
   readonly isEgress?: boolean;
+  /** Source of what NAT64 translates. */
+  readonly nat64Ip4?: string;
 }
 
 const u32 = (value: number): Buffer => {
@@ -36,8 +38,9 @@ const { UPLINK_EGRESS, UPLINK_VLAN_ALL, UPLINK_VLAN_FILTER } = weir_uplink_flags
 
 /** As a table's `setup`: programs on the uplink masquerade with ports low to high. */
 export const uplinkOf =
-  ({ low = 50_000, high = 50_000, ip4 = NAT.ip4, ip6 = NAT.ip6, vlans, isEgress = false }: UplinkOptions = {}) =>
+  ({ low = 50_000, high = 50_000, ip4 = NAT.ip4, ip6 = NAT.ip6, nat64Ip4 = '', ...more }: UplinkOptions = {}) =>
   (world: World): void => {
+    const { vlans, isEgress = false } = more;
     const addr = (text: string): Buffer => (text === '' ? Buffer.alloc(16) : mapped(text));
     const filter = vlans === undefined ? 0 : UPLINK_VLAN_FILTER | (vlans.includes(0) ? UPLINK_VLAN_ALL : 0);
     const flags = filter | (isEgress ? UPLINK_EGRESS : 0);
@@ -45,7 +48,14 @@ export const uplinkOf =
       .map('uplinks')
       .update(
         u32(WEB.ifindex),
-        uplink.encode({ flags, port_low: low, port_high: high, ip4: addr(ip4), ip6: addr(ip6) }),
+        uplink.encode({
+          flags,
+          port_low: low,
+          port_high: high,
+          ip4: addr(ip4),
+          ip6: addr(ip6),
+          nat64_ip4: addr(nat64Ip4),
+        }),
       );
     for (const id of vlans ?? []) if (id !== 0) world.map('vlans').update(u32(id), u32(1));
   };

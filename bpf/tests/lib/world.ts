@@ -16,6 +16,7 @@ import {
   ct_key,
   drop_key,
   ipcache_value,
+  nat64,
   policy_entry,
   policy_key,
   prefix_key,
@@ -121,7 +122,7 @@ export interface Verdict {
   readonly packet: Buffer;
 }
 
-export type ProgramName = 'from_workload' | 'to_workload' | 'from_uplink' | 'to_uplink';
+export type ProgramName = 'from_workload' | 'to_workload' | 'from_uplink' | 'to_uplink' | 'to_nat64';
 
 /** Objects meet in pinned maps. */
 const openTogether = async (
@@ -194,6 +195,7 @@ export class World {
       await this.clear(name);
     for (const name of ['uplinks', 'vlans', 'unmasqueraded', 'nat_in', 'nat_out'])
       if (this.#others.some(({ maps }) => maps.has(name))) await this.clear(name);
+    this.map('nat64').update(u32(0), Buffer.alloc(nat64.size));
     for (const who of [WEB, DB]) this.workload(who, OPEN);
   }
 

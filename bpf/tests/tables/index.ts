@@ -8,6 +8,8 @@ import { link } from './link.ts';
 import { local } from './local.ts';
 import { masquerade } from './masquerade.ts';
 import { natErrors } from './nat-errors.ts';
+import { nat64 } from './nat64.ts';
+import { nat64Errors } from './nat64-errors.ts';
 import { overlay } from './overlay.ts';
 import { policy } from './policy.ts';
 import { related } from './related.ts';
@@ -26,6 +28,8 @@ export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   masquerade,
   bandwidth,
   natErrors,
+  nat64,
+  nat64Errors,
   overlay,
   egress,
 };
