@@ -145,6 +145,8 @@ create table workloads (
   -- Bits per second that it may send and receive; 0: no limit.
   egress_bandwidth bigint not null default 0 check (egress_bandwidth >= 0),
   ingress_bandwidth bigint not null default 0 check (ingress_bandwidth >= 0),
+  -- Whether the host drops what the workload sends from an address or MAC that is not its own.
+  source_check boolean not null default true,
   unique (namespace, name),
   constraint workloads_some_address check (ip4 is not null or ip6 is not null)
 );

@@ -44,19 +44,17 @@ export const uplinkOf =
     const addr = (text: string): Buffer => (text === '' ? Buffer.alloc(16) : mapped(text));
     const filter = vlans === undefined ? 0 : UPLINK_VLAN_FILTER | (vlans.includes(0) ? UPLINK_VLAN_ALL : 0);
     const flags = filter | (isEgress ? UPLINK_EGRESS : 0);
-    world
-      .map('uplinks')
-      .update(
-        u32(WEB.ifindex),
-        uplink.encode({
-          flags,
-          port_low: low,
-          port_high: high,
-          ip4: addr(ip4),
-          ip6: addr(ip6),
-          nat64_ip4: addr(nat64Ip4),
-        }),
-      );
+    world.map('uplinks').update(
+      u32(WEB.ifindex),
+      uplink.encode({
+        flags,
+        port_low: low,
+        port_high: high,
+        ip4: addr(ip4),
+        ip6: addr(ip6),
+        nat64_ip4: addr(nat64Ip4),
+      }),
+    );
     for (const id of vlans ?? []) if (id !== 0) world.map('vlans').update(u32(id), u32(1));
   };
 

@@ -78,6 +78,12 @@ describe('uplinks', () => {
     );
   });
 
+  it('NAT64 alone is something to do', () => {
+    assert.equal(uplinksOf(H1, networkEntry({ nat64: { prefix: '' } })), undefined);
+    const made = uplinksOf(H1, networkEntry({ nat64: { prefix: '0064:ff9b::/96' } }));
+    assert.deepEqual([made?.nat64, made?.masquerade4, made?.prefer], ['64:ff9b::/96', false, ['192.168.0.1']]);
+  });
+
   it('prefilters for this host, by its labels, as one set', () => {
     const here = labelledHostEntry('h1', { 'weir.io/zone': 'edge', tier: 'front' });
     const everywhere = prefilterEntry('one', { cidrs: ['192.0.2.7', '2001:db8::/32'] });
@@ -106,6 +112,7 @@ describe('uplinks', () => {
       networkEntry({
         masquerade: { ipv4: true, nonMasqueradeCidrs: ['nonsense'], interfaces: ['a/b'] },
         vlanBypass: [5000],
+        nat64: { prefix: '64:ff9b::/64' },
       }),
     );
     plan.change(
@@ -121,11 +128,23 @@ describe('uplinks', () => {
       'a/b',
       'vlan_bypass',
       '5000',
+      'nat64.prefix',
       'cidrs',
       '300.1.1.1',
       'operator "Is"',
     ])
       assert.ok(messages.includes(word), word);
+  });
+});
+
+describe('source check', () => {
+  it('is on unless the document takes it away', () => {
+    const flagsOf = (anySource: boolean) =>
+      planner(identityEntry(1001, 'k8s:app=web'), workloadEntry('prod.web', 1001, { anySource }))
+        .compute()
+        .workloads.get('prod.web')?.policy?.flags ?? 0;
+    assert.equal(flagsOf(false) & flag.WORKLOAD_NO_SOURCE_CHECK, 0);
+    assert.equal(flagsOf(true) & flag.WORKLOAD_NO_SOURCE_CHECK, flag.WORKLOAD_NO_SOURCE_CHECK);
   });
 });
 

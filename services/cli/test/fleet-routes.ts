@@ -14,7 +14,7 @@ const host = (id: string, more: object = {}) => ({
 const workload = (name: string, identity: number, ip: number, labels: object) => ({
   ...{ id: `shop.${name}`, name, namespace: 'shop', host: 'h1', state: 'ready', state_message: null, identity },
   ...{ ip4: `10.0.1.${ip}`, ip6: `fd00:1::${ip}`, policy_enabled: 'both', labels, ports: [] },
-  ...{ egress_bandwidth: name === 'web' ? '10M' : null, ingress_bandwidth: null },
+  ...{ egress_bandwidth: name === 'web' ? '10M' : null, ingress_bandwidth: null, source_check: true },
 });
 const WEB = workload('web', 256, 2, { app: 'web', note: EVIL });
 const DB = workload('db', 257, 3, { app: 'db' });
@@ -103,7 +103,7 @@ const FLOWS = [
 const NETWORK = {
   ...{ routing: 'tunnel', underlay: 'ipv4', families: 'dual', tunnel_port: 8472, mtu: 1450 },
   masquerade: { ipv4: true, ipv6: false, non_masquerade_cidrs: ['10.0.0.0/8'] },
-  ...{ vlan_bypass: [10, 20], health: { enabled: true, base_interval_s: 60 }, revision: 12 },
+  ...{ nat64: { prefix: '' }, vlan_bypass: [10, 20], health: { enabled: true, base_interval_s: 60 }, revision: 12 },
 };
 const POOL = {
   ...{ name: 'default', cidrs: ['10.77.0.0/16', 'fd77::/48'], block_bits4: 24, block_bits6: 112 },

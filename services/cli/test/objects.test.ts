@@ -62,6 +62,20 @@ test('bandwidth of a workload: none removes it, and nothing else is sent', async
   );
 });
 
+test('the source check of a workload is a switch', async () => {
+  const { code, asked } = await against(FLEET_ROUTES, 'workloads set shop/web source_check=false');
+  assert.deepEqual([code, asked.map(({ body }) => body)], [0, ['{"source_check":false}']]);
+  const odd = await against(FLEET_ROUTES, 'workloads set shop/web source_check=off');
+  assert.equal(odd.code, 2);
+  assert.match(odd.err, /source_check: "off" is neither true nor false/);
+});
+
+test('network set takes a prefix for NAT64', async () => {
+  const { code, asked } = await against(FLEET_ROUTES, 'network set nat64.prefix=64:ff9b::/96');
+  const put = asked.find(({ method }) => method === 'PUT');
+  assert.deepEqual([code, JSON.parse(put?.body ?? '{}').nat64], [0, { prefix: '64:ff9b::/96' }]);
+});
+
 test('egress set reads selectors and gateways as the listing shows them, and leaves the rest', async () => {
   const words =
     '"workloads=app=web,tier in (a,b),!old on zone=edge | all" "gateways=2001:db8::7 of zone=edge | eth1 of all"';

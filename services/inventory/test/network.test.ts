@@ -54,6 +54,7 @@ test('what is set reaches the hosts, as a whole; ETags guard it', async () => {
       mtu: 1400,
       masquerade: { ipv4: true, non_masquerade_cidrs: ['10.0.0.0/8', 'FD00::/8'] },
       vlan_bypass: [10, 4094],
+      nat64: { prefix: '0064:FF9B::/96' },
       wireguard: { enabled: true, strict_cidrs: ['10.77.0.0/16'], opt_out_labels: ['rack=r1'] },
     },
     { 'if-match': '"0"' },
@@ -72,11 +73,15 @@ test('what is set reaches the hosts, as a whole; ETags guard it', async () => {
     [document.wireguard?.enabled, document.wireguard?.port, document.health?.enabled, document.health?.baseIntervalS],
     [true, 51871, true, 60],
   );
+  assert.deepEqual([document.nat64?.prefix, set.body.nat64], ['64:ff9b::/96', { prefix: '64:ff9b::/96' }]);
   assert.deepEqual((await weir.call('GET', '/v1/network')).body, set.body);
   const late = await weir.call('PUT', '/v1/network', {}, { 'if-match': '"0"' });
   assert.deepEqual([late.status, late.body.field, late.body.current], [412, 'If-Match', `"${set.body.revision}"`]);
   const cleared = await weir.call('PUT', '/v1/network', {});
-  assert.deepEqual([cleared.body.routing, cleared.body.vlan_bypass], ['native', []]);
+  assert.deepEqual(
+    [cleared.body.routing, cleared.body.vlan_bypass, cleared.body.nat64],
+    ['native', [], { prefix: '' }],
+  );
 });
 
 test('what is wrong is told with field, value and fix', async () => {
@@ -108,6 +113,13 @@ test('what is wrong is told with field, value and fix', async () => {
     [{ wireguard: { enabled: true, strict_cidrs: ['x'] } }, 'wireguard.strict_cidrs[0]', 'x', /10\.0\.0\.0\/8/],
     [{ wireguard: { opt_out_labels: ['rack'] } }, 'wireguard.opt_out_labels[0]', 'rack', /rack=r1/],
     [{ routing: 'tunnel', wireguard: { enabled: true, port: 8472 } }, 'wireguard.port', 8472, /another/],
+    [{ nat64: { prefix: '64:ff9b::' } }, 'nat64.prefix', '64:ff9b::', /\/128/],
+    [{ nat64: { prefix: '64:ff9b::/64' } }, 'nat64.prefix', '64:ff9b::/64', /64:ff9b::\/96/],
+    [{ nat64: { prefix: '64:ff9b::1/96' } }, 'nat64.prefix', '64:ff9b::1/96', /64:ff9b::\/96/],
+    [{ nat64: { prefix: '10.0.0.0/8' } }, 'nat64.prefix', '10.0.0.0/8', /96 bits/],
+    [{ nat64: { prefix: '2001:db8::100:0:0:0/96' } }, 'nat64.prefix', '2001:db8::100:0:0:0/96', /96 bits/],
+    [{ nat64: { prefix: 'fe80::/96' } }, 'nat64.prefix', 'fe80::/96', /96 bits/],
+    [{ families: 'ipv4', nat64: { prefix: '64:ff9b::/96' } }, 'nat64.prefix', '64:ff9b::/96', /leave it out/],
     [{ rooting: 'native' }, 'rooting', 'native', /routing/],
   ];
   const { body: before } = await weir.call('GET', '/v1/network');

@@ -66,8 +66,14 @@ test('limits are set, changed and taken away; what is no quantity is refused', a
   assert.deepEqual([made.body.egress_bandwidth, made.body.ingress_bandwidth], ['1500M', '512Ki']);
   const changed = await weir.call('PATCH', '/v1/workloads/default.limited', { egress_bandwidth: null });
   assert.deepEqual([changed.body.egress_bandwidth, changed.body.ingress_bandwidth], [null, '512Ki']);
+  assert.equal(changed.body.source_check, true);
+  const router = await weir.call('PATCH', '/v1/workloads/default.limited', { source_check: false });
+  assert.deepEqual([router.body.source_check, router.body.ingress_bandwidth], [false, '512Ki']);
+  const relabelled = await weir.call('PATCH', '/v1/workloads/default.limited', { labels: { app: 'router' } });
+  assert.equal(relabelled.body.source_check, false);
   for (const [input, field] of [
     [{ egress_bandwidth: '10' }, 'egress_bandwidth'],
+    [{ source_check: 'off' }, 'source_check'],
     [{ ingress_bandwidth: 'fast' }, 'ingress_bandwidth'],
     [{ annotations: { 'kubernetes.io/egress-bandwidth': 'x' } }, 'annotations.kubernetes.io/egress-bandwidth'],
     [{ annotations: { 'kubernetes.io/egres-bandwidth': '1M' } }, 'annotations.kubernetes.io/egres-bandwidth'],

@@ -10,6 +10,9 @@ export const LINK_NAME = /^wr[0-9a-f]{8}$/;
 export const PEER_NAME = 'eth0';
 /** The one tunnel device of a host. */
 export const OVERLAY_NAME = 'weir_vxlan';
+/** The device that translates for NAT64, and its other end, where nothing arrives. */
+export const NAT64_NAME = 'weir_nat64';
+export const NAT64_PEER = 'weir_nat64p';
 
 /** Every workload's gateway: an address of the host side, the same on all of them. */
 export const GATEWAY4 = '169.254.1.1';

@@ -7,7 +7,6 @@ import type { ConfigEntry } from '@weir/bus';
 import { type Compiler, createCompiler } from '@weir/policy-engine';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { Addresses } from './addresses.ts';
-import { bandwidthOf, leavingByGateway, limited } from './bandwidth.ts';
 import { type CompileSettings, compilePolicy } from './compile.ts';
 import { type DesiredEgress, type EgressNumbers, EgressPlanner } from './egress.ts';
 import { Ipcache } from './ipcache.ts';
@@ -19,6 +18,7 @@ import { networkIssues, Overlay, type OverlayPlan } from './overlay.ts';
 import { OverlayPlanner } from './overlay-planner.ts';
 import { Policies } from './policies.ts';
 import { type PlannedRoutes, routesTo } from './routes.ts';
+import { bandwidthOf, leavingByGateway, limited, withSourceCheck } from './sending.ts';
 import { unplacedErrors } from './unplaced.ts';
 import { type DesiredUplinks, UplinkPlanner } from './uplinks.ts';
 import { closedFor, hostIssues, wiringIssues, workloadIssues } from './validate.ts';
@@ -387,7 +387,9 @@ export class Planner {
       localId: this.localIds.of(id),
       identity,
       wiring,
-      policy: policy && leavingByGateway(limited(withoutAddressesOf(policy, unknown), bandwidth), isLeaving),
+      policy:
+        policy &&
+        withSourceCheck(leavingByGateway(limited(withoutAddressesOf(policy, unknown), bandwidth), isLeaving), doc),
       bandwidth,
       waiting: closed?.waiting ?? '',
       message: closed?.message ?? '',

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What this host's uplinks do: masquerade, the list of VLANs, the prefilter. Documents in, plain values out; which
+ * What this host's uplinks do: masquerade, NAT64, the list of VLANs, the prefilter. Documents in, plain values out; which
  * interface and which address that is, only the host knows (apply/kernel/uplinks.ts).
  *
  * Nothing is wanted of an uplink that no document asks for: then it has no program.
@@ -21,6 +21,8 @@ export interface DesiredUplinks {
   readonly prefer: readonly string[];
   /** Canonical prefixes to which workloads keep their address. */
   readonly unmasqueraded: ReadonlySet<string>;
+  /** Canonical prefix of 96 bits under which workloads reach IPv4; undefined: nothing is translated. */
+  readonly nat64?: string | undefined;
   /** VLAN ids that pass; 0 = every one. Undefined: nobody asks. */
   readonly vlans: ReadonlySet<number> | undefined;
   /** Canonical prefixes whose packets are dropped. Undefined: no prefilter is there for this host. */
@@ -46,7 +48,18 @@ const cidrIssues = (field: string, cidrs: readonly string[]): string[] =>
     }
   });
 
-const networkIssues = ({ masquerade, vlanBypass }: Network): string[] => [
+const NAT64_BITS = 96;
+
+const nat64Issues = (prefix: string): string[] => {
+  if (prefix === '') return [];
+  const issues = cidrIssues('nat64.prefix', [prefix]);
+  if (issues.length > 0) return issues;
+  const { family, bits } = parseCidr(prefix);
+  return family === 6 && bits === NAT64_BITS ? [] : [`nat64.prefix: ${prefix} is not 96 bits of IPv6: 64:ff9b::/96`];
+};
+
+const networkIssues = ({ masquerade, vlanBypass, nat64 }: Network): string[] => [
+  ...nat64Issues(nat64?.prefix ?? ''),
   ...cidrIssues('non_masquerade_cidrs', masquerade?.nonMasqueradeCidrs ?? []),
   ...(masquerade?.interfaces ?? [])
     .filter((name) => !INTERFACE.test(name))
@@ -147,12 +160,15 @@ export class UplinkPlanner {
     const labels = labelTexts(own?.labels ?? {});
     const prefilters = [...this.#prefilters.values()].filter(({ body }) => isSelected(body.hosts, labels));
     const vlans = network && network.vlanBypass.length > 0 ? new Set(network.vlanBypass) : undefined;
-    if (!isMasquerading && !vlans && prefilters.length === 0 && egress.ways.length === 0) return undefined;
+    const nat64 = network?.nat64?.prefix ? canonical(network.nat64.prefix) : undefined;
+    const isAsked = isMasquerading || nat64 !== undefined || vlans !== undefined;
+    if (!isAsked && prefilters.length === 0 && egress.ways.length === 0) return undefined;
     return {
       interfaces: masquerade?.interfaces ?? [],
       masquerade4: masquerade?.ipv4 ?? false,
       masquerade6: masquerade?.ipv6 ?? false,
       prefer: [own?.underlayIp4 ?? '', own?.underlayIp6 ?? ''].filter((address) => address !== ''),
+      nat64,
       unmasqueraded: isMasquerading ? unmasquerade(masquerade, hosts, own) : new Set(),
       vlans,
       prefilter:

@@ -16,13 +16,14 @@ import { needKernel } from '@weir/loader/testing';
 import { cidrOfAddress, parseIp } from '@weir/net';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { type Datapath, openDatapath } from '../../src/apply/kernel/datapath.ts';
-import { limited } from '../../src/plan/bandwidth.ts';
 import { Ipcache, prefixText } from '../../src/plan/ipcache.ts';
 import type { Bandwidth, DesiredWorkload } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
 import { NO_OVERLAY } from '../../src/plan/overlay.ts';
 import type { Desired } from '../../src/plan/planner.ts';
+import { limited } from '../../src/plan/sending.ts';
 import type { DesiredUplinks } from '../../src/plan/uplinks.ts';
+import { nat64Steps } from '../support/nat64-steps.ts';
 import { createTestHost, leftovers, type Resident, type TestHost } from '../support/netns.ts';
 import { policyOf } from '../support/policies.ts';
 
@@ -46,6 +47,7 @@ const MASQUERADE: DesiredUplinks = {
   masquerade4: true,
   masquerade6: true,
   prefer: [],
+  nat64: undefined,
   unmasqueraded: new Set(['10.87.0.0/24', 'fd87::/64']),
   vlans: undefined,
   prefilter: undefined,
@@ -300,6 +302,19 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 120_000 },
     assert.match(await getSysctl(host.netns, 'net/ipv4/ip_local_reserved_ports'), /40000-49999/);
   });
 
+  it('a workload that asks who its gateway is gets an answer, in both families', async () => {
+    const inside = netns[PEOPLE[0]?.id ?? ''] as string;
+    for (const [gateway, away] of [
+      ['169.254.1.1', FAR.ip4],
+      ['fe80::1', FAR.ip6],
+    ] as const) {
+      host.run(inside, 'ip', 'neigh', 'del', gateway, 'dev', 'eth0');
+      assert.equal(await client().ask({ op: 'ping', host: away }), 'ok');
+      const known = host.run(inside, 'ip', 'neigh', 'show', gateway, 'dev', 'eth0');
+      assert.match(known, new RegExp(`lladdr ${hostMac(PEOPLE[0]?.id ?? '')}.* (REACHABLE|DELAY|STALE)`));
+    }
+  });
+
   it('the prefilter drops sources at XDP, and is changed live', async () => {
     await apply({ prefilter: new Set(['203.0.113.0/24']) });
     const first = await datapath.uplinks.prefilter();
@@ -341,6 +356,20 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 120_000 },
     await apply({ interfaces: ['up+'] });
     assert.equal(addressOf(await seen('ip4', 'tcp')), HOST.ip4);
   });
+
+  describe('NAT64', () =>
+    nat64Steps(() => {
+      const [first, second] = residents as [Resident, Resident];
+      const restart = async (): Promise<void> => {
+        datapath.close();
+        await start();
+        await apply();
+      };
+      const inside = netns[PEOPLE[0]?.id ?? ''] as string;
+      const ping = (...words: string[]): string => output(inside, 'ping', '-n', '-c', '1', '-W', '2', ...words);
+      const run = (...words: string[]): string => host.run(host.netns, ...words);
+      return { first, second, port: PORT, range: RANGE, address: HOST.ip4, apply, restart, ping, run, agent };
+    }));
 
   it('nothing is left when nothing is wanted any more', async () => {
     await apply(null);

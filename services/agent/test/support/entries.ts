@@ -56,6 +56,7 @@ export interface WorkloadInit {
   readonly namedPorts?: { name: string; port: number; protocol: number }[];
   readonly egressBitsPerSecond?: bigint;
   readonly ingressBitsPerSecond?: bigint;
+  readonly anySource?: boolean;
 }
 
 export const workloadEntry = (id: string, identity: number, init: WorkloadInit = {}): ConfigEntry =>

@@ -62,10 +62,10 @@ export const OBJECTS: readonly ObjectNoun[] = [
   },
   {
     command: 'workloads',
-    description: 'workloads, and how much they may send and receive',
+    description: 'workloads, how much they may send and receive, and with whose addresses',
     resource: 'workloads',
     id: 'id',
-    fields: { egress_bandwidth: 'amount', ingress_bandwidth: 'amount' },
+    fields: { egress_bandwidth: 'amount', ingress_bandwidth: 'amount', source_check: 'flag' },
     method: 'PATCH',
   },
 ];

@@ -30,6 +30,7 @@ interface Workload {
   readonly policy_enabled: string | null;
   readonly egress_bandwidth?: string | null;
   readonly ingress_bandwidth?: string | null;
+  readonly source_check?: boolean;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -126,6 +127,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
       { title: 'POLICY', cell: (w) => w.policy_enabled, wide: true },
       { title: 'EGRESS-RATE', cell: (w) => w.egress_bandwidth, wide: true },
       { title: 'INGRESS-RATE', cell: (w) => w.ingress_bandwidth, wide: true },
+      { title: 'SOURCE-CHECK', cell: (w) => w.source_check, wide: true },
       { title: 'LABELS', cell: (w) => pairs(w.labels), wide: true },
       { title: 'MESSAGE', cell: (w) => w.state_message, wide: true },
     ]),

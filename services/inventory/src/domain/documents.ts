@@ -42,6 +42,7 @@ export const workloadDocument = (row: Omit<WorkloadRow, 'revision' | 'created_at
       ip6: row.ip6 ?? '',
       egressBitsPerSecond: row.egress_bandwidth,
       ingressBitsPerSecond: row.ingress_bandwidth,
+      anySource: !row.source_check,
       netns: row.netns,
       cgroup: row.cgroup,
       namedPorts: row.ports.map(({ name, port, protocol }) => ({ name, port, protocol: protocolNumber(protocol) })),

@@ -4,7 +4,9 @@
  * are those of the message. What contradicts itself is refused here; what contradicts the fleet, in operations/network.
  */
 import { named } from '@weir/http';
+import { formatIp } from '@weir/net';
 import { type Static, Type } from 'typebox';
+import { unusableRange } from './addresses.ts';
 import { Issues } from './refused.ts';
 
 const CIDRS_MAX = 1_024;
@@ -37,6 +39,8 @@ const MTU_MIN_IPV6 = 1_280;
 /** RFC 791: what every host must be able to take in one piece. */
 const MTU_MIN_IPV4 = 576;
 const VLAN_MAX = 4_094;
+const NAT64_BITS = 96;
+const NAT64_ZERO_BYTE = 8;
 
 export const NetworkPutSchema = named(
   'NetworkPut',
@@ -69,6 +73,19 @@ export const NetworkPutSchema = named(
           interfaces: texts('Interfaces by name, a final + as wildcard; none: the uplink', 64),
         },
         'Source address of what leaves the fleet',
+      ),
+      nat64: part(
+        {
+          prefix: Type.Optional(
+            Type.String({
+              maxLength: 64,
+              default: '',
+              description:
+                'What workloads send to these 96 bits with an IPv4 address behind them leaves as IPv4 with the address of their host: 64:ff9b::/96; empty: nothing is translated',
+            }),
+          ),
+        },
+        'IPv4 for workloads with an IPv6 address',
       ),
       vlan_bypass: Type.Optional(
         Type.Array(
@@ -157,6 +174,21 @@ const checkMasquerade = ({ masquerade, families }: NetworkSpec, issues: Issues):
   }
 };
 
+/** RFC 6052: 96 bits, of which the ninth byte is zero. Gives the prefix in its one spelling. */
+const checkNat64 = ({ nat64: { prefix }, families }: NetworkSpec, issues: Issues): string => {
+  if (prefix === '') return '';
+  const path = 'nat64.prefix';
+  const cidr = issues.cidr(path, prefix);
+  if (cidr === undefined) return prefix;
+  const fix = 'give 64:ff9b::/96, or 96 bits of your own that no host has, such as 2001:db8:64::/96';
+  const unusable = unusableRange(formatIp(cidr.addr));
+  if (cidr.family !== 6 || cidr.bits !== NAT64_BITS) issues.add(path, prefix, 'is not 96 bits of IPv6', fix);
+  else if (cidr.addr[NAT64_ZERO_BYTE] !== 0) issues.add(path, prefix, 'has bits set from 64 to 71 (RFC 6052)', fix);
+  else if (unusable) issues.add(path, prefix, `lies in ${unusable}, where no other host is reached`, fix);
+  if (families === 'ipv4') issues.add(path, prefix, 'has nothing to do: families is ipv4', 'leave it out');
+  return cidr.text;
+};
+
 const checkWireguard = ({ wireguard }: NetworkSpec, issues: Issues): void => {
   if (wireguard.strict_cidrs.length > 0 && !wireguard.enabled) {
     const fix =
@@ -174,6 +206,7 @@ export const checkNetwork = (given: NetworkSpec): NetworkSpec => {
   const issues = new Issues();
   const cidrs = (path: string, texts: readonly string[]) => issues.cidrs(path, texts).map(({ text }) => text);
   const { masquerade, wireguard } = given;
+  const prefix = checkNat64(given, issues);
   const spec: NetworkSpec = {
     ...given,
     tunnel_port: given.tunnel_port || TUNNEL_PORT,
@@ -181,6 +214,7 @@ export const checkNetwork = (given: NetworkSpec): NetworkSpec => {
       ...masquerade,
       non_masquerade_cidrs: cidrs('masquerade.non_masquerade_cidrs', masquerade.non_masquerade_cidrs),
     },
+    nat64: { prefix },
     wireguard: {
       ...wireguard,
       port: wireguard.port || WIREGUARD_PORT,

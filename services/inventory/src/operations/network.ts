@@ -4,7 +4,7 @@ import { enqueueConfig } from '@weir/bus';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { checked, requireMatch } from '@weir/http';
-import type { Kysely, Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import { networkDocument } from '../domain/documents.ts';
 import { checkNetwork, NetworkPutSchema, type NetworkSpec } from '../domain/network.ts';
 import { type FleetObject, getObject, lockObject, saveObject } from '../store/objects.ts';
@@ -74,6 +74,20 @@ const checkUnderlay = async (trx: Transaction<Tables>, { underlay, routing }: Ne
   });
 };
 
+/** An address of the fleet under the prefix could not be reached any more. */
+const checkNat64 = async (trx: Transaction<Tables>, { nat64: { prefix } }: NetworkSpec): Promise<void> => {
+  if (prefix === '') return;
+  const { rows } = await sql<{ cidr: string; pool: string }>`
+    select cidr::text as cidr, pool from pool_cidrs where cidr && ${prefix}::cidr order by cidr limit 1`.execute(trx);
+  const [taken] = rows;
+  if (taken === undefined) return;
+  throw weirError('CONFLICT', `nat64.prefix ${prefix} overlaps ${taken.cidr} of the pool ${taken.pool}`, {
+    field: 'nat64.prefix',
+    value: prefix,
+    fix: 'give 64:ff9b::/96, or 96 bits that belong to no pool',
+  });
+};
+
 /** `given`: as the schema fills it in. */
 export const putNetwork = ({ db }: Operations, given: NetworkSpec, ifMatch: string | undefined): Promise<Network> => {
   const spec = checkNetwork(given);
@@ -82,6 +96,7 @@ export const putNetwork = ({ db }: Operations, given: NetworkSpec, ifMatch: stri
     requireMatch(ifMatch, row?.revision ?? 0n);
     await checkFamilies(trx, spec);
     await checkUnderlay(trx, spec);
+    await checkNat64(trx, spec);
     const { revision } = await enqueueConfig(trx, [networkDocument(spec)]);
     await saveObject(trx, 'network', FLEET, spec, revision);
     return { spec, revision };

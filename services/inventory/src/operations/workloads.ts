@@ -34,6 +34,7 @@ export interface WorkloadInput {
   readonly pool?: string;
   readonly egress_bandwidth?: string | null;
   readonly ingress_bandwidth?: string | null;
+  readonly source_check?: boolean;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
@@ -95,6 +96,7 @@ const insertWorkload = async (trx: Transaction<Tables>, id: string, input: Workl
     ports: input.ports ?? [],
     egress_bandwidth: parseBandwidth('egress_bandwidth', input.egress_bandwidth),
     ingress_bandwidth: parseBandwidth('ingress_bandwidth', input.ingress_bandwidth),
+    source_check: input.source_check ?? true,
   };
   await trx
     .insertInto('workloads')
@@ -150,6 +152,7 @@ export interface WorkloadChange {
   /** Null: no limit. */
   readonly egress_bandwidth?: string | null;
   readonly ingress_bandwidth?: string | null;
+  readonly source_check?: boolean;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
@@ -167,7 +170,8 @@ export const updateWorkload = async (
       fix: 'delete the workload and create it again',
     });
   }
-  const limits = {
+  const settings = {
+    ...(change.source_check === undefined ? {} : { source_check: change.source_check }),
     ...(change.egress_bandwidth === undefined
       ? {}
       : { egress_bandwidth: parseBandwidth('egress_bandwidth', change.egress_bandwidth) }),
@@ -189,12 +193,12 @@ export const updateWorkload = async (
     const ports = change.ports ?? row.ports;
     const security = securityLabels(labels, row.namespace, namespace.labels);
     const allocated = await allocateIdentity(trx, security);
-    const next = { ...row, ...limits, labels, ports, identity: allocated.identity };
+    const next = { ...row, ...settings, labels, ports, identity: allocated.identity };
     const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(next)]);
     await trx
       .updateTable('workloads')
       .set({
-        ...limits,
+        ...settings,
         labels: JSON.stringify(labels),
         ports: JSON.stringify(ports),
         identity: next.identity,

@@ -41,6 +41,12 @@ const bandwidth = (what: string) =>
   );
 
 const workloadSettings = {
+  source_check: Type.Optional(
+    Type.Boolean({
+      description:
+        'What it sends from an address or MAC that is not its own is dropped (132). false: a router or a holder of virtual IPs may; default true',
+    }),
+  ),
   egress_bandwidth: bandwidth('send'),
   ingress_bandwidth: bandwidth('receive'),
   annotations: Type.Optional(

@@ -83,6 +83,7 @@ export const workloadMessage = (row: WorkloadWithStatus): MessageInitShape<typeo
     pool: workload.pool,
     egressBandwidth: workload.egress_bandwidth ?? '',
     ingressBandwidth: workload.ingress_bandwidth ?? '',
+    sourceCheck: workload.source_check,
     netns: workload.netns ?? '',
     cgroup: workload.cgroup ?? '',
     ports: workload.ports,

@@ -38,6 +38,7 @@ export const workloadService = (operations: Operations): Registered =>
         pool: given(more.pool),
         egress_bandwidth: given(more.egressBandwidth),
         ingress_bandwidth: given(more.ingressBandwidth),
+        source_check: more.sourceCheck,
         annotations: Object.keys(more.annotations).length > 0 ? more.annotations : undefined,
       });
       const body = checked(WorkloadCreateSchema, input);
@@ -60,12 +61,13 @@ export const workloadService = (operations: Operations): Registered =>
       const { items, next_cursor } = await pageOfWorkloads(operations, filter, pageOfRequest(request));
       return { workloads: items.map(workloadMessage), nextCursor: next_cursor ?? '' };
     },
-    updateWorkload: async ({ id, labels, ports, egressBandwidth, ingressBandwidth, ifRevision }) => {
+    updateWorkload: async ({ id, labels, ports, egressBandwidth, ingressBandwidth, sourceCheck, ifRevision }) => {
       const patch = compact({
         labels: labels?.labels,
         ports: ports === undefined ? undefined : portsOf(ports.ports),
         egress_bandwidth: limit(egressBandwidth),
         ingress_bandwidth: limit(ingressBandwidth),
+        source_check: sourceCheck,
       });
       const row = await updateWorkload(operations, id, checked(WorkloadPatchSchema, patch), matchOf(ifRevision));
       return { workload: workloadMessage(row) };

@@ -80,6 +80,7 @@ export interface Tables {
     /** Bits per second; 0: no limit. */
     egress_bandwidth: Generated<bigint>;
     ingress_bandwidth: Generated<bigint>;
+    source_check: Generated<boolean>;
     ports: JSONColumnType<readonly PortRow[]>;
     revision: bigint;
     created_at: Generated<Date>;

@@ -11,6 +11,7 @@ import { kernelAttachments } from './attachments.ts';
 import { kernelEgress } from './egress.ts';
 import { kernelMaps } from './maps.ts';
 import { type PortRange, releasePorts } from './nat-ports.ts';
+import { removeNat64Device } from './nat64.ts';
 import { type KernelNetwork, kernelNetwork, prepareHost } from './network.ts';
 import { kernelOverlay } from './overlay.ts';
 import { detachUplinkFilters, type KernelUplinks, kernelUplinks } from './uplinks.ts';
@@ -155,6 +156,7 @@ export const cleanup = async (
     await detachUplinkFilters(bpffsDir, hostNetns);
     await releasePorts(hostNetns, natPorts);
     await network.removeOverlay();
+    await removeNat64Device(hostNetns);
     await removeAll(bpffsDir);
     return { workloads: links.length, routes: routes.size };
   } finally {

@@ -18,7 +18,7 @@ import {
 } from '@weir/loader';
 import { canonicalCidr } from '@weir/net';
 import { OVERLAY, type Route, UNREACHABLE, type Wiring } from '../../plan/model.ts';
-import { GATEWAY4, GATEWAY6, LINK_NAME, OVERLAY_NAME, PEER_NAME } from '../../plan/names.ts';
+import { GATEWAY4, GATEWAY6, LINK_NAME, NAT64_NAME, NAT64_PEER, OVERLAY_NAME, PEER_NAME } from '../../plan/names.ts';
 import type { HostLink, MtuFit, Network } from '../ports.ts';
 
 /** Never in the place of a route that somebody else made: those have another metric, and a lower one wins. */
@@ -140,7 +140,7 @@ export interface KernelNetwork extends Network {
   close(): void;
 }
 
-const isOurs = (name: string): boolean => LINK_NAME.test(name) || name === OVERLAY_NAME;
+const isOurs = (name: string): boolean => LINK_NAME.test(name) || [OVERLAY_NAME, NAT64_NAME, NAT64_PEER].includes(name);
 
 export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
   // Requests on one socket wait for each other, and some wait for RCU.

@@ -2,7 +2,7 @@
 /** Which interfaces are uplinks, and which of their addresses is the host's towards the world. */
 import { type InterfaceAddress, type Netlink, openNetlink, ROUTE_TABLE } from '@weir/loader';
 import type { WayOut } from '../../plan/egress.ts';
-import { LINK_NAME } from '../../plan/names.ts';
+import { LINK_NAME, NAT64_NAME, NAT64_PEER, OVERLAY_NAME } from '../../plan/names.ts';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
 
 export interface UplinkInterface {
@@ -18,6 +18,8 @@ export interface WhereUplinksAre {
   readonly uplink?: string;
   readonly hostNetns?: string;
 }
+
+const NEVER = new Set(['lo', OVERLAY_NAME, NAT64_NAME, NAT64_PEER]);
 
 const isNamed = (name: string, patterns: readonly string[]): boolean =>
   patterns.some((pattern) => (pattern.endsWith('+') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
@@ -46,7 +48,7 @@ export const findWays = (
   hostNetns?: string,
 ): Promise<{ readonly way: WayOut; readonly found: UplinkInterface }[]> =>
   withNetlink(hostNetns, async (netlink) => {
-    const links = (await netlink.links()).filter(({ name }) => name !== 'lo' && !LINK_NAME.test(name));
+    const links = (await netlink.links()).filter(({ name }) => !NEVER.has(name) && !LINK_NAME.test(name));
     const all = await netlink.addresses();
     return ways.flatMap((way) => {
       for (const { name, ifindex } of links) {
@@ -69,7 +71,7 @@ export const findUplinks = async (
   { uplink, hostNetns }: WhereUplinksAre,
 ): Promise<UplinkInterface[]> =>
   withNetlink(hostNetns, async (netlink) => {
-    const links = (await netlink.links()).filter(({ name }) => name !== 'lo' && !LINK_NAME.test(name));
+    const links = (await netlink.links()).filter(({ name }) => !NEVER.has(name) && !LINK_NAME.test(name));
     const named = interfaces.length > 0 ? interfaces : uplink ? [uplink] : undefined;
     const defaults = new Set(
       named

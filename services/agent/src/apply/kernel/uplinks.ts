@@ -7,8 +7,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { prefix_key, unmasqueraded_value, uplink, weir_uplink_flags } from '@weir/bpf';
-import { objectPath } from '@weir/bpf/objects';
-import { type BpfObject, clsactFilter, openObject, openPinnedMap, tcxSupported } from '@weir/loader';
+import { type BpfObject, clsactFilter, openPinnedMap, tcxSupported } from '@weir/loader';
 import { parseIp } from '@weir/net';
 import type { WayOut } from '../../plan/egress.ts';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
@@ -16,20 +15,11 @@ import type { Uplinks } from '../ports.ts';
 import { FOREIGN_PLACE, type KernelAttachments, kernelAttachments, UPLINK_SIDES } from './attachments.ts';
 import { type Nat, natOf } from './nat.ts';
 import { type PortRange, releasePorts, reservePorts } from './nat-ports.ts';
+import { Nat64Device } from './nat64.ts';
 import { type Prefilter, PrefilterSet } from './prefilter.ts';
 import { cidrKey, cidrText } from './prefixes.ts';
 import { findUplinks, findWays, type UplinkInterface } from './uplink-interfaces.ts';
-
-export interface UplinkOptions {
-  readonly bpffsDir: string;
-  readonly uplink?: string;
-  readonly hostNetns?: string;
-  /** Of the maps that all objects share. */
-  readonly maxEntries: Readonly<Record<string, number>>;
-  readonly maxNat?: number;
-  readonly rodata: Readonly<Record<string, Uint8Array>>;
-  readonly natPorts: PortRange;
-}
+import { openTranslating, type UplinkOptions } from './uplink-objects.ts';
 
 export interface UplinkFacts extends UplinkInterface {
   readonly masquerade4: boolean;
@@ -89,6 +79,7 @@ const uplinkValue = (desired: DesiredUplinks, facts: UplinkFacts, { low, high }:
     port_high: high,
     ip4: facts.masquerade4 ? parseIp(facts.ip4) : NO_ADDRESS,
     ip6: facts.masquerade6 ? parseIp(facts.ip6) : NO_ADDRESS,
+    nat64_ip4: desired.nat64 !== undefined && facts.ip4 !== '' ? parseIp(facts.ip4) : NO_ADDRESS,
   });
 
 /** An open object and what is attached of it. */
@@ -106,12 +97,8 @@ class UplinkPrograms {
   }
 
   static async open(options: UplinkOptions): Promise<UplinkPrograms> {
-    const { bpffsDir, hostNetns, maxNat, rodata } = options;
-    const maxEntries = { ...options.maxEntries, ...(maxNat === undefined ? {} : { nat_in: maxNat, nat_out: maxNat }) };
-    const object = await openObject(objectPath('host'), {
-      ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
-    });
-    await object.commitPins();
+    const { bpffsDir, hostNetns } = options;
+    const object = await openTranslating('host', options);
     const attachments = kernelAttachments(object, {
       ...{ linksDir: uplinkLinksDirOf(bpffsDir), tcx: await tcxSupported(), sides: UPLINK_SIDES, foreign: true },
       ...(hostNetns ? { hostNetns } : {}),
@@ -249,8 +236,8 @@ export const detachUplinkFilters = async (bpffsDir: string, hostNetns?: string):
 
 const wayKey = (way: WayOut): string => `${way.interface} ${way.egressIp}`;
 
-const isOnlyGateway = ({ masquerade4, masquerade6, vlans, prefilter }: DesiredUplinks): boolean =>
-  !masquerade4 && !masquerade6 && !vlans && !prefilter;
+const isOnlyGateway = ({ masquerade4, masquerade6, nat64, vlans, prefilter }: DesiredUplinks): boolean =>
+  !masquerade4 && !masquerade6 && !nat64 && !vlans && !prefilter;
 
 export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
   const { bpffsDir, hostNetns, natPorts } = options;
@@ -259,6 +246,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
   let nat: Nat | undefined;
   const prefilter = new PrefilterSet(options);
   let ways = new Map<string, UplinkInterface>();
+  const nat64Device = new Nat64Device(options);
 
   const findFacts = async (desired: DesiredUplinks): Promise<{ facts: UplinkFacts[]; failures: string[] }> => {
     const found = isOnlyGateway(desired) ? [] : await findUplinks(desired, options);
@@ -277,6 +265,8 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
     } else {
       if (desired.masquerade4 && !facts.some(({ masquerade4 }) => masquerade4))
         failures.push(`no uplink of this host has an IPv4 address to masquerade with`);
+      if (desired.nat64 && !facts.some(({ ip4 }) => ip4 !== ''))
+        failures.push(`no uplink of this host has an IPv4 address for NAT64 to send with`);
       if (desired.masquerade6 && !facts.some(({ masquerade6 }) => masquerade6))
         failures.push(`no uplink of this host has an IPv6 address to masquerade with`);
     }
@@ -296,9 +286,13 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
   };
 
   const syncPrograms = async (desired: DesiredUplinks | undefined, facts: readonly UplinkFacts[]): Promise<void> => {
-    const isMasquerading = desired !== undefined && (desired.masquerade4 || desired.masquerade6);
-    const isGateway = desired?.ways !== undefined && desired.ways.length > 0;
-    if (!desired || (!isMasquerading && !isGateway && !desired.vlans)) {
+    const nat64 = desired?.nat64;
+    const isTranslating =
+      desired !== undefined &&
+      (desired.masquerade4 || desired.masquerade6 || nat64 !== undefined || (desired.ways?.length ?? 0) > 0);
+    // It leads packets to the uplinks' maps: there after them, gone before them.
+    if (nat64 === undefined) await nat64Device.sync(undefined, facts);
+    if (!desired || (!isTranslating && !desired.vlans)) {
       if (!programs && !existsSync(join(bpffsDir, 'uplinks'))) return;
       programs ??= await UplinkPrograms.open(options);
       await programs.end(bpffsDir);
@@ -308,15 +302,17 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
       return;
     }
     programs ??= await UplinkPrograms.open(options);
-    if (isMasquerading || isGateway) await reservePorts(hostNetns, natPorts);
+    if (isTranslating) await reservePorts(hostNetns, natPorts);
     else await releasePorts(hostNetns, natPorts);
     nat ??= natOf(programs.object, natPorts);
     await programs.sync(desired, facts, natPorts);
+    if (nat64 !== undefined) await nat64Device.sync(nat64, facts);
   };
 
   const doubt = (): void => {
     if (programs) programs.held = undefined;
     prefilter.doubt();
+    nat64Device.doubt();
   };
 
   return {
@@ -344,10 +340,15 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
       }
     },
     doubt,
-    inspect: async () => [...((await programs?.inspect(bpffsDir)) ?? []), ...(await prefilter.inspect())],
+    inspect: async () => [
+      ...((await programs?.inspect(bpffsDir)) ?? []),
+      ...(await nat64Device.inspect()),
+      ...(await prefilter.inspect()),
+    ],
     close: () => {
       programs?.attachments.close();
       programs?.object.close();
+      nat64Device.close();
       prefilter.close();
     },
   };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Rates of workloads, from their documents. */
+/** What a workload's own document says of what it may send: rates, and whose addresses. */
 import { weir_workload_flags } from '@weir/bpf';
 import type { Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { Bandwidth, WorkloadPolicy } from './model.ts';
 
-const { WORKLOAD_EGRESS, WORKLOAD_LIMITED, WORKLOAD_LOCKDOWN } = weir_workload_flags;
+const { WORKLOAD_EGRESS, WORKLOAD_LIMITED, WORKLOAD_LOCKDOWN, WORKLOAD_NO_SOURCE_CHECK } = weir_workload_flags;
 const BITS = 8n;
 
 /** A rate under a byte per second is one: 0 would be none. */
@@ -27,3 +27,9 @@ export const limited = (
 /** The policy with the flag that lets nothing leave past an egress gateway. */
 export const leavingByGateway = (policy: WorkloadPolicy | undefined, isSelected: boolean): WorkloadPolicy | undefined =>
   flagged(policy, WORKLOAD_EGRESS, isSelected);
+
+/** The policy with the flag that lets the workload send from any address. */
+export const withSourceCheck = (
+  policy: WorkloadPolicy | undefined,
+  { anySource }: Pick<Workload, 'anySource'>,
+): WorkloadPolicy | undefined => flagged(policy, WORKLOAD_NO_SOURCE_CHECK, anySource);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Objects whose programs share the maps of mappings: the uplinks' and NAT64's. */
+import { objectPath } from '@weir/bpf/objects';
+import { type BpfObject, openObject } from '@weir/loader';
+import type { PortRange } from './nat-ports.ts';
+
+export interface UplinkOptions {
+  readonly bpffsDir: string;
+  readonly uplink?: string;
+  readonly hostNetns?: string;
+  /** Of the maps that all objects share. */
+  readonly maxEntries: Readonly<Record<string, number>>;
+  readonly maxNat?: number;
+  readonly rodata: Readonly<Record<string, Uint8Array>>;
+  readonly natPorts: PortRange;
+}
+
+export const openTranslating = async (name: 'host' | 'nat64', options: UplinkOptions): Promise<BpfObject> => {
+  const { bpffsDir, maxNat, rodata } = options;
+  const maxEntries = { ...options.maxEntries, ...(maxNat === undefined ? {} : { nat_in: maxNat, nat_out: maxNat }) };
+  const object = await openObject(objectPath(name), {
+    ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
+  });
+  await object.commitPins();
+  return object;
+};
