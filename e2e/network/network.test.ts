@@ -16,8 +16,10 @@ import { oneFamily, removePeople } from './families.ts';
 import { health } from './health.ts';
 import { bandwidth } from './limits.ts';
 import { masquerade } from './masquerade.ts';
+import { nat64 } from './nat64.ts';
 import { prefilter } from './prefilter.ts';
 import { HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
+import { sourceCheck } from './source-check.ts';
 import { vlans } from './vlan.ts';
 
 const TUNNEL6 = { routing: 'tunnel', underlay: 'ipv6' };
@@ -90,6 +92,7 @@ describe('network', { skip: needKernel() }, () => {
 
   test('masquerade: the world sees hosts', () => masquerade(scene, HYBRID));
   test('egress gateways: who is selected leaves by one, and by the next when it is cut off', () => egress(scene));
+  test('a workload sends from its own addresses, unless it may from others', () => sourceCheck(scene));
   test('a prefilter drops and lets in again, live', () => prefilter(scene));
   test('bandwidth: limits come and go, live', () => bandwidth(scene));
   test('the health mesh shows who is cut off, and that it is back', () => health(scene, 'h3'));
@@ -102,6 +105,7 @@ describe('network', { skip: needKernel() }, () => {
       await removePeople(scene);
       scene = await oneFamily(scene, family, network);
       if ('mtu' in network) await waitMtu(network.mtu);
+      else await nat64(scene, { ...network, families: 'ipv6' });
     }
     assert.equal(mtu(scene.db), 1000);
   });
