@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** NAT64, byte by byte: headers, ports and checksums of the other family, there and back; who may use it; what policy sees. */
-import { weir_drop_reason as DROP, weir_identity, weir_tunnel_flags } from '../../gen/index.ts';
+import { weir_drop_reason as DROP, weir_identity, weir_tunnel_flags, weir_workload_flags } from '../../gen/index.ts';
+import { clearEgress, select } from '../lib/egress.ts';
 import { address64, becomes4, becomes6, comesIn, DEVICE, goesOut, HAIRPIN4, nat64Of, WORLD64 } from '../lib/nat64.ts';
 import { destinationOptions, hopByHop, ip4, ip4Fragments, ip6, ip6Fragments, type Packet } from '../lib/packet.ts';
 import { becomes, type Case, enters, leaves, received, sent, translated } from '../lib/scenario.ts';
 import { icmp6, ping, ping6, pong, pong6, type Segment, sctp, tcp, udp } from '../lib/transport.ts';
 import { NAT } from '../lib/uplink.ts';
-import { DB, PEER, WEB, WORLD } from '../lib/world.ts';
+import { DB, OPEN, PEER, WEB, WORLD } from '../lib/world.ts';
 
 const PORT = 50_000;
 const noChecksum = ({ protocol, bytes }: Segment): Segment => ({ protocol, bytes });
@@ -246,6 +247,24 @@ const refused: Case[] = [
   },
 ];
 
+const gateways: Case[] = [
+  {
+    name: 'nat64: who is selected for an egress gateway there does not get past it',
+    flags: OPEN | weir_workload_flags.WORKLOAD_EGRESS,
+    setup: async (world) => {
+      await clearEgress(world);
+      nat64Of()(world);
+      select(world, 1, [WEB.ip4, WEB.ip6], { '192.0.2.0/24': 1 });
+    },
+    steps: [
+      translated(web(WORLD64, udp({ sport: 1, dport: 2 }))).drops(DROP.DROP_NO_EGRESS_GATEWAY, {
+        flows: [{ workload: WEB.id, to: `[${WORLD64}]:2` }],
+      }),
+      translated(web(address64('203.0.113.1'), udp({ sport: 1, dport: 2 }))).redirects(),
+    ],
+  },
+];
+
 const hairpin: Case[] = [
   {
     name: 'nat64: to an IPv4 workload of this host, and its answer',
@@ -368,4 +387,4 @@ const policies: Case[] = [
   },
 ];
 
-export const nat64: Case[] = [...through, ...refused, ...hairpin, ...policies];
+export const nat64: Case[] = [...through, ...refused, ...gateways, ...hairpin, ...policies];
