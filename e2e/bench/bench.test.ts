@@ -34,12 +34,20 @@ it('a round of the benchmark prints a table and writes its rows', { skip: needKe
   }
 });
 
+it('a round through our tunnel and a plain one, in both families', { skip: needKernel() }, async () => {
+  const { stdout } = await run(process.execPath, [MAIN, 'overlay', '--smoke', '--part', 'requests']);
+  for (const family of [4, 6]) {
+    for (const kind of ['rr p50', 'crr p50'])
+      assert.match(stdout, new RegExp(`tunnel ${kind} IPv${family}, ours to plain +[\\d.]+`), stdout);
+  }
+});
+
 it('an unknown benchmark is refused with the names of those that exist', async () => {
   await assert.rejects(
     run(process.execPath, [MAIN, 'nonsense']),
     ({ code, stderr }: { code: number; stderr: string }) => {
       assert.equal(code, 2);
-      assert.match(stderr, /policy \(paths, apply, rollout\), events \(reporting, agent, ingest\)/);
+      assert.match(stderr, /policy \(paths, tunnelled, apply, rollout\), events \(reporting, agent, ingest\)/);
       return true;
     },
   );

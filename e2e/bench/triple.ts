@@ -92,31 +92,38 @@ export const createTriple = async (name: string, cpu: number): Promise<Triple> =
 };
 
 export interface Compared {
-  readonly p50Ns: number;
-  /** To the first triple: the median over the rounds of what each round says by itself. */
+  /** Median of all rounds. */
+  readonly value: number;
+  /** To the first: the median over the rounds of what each round says by itself. */
   readonly ratio: number;
 }
 
 /**
- * Many short rounds with every triple in each, there and back: what the machine does meanwhile meets neighbours alike, and a
+ * Many short rounds with every one in each, there and back: what the machine does meanwhile meets neighbours alike, and a
  * ratio compares only what was measured within a second or two.
  */
-export const compare = async (
-  triples: readonly Triple[],
-  kind: 'rr' | 'crr',
+export const compareBy = async <T>(
+  items: readonly T[],
   rounds: number,
-  ms: number,
+  measure: (item: T) => Promise<number>,
 ): Promise<Compared[]> => {
   const measured: number[][] = [];
   for (let round = 0; round < rounds; round++) {
-    const p50s: number[] = [];
-    const order = [...triples.keys()];
-    for (const i of round % 2 === 0 ? order : order.reverse())
-      p50s[i] = (await (triples[i] as Triple).time(kind, ms)).p50Ns;
-    measured.push(p50s);
+    const values: number[] = [];
+    const order = [...items.keys()];
+    for (const i of round % 2 === 0 ? order : order.reverse()) values[i] = await measure(items[i] as T);
+    measured.push(values);
   }
-  return triples.map((_, i) => ({
-    p50Ns: median(measured.map((p50s) => p50s[i] as number)),
-    ratio: median(measured.map((p50s) => (p50s[i] as number) / (p50s[0] as number))),
+  return items.map((_, i) => ({
+    value: median(measured.map((values) => values[i] as number)),
+    ratio: median(measured.map((values) => (values[i] as number) / (values[0] as number))),
   }));
 };
+
+/** p50 of requests, ns. */
+export const compare = (
+  triples: readonly Pick<Triple, 'time'>[],
+  kind: 'rr' | 'crr',
+  rounds: number,
+  ms: number,
+): Promise<Compared[]> => compareBy(triples, rounds, async (triple) => (await triple.time(kind, ms)).p50Ns);

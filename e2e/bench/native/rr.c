@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Times one question after the other over TCP, from a namespace to another, client and server on the same CPU: what a
- * path costs an application. Node's event loop would hide differences of a microsecond.
+ * Times one question after the other over TCP, or one large transfer, from a namespace to another, client and server on
+ * the same CPU: what a path costs an application. Node's event loop would hide differences of a microsecond.
  *
- *     rr serve NETNS PORT CPU              prints "ready"; answers until it is killed, or its parent ends
- *     rr ask NETNS ADDRESS PORT CPU rr|crr MS
+ *     rr serve|sink NETNS PORT CPU [6]     prints "ready"; answers until it is killed, or its parent ends. 6: IPv6
+ *     rr ask NETNS ADDRESS PORT CPU rr|crr|stream MS
  *
  * rr: 64 bytes there and back on one connection. crr: connect, 64 bytes there and back, reset (no TIME_WAIT).
  * `ask` prints {"count":..,"p50Ns":..,"p99Ns":..}; what does not work ends it with a message and status 1.
+ * stream, to a sink: as much as goes in that time; prints {"bytes":..,"ns":..} when the sink says that it has all.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #define MESSAGE_BYTES 64
+#define CHUNK_BYTES (256 << 10)
 #define MAX_SAMPLES (4 << 20)
 /* A path that loses packets must not pass for a slow one. */
 #define ANSWER_TIMEOUT_S 2
@@ -59,9 +61,30 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-static int tcp_socket(void)
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+	socklen_t size;
+};
+
+static struct address address_of(const char *text, int port)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct address to = {.v4 = {.sin_family = AF_INET, .sin_port = htons(port)}, .size = sizeof(to.v4)};
+
+	if (inet_pton(AF_INET, text, &to.v4.sin_addr) == 1)
+		return to;
+	to = (struct address){.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}, .size = sizeof(to.v6)};
+	if (inet_pton(AF_INET6, text, &to.v6.sin6_addr) != 1)
+		fail(text);
+	return to;
+}
+
+static int tcp_socket(int family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int on = 1;
 	struct timeval limit = {.tv_sec = ANSWER_TIMEOUT_S};
 
@@ -74,15 +97,44 @@ static int tcp_socket(void)
 	return fd;
 }
 
-static void serve(int port)
+static int listener_at(int port, int v6)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int listener = tcp_socket(), poll = epoll_create1(0);
+	struct address at = address_of(v6 ? "::" : "0.0.0.0", port);
+	int listener = tcp_socket(at.any.sa_family);
+
+	if (bind(listener, &at.any, at.size) < 0 || listen(listener, 128) < 0)
+		fail("listen");
+	return listener;
+}
+
+/* One transfer after the other. */
+static void take_streams(int listener)
+{
+	static char data[CHUNK_BYTES];
+
+	printf("ready\n");
+	fflush(stdout);
+	for (;;) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		uint64_t bytes = 0;
+		ssize_t count;
+
+		if (fd < 0)
+			continue;
+		while ((count = read(fd, data, sizeof(data))) > 0)
+			bytes += count;
+		if (write(fd, &bytes, sizeof(bytes)) != sizeof(bytes))
+			fprintf(stderr, "rr: a transfer ended early\n");
+		close(fd);
+	}
+}
+
+static void serve(int listener)
+{
+	int poll = epoll_create1(0);
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
 	char data[4096];
 
-	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(listener, 128) < 0)
-		fail("listen");
 	epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event);
 	printf("ready\n");
 	fflush(stdout);
@@ -124,11 +176,11 @@ static void exchange(int fd)
 	}
 }
 
-static int opened(const struct sockaddr_in *to)
+static int opened(const struct address *to)
 {
-	int fd = tcp_socket();
+	int fd = tcp_socket(to->any.sa_family);
 
-	if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0)
+	if (connect(fd, &to->any, to->size) < 0)
 		fail("connect");
 	return fd;
 }
@@ -140,7 +192,25 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void ask(const struct sockaddr_in *to, int connect_each, long ms)
+static void stream(const struct address *to, long ms)
+{
+	static char data[CHUNK_BYTES];
+	int fd = opened(to);
+	uint64_t begin = now_ns(), end = begin + ms * 1000000ull, sent = 0, taken = 0;
+
+	while (now_ns() < end) {
+		ssize_t count = write(fd, data, sizeof(data));
+
+		if (count <= 0)
+			fail("write");
+		sent += count;
+	}
+	if (shutdown(fd, SHUT_WR) < 0 || recv(fd, &taken, sizeof(taken), MSG_WAITALL) != sizeof(taken) || taken != sent)
+		fail("the sink has less than was sent");
+	printf("{\"bytes\":%llu,\"ns\":%llu}\n", (unsigned long long)taken, (unsigned long long)(now_ns() - begin));
+}
+
+static void ask(const struct address *to, int connect_each, long ms)
 {
 	uint32_t *samples = malloc(MAX_SAMPLES * sizeof(*samples));
 	struct linger reset = {.l_onoff = 1, .l_linger = 0};
@@ -169,18 +239,25 @@ int main(int count, char **words)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
-	if (count == 5 && strcmp(words[1], "serve") == 0) {
-		enter(words[2], atoi(words[4]));
-		serve(atoi(words[3]));
-	} else if (count == 8 && strcmp(words[1], "ask") == 0) {
-		struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(words[4]))};
+	int sink = count > 1 && strcmp(words[1], "sink") == 0;
 
-		if (inet_pton(AF_INET, words[3], &to.sin_addr) != 1)
-			fail(words[3]);
+	if ((count == 5 || (count == 6 && strcmp(words[5], "6") == 0)) && (sink || strcmp(words[1], "serve") == 0)) {
+		enter(words[2], atoi(words[4]));
+		int listener = listener_at(atoi(words[3]), count == 6);
+
+		if (sink)
+			take_streams(listener);
+		serve(listener);
+	} else if (count == 8 && strcmp(words[1], "ask") == 0) {
+		struct address to = address_of(words[3], atoi(words[4]));
+
 		enter(words[2], atoi(words[5]));
-		ask(&to, strcmp(words[6], "crr") == 0, atol(words[7]));
+		if (strcmp(words[6], "stream") == 0)
+			stream(&to, atol(words[7]));
+		else
+			ask(&to, strcmp(words[6], "crr") == 0, atol(words[7]));
 		return 0;
 	}
-	fprintf(stderr, "rr: serve NETNS PORT CPU | ask NETNS ADDRESS PORT CPU rr|crr MS\n");
+	fprintf(stderr, "rr: serve|sink NETNS PORT CPU [6] | ask NETNS ADDRESS PORT CPU rr|crr|stream MS\n");
 	return 2;
 }
