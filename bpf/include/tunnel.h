@@ -40,10 +40,11 @@ INLINE bool must_be_tunnelled(const struct pass *pass)
 	return tunnel && (tunnel->flags & TUNNEL_ONLY) && pass->came_by != tunnel->ifindex;
 }
 
-/* Only what the fleet has given to label sets; the rest means something else on every host. */
+/* What the fleet has given to label sets, and hosts' health endpoints; the rest means something else on every host. */
 INLINE bool may_be_claimed(__u32 identity)
 {
-	return identity >= IDENTITY_FIRST_ALLOCATED && bpf_map_lookup_elem(&identities, &identity);
+	return (identity >= IDENTITY_FIRST_ALLOCATED || identity == IDENTITY_HEALTH) &&
+	       bpf_map_lookup_elem(&identities, &identity);
 }
 
 /*

@@ -24,7 +24,7 @@ const PORT = 8472;
 const UNDERLAY = { own: '198.51.100.1', peer: '198.51.100.2', stranger: '198.51.100.3' } as const;
 const UNDERLAY6 = { own: 'fd18::1', peer: 'fd18::2', stranger: 'fd18::3' } as const;
 const PEER_HOST = 5;
-const { IDENTITY_REMOTE_NODE, IDENTITY_WORLD } = weir_identity;
+const { IDENTITY_HEALTH, IDENTITY_REMOTE_NODE, IDENTITY_WORLD } = weir_identity;
 
 /** A datagram for each line `from to hex`, answered when it is sent. */
 const SENDER = `
@@ -44,6 +44,13 @@ const vxlan = (vni: number, frame: Buffer): Buffer => {
   header.writeUInt32BE(vni * 256, 4);
   return Buffer.concat([header, frame]);
 };
+
+/** What workload `a` takes. */
+const RULES = [
+  { identity: PEER.identity, protocol: 17, port: 53, id: 1 },
+  { identity: 4000, protocol: 17, port: 53, id: 2 },
+  { identity: IDENTITY_REMOTE_NODE, protocol: 17, port: 53, id: 3 },
+];
 
 describe('the tunnel device', { skip: needKernel() }, () => {
   let net: Namespaces;
@@ -98,11 +105,7 @@ describe('the tunnel device', { skip: needKernel() }, () => {
 
   beforeEach(async () => {
     await net.world.clear('conntrack');
-    await net.world.policy(net.a, [
-      { identity: PEER.identity, protocol: 17, port: 53, id: 1 },
-      { identity: 4000, protocol: 17, port: 53, id: 2 },
-      { identity: IDENTITY_REMOTE_NODE, protocol: 17, port: 53, id: 3 },
-    ]);
+    await net.world.policy(net.a, RULES);
     await reader.drain();
   });
 
@@ -177,11 +180,22 @@ describe('the tunnel device', { skip: needKernel() }, () => {
 
   test('nothing but what the fleet has given: reserved, local and free numbers are refused', async () => {
     const invalid = [DROP.DROP_INVALID_IDENTITY];
-    for (const vni of [0, 1, 5, 6, 255, 4001, 0xffffff])
+    for (const vni of [0, 1, 4, 5, 6, 255, 4001, 0xffffff])
       assert.deepEqual(await dropped(() => send(UNDERLAY.peer, vni, to4(PEER.ip4))), invalid, `VNI ${vni}`);
     assert.deepEqual(await dropped(() => send(UNDERLAY.peer, PEER.identity, to4(UNDERLAY.peer))), invalid);
     // the world’s is what an egress gateway gives back, and nobody asked it for anything
     assert.deepEqual(await dropped(() => send(UNDERLAY.peer, IDENTITY_WORLD, to4(PEER.ip4))), [
+      DROP.DROP_UNKNOWN_SENDER,
+    ]);
+  });
+
+  test('a health endpoint is health, where this host knows that there are any', async () => {
+    net.world.identityExists(IDENTITY_HEALTH);
+    await net.world.policy(net.a, [...RULES, { identity: IDENTITY_HEALTH, protocol: 17, port: 53, id: 4 }]);
+    assert.deepEqual(await dropped(() => send(UNDERLAY.peer, IDENTITY_HEALTH, to4('10.3.0.1'))), []);
+    const [flow] = await arrived();
+    assert.deepEqual([flow?.sourceIdentity, flow?.rule], [IDENTITY_HEALTH, 4]);
+    assert.deepEqual(await dropped(() => send(UNDERLAY.stranger, IDENTITY_HEALTH, to4('10.3.0.1'))), [
       DROP.DROP_UNKNOWN_SENDER,
     ]);
   });

@@ -2,6 +2,7 @@
 /** The agent of one host as a real process inside the host's namespace and cgroup; it can be ended and started again. */
 import { join } from 'node:path';
 import type { ControlPlane } from './control-plane.ts';
+import { netnsPath } from './netns.ts';
 import { type RunningProcess, startProcess } from './processes.ts';
 import type { Resources } from './resources.ts';
 import type { UnderlayHost } from './underlay.ts';
@@ -32,6 +33,8 @@ export class AgentHandle {
   readonly socket: string;
   /** Spool, state: what outlives the process. */
   readonly stateDir: string;
+  /** Name of the namespace of its health endpoint. */
+  readonly healthNetns: string;
   readonly #place: AgentPlace;
   #process: RunningProcess | undefined;
 
@@ -41,6 +44,8 @@ export class AgentHandle {
     this.bpffs = place.ownBpffs ? join(place.dir, `bpf-${this.host}`) : `/sys/fs/bpf/weir-${place.fleet}-${this.host}`;
     this.socket = join(place.runDir, `agent-${this.host}.sock`);
     this.stateDir = join(place.dir, `agent-${this.host}`);
+    this.healthNetns = `${place.host.netns}-health`;
+    place.resources.add({ kind: 'netns', name: this.healthNetns });
     place.resources.add({ kind: 'bpffs', path: this.bpffs });
   }
 
@@ -66,6 +71,7 @@ export class AgentHandle {
         WEIR_AGENT_STATE_DIR: this.stateDir,
         WEIR_AGENT_BPFFS_DIR: this.bpffs,
         WEIR_AGENT_CGROUP: cgroup,
+        WEIR_AGENT_HEALTH_NETNS: netnsPath(this.healthNetns),
         WEIR_AGENT_UPLINK: host.uplink,
         WEIR_AGENT_SOCKET: this.socket,
         WEIR_AGENT_METRICS_PORT: '0',

@@ -7,7 +7,6 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { weirError } from '@weir/errors';
 import { deleteNetns } from '@weir/loader';
 import { AgentHandle } from './agents.ts';
@@ -16,7 +15,7 @@ import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { type CutDirection, cutOff, healCut } from './cut.ts';
 import { type ControlPlaneFacts, distantControlPlane } from './distant.ts';
 import { type External, type ExternalSpec, OutsideWorld } from './externals.ts';
-import { netnsPath } from './netns.ts';
+import { type Addresses, addressesIn, netnsPath } from './netns.ts';
 import { forgetRoute, routeTo } from './own-addresses.ts';
 import { makeCgroup } from './processes.ts';
 import { Readiness } from './readiness.ts';
@@ -24,6 +23,7 @@ import { removeRemains, sweepRemains } from './remains.ts';
 import { Resources } from './resources.ts';
 import { Station, startProgram } from './station.ts';
 import { createUnderlay, type Underlay, type UnderlayHost } from './underlay.ts';
+import { inParallel, until } from './waiting.ts';
 import {
   makePlace,
   type Place,
@@ -84,6 +84,10 @@ export const cgroup2Root = (): string => {
   return mount;
 };
 
+export interface HealthEndpoint extends Addresses {
+  readonly station: Station;
+}
+
 export class Fleet {
   readonly options: FleetOptions;
   readonly resources: Resources;
@@ -96,6 +100,7 @@ export class Fleet {
   readonly #cgroup: string;
   readonly #readiness: Readiness;
   readonly #hostStations = new Map<string, Station>();
+  readonly #endpoints = new Map<string, HealthEndpoint>();
   #world: OutsideWorld | undefined;
 
   constructor(options: FleetOptions, resources: Resources, underlay: Underlay, control: ControlPlane, runDir: string) {
@@ -245,6 +250,24 @@ export class Fleet {
     return station;
   }
 
+  /** Asks and answers as the health endpoint of a host, which its agent made; with its addresses. */
+  async healthEndpoint(name: string): Promise<HealthEndpoint> {
+    const known = this.#endpoints.get(name);
+    if (known) return known;
+    const { resources, logDir } = this;
+    const netns = this.agents.get(name)?.healthNetns ?? '';
+    let addresses: Addresses = {};
+    await until(`${name} to have a health endpoint`, 30_000, async () => {
+      addresses = addressesIn(netns);
+      return addresses.ip4 !== undefined || addresses.ip6 !== undefined;
+    });
+    const control = join(this.runDir, `health-${name}.sock`);
+    const station = new Station(await startProgram({ resources, logDir, name: `health-${name}`, control, netns }));
+    const endpoint = { station, ...addresses };
+    this.#endpoints.set(name, endpoint);
+    return endpoint;
+  }
+
   /** Nothing passes between the host and the control plane until heal(). */
   cut(host: string, direction: CutDirection = 'both'): void {
     cutOff(this.host(host).netns, this.underlay.machineIp4, direction);
@@ -299,7 +322,8 @@ export class Fleet {
   }
 
   async destroy(): Promise<void> {
-    const stations = [...this.workloads.values(), ...this.#hostStations.values()];
+    const endpoints = [...this.#endpoints.values()].map(({ station }) => station);
+    const stations = [...this.workloads.values(), ...this.#hostStations.values(), ...endpoints];
     await Promise.all(stations.map((station) => station.end()));
     this.#world?.program.control.close();
     for (const agent of this.agents.values()) agent.resume();
@@ -355,44 +379,8 @@ export const createFleet = async (options: FleetOptions): Promise<Fleet> => {
   }
 };
 
-/** Runs `work` for each, at most `atOnce` at a time; results in the order of `items`. */
-export const inParallel = async <T, R>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T, index: number) => Promise<R>,
-): Promise<R[]> => {
-  const results = new Array<R>(items.length);
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as T, i);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  return results;
-};
-
-export const until = async (
-  what: string,
-  timeoutMs: number,
-  condition: () => Promise<boolean>,
-  detail: () => string = () => '',
-): Promise<void> => {
-  const end = Date.now() + timeoutMs;
-  let cause: unknown;
-  for (;;) {
-    try {
-      if (await condition()) return;
-      cause = undefined;
-    } catch (error) {
-      cause = error;
-    }
-    if (Date.now() > end) {
-      throw weirError('UNAVAILABLE', `waited ${timeoutMs} ms for ${what}: ${detail()} ${cause ? String(cause) : ''}`);
-    }
-    await sleep(50);
-  }
-};
-
 export type { External, ExternalSpec } from './externals.ts';
 export type { Drive, Station } from './station.ts';
 export * from './traffic.ts';
+export * from './waiting.ts';
 export type { Place, Workload, WorkloadSpec } from './workloads.ts';

@@ -17,6 +17,27 @@ export const inNetns = (netns: string, ...command: string[]): string =>
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 
+export interface Addresses {
+  readonly ip4?: string;
+  readonly ip6?: string;
+}
+
+/** Of the interface that an agent makes in a workload's namespace; none while it is not there. */
+export const addressesIn = (netns: string): Addresses => {
+  let shown: readonly {
+    readonly addr_info: readonly { readonly family: string; readonly scope: string; readonly local: string }[];
+  }[];
+  try {
+    shown = JSON.parse(inNetns(netns, 'ip', '-json', 'addr', 'show', 'eth0'));
+  } catch {
+    return {};
+  }
+  const global = shown.flatMap(({ addr_info }) => addr_info).filter(({ scope }) => scope === 'global');
+  const of = (family: string) => global.find((address) => address.family === family)?.local;
+  const [ip4, ip6] = [of('inet'), of('inet6')];
+  return { ...(ip4 ? { ip4 } : {}), ...(ip6 ? { ip6 } : {}) };
+};
+
 export const makeNetns = async (resources: Resources, name: string): Promise<void> => {
   const path = netnsPath(name);
   resources.add({ kind: 'netns', name });

@@ -227,6 +227,9 @@ create table health_reports (
   probes_total integer not null,
   unreachable_probes integer not null,
   -- [{host, address, kind, latency_us, error, probed_ms, failures, target}]: all, or those without an answer and the slowest.
-  probes jsonb not null
+  probes jsonb not null,
+  -- Health endpoints of other hosts that were probed, and of them those of which no address answers.
+  endpoints integer not null default 0,
+  unreachable_endpoints integer not null default 0
 );
 create index health_reports_unreachable on health_reports (host_id) where unreachable_probes > 0;

@@ -7,6 +7,7 @@
 #include "flow_encode.h"
 #include "handle.h"
 #include "link.h"
+#include "listen.h"
 #include "map.h"
 #include "mount.h"
 #include "netlink.h"
@@ -36,6 +37,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	weir::InitFlowEncode(env, exports);
 	weir::InitRing(env, exports);
 	weir::InitPing(env, exports);
+	weir::InitListen(env, exports);
 	weir::InitProbe(env, exports);
 	weir::InitNetns(env, exports);
 	return exports;

@@ -29,7 +29,7 @@ export type { NetworkLink, VethOptions, VxlanOptions, VxlanPorts } from './netli
 export type { NetworkChange } from './netlink/monitor.ts';
 export { Netlink, openNetlink } from './netlink/netlink.ts';
 export { ROUTE_TABLE, type Route, type RouteFilter, type RouteOptions, type RouteType } from './netlink/routes.ts';
-export { createNetns, deleteNetns, getSysctl, netnsId, setSysctl } from './netns.ts';
+export { createNetns, deleteNetns, getSysctl, isNetns, listenInNetns, netnsId, setSysctl } from './netns.ts';
 export { BpfObject, type OpenOptions, openObject } from './object.ts';
 export { PING_MAX, type PingResult, ping } from './ping.ts';
 export { type Features, featureProbe } from './probe.ts';

@@ -94,6 +94,8 @@ export interface NativeNet {
   backgroundStop(background: Handle): Promise<void>;
   /** Microseconds, -1 without an answer, -1 - errno when it could not be sent. */
   ping(netns: Optional<string>, addresses: Uint8Array, timeoutMs: number): Promise<number[]>;
+  /** A descriptor, the caller's to close. */
+  listenTcp(netns: string, port: number): Promise<number>;
   sysctl(netns: Optional<string>, key: string, value: Optional<string>): Promise<string>;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Network namespaces with a name, as `ip netns` makes them: a file that the namespace is mounted on. */
-import { stat } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { weirError } from '@weir/errors';
 import { attemptAsync } from './errors.ts';
 import { native } from './native.ts';
@@ -22,6 +22,26 @@ export const createNetns = (path: string): Promise<void> => attemptAsync(path, (
 
 /** The namespace itself ends with its last process. */
 export const deleteNetns = (path: string): Promise<void> => attemptAsync(path, () => native().deleteNetns(path));
+
+/** NSFS_MAGIC of linux/magic.h. */
+const NSFS = 0x6e736673;
+
+/** False: there is nothing, or a file that a namespace was mounted on once. */
+export const isNetns = async (path: string): Promise<boolean> => {
+  try {
+    return (await statfs(path)).type === NSFS;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+};
+
+/**
+ * A TCP socket that listens at every address of the namespace, also at those that it gets later, for a process that stays
+ * outside; its descriptor, for `server.listen({ fd })`. The namespace lives on while it is open.
+ */
+export const listenInNetns = (path: string, port: number): Promise<number> =>
+  attemptAsync(`port ${port} in ${path}`, () => native().listenTcp(path, port));
 
 /** Inode of a namespace: the same for two paths exactly when the namespace is. */
 export const netnsId = async (path = '/proc/self/ns/net'): Promise<bigint> => (await stat(path, { bigint: true })).ino;

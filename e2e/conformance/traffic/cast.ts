@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Who plays whom: pods are workloads dealt out over the hosts in turn, with the addresses that the file gives them;
- * what is no pod is a peer in the outside world, or, for the entities host and remote-node, a host itself. The address
- * of a host is the fleet's, not the file's: which one it is depends on whose host is meant.
+ * what is no pod is a peer in the outside world, or, for the entities host and remote-node, a host itself, for health the
+ * health endpoint of another host. Their addresses are the fleet's, not the file's: which one depends on whose host is meant.
  */
 import { callAll, callApi } from '@weir/infra/api';
-import { type Fleet, inParallel, type External as Peer, type Station, type Workload } from '@weir/infra/fleet';
+import {
+  type Fleet,
+  type HealthEndpoint,
+  inParallel,
+  type External as Peer,
+  type Station,
+  type Workload,
+} from '@weir/infra/fleet';
 import type { Cell, External, Labels, Needs, Pod } from '../mode.ts';
 import type { State } from '../world.ts';
 
@@ -39,6 +46,7 @@ export class Cast {
   readonly #peers = new Map<string, { readonly spec: External; readonly peer: Peer }>();
   readonly #namespaces = new Map<string, Labels>();
   readonly #hostStations = new Map<string, Station>();
+  readonly #endpoints = new Map<string, HealthEndpoint>();
   #externals: ReadonlyMap<string, External> = new Map();
   #dealt = 0;
 
@@ -95,6 +103,8 @@ export class Cast {
     const entity = this.#externals.get(end)?.entity;
     const own = this.#players.get(other)?.workload.spec.host;
     const host = this.#fleet.underlay.hosts.find(({ name }) => (name === own) === (entity === 'host'));
+    const endpoint = entity === 'health' && host && this.#endpoints.get(host.name);
+    if (endpoint) return endpoint;
     const station = host && this.#hostStations.get(host.name);
     if (!station) throw new Error(`nobody plays ${end}`);
     return { station, ip4: host.ip4, ip6: host.ip6 };
@@ -143,7 +153,13 @@ export class Cast {
       await peer.listen(portsOf(needs));
       this.#peers.set(name, { spec, peer });
     }
-    if (![...this.#externals.values()].some(({ entity }) => entity === 'host' || entity === 'remote-node')) return;
+    const entities = new Set([...this.#externals.values()].map(({ entity }) => entity));
+    for (const { name } of entities.has('health') ? this.#fleet.underlay.hosts : []) {
+      const endpoint = await this.#fleet.healthEndpoint(name);
+      await endpoint.station.listen(portsOf(needs));
+      this.#endpoints.set(name, endpoint);
+    }
+    if (!entities.has('host') && !entities.has('remote-node')) return;
     for (const { name } of this.#fleet.underlay.hosts) {
       const station = await this.#fleet.hostStation(name);
       await station.listen(portsOf(needs));

@@ -22,7 +22,7 @@ export const TRAFFIC_POOLS = {
 };
 
 /** Whom nothing on a fleet plays. */
-const UNPLAYED = ['kube-apiserver', 'health', 'ingress', 'init', 'unmanaged'];
+const UNPLAYED = ['kube-apiserver', 'ingress', 'init', 'unmanaged'];
 
 export interface TrafficOptions {
   readonly fleet: FleetOptions;

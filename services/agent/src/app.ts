@@ -120,6 +120,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     localIds,
     hostNumbers: new HostNumbers(stateFile.state.hostNumbers),
     egressNumbers: egressNumbers(stateFile.state),
+    healthNetns: platform.healthEndpoint && config.healthNetns,
   });
   for (const [prefix, identity] of host.cidrs) planner.cidrIds.adopt(prefix, identity);
 
@@ -129,6 +130,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       host: config.host,
       boot,
       ping: platform.ping,
+      endpoint: platform.healthEndpoint?.(config.healthNetns),
       bus: () => (link.connected ? link.bus : undefined),
       onWatched: () => reconciler.trigger(),
       onTrouble,
@@ -289,6 +291,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   const status = () =>
     statusOf({
       hostId: config.host,
+      healthNetns: config.healthNetns,
       ...{
         boot,
         startedMs,

@@ -28,6 +28,11 @@ export const AgentSettings = Type.Object({
   }),
   cgroup: Type.Optional(path('cgroup v2 folder of this host; nothing uses it yet')),
   uplink: Type.Optional(Type.String({ minLength: 1, maxLength: 15, description: 'interface to the other hosts' })),
+  healthNetns: Type.String({
+    pattern: '^/.',
+    default: '/run/weir/health.netns',
+    description: 'where the network namespace of the health endpoint is mounted; a path of its own on every host',
+  }),
   socket: Type.Optional(path('unix socket of the local API; none unless set')),
   metricsPort: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 65_535, description: 'TCP port of /metrics on loopback; 0 for any free one' }),

@@ -2,6 +2,7 @@
 /** What the agent stands on: the real host (apply/kernel/platform.ts) or a simulated one (sim/platform.ts). */
 import type { Kernel } from './apply/ports.ts';
 import type { SpoolBatch } from './events/segment.ts';
+import type { EndpointPlace } from './health/endpoint.ts';
 import type { Ping } from './health/round.ts';
 
 export interface EventSource {
@@ -134,6 +135,8 @@ export interface Platform {
   throttles(): Promise<readonly ThrottledWorkload[]>;
   /** ICMP echo; absent where there is no network to ask. */
   readonly ping?: Ping;
+  /** The namespace at that path; absent where there are none. */
+  readonly healthEndpoint?: (netns: string) => EndpointPlace;
   connections(limit: number): Promise<readonly Connection[]>;
   /** Undefined while nothing is masqueraded. */
   nat(limit: number): Promise<NatFacts | undefined>;

@@ -4,6 +4,7 @@ import { isWeirError } from '@weir/errors';
 import { logger } from '@weir/telemetry';
 import { createAgent } from './app.ts';
 import { cleanup } from './apply/kernel/datapath.ts';
+import { endpointPlace } from './apply/kernel/health-endpoint.ts';
 import { kernelPlatform } from './apply/kernel/platform.ts';
 import { type AgentConfig, loadAgentConfig, natPortsOf } from './config.ts';
 import { lockHost } from './lock.ts';
@@ -60,6 +61,7 @@ export const main = async (args: readonly string[]): Promise<void> => {
   const config = loadAgentConfig();
   if (option === undefined) return run(config);
   await lockHost(config.bpffsDir);
+  await endpointPlace(config.healthNetns).remove();
   log.info(
     await cleanup(config.bpffsDir, undefined, natPortsOf(config)),
     'everything that agents of this host made is taken away',

@@ -33,6 +33,7 @@ const configOf = (more: Partial<AgentConfig> = {}): AgentConfig => ({
   trustedSigners: plane.trustedSigners,
   stateDir: dir,
   bpffsDir: '/nowhere',
+  healthNetns: '/nowhere',
   maxConntrack: 1024,
   ringBytes: 4096,
   maxCidrs: 65_536,

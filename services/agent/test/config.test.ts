@@ -26,6 +26,7 @@ it('needs the host and whom to trust; the rest has values of its own', () => {
     spoolMaxBytes: 268_435_456,
     hostAccess: 'always',
     resyncS: 60,
+    healthNetns: '/run/weir/health.netns',
   });
 });
 

@@ -9,10 +9,10 @@ import { needKernel } from '@weir/loader/testing';
 import { ConfigDocumentSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { FAILURES, isUnreachable, PathBook, type Summary } from '../src/health/book.ts';
 import { HealthMesh } from '../src/health/mesh.ts';
-import type { Measured } from '../src/health/round.ts';
+import type { Measured, TargetKind } from '../src/health/round.ts';
 
-const measured = (host: string, latencyUs: number | undefined, atMs = 1): Measured => ({
-  ...{ host, address: `a-${host}`, kind: 'icmp', latencyUs, atMs },
+const measured = (host: string, latencyUs: number | undefined, target: TargetKind = 'host', atMs = 1): Measured => ({
+  ...{ host, target, address: `${target} of ${host}`, kind: 'icmp', latencyUs, atMs },
   error: latencyUs === undefined ? 'no answer' : '',
 });
 
@@ -24,10 +24,29 @@ test('a path is unreachable after three rounds without an answer, and well with 
     book.record([measured('b', undefined), measured('c', 200)]);
   }
   const { paths, ...counts } = book.summary();
-  assert.deepEqual(counts, { hosts: 2, unreachableHosts: 1, probesTotal: 2, unreachableProbes: 1 });
+  assert.deepEqual(counts, {
+    ...{ hosts: 2, unreachableHosts: 1, endpoints: 0, unreachableEndpoints: 0 },
+    ...{ probesTotal: 2, unreachableProbes: 1 },
+  });
   assert.deepEqual([paths[0]?.host, paths[0]?.latencyUs, paths[0]?.failures], ['b', 100, 3], 'failing first');
   book.record([measured('b', 90)]);
   assert.deepEqual([book.summary().unreachableHosts, book.summary().hosts], [0, 1], 'who left is no longer told');
+});
+
+test('a host that answers does not hide that its health endpoint is out of reach, nor the other way round', () => {
+  const book = new PathBook();
+  const counts = () => {
+    const { hosts, unreachableHosts, endpoints, unreachableEndpoints } = book.summary();
+    return [hosts, unreachableHosts, endpoints, unreachableEndpoints];
+  };
+  const round = (...answers: [host: number | undefined, endpoint: number | undefined]): void =>
+    book.record([measured('b', answers[0]), measured('b', answers[1], 'endpoint'), measured('c', 9)]);
+  for (let i = 0; i < FAILURES; i++) round(100, undefined);
+  assert.deepEqual(counts(), [2, 0, 1, 1]);
+  assert.deepEqual(book.counts('icmp', 'endpoint'), { reachable: 0, unreachable: 1 });
+  assert.deepEqual(book.counts('icmp', 'host'), { reachable: 2, unreachable: 0 });
+  for (let i = 0; i < FAILURES; i++) round(undefined, 100);
+  assert.deepEqual(counts(), [2, 1, 1, 0]);
 });
 
 test('a report is bounded, whatever the fleet, and begins with what fails', () => {

@@ -137,6 +137,7 @@ const path = (from: string, to: string, kind: string, more: object = {}) => ({
   ...{ failures: 0, probed_at: at('19:59:50'), ...more },
 });
 const DOWN = { status: 'unreachable', latency_us: null, error: 'no answer within 1 s', failures: 4 };
+const ENDPOINT = { target: 'endpoint', address: '10.0.1.1' };
 const PATHS = [
   path('h1', 'h2', 'icmp'),
   path('h1', 'h2', 'tcp', { latency_us: 1_203 }),
@@ -145,6 +146,8 @@ const PATHS = [
   path('h2', 'h1', 'icmp'),
   path('h2', 'h1', 'tcp', DOWN),
   path('h2', 'h3', 'icmp', { status: 'unknown' }),
+  path('h3', 'h1', 'icmp'),
+  path('h3', 'h1', 'icmp', { ...DOWN, ...ENDPOINT }),
 ];
 
 const RECEIVED_US = Date.UTC(2026, 10, 22, 19, 59) * 1_000;

@@ -19,7 +19,7 @@ import { parsePools } from './domain/pools.ts';
 import { every } from './every.ts';
 import { createInventoryHttp } from './http.ts';
 import { measureInventory } from './measure.ts';
-import { ensureDefaultPool, reclaimBlocks } from './operations/upkeep.ts';
+import { ensureDefaultPool, nameHealthEndpoints, reclaimBlocks } from './operations/upkeep.ts';
 import { inventoryRpc } from './rpc/index.ts';
 import type { Tables } from './store/tables.ts';
 
@@ -74,6 +74,7 @@ const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Pro
       'the pool `default` is no longer made of the settings: change it with PUT /v1/pools/default',
     );
   }
+  await nameHealthEndpoints(db);
   const reclaiming = every(RECLAIM_MS, () => reclaimBlocks(db, config.blockGraceS), onError);
   ending.defer(() => reclaiming.stop());
 

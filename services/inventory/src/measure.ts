@@ -11,16 +11,17 @@ export const measureInventory = ({ db }: Operations): (() => void) => {
     const row = await db.kysely.selectFrom(table).select(sql<number>`count(*)::int`.as('n')).executeTakeFirstOrThrow();
     return row.n;
   };
+  const unreachable = async (column: 'unreachable_hosts' | 'unreachable_endpoints'): Promise<number> => {
+    const sum = sql<number>`coalesce(sum(${sql.ref(column)}), 0)::int`.as('n');
+    return (await db.kysely.selectFrom('health_reports').select(sum).executeTakeFirstOrThrow()).n;
+  };
   const stops = [
     observe('weir_inventory_workloads', async (result) => result(await countOf('workloads'))),
     observe('weir_inventory_identities', async (result) => result(await countOf('identities'))),
-    observe('weir_inventory_unreachable_hosts', async (result) => {
-      const row = await db.kysely
-        .selectFrom('health_reports')
-        .select(sql<number>`coalesce(sum(unreachable_hosts), 0)::int`.as('n'))
-        .executeTakeFirstOrThrow();
-      result(row.n);
-    }),
+    observe('weir_inventory_unreachable_hosts', async (result) => result(await unreachable('unreachable_hosts'))),
+    observe('weir_inventory_unreachable_health_endpoints', async (result) =>
+      result(await unreachable('unreachable_endpoints')),
+    ),
     observe('weir_inventory_hosts', async (result) => {
       const rows = await db.kysely
         .selectFrom('hosts')

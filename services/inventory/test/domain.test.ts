@@ -8,7 +8,7 @@ import { checkAddress } from '../src/domain/addresses.ts';
 import { formatBandwidth, parseBandwidth } from '../src/domain/bandwidth.ts';
 import { checkLabels, labelsHash, securityLabels } from '../src/domain/labels.ts';
 import { hostState, STALE_AFTER_MS } from '../src/domain/liveness.ts';
-import { addressAt, blockAt, blockCount, blockIndex, capacity, checkStatic } from '../src/domain/pools.ts';
+import { addressAt, blockAt, blockCount, blockIndex, capacity, checkStatic, keptAddress } from '../src/domain/pools.ts';
 import { cleanBig, cleanCount, cleanText } from '../src/domain/reports.ts';
 
 const key = fc.stringMatching(/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/);
@@ -73,6 +73,19 @@ test('blocks: inside their pool, none over another, found again by any of their 
         assert.equal(blockIndex(base, bits, parseIp(addressAt(one, offset))), left);
       }),
     );
+  }
+});
+
+test('the address of a health endpoint is of the first block of its family, and none that a workload could get', () => {
+  const blocks = ['10.77.1.0/24', '10.78.0.0/29', 'fd77::1:0/112'];
+  assert.deepEqual([keptAddress(blocks, 4), keptAddress(blocks, 6)], ['10.77.1.1', 'fd77::1:1']);
+  assert.deepEqual([keptAddress(['10.77.1.0/24'], 6), keptAddress([], 4)], ['', '']);
+  for (const text of ['10.77.1.0/29', '10.77.0.0/16', 'fd77::/125']) {
+    const block = parseCidr(text);
+    const kept = keptAddress([text], block.family);
+    assert.throws(() => checkStatic('ip4', kept, block), /is not a free address/);
+    const size = capacity(block);
+    for (const index of [0n, 1n, size / 2n, size - 1n]) assert.notEqual(addressAt(block, index), kept);
   }
 });
 

@@ -26,6 +26,7 @@ test('reports become a matrix, by filter and page; a host speaks for itself only
     const report = {
       ...{ boot: 1n, intervalS: 60, hosts: 2, probesTotal: 2 },
       unreachableHosts: from === 'alpha' ? 1 : 0,
+      ...{ endpoints: 2, unreachableEndpoints: from === 'beta' ? 2 : 0 },
       unreachableProbes: from === 'alpha' ? 1 : 0,
       probes: others.map((host) => probe(host, from === 'alpha' && host === 'gamma' ? 3 : 0)),
     };
@@ -69,15 +70,18 @@ test('reports become a matrix, by filter and page; a host speaks for itself only
   assert.equal((await weir.call('GET', '/v1/health?status=down')).body.field, 'status');
   const { body: hosts } = await weir.call('GET', '/v1/health/hosts');
   assert.deepEqual(
-    hosts.items.map(({ host, unreachable_hosts, stale }: Record<string, unknown>) => [host, unreachable_hosts, stale]),
+    hosts.items.map((item: Record<string, unknown>) => [
+      ...[item.host, item.unreachable_hosts, item.endpoints, item.unreachable_endpoints, item.stale],
+    ]),
     [
-      ['alpha', 1, false],
-      ['beta', 0, false],
-      ['gamma', 0, false],
+      ['alpha', 1, 2, 0, false],
+      ['beta', 0, 2, 2, false],
+      ['gamma', 0, 2, 0, false],
     ],
   );
   const metrics = await (await fetch(`${weir.app.http}/metrics`)).text();
   assert.match(metrics, /^weir_inventory_unreachable_hosts 1$/m);
+  assert.match(metrics, /^weir_inventory_unreachable_health_endpoints 2$/m);
 });
 
 test('gRPC lists the same', async () => {
@@ -88,7 +92,11 @@ test('gRPC lists the same', async () => {
       paths.map(({ from, to, error }) => [from, to, error]),
       [['alpha', 'gamma', 'no answer']],
     );
-    assert.equal((await client.listHostHealth({})).hosts.length, 3);
+    const { hosts } = await client.listHostHealth({});
+    assert.deepEqual(
+      hosts.map(({ unreachableEndpoints }) => unreachableEndpoints),
+      [0, 2, 0],
+    );
     await assert.rejects(client.listHealth({ status: 'down' }), /not known/);
   } finally {
     client.close();

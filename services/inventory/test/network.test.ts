@@ -40,7 +40,7 @@ test('a fleet whose network was never set shows the defaults, and publishes noth
     [body.routing, body.underlay, body.families, body.tunnel_port, body.mtu, body.masquerade.ipv4],
     ['native', 'ipv4', 'dual', 8472, 0, false],
   );
-  assert.deepEqual(body.health, { enabled: true, base_interval_s: 60, port: 4240 });
+  assert.deepEqual(body.health, { enabled: true, base_interval_s: 60, port: 4240, endpoints: true });
   assert.equal(watcher.get(DOCUMENT), undefined);
 });
 
@@ -74,6 +74,7 @@ test('what is set reaches the hosts, as a whole; ETags guard it', async () => {
     [true, 51871, true, 60],
   );
   assert.deepEqual([document.nat64?.prefix, set.body.nat64], ['64:ff9b::/96', { prefix: '64:ff9b::/96' }]);
+  assert.equal(document.health?.endpoints, true);
   assert.deepEqual((await weir.call('GET', '/v1/network')).body, set.body);
   const late = await weir.call('PUT', '/v1/network', {}, { 'if-match': '"0"' });
   assert.deepEqual([late.status, late.body.field, late.body.current], [412, 'If-Match', `"${set.body.revision}"`]);
@@ -155,7 +156,7 @@ test('gRPC reads and sets the same; a zero stands for the default', async () => 
     const { body } = await weir.call('GET', '/v1/network');
     assert.deepEqual(
       [body.routing, body.tunnel_port, body.vlan_bypass, body.health],
-      ['native', 8472, [3], { enabled: false, base_interval_s: 60, port: 4240 }],
+      ['native', 8472, [3], { enabled: false, base_interval_s: 60, port: 4240, endpoints: true }],
     );
     assert.equal(Number(set.revision), body.revision);
     await assert.rejects(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the rounds have shown so far: for each path its last answer and how often there was none since. Pure. */
-import type { Measured, ProbeKind, Target } from './round.ts';
+import type { Measured, ProbeKind, Target, TargetKind } from './round.ts';
 
 /** From so many on without an answer a path counts as unreachable: one lost packet is no outage. */
 export const FAILURES = 3;
@@ -22,6 +22,8 @@ export interface Summary {
   readonly paths: readonly Path[];
   readonly hosts: number;
   readonly unreachableHosts: number;
+  readonly endpoints: number;
+  readonly unreachableEndpoints: number;
   readonly probesTotal: number;
   readonly unreachableProbes: number;
 }
@@ -36,11 +38,12 @@ export class PathBook {
   /** A whole round; what is not in it is no longer there to be asked. */
   record(round: readonly Measured[]): void {
     const next = new Map<string, Path>();
-    for (const { host, address, kind, latencyUs, error, atMs } of round) {
+    for (const { host, target, address, kind, latencyUs, error, atMs } of round) {
       const key = keyOf({ host, address, kind });
       const before = this.#paths.get(key);
       next.set(key, {
         host,
+        target,
         address,
         kind,
         latencyUs: latencyUs ?? before?.latencyUs ?? 0,
@@ -58,26 +61,29 @@ export class PathBook {
     const paths = all
       .toSorted((a, b) => b.failures - a.failures || b.latencyUs - a.latencyUs || (keyOf(a) < keyOf(b) ? -1 : 1))
       .slice(0, REPORTED_MAX);
-    const hosts = new Set(all.map(({ host }) => host));
+    const probed = (target: TargetKind): number =>
+      new Set(all.filter((path) => path.target === target).map(({ host }) => host)).size;
     return {
       paths,
-      hosts: hosts.size,
-      unreachableHosts: this.unreachableHosts().size,
+      hosts: probed('host'),
+      unreachableHosts: this.unreachable('host').size,
+      endpoints: probed('endpoint'),
+      unreachableEndpoints: this.unreachable('endpoint').size,
       probesTotal: all.length,
       unreachableProbes: all.filter(isUnreachable).length,
     };
   }
 
-  /** None of their addresses answers. */
-  unreachableHosts(): Set<string> {
-    const all = [...this.#paths.values()];
+  /** Hosts of which no address of that kind answers. */
+  unreachable(target: TargetKind): Set<string> {
+    const all = [...this.#paths.values()].filter((path) => path.target === target);
     const hosts = new Set(all.map(({ host }) => host));
     for (const path of all) if (!isUnreachable(path)) hosts.delete(path.host);
     return hosts;
   }
 
-  counts(kind: ProbeKind): { readonly reachable: number; readonly unreachable: number } {
-    const all = [...this.#paths.values()].filter((path) => path.kind === kind);
+  counts(kind: ProbeKind, target: TargetKind): { readonly reachable: number; readonly unreachable: number } {
+    const all = [...this.#paths.values()].filter((path) => path.kind === kind && path.target === target);
     const unreachable = all.filter(isUnreachable).length;
     return { reachable: all.length - unreachable, unreachable };
   }

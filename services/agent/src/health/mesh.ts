@@ -1,40 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The health mesh as one host sees it: it follows the documents of hosts and of the network, answers the probes of
- * others, probes them in rounds, and tells what came of it after each. The interval grows with the logarithm of the
- * fleet, as the field does it: base x ln(1 + hosts).
+ * others, probes them and their health endpoints in rounds, and tells what came of it after each. The interval grows with the
+ * logarithm of the fleet, as the field does it: base x ln(1 + hosts).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigEntry } from '@weir/bus';
 import { isIp } from '@weir/net';
-import type { HealthMesh as Settings } from '@weir/proto/weir/bus/v1/config_pb.js';
+import type { Host, Network } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { every, type Loop } from '../loops/every.ts';
+import { endpointOf } from '../plan/health-endpoint.ts';
 import { PathBook, type Summary } from './book.ts';
+import { type EndpointPlace, HealthEndpoint } from './endpoint.ts';
 import { Responder } from './responder.ts';
-import { type Measured, type Ping, probeRound, type RoundOptions, type Target } from './round.ts';
+import { type Measured, type Ping, probeRound, type RoundOptions, type Target, type TargetKind } from './round.ts';
 import { Watch } from './watch.ts';
 
 const BASE_INTERVAL_S = 60;
 const PORT = 4_240;
 const TIMEOUT_MS = 2_000;
 const WATCH_TIMEOUT_MS = 500;
+/** How soon an address that came, or a namespace that went, is seen. */
+const KEEP_MS = 5_000;
 /** The first round is not that of all others: they may have started together. */
 const FIRST_ROUND_MAX_MS = 5_000;
 
 export interface HealthMeshOptions {
   readonly host: string;
   readonly ping: Ping;
+  /** Where its own health endpoint is; absent: it has none. */
+  readonly endpoint?: EndpointPlace | undefined;
   readonly onRound: (summary: Summary, intervalS: number, measured: readonly Measured[]) => void;
   readonly onWatched?: () => void;
   readonly onTrouble: (what: string, cause: unknown) => void;
 }
 
+const targetsOf = (host: string, target: TargetKind, addresses: readonly string[]): Target[] =>
+  addresses.filter(isIp).map((address) => ({ host, target, address }));
+const hostTargets = ({ id, underlayIp4, underlayIp6 }: Host): Target[] =>
+  targetsOf(id, 'host', [underlayIp4, underlayIp6]);
+const endpointTargets = (host: Host, network: Network | undefined): Target[] => {
+  const endpoint = endpointOf(host, network);
+  return endpoint ? targetsOf(host.id, 'endpoint', [endpoint.ip4, endpoint.ip6]) : [];
+};
+
 export class HealthMesh {
   readonly #options: HealthMeshOptions;
-  readonly #addresses = new Map<string, readonly string[]>();
+  readonly #hosts = new Map<string, Host>();
   readonly #book = new PathBook();
   readonly #responder = new Responder();
+  readonly #endpoint: HealthEndpoint | undefined;
   readonly #stopping = new AbortController();
-  #settings: Settings | undefined;
+  readonly #keeper: Loop;
+  #keeping: Promise<void> = Promise.resolve();
+  #network: Network | undefined;
   #running: Promise<void> | undefined;
   /** Ends the wait for the next round when the settings change. */
   #wake = new AbortController();
@@ -43,46 +62,55 @@ export class HealthMesh {
 
   constructor(options: HealthMeshOptions) {
     this.#options = options;
+    this.#endpoint = options.endpoint && new HealthEndpoint(options.endpoint);
+    this.#keeper = every(
+      KEEP_MS,
+      () => this.#keep(),
+      () => {},
+    );
     this.#watch = new Watch({
-      probe: (hosts) => probeRound(this.#targets(hosts), { ...this.#probing, timeoutMs: WATCH_TIMEOUT_MS }),
+      probe: (hosts) =>
+        probeRound(this.#targets(hosts, hostTargets), { ...this.#probing, timeoutMs: WATCH_TIMEOUT_MS }),
       onChange: () => options.onWatched?.(),
       onTrouble: options.onTrouble,
     });
   }
 
   reset(entries: readonly ConfigEntry[]): void {
-    this.#addresses.clear();
-    this.#settings = undefined;
+    this.#hosts.clear();
+    this.#network = undefined;
     for (const entry of entries) this.#take(entry);
     this.#wake.abort();
+    void this.#keep();
   }
 
   change(entry: ConfigEntry): void {
     this.#take(entry);
     if (entry.kind === 'network') this.#wake.abort();
+    if (entry.kind === 'network' || (entry.kind === 'host' && entry.key === this.#options.host)) void this.#keep();
   }
 
   #take({ kind, key, removed, document }: ConfigEntry): void {
     const { body } = document;
     if (kind === 'network') {
-      this.#settings = !removed && body.case === 'network' ? body.value.health : undefined;
+      this.#network = !removed && body.case === 'network' ? body.value : undefined;
     } else if (kind === 'host') {
-      if (removed || body.case !== 'host') this.#addresses.delete(key);
-      else this.#addresses.set(key, [body.value.underlayIp4, body.value.underlayIp6].filter(isIp));
+      if (removed || body.case !== 'host') this.#hosts.delete(key);
+      else this.#hosts.set(key, body.value);
     }
   }
 
   get #enabled(): boolean {
-    return this.#settings?.enabled ?? true;
+    return this.#network?.health?.enabled ?? true;
   }
 
   get #port(): number {
-    return this.#settings?.port || PORT;
+    return this.#network?.health?.port || PORT;
   }
 
   get intervalMs(): number {
-    const base = this.#settings?.baseIntervalS || BASE_INTERVAL_S;
-    return base * 1_000 * Math.log(1 + Math.max(1, this.#addresses.size));
+    const base = this.#network?.health?.baseIntervalS || BASE_INTERVAL_S;
+    return base * 1_000 * Math.log(1 + Math.max(1, this.#hosts.size));
   }
 
   get summary(): Summary {
@@ -113,7 +141,6 @@ export class HealthMesh {
     while (!this.#stopping.signal.aborted) {
       const startMs = Date.now();
       try {
-        await this.#answer();
         if (this.#enabled) await this.#round();
       } catch (error) {
         this.#options.onTrouble('a round of health probes failed', error);
@@ -130,31 +157,45 @@ export class HealthMesh {
     await sleep(ms, undefined, { signal, ref: false }).catch(() => {});
   }
 
-  /** Listens where the host's document says; an address that it does not have yet is told once. */
+  /** One after the other: each sees what the one before it made. */
+  #keep(): Promise<void> {
+    this.#keeping = this.#keeping.then(() => (this.#stopping.signal.aborted ? undefined : this.#answer()));
+    return this.#keeping;
+  }
+
+  /** Answers where the host's document says; an address that it does not have yet is told once. */
   async #answer(): Promise<void> {
-    const own = this.#enabled ? (this.#addresses.get(this.#options.host) ?? []) : [];
-    try {
-      await this.#responder.follow(own, this.#port);
-      this.#silent = '';
-    } catch (error) {
-      const { message } = error as Error;
-      if (message !== this.#silent) this.#options.onTrouble('probes of other hosts are not answered', error);
-      this.#silent = message;
+    const own = this.#hosts.get(this.#options.host);
+    const wanted = own && endpointOf(own, this.#network) !== undefined;
+    const addresses = this.#enabled && own ? hostTargets(own).map(({ address }) => address) : [];
+    const outcomes = await Promise.allSettled([
+      this.#responder.follow(addresses, this.#port),
+      this.#endpoint?.follow(wanted, this.#port),
+    ]);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    const message = failed ? String((failed.reason as Error).message) : '';
+    if (failed && message !== this.#silent) {
+      this.#options.onTrouble('probes of other hosts are not answered', failed.reason);
     }
+    this.#silent = message;
   }
 
   get #probing(): Pick<RoundOptions, 'ping' | 'port' | 'signal'> {
     return { ping: this.#options.ping, port: this.#port, signal: this.#stopping.signal };
   }
 
-  #targets(hosts: Iterable<string>): Target[] {
-    return [...hosts].flatMap((host) => (this.#addresses.get(host) ?? []).map((address) => ({ host, address })));
+  #targets(hosts: Iterable<string>, of: (host: Host) => Target[]): Target[] {
+    return [...hosts].flatMap((id) => {
+      const host = this.#hosts.get(id);
+      return host ? of(host) : [];
+    });
   }
 
   async #round(): Promise<void> {
-    const others = [...this.#addresses.keys()].filter((host) => host !== this.#options.host);
+    const others = [...this.#hosts.keys()].filter((host) => host !== this.#options.host);
     const timeoutMs = Math.floor(Math.min(TIMEOUT_MS, this.intervalMs));
-    const measured = await probeRound(this.#targets(others), { ...this.#probing, timeoutMs });
+    const targets = this.#targets(others, (host) => [...hostTargets(host), ...endpointTargets(host, this.#network)]);
+    const measured = await probeRound(targets, { ...this.#probing, timeoutMs });
     if (this.#stopping.signal.aborted) return;
     this.#book.record(measured);
     this.#options.onRound(this.#book.summary(), Math.max(1, Math.round(this.intervalMs / 1_000)), measured);
@@ -162,8 +203,11 @@ export class HealthMesh {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    await this.#keeper.stop();
+    await this.#keeping;
     await this.#running;
     await this.#watch.stop();
     await this.#responder.stop();
+    await this.#endpoint?.stop();
   }
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Answers the probes of other hosts: `GET /hello` on this host's own addresses on the network between the hosts, and on
- * no other. It says nothing but that an agent is there.
+ * Answers the probes of other hosts: `GET /hello` on this host's own addresses on the network between the hosts, on its
+ * health endpoint, and nowhere else. It says nothing but that an agent is there.
  */
 import { createServer, type Server } from 'node:http';
+import type { ListenOptions } from 'node:net';
 import { HELLO } from './round.ts';
 
 /** Connections are short; a bound for whoever opens many. */
 const CONNECTIONS_MAX = 1_024;
 const TIMEOUT_MS = 5_000;
 
-const listen = (address: string, port: number): Promise<Server> =>
+/** `where`: an address and a port, or the descriptor of a socket that listens. */
+export const answerAt = (where: Pick<ListenOptions, 'host' | 'port'> & { readonly fd?: number }): Promise<Server> =>
   new Promise((resolve, reject) => {
     const server = createServer((request, response) => {
       const known = request.method === 'GET' && request.url === HELLO;
@@ -20,10 +22,10 @@ const listen = (address: string, port: number): Promise<Server> =>
     server.headersTimeout = TIMEOUT_MS;
     server.requestTimeout = TIMEOUT_MS;
     server.once('error', reject);
-    server.listen(port, address, () => resolve(server));
+    server.listen(where, () => resolve(server));
   });
 
-const end = (server: Server): Promise<void> => {
+export const end = (server: Server): Promise<void> => {
   server.closeAllConnections();
   return new Promise((resolve) => server.close(() => resolve()));
 };
@@ -43,7 +45,7 @@ export class Responder {
     for (const address of addresses) {
       const key = `${address} ${port}`;
       if (this.#servers.has(key)) continue;
-      await listen(address, port).then(
+      await answerAt({ host: address, port }).then(
         (server) => this.#servers.set(key, server),
         (error) => failures.push(error),
       );

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One round of probes: every address of every other host, by ICMP echo and by a GET of /hello. In batches, so that a
+ * One round of probes: every address of every other host and of its health endpoint, by ICMP echo and by a GET of /hello. In batches, so that a
  * fleet of thousands costs a trickle of packets and no host is asked by all others in one moment.
  */
 import { request } from 'node:http';
 
+/** host: its own address. endpoint: that of its health endpoint, which only the path of workloads reaches. */
+export type TargetKind = 'host' | 'endpoint';
+
 export interface Target {
   readonly host: string;
+  readonly target: TargetKind;
   readonly address: string;
 }
 

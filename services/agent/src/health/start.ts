@@ -3,13 +3,15 @@
 import { type Bus, subjects } from '@weir/bus';
 import { histogram, observe } from '@weir/telemetry';
 import type { Summary } from './book.ts';
+import type { EndpointPlace } from './endpoint.ts';
 import { HealthMesh } from './mesh.ts';
-import type { Ping, ProbeKind } from './round.ts';
+import type { Ping, ProbeKind, TargetKind } from './round.ts';
 
 export interface HealthOptions {
   readonly host: string;
   readonly boot: bigint;
   readonly ping: Ping;
+  readonly endpoint?: EndpointPlace | undefined;
   /** While it is connected. */
   readonly bus: () => Pick<Bus, 'nc'> | undefined;
   /** Another one of the hosts that are watched answers, or none does. */
@@ -18,6 +20,7 @@ export interface HealthOptions {
 }
 
 const KINDS: readonly ProbeKind[] = ['icmp', 'tcp'];
+const TARGETS: readonly TargetKind[] = ['host', 'endpoint'];
 
 const publish = ({ nc }: Pick<Bus, 'nc'>, { host, boot }: HealthOptions, summary: Summary, intervalS: number): void => {
   if (nc.isClosed()) return;
@@ -26,7 +29,7 @@ const publish = ({ nc }: Pick<Bus, 'nc'>, { host, boot }: HealthOptions, summary
     boot,
     intervalS,
     ...counts,
-    probes: paths.map(({ probedMs, ...path }) => ({ ...path, probedMs: BigInt(probedMs), target: 'host' })),
+    probes: paths.map(({ probedMs, ...path }) => ({ ...path, probedMs: BigInt(probedMs) })),
   });
   nc.publish(subjects.health.build({ host }), bytes);
 };
@@ -35,12 +38,16 @@ export const startHealthMesh = (options: HealthOptions): { readonly mesh: Health
   const mesh = new HealthMesh({
     host: options.host,
     ping: options.ping,
+    endpoint: options.endpoint,
     onTrouble: options.onTrouble,
     onWatched: () => options.onWatched?.(),
     onRound: (summary, intervalS, measured) => {
-      for (const { kind, latencyUs } of measured) {
+      for (const { kind, target, latencyUs } of measured) {
         if (latencyUs === undefined) continue;
-        histogram('weir_agent_node_health_connectivity_latency_seconds').record(latencyUs / 1_000_000, { kind });
+        histogram('weir_agent_node_health_connectivity_latency_seconds').record(latencyUs / 1_000_000, {
+          kind,
+          target,
+        });
       }
       const bus = options.bus();
       // Core NATS: the next round follows.
@@ -49,11 +56,14 @@ export const startHealthMesh = (options: HealthOptions): { readonly mesh: Health
   });
   const stops = [
     observe('weir_agent_node_health_connectivity_status', (result) => {
-      for (const kind of KINDS) {
-        for (const [status, count] of Object.entries(mesh.book.counts(kind))) result(count, { kind, status });
+      for (const [kind, target] of KINDS.flatMap((one) => TARGETS.map((other) => [one, other] as const))) {
+        for (const [status, count] of Object.entries(mesh.book.counts(kind, target))) {
+          result(count, { kind, target, status });
+        }
       }
     }),
     observe('weir_agent_unreachable_nodes', (result) => result(mesh.summary.unreachableHosts)),
+    observe('weir_agent_unreachable_health_endpoints', (result) => result(mesh.summary.unreachableEndpoints)),
   ];
   mesh.start();
   return {

@@ -46,7 +46,7 @@ export class Watch {
   async #round(): Promise<void> {
     if (this.#hosts.size === 0 && this.#unreachable.size === 0) return;
     this.#book.record(await this.#options.probe(this.#hosts));
-    const now = this.#book.unreachableHosts();
+    const now = this.#book.unreachable('host');
     const before = this.#unreachable;
     this.#unreachable = now;
     if (now.size !== before.size || [...now].some((host) => !before.has(host))) this.#options.onChange();

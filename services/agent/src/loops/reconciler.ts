@@ -234,7 +234,7 @@ export class Reconciler {
       realised,
       tried,
       errors: [...desired.errors, ...routeErrors, ...uplinkErrors],
-      workloads: workloadReports(desired, host, result.failed),
+      ...workloadReports(desired, host, result.failed),
     });
     // What was taken away last made room for what waited.
     if (wiring.more || planner.ipcache.delta().puts.length > 0) this.#again = true;

@@ -9,9 +9,10 @@ import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { Addresses } from './addresses.ts';
 import { type CompileSettings, compilePolicy } from './compile.ts';
 import { type DesiredEgress, type EgressNumbers, EgressPlanner } from './egress.ts';
+import { HEALTH_ENDPOINT, HEALTH_IDENTITY, HEALTH_LABELS, HealthEndpoints } from './health-endpoint.ts';
 import { Ipcache } from './ipcache.ts';
 import { lockdownErrors, withoutAddressesOf } from './lockdown.ts';
-import type { DesiredWorkload, DocumentError, LocalFacts, Route, Wiring, WorkloadPolicy } from './model.ts';
+import type { DesiredWorkload, DocumentError, LocalFacts, Route, WorkloadPolicy } from './model.ts';
 import { NamedPorts } from './named-ports.ts';
 import { CidrIds, HostNumbers, LocalIds } from './numbers.ts';
 import { networkIssues, Overlay, type OverlayPlan } from './overlay.ts';
@@ -22,7 +23,7 @@ import { bandwidthOf, leavingByGateway, limited, withSourceCheck } from './sendi
 import { unplacedErrors } from './unplaced.ts';
 import { type DesiredUplinks, UplinkPlanner } from './uplinks.ts';
 import { closedFor, hostIssues, wiringIssues, workloadIssues } from './validate.ts';
-import { wiringOf } from './wiring.ts';
+import { type Local, localOf } from './wiring.ts';
 
 export interface Desired {
   readonly workloads: ReadonlyMap<string, DesiredWorkload>;
@@ -44,6 +45,8 @@ export interface PlannerOptions extends CompileSettings {
   readonly localIds?: LocalIds;
   readonly hostNumbers?: HostNumbers;
   readonly egressNumbers?: EgressNumbers;
+  /** Namespace of this host's health endpoint; without it there is none. */
+  readonly healthNetns?: string | undefined;
   /** How long each step of a change of routing takes, ms. */
   readonly overlayStepMs?: number;
   readonly maxCidrs?: number;
@@ -51,14 +54,6 @@ export interface PlannerOptions extends CompileSettings {
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
-
-interface Local {
-  readonly subject: string;
-  readonly revision: bigint;
-  readonly doc: Workload;
-  /** Made once: its names are hashes, and every document of the fleet is a pass over all workloads. */
-  readonly wiring: Wiring;
-}
 
 export class Planner {
   readonly #options: PlannerOptions;
@@ -74,7 +69,7 @@ export class Planner {
   readonly #entries = new Map<string, ConfigEntry>();
   readonly #hosts = new Map<string, Host>();
   /** Removed ones stay until `collect`, so that a table loses them only after the ipcache did. */
-  readonly #identities = new Map<number, readonly string[]>();
+  readonly #identities = new Map<number, readonly string[]>([[HEALTH_IDENTITY, HEALTH_LABELS]]);
   readonly #goneIdentities = new Set<number>();
   readonly #locals = new Map<string, Local>();
   readonly #errors = new Map<string, DocumentError>();
@@ -86,6 +81,7 @@ export class Planner {
   #routes: PlannedRoutes | undefined;
   readonly #uplinks: UplinkPlanner;
   readonly egress: EgressPlanner;
+  readonly #endpoints: HealthEndpoints;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -99,6 +95,10 @@ export class Planner {
     this.#addresses.setOwn([]);
     this.#uplinks = new UplinkPlanner(options.host);
     this.egress = new EgressPlanner(options.host, options.egressNumbers);
+    this.#endpoints = new HealthEndpoints({
+      ...{ host: options.host, netns: options.healthNetns, addresses: this.#addresses },
+      onOwn: (own) => this.#setLocal(HEALTH_ENDPOINT, own),
+    });
   }
 
   setFacts(facts: Omit<LocalFacts, 'host'>): void {
@@ -119,12 +119,9 @@ export class Planner {
   }
 
   change(entry: ConfigEntry): void {
-    if (!entry.removed) {
-      this.#take(entry);
-      return;
-    }
     const held = this.#entries.get(entry.subject);
-    if (held) this.#drop(held);
+    if (!entry.removed) this.#take(entry);
+    else if (held) this.#drop(held);
   }
 
   #take(entry: ConfigEntry): void {
@@ -133,6 +130,7 @@ export class Planner {
     if (held?.revision === document.revision && held.epoch === document.epoch) return;
     this.#entries.set(subject, entry);
     this.#errors.delete(subject);
+    this.#endpoints.take(entry);
     const { body, revision } = document;
     switch (body.case) {
       case 'host':
@@ -179,18 +177,21 @@ export class Planner {
     }
     this.#addresses.putWorkload(subject, revision, workload);
     if (this.#namedPorts.put(subject, workload)) this.#allDirty = true;
-    if (!here) return;
-    this.#locals.set(workload.id, { subject, revision, doc: workload, wiring: wiringOf(workload) });
-    this.#dirty.add(workload.id);
+    if (here) this.#setLocal(workload.id, localOf(subject, revision, workload));
+  }
+
+  #setLocal(id: string, local: Local | undefined): void {
+    if (local) this.#locals.set(id, local);
+    else this.#locals.delete(id);
+    this.#dirty.add(id);
   }
 
   #drop(entry: ConfigEntry): void {
-    const {
-      subject,
-      document: { body },
-    } = entry;
+    const { subject, document } = entry;
+    const { body } = document;
     this.#entries.delete(subject);
     this.#errors.delete(subject);
+    this.#endpoints.drop(entry);
     switch (body.case) {
       case 'host':
         this.#hosts.delete(subject);

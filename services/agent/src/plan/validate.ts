@@ -33,6 +33,8 @@ export const wiringIssues = (workload: Workload): string[] =>
 export const hostIssues = (host: Host): string[] => [
   ...address('underlay_ip4', host.underlayIp4, 4),
   ...address('underlay_ip6', host.underlayIp6, 6),
+  ...address('health_ip4', host.healthIp4, 4),
+  ...address('health_ip6', host.healthIp6, 6),
   ...host.pools.flatMap((pool) => {
     try {
       parseCidr(pool);

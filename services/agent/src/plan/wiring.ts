@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/** How a workload is connected, from its document. */
+/** A workload of this host, and how it is connected, from its document. */
 import type { Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { Wiring } from './model.ts';
 import { hostMac, linkName, workloadMac } from './names.ts';
 
-export const wiringOf = ({ id, netns, ip4, ip6 }: Workload): Wiring => ({
+export interface Local {
+  readonly subject: string;
+  readonly revision: bigint;
+  readonly doc: Workload;
+  /** Made once: its names are hashes, and every document of the fleet is a pass over all workloads. */
+  readonly wiring: Wiring;
+}
+
+const wiringOf = ({ id, netns, ip4, ip6 }: Workload): Wiring => ({
   workloadId: id,
   ifname: linkName(id),
   netns,
@@ -12,4 +20,9 @@ export const wiringOf = ({ id, netns, ip4, ip6 }: Workload): Wiring => ({
   ip6,
   mac: workloadMac(id),
   hostMac: hostMac(id),
+});
+
+export const localOf = (subject: string, revision: bigint, doc: Workload): Local => ({
+  ...{ subject, revision, doc },
+  wiring: wiringOf(doc),
 });

@@ -2,6 +2,7 @@
 /** What the agent says of itself after each pass; acks, heartbeats and the local API are made from it. */
 import type { WorkloadState as WorkloadStateMessage } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import type { HostDatapath } from '../apply/host.ts';
+import { HEALTH_ENDPOINT } from '../plan/health-endpoint.ts';
 import type { DesiredWorkload, DocumentError } from '../plan/model.ts';
 import type { Desired } from '../plan/planner.ts';
 
@@ -14,6 +15,8 @@ export interface Report {
   readonly tried: Readonly<Record<string, bigint>>;
   readonly errors: readonly DocumentError[];
   readonly workloads: readonly WorkloadReport[];
+  /** This host's own, which is no workload of anybody; undefined: it has none. */
+  readonly healthEndpoint?: WorkloadReport | undefined;
 }
 
 export const EMPTY_REPORT: Report = { realised: {}, tried: {}, errors: [], workloads: [] };
@@ -38,8 +41,8 @@ export const workloadReports = (
   desired: Desired,
   host: HostDatapath,
   failed: ReadonlyMap<string, Error>,
-): WorkloadReport[] =>
-  [...desired.workloads.values()].map((workload) => ({
+): Pick<Report, 'workloads' | 'healthEndpoint'> => {
+  const all = [...desired.workloads.values()].map((workload) => ({
     id: workload.id,
     ...stateOf(workload, host, failed),
     identity: workload.identity,
@@ -47,3 +50,8 @@ export const workloadReports = (
     policyEnabled: workload.policy?.enabled ?? 'none',
     policyEntries: workload.policy?.entries ?? 0,
   }));
+  return {
+    workloads: all.filter(({ id }) => id !== HEALTH_ENDPOINT),
+    healthEndpoint: all.find(({ id }) => id === HEALTH_ENDPOINT),
+  };
+};

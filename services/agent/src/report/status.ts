@@ -26,6 +26,7 @@ export interface StatusSources {
   readonly throttles: ThrottleWatch;
   readonly inspector: Pick<Inspector, 'repairs'>;
   readonly report: () => Report;
+  readonly healthNetns: string;
 }
 
 const PUBLISHERS = ['inventory', 'policy'];
@@ -50,7 +51,7 @@ export const heardOf = (configuration: Configuration): Record<string, number | u
 
 export const statusOf = (sources: StatusSources): Record<string, unknown> => {
   const { platform, configuration, link, pump, accounts } = sources;
-  const { realised, errors, workloads } = sources.report();
+  const { realised, errors, workloads, healthEndpoint } = sources.report();
   return {
     host: sources.hostId,
     version: VERSION,
@@ -68,6 +69,9 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
     realised,
     errors,
     workloads: { ready: workloads.filter(({ state }) => state === 'ready').length, total: workloads.length },
+    health_endpoint: healthEndpoint
+      ? { state: healthEndpoint.state, message: healthEndpoint.message, netns: sources.healthNetns }
+      : null,
     maps: { used: usedOf(sources), capacity: platform.capacity },
     flows: {
       produced: accounts.produced,

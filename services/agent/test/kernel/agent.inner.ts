@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fromBinary } from '@bufbuild/protobuf';
-import { createNetns, deleteNetns } from '@weir/loader';
+import { createNetns, deleteNetns, netnsId, ping } from '@weir/loader';
 import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import { AgentProcess, askLocal } from '../support/agent-process.ts';
 import { allowOnly, ControlPlane, until } from '../support/control-plane.ts';
@@ -23,6 +23,7 @@ describe('inside', () => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-agent-'));
   const bpffs = process.env.WEIR_TEST_BPFFS as string;
   const socket = join(dir, 'a.sock');
+  const healthNetns = netnsOf('health');
   const inside: Record<string, Resident> = {};
   let plane: ControlPlane;
   let agent: AgentProcess;
@@ -34,6 +35,7 @@ describe('inside', () => {
     WEIR_AGENT_STATE_DIR: join(dir, 'state'),
     WEIR_AGENT_BPFFS_DIR: bpffs,
     WEIR_AGENT_UPLINK: 'uplink0',
+    WEIR_AGENT_HEALTH_NETNS: healthNetns,
     WEIR_AGENT_SOCKET: socket,
     WEIR_AGENT_METRICS_PORT: '0',
     WEIR_AGENT_MAX_CONNTRACK: '4096',
@@ -67,6 +69,7 @@ describe('inside', () => {
     const { code } = await new AgentProcess(env(), '--cleanup').exited;
     assert.equal(code, 0);
     assert.ok(!existsSync(bpffs));
+    assert.ok(!existsSync(healthNetns));
     assert.equal(execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' }).includes(' wr'), false);
     await plane.stop();
     for (const id of IDS) {
@@ -158,6 +161,57 @@ describe('inside', () => {
       assert.ok(!existsSync(join(bpffs, name)), name);
   });
 
+  it('has a health endpoint: while the agent is away the kernel answers, the agent again when it is back', async () => {
+    const addresses = ['10.1.0.1', 'fd00:1::1'];
+    const hello = async (): Promise<(number | string)[]> =>
+      Promise.all(
+        addresses.map((address) =>
+          fetch(`http://${address.includes(':') ? `[${address}]` : address}:4240/hello`, {
+            signal: AbortSignal.timeout(1_000),
+          }).then(
+            ({ status }) => status,
+            () => 'refused',
+          ),
+        ),
+      );
+    const all = async (what: number | string): Promise<boolean> => (await hello()).every((answer) => answer === what);
+    const answered = async (what: number | string): Promise<void> => {
+      for (const end = Date.now() + 20_000; !(await all(what)); ) {
+        if (Date.now() > end) assert.fail(`${await hello()} instead of ${what}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const echoes = async (): Promise<string[]> => (await ping(addresses, 1000)).map(({ error }) => error);
+    const value = {
+      ...{ id: 'h1', name: 'h1', underlayIp4: '192.168.0.1', underlayIp6: 'fd00:192::1' },
+      ...{ pools: ['10.1.0.0/24', 'fd00:1::/64'], healthIp4: addresses[0], healthIp6: addresses[1] },
+    };
+    await plane.put('host', 'h1', { case: 'host', value });
+    await answered(200);
+    assert.deepEqual(await echoes(), ['', '']);
+    const made = await netnsId(healthNetns);
+    assert.equal((await plane.realised('h1')).workloads.length, IDS.length, "it is nobody's workload");
+    assert.equal(JSON.parse((await askLocal(socket, '/status')).body).health_endpoint.state, 'ready');
+
+    await agent.stop('SIGKILL');
+    assert.deepEqual(await echoes(), ['', '']);
+    assert.ok(await all('refused'));
+    await start();
+    await answered(200);
+    assert.equal(await netnsId(healthNetns), made, 'nothing was made anew');
+
+    // Somebody takes it away: it is made again.
+    await deleteNetns(healthNetns);
+    await until(() => existsSync(healthNetns), 'the namespace to be there again', 20_000);
+    await answered(200);
+    assert.deepEqual(await echoes(), ['', '']);
+
+    // Its interface goes at once, the namespace a few seconds later: see the last test.
+    await plane.put('network', 'fleet', { case: 'network', value: { health: { enabled: true, endpoints: false } } });
+    await plane.realised('h1');
+    assert.ok(await all('refused'));
+  });
+
   it('F01: killed again and again, no connection is lost and nothing forbidden passes', async () => {
     assert.equal(await resident('prod.web').ask({ op: 'open', host: ip4('prod.db'), port: 80 }), 'ok');
     let probing = true;
@@ -246,6 +300,7 @@ describe('inside', () => {
   });
 
   it('ends on SIGTERM and leaves the datapath', async () => {
+    await until(() => !existsSync(healthNetns), 'the namespace of the health endpoint to go', 20_000);
     assert.deepEqual(await agent.stop('SIGTERM'), { code: 0, signal: null });
     assert.ok(!existsSync(socket));
     assert.equal(await tcp('prod.web', 'prod.db', 1000), 'ok');

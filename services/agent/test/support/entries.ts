@@ -45,6 +45,13 @@ export const dualHostEntry = (id: string, underlayIp4: string, underlayIp6: stri
     value: { id, name: id, underlayIp4, underlayIp6, pools, labels: { name: id } },
   });
 
+/** A host whose health endpoint has these addresses. */
+export const endpointHostEntry = (id: string, healthIp4: string, healthIp6: string): ConfigEntry =>
+  entry('host', id, {
+    case: 'host',
+    value: { id, name: id, underlayIp4: `192.0.2.${id.slice(1)}`, healthIp4, healthIp6 },
+  });
+
 export const identityEntry = (identity: number, ...labels: string[]): ConfigEntry =>
   entry('identity', String(identity), { case: 'identity', value: { identity, labels } });
 

@@ -29,11 +29,16 @@ interface Path {
 
 const milliseconds = (us: number | null): string => (us === null ? '-' : `${(us / 1_000).toFixed(2)} ms`);
 
+/** The host answers, and nothing of what workloads' packets would have to pass does. */
+const isEndpointOnly = (paths: readonly Path[]): boolean =>
+  paths.every(({ target, status }) => (status === 'unreachable') === (target === 'endpoint'));
+
 /** All paths of one pair: the slowest latency, or how many have no answer; `unknown` when the last report is too old. */
 const pairText = (paths: readonly Path[]): string => {
   const unreachable = paths.filter(({ status }) => status === 'unreachable').length;
   if (paths.length === 0) return '-';
   if (unreachable === paths.length) return 'unreachable';
+  if (unreachable > 0 && isEndpointOnly(paths)) return 'endpoint unreachable';
   if (unreachable > 0) return `${unreachable} of ${paths.length} unreachable`;
   if (paths.some(({ status }) => status === 'unknown')) return 'unknown';
   return milliseconds(Math.max(...paths.map(({ latency_us: us }) => us ?? 0)));

@@ -29,6 +29,8 @@ const reportOf = (host: string, report: HealthReport, at: Date): NewReport => ({
   interval_s: cleanCount(report.intervalS),
   hosts: cleanCount(report.hosts),
   unreachable_hosts: cleanCount(report.unreachableHosts),
+  endpoints: cleanCount(report.endpoints),
+  unreachable_endpoints: cleanCount(report.unreachableEndpoints),
   probes_total: cleanCount(report.probesTotal),
   unreachable_probes: cleanCount(report.unreachableProbes),
   probes: report.probes.slice(0, PROBES_MAX).map((probe) => ({

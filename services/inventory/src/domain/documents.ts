@@ -7,6 +7,7 @@ import type { HostRow } from '../store/hosts.ts';
 import type { Allocated } from '../store/identities.ts';
 import type { WorkloadRow } from '../store/workloads.ts';
 import type { NetworkSpec } from './network.ts';
+import { keptAddress } from './pools.ts';
 import { messageOf } from './wire.ts';
 
 /** `pools`: the blocks that it holds. */
@@ -23,6 +24,8 @@ export const hostDocument = (row: HostRow, pools: readonly string[]): OutboxDocu
       pools: [...pools],
       labels: { ...row.labels },
       wireguardKey: row.wireguard_key,
+      healthIp4: keptAddress(pools, 4),
+      healthIp6: keptAddress(pools, 6),
     },
   },
 });

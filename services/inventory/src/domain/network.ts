@@ -119,6 +119,10 @@ export const NetworkPutSchema = named(
             'Seconds between probes of a fleet of one; grows with ln(1 + hosts); 0: 60',
           ),
           port: number(PORT_MAX, HEALTH_PORT, 'TCP port that every agent answers at; 0: 4240'),
+          endpoints: flag(
+            'Every host has an endpoint of identity health, which the others probe by the path of workloads',
+            true,
+          ),
         },
         'Probes between hosts',
       ),

@@ -13,7 +13,8 @@ import { Issues } from './refused.ts';
 export const DEFAULT_POOL = 'default';
 export const BLOCK_BITS4 = 24;
 export const BLOCK_BITS6 = 112;
-/** Skipped at the beginning of a block: the network itself and a gateway; at the end: broadcast. */
+/** Skipped at the beginning of a block: the network itself and what is kept for the host; at the end: broadcast. */
+const KEPT_OFFSET = 1n;
 const FIRST_OFFSET = 2n;
 const ADDRESS_BITS = 128;
 /** Smallest block: five addresses for workloads. */
@@ -124,6 +125,15 @@ export const capacity = (block: Cidr): bigint => (1n << BigInt(ADDRESS_BITS - bl
 /** The `index`th of them (wraps), as text. */
 export const addressAt = (block: Cidr, index: bigint): string =>
   formatIp(toBytes(toNumber(block.addr) + FIRST_OFFSET + (index % capacity(block))));
+
+/**
+ * What no workload gets of the host's first block of that family: its health endpoint's, so that a full block has room for
+ * it and nobody has to remember it. Empty: the host has no such block.
+ */
+export const keptAddress = (blocks: readonly string[], family: Family): string => {
+  const first = blocks.map((text) => parseCidr(text)).find((block) => block.family === family);
+  return first ? formatIp(toBytes(toNumber(first.addr) + KEPT_OFFSET)) : '';
+};
 
 /** Throws unless `address` may be given out of the block. */
 export const checkStatic = (field: string, address: string, block: Cidr): void => {

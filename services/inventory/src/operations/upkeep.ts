@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What becomes of blocks over time. At the start: the pool `default` is made of the settings, and what hosts had before
- * there were pools is sorted into it. Later: blocks that stay empty are given back, and rest before they are anybody's.
+ * there were pools is sorted into it, and hosts' documents of an earlier version learn of health endpoints. Later: blocks that stay empty are given back, and rest before they are anybody's.
  */
+import { fromBinary } from '@bufbuild/protobuf';
+import { configSubject } from '@weir/bus';
 import { type Database, withTransaction } from '@weir/db';
 import { cidrContains, parseCidr } from '@weir/net';
+import { ConfigDocumentSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { sql, type Transaction } from 'kysely';
-import { blockBits, blockIndex, capacity, DEFAULT_POOL, type PoolSpec } from '../domain/pools.ts';
+import { blockBits, blockIndex, capacity, DEFAULT_POOL, keptAddress, type PoolSpec } from '../domain/pools.ts';
 import { COOLDOWN_S, lockHost } from '../store/addresses.ts';
 import { giveBack, lockBlocks } from '../store/blocks.ts';
 import { lockPool } from '../store/pools.ts';
@@ -39,6 +42,29 @@ export const ensureDefaultPool = (db: Database<Tables>, spec: PoolSpec): Promise
     await sortIn(trx, spec);
     return spec.cidrs;
   });
+
+/** Hosts written at once. */
+const REFRESHED = 100;
+
+/** Documents that an earlier version made do not name the health endpoint; how many were written again. */
+export const nameHealthEndpoints = async (db: Database<Tables>): Promise<number> => {
+  const hosts = await db.kysely.selectFrom('hosts').select('id').orderBy('id').execute();
+  const { rows } = await sql<{ document: Buffer }>`
+    select document from bus_document
+    where subject = any(${hosts.map(({ id }) => configSubject('host', id))}::text[]) order by subject`.execute(
+    db.kysely,
+  );
+  const unnamed = rows.flatMap(({ document }) => {
+    const { body } = fromBinary(ConfigDocumentSchema, document);
+    if (body.case !== 'host') return [];
+    const { id, pools, healthIp4, healthIp6 } = body.value;
+    return healthIp4 === keptAddress(pools, 4) && healthIp6 === keptAddress(pools, 6) ? [] : [id];
+  });
+  for (let at = 0; at < unnamed.length; at += REFRESHED) {
+    await withTransaction(db, (trx) => republish(trx, unnamed.slice(at, at + REFRESHED)));
+  }
+  return unnamed.length;
+};
 
 const emptyFor = (graceS: number) => sql<boolean>`changed_at < now() - make_interval(secs => ${graceS})`;
 

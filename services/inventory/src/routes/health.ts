@@ -39,6 +39,8 @@ export const HostHealthSchema = named(
     stale: Type.Boolean({ description: 'Its last report is too old to say anything of now' }),
     hosts: Type.Integer({ description: 'Other hosts that it probed' }),
     unreachable_hosts: Type.Integer({ description: 'Of them, those of which no address answered' }),
+    endpoints: Type.Integer({ description: 'Health endpoints of other hosts that it probed' }),
+    unreachable_endpoints: Type.Integer({ description: 'Of them, those of which no address answered' }),
     probes_total: Type.Integer(),
     unreachable_probes: Type.Integer(),
   }),
@@ -65,6 +67,8 @@ export const hostHealthView = (row: ReportRow, nowMs = Date.now()): Static<typeo
   stale: isStale(row, nowMs),
   hosts: row.hosts,
   unreachable_hosts: row.unreachable_hosts,
+  endpoints: row.endpoints,
+  unreachable_endpoints: row.unreachable_endpoints,
   probes_total: row.probes_total,
   unreachable_probes: row.unreachable_probes,
 });

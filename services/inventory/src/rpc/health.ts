@@ -47,6 +47,8 @@ export const healthService = (operations: Operations): Registered =>
           stale: view.stale,
           hosts: view.hosts,
           unreachableHosts: view.unreachable_hosts,
+          endpoints: view.endpoints,
+          unreachableEndpoints: view.unreachable_endpoints,
           probesTotal: view.probes_total,
           unreachableProbes: view.unreachable_probes,
         };

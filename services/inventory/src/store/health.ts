@@ -10,15 +10,17 @@ export const saveReports = async (db: Kysely<Tables>, reports: readonly NewRepor
   if (reports.length === 0) return;
   await sql`
     insert into health_reports
-      (host_id, reported_at, boot, interval_s, hosts, unreachable_hosts, probes_total, unreachable_probes, probes)
+      (host_id, reported_at, boot, interval_s, hosts, unreachable_hosts, endpoints, unreachable_endpoints,
+       probes_total, unreachable_probes, probes)
     select r.* from jsonb_to_recordset(${JSON.stringify(reports)}::jsonb)
       as r (host_id text, reported_at timestamptz, boot bigint, interval_s integer, hosts integer,
-            unreachable_hosts integer, probes_total integer, unreachable_probes integer, probes jsonb)
+            unreachable_hosts integer, endpoints integer, unreachable_endpoints integer, probes_total integer, unreachable_probes integer, probes jsonb)
     join hosts h on h.id = r.host_id
     order by r.host_id
     on conflict (host_id) do update set
       reported_at = excluded.reported_at, boot = excluded.boot, interval_s = excluded.interval_s, hosts = excluded.hosts,
-      unreachable_hosts = excluded.unreachable_hosts, probes_total = excluded.probes_total,
+      unreachable_hosts = excluded.unreachable_hosts, endpoints = excluded.endpoints,
+      unreachable_endpoints = excluded.unreachable_endpoints, probes_total = excluded.probes_total,
       unreachable_probes = excluded.unreachable_probes, probes = excluded.probes
     where health_reports.reported_at <= excluded.reported_at`.execute(db);
 };

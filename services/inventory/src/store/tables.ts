@@ -121,6 +121,8 @@ export interface Tables {
     interval_s: number;
     hosts: number;
     unreachable_hosts: number;
+    endpoints: number;
+    unreachable_endpoints: number;
     probes_total: number;
     unreachable_probes: number;
     probes: JSONColumnType<readonly ProbeRow[]>;

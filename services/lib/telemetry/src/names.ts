@@ -86,6 +86,11 @@ export const METRICS = {
     unit: '1',
     help: 'Pairs of hosts of which one reaches no address of the other, by the newest reports; should be 0',
   },
+  weir_inventory_unreachable_health_endpoints: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Pairs of hosts of which one reaches no address of the health endpoint of the other, by the newest reports; should be 0',
+  },
   weir_inventory_acks_total: { kind: 'counter', unit: '1', help: 'Agent acknowledgements received' },
 
   weir_policy_applied_total: {
@@ -236,20 +241,25 @@ export const METRICS = {
   weir_agent_node_health_connectivity_status: {
     kind: 'gauge',
     unit: '1',
-    help: 'Paths to the addresses of other hosts that this host probes, by kind (icmp, tcp) and status (reachable, unreachable)',
-    labels: ['kind', 'status'],
+    help: 'Paths to the addresses of other hosts that this host probes, by kind (icmp, tcp), target (host, endpoint) and status (reachable, unreachable)',
+    labels: ['kind', 'target', 'status'],
   },
   weir_agent_node_health_connectivity_latency_seconds: {
     kind: 'histogram',
     unit: 's',
-    help: 'Time to the answer of a health probe of another host, by kind (icmp, tcp)',
-    labels: ['kind'],
+    help: 'Time to the answer of a health probe of another host, by kind (icmp, tcp) and target (host, endpoint)',
+    labels: ['kind', 'target'],
     buckets: SECONDS,
   },
   weir_agent_unreachable_nodes: {
     kind: 'gauge',
     unit: '1',
     help: 'Other hosts of which no address answers this host; should be 0',
+  },
+  weir_agent_unreachable_health_endpoints: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Health endpoints of other hosts of which no address answers this host: the path of workloads is broken; should be 0',
   },
   weir_datapath_events_total: {
     kind: 'counter',

@@ -15,6 +15,7 @@ import { type BpfMap, clockOffsetNs, type Features, featureProbe, ping, ringBuff
 import { formatIp } from '@weir/net';
 import type { Connection, Counters, EventSourceOptions, Platform } from '../../platform.ts';
 import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
+import { endpointPlace } from './health-endpoint.ts';
 import { sweepConnections } from './sweep.ts';
 import { readThrottles } from './throttles.ts';
 
@@ -142,6 +143,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
     counters: () => readCounters(object.map('counters'), object.map('drops')),
     throttles: () => readThrottles(object.map('throttles'), object.map('throttled'), clockOffsetNs()),
     ping: (addresses, timeoutMs) => ping(addresses, timeoutMs),
+    healthEndpoint: endpointPlace,
     connections: (limit) => readConnections(conntrack, limit),
     nat: async (limit) => datapath.uplinks.nat?.read(limit),
     prefilter: () => datapath.uplinks.prefilter(),
