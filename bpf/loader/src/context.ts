@@ -42,6 +42,7 @@ export interface SkbContextOut {
   readonly ifindex: number;
   readonly hash: number;
   readonly tcClassid: number;
+  readonly tstampNs: bigint;
   readonly cb: readonly number[];
 }
 
@@ -53,6 +54,7 @@ export const readSkbContext = (skb: Buffer): SkbContextOut => ({
   ifindex: skb.readUInt32LE(SKB.ifindex),
   hash: skb.readUInt32LE(SKB_READ.hash),
   tcClassid: skb.readUInt32LE(SKB_READ.tcClassid),
+  tstampNs: skb.readBigUInt64LE(SKB.tstamp),
   cb: [0, 1, 2, 3, 4].map((at) => skb.readUInt32LE(SKB.cb + at * 4)),
 });
 

@@ -11,6 +11,7 @@ import * as addresses from './addresses.ts';
 import * as links from './links.ts';
 import { type Message, messages } from './message.ts';
 import { changes, MONITOR_GROUPS, type NetworkChange } from './monitor.ts';
+import * as qdiscs from './qdiscs.ts';
 import * as routes from './routes.ts';
 
 const hasErrno = (error: unknown, ...names: readonly string[]): boolean =>
@@ -132,6 +133,24 @@ export class Netlink {
 
   async delNeighbour(ifindex: number, ip: string): Promise<void> {
     await this.#request(`neighbour ${ip}`, addresses.deleteNeighbour(ifindex, ip));
+  }
+
+  async qdiscs(): Promise<qdiscs.Qdisc[]> {
+    return this.#read('qdiscs', qdiscs.listQdiscs(), qdiscs.readQdisc);
+  }
+
+  /** Only where nobody has configured one: EEXIST. */
+  async addFq(place: qdiscs.QdiscPlace, options: qdiscs.FqOptions): Promise<void> {
+    await this.#request(`fq on interface ${place.ifindex}`, qdiscs.addFq(place, options));
+  }
+
+  async addMq(place: qdiscs.QdiscPlace): Promise<void> {
+    await this.#request(`mq on interface ${place.ifindex}`, qdiscs.addMq(place));
+  }
+
+  /** The kernel puts its own in the place; what waits in it is lost. */
+  async delQdisc(place: qdiscs.QdiscPlace): Promise<void> {
+    await this.#request(`qdisc of interface ${place.ifindex}`, qdiscs.deleteQdisc(place));
   }
 
   /** Subscribed when this returns. `stop` settles after the last event was given. */
