@@ -38,6 +38,8 @@ export interface host_config {
   readonly throttle_quiet_ns?: bigint;
   /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
   readonly bandwidth_horizon_ns?: bigint;
+  /** how long uplinks may keep a packet back by its workload's rate; one that would wait longer is dropped; nanoseconds */
+  readonly pacing_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
   /** the reader of the ring buffer is woken up when so much waits; bytes */
@@ -98,6 +100,8 @@ export interface overlay_config {
   readonly throttle_quiet_ns?: bigint;
   /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
   readonly bandwidth_horizon_ns?: bigint;
+  /** how long uplinks may keep a packet back by its workload's rate; one that would wait longer is dropped; nanoseconds */
+  readonly pacing_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
   /** the reader of the ring buffer is woken up when so much waits; bytes */
@@ -128,6 +132,8 @@ export interface workload_config {
   readonly throttle_quiet_ns?: bigint;
   /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
   readonly bandwidth_horizon_ns?: bigint;
+  /** how long uplinks may keep a packet back by its workload's rate; one that would wait longer is dropped; nanoseconds */
+  readonly pacing_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
   /** the reader of the ring buffer is woken up when so much waits; bytes */
@@ -145,7 +151,7 @@ export interface workload_config {
 export const CONFIG = {
   host: {
     section: '.rodata',
-    size: 88,
+    size: 96,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',
@@ -203,10 +209,18 @@ export const CONFIG = {
         initial: 50000000n,
         doc: 'how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds',
       },
+      pacing_horizon_ns: {
+        name: 'pacing_horizon_ns',
+        type: 'u64',
+        offset: 56,
+        size: 8,
+        initial: 500000000n,
+        doc: 'how long uplinks may keep a packet back by its workload\'s rate; one that would wait longer is dropped; nanoseconds',
+      },
       events_per_second: {
         name: 'events_per_second',
         type: 'u32',
-        offset: 56,
+        offset: 64,
         size: 4,
         initial: 10000,
         doc: 'events that one workload may report, with a second\'s worth at once; 0 = no limit',
@@ -214,7 +228,7 @@ export const CONFIG = {
       events_wakeup_bytes: {
         name: 'events_wakeup_bytes',
         type: 'u32',
-        offset: 60,
+        offset: 68,
         size: 4,
         initial: 2097152,
         doc: 'the reader of the ring buffer is woken up when so much waits; bytes',
@@ -222,7 +236,7 @@ export const CONFIG = {
       report_tcp_flags: {
         name: 'report_tcp_flags',
         type: 'u8',
-        offset: 64,
+        offset: 72,
         size: 1,
         initial: 7,
         doc: 'TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags',
@@ -230,7 +244,7 @@ export const CONFIG = {
       report_flows: {
         name: 'report_flows',
         type: 'u8',
-        offset: 65,
+        offset: 73,
         size: 1,
         initial: 1,
         doc: '0 = no flow events at all, conntrack still counts; drops are reported always',
@@ -238,7 +252,7 @@ export const CONFIG = {
       check_source: {
         name: 'check_source',
         type: 'u8',
-        offset: 66,
+        offset: 74,
         size: 1,
         initial: 1,
         doc: '0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK',
@@ -246,7 +260,7 @@ export const CONFIG = {
       track_fragments: {
         name: 'track_fragments',
         type: 'u8',
-        offset: 67,
+        offset: 75,
         size: 1,
         initial: 1,
         doc: '0 = every fragment of a datagram is dropped with 157',
@@ -262,6 +276,7 @@ export const CONFIG = {
       if (values.other_ns !== undefined) out.other_ns = codec.u64.encode(values.other_ns);
       if (values.throttle_quiet_ns !== undefined) out.throttle_quiet_ns = codec.u64.encode(values.throttle_quiet_ns);
       if (values.bandwidth_horizon_ns !== undefined) out.bandwidth_horizon_ns = codec.u64.encode(values.bandwidth_horizon_ns);
+      if (values.pacing_horizon_ns !== undefined) out.pacing_horizon_ns = codec.u64.encode(values.pacing_horizon_ns);
       if (values.events_per_second !== undefined) out.events_per_second = codec.u32.encode(values.events_per_second);
       if (values.events_wakeup_bytes !== undefined) out.events_wakeup_bytes = codec.u32.encode(values.events_wakeup_bytes);
       if (values.report_tcp_flags !== undefined) out.report_tcp_flags = codec.u8.encode(values.report_tcp_flags);
@@ -401,7 +416,7 @@ export const CONFIG = {
   },
   overlay: {
     section: '.rodata',
-    size: 88,
+    size: 96,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',
@@ -459,10 +474,18 @@ export const CONFIG = {
         initial: 50000000n,
         doc: 'how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds',
       },
+      pacing_horizon_ns: {
+        name: 'pacing_horizon_ns',
+        type: 'u64',
+        offset: 56,
+        size: 8,
+        initial: 500000000n,
+        doc: 'how long uplinks may keep a packet back by its workload\'s rate; one that would wait longer is dropped; nanoseconds',
+      },
       events_per_second: {
         name: 'events_per_second',
         type: 'u32',
-        offset: 56,
+        offset: 64,
         size: 4,
         initial: 10000,
         doc: 'events that one workload may report, with a second\'s worth at once; 0 = no limit',
@@ -470,7 +493,7 @@ export const CONFIG = {
       events_wakeup_bytes: {
         name: 'events_wakeup_bytes',
         type: 'u32',
-        offset: 60,
+        offset: 68,
         size: 4,
         initial: 2097152,
         doc: 'the reader of the ring buffer is woken up when so much waits; bytes',
@@ -478,7 +501,7 @@ export const CONFIG = {
       report_tcp_flags: {
         name: 'report_tcp_flags',
         type: 'u8',
-        offset: 64,
+        offset: 72,
         size: 1,
         initial: 7,
         doc: 'TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags',
@@ -486,7 +509,7 @@ export const CONFIG = {
       report_flows: {
         name: 'report_flows',
         type: 'u8',
-        offset: 65,
+        offset: 73,
         size: 1,
         initial: 1,
         doc: '0 = no flow events at all, conntrack still counts; drops are reported always',
@@ -494,7 +517,7 @@ export const CONFIG = {
       check_source: {
         name: 'check_source',
         type: 'u8',
-        offset: 66,
+        offset: 74,
         size: 1,
         initial: 1,
         doc: '0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK',
@@ -502,7 +525,7 @@ export const CONFIG = {
       track_fragments: {
         name: 'track_fragments',
         type: 'u8',
-        offset: 67,
+        offset: 75,
         size: 1,
         initial: 1,
         doc: '0 = every fragment of a datagram is dropped with 157',
@@ -518,6 +541,7 @@ export const CONFIG = {
       if (values.other_ns !== undefined) out.other_ns = codec.u64.encode(values.other_ns);
       if (values.throttle_quiet_ns !== undefined) out.throttle_quiet_ns = codec.u64.encode(values.throttle_quiet_ns);
       if (values.bandwidth_horizon_ns !== undefined) out.bandwidth_horizon_ns = codec.u64.encode(values.bandwidth_horizon_ns);
+      if (values.pacing_horizon_ns !== undefined) out.pacing_horizon_ns = codec.u64.encode(values.pacing_horizon_ns);
       if (values.events_per_second !== undefined) out.events_per_second = codec.u32.encode(values.events_per_second);
       if (values.events_wakeup_bytes !== undefined) out.events_wakeup_bytes = codec.u32.encode(values.events_wakeup_bytes);
       if (values.report_tcp_flags !== undefined) out.report_tcp_flags = codec.u8.encode(values.report_tcp_flags);
@@ -529,7 +553,7 @@ export const CONFIG = {
   },
   workload: {
     section: '.rodata',
-    size: 88,
+    size: 96,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',
@@ -587,10 +611,18 @@ export const CONFIG = {
         initial: 50000000n,
         doc: 'how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds',
       },
+      pacing_horizon_ns: {
+        name: 'pacing_horizon_ns',
+        type: 'u64',
+        offset: 56,
+        size: 8,
+        initial: 500000000n,
+        doc: 'how long uplinks may keep a packet back by its workload\'s rate; one that would wait longer is dropped; nanoseconds',
+      },
       events_per_second: {
         name: 'events_per_second',
         type: 'u32',
-        offset: 56,
+        offset: 64,
         size: 4,
         initial: 10000,
         doc: 'events that one workload may report, with a second\'s worth at once; 0 = no limit',
@@ -598,7 +630,7 @@ export const CONFIG = {
       events_wakeup_bytes: {
         name: 'events_wakeup_bytes',
         type: 'u32',
-        offset: 60,
+        offset: 68,
         size: 4,
         initial: 2097152,
         doc: 'the reader of the ring buffer is woken up when so much waits; bytes',
@@ -606,7 +638,7 @@ export const CONFIG = {
       report_tcp_flags: {
         name: 'report_tcp_flags',
         type: 'u8',
-        offset: 64,
+        offset: 72,
         size: 1,
         initial: 7,
         doc: 'TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags',
@@ -614,7 +646,7 @@ export const CONFIG = {
       report_flows: {
         name: 'report_flows',
         type: 'u8',
-        offset: 65,
+        offset: 73,
         size: 1,
         initial: 1,
         doc: '0 = no flow events at all, conntrack still counts; drops are reported always',
@@ -622,7 +654,7 @@ export const CONFIG = {
       check_source: {
         name: 'check_source',
         type: 'u8',
-        offset: 66,
+        offset: 74,
         size: 1,
         initial: 1,
         doc: '0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK',
@@ -630,7 +662,7 @@ export const CONFIG = {
       track_fragments: {
         name: 'track_fragments',
         type: 'u8',
-        offset: 67,
+        offset: 75,
         size: 1,
         initial: 1,
         doc: '0 = every fragment of a datagram is dropped with 157',
@@ -646,6 +678,7 @@ export const CONFIG = {
       if (values.other_ns !== undefined) out.other_ns = codec.u64.encode(values.other_ns);
       if (values.throttle_quiet_ns !== undefined) out.throttle_quiet_ns = codec.u64.encode(values.throttle_quiet_ns);
       if (values.bandwidth_horizon_ns !== undefined) out.bandwidth_horizon_ns = codec.u64.encode(values.bandwidth_horizon_ns);
+      if (values.pacing_horizon_ns !== undefined) out.pacing_horizon_ns = codec.u64.encode(values.pacing_horizon_ns);
       if (values.events_per_second !== undefined) out.events_per_second = codec.u32.encode(values.events_per_second);
       if (values.events_wakeup_bytes !== undefined) out.events_wakeup_bytes = codec.u32.encode(values.events_wakeup_bytes);
       if (values.report_tcp_flags !== undefined) out.report_tcp_flags = codec.u8.encode(values.report_tcp_flags);

@@ -31,6 +31,7 @@ export const weir_counter = {
   COUNTER_NAT_IN: 20,
   COUNTER_TUNNELLED: 21,
   COUNTER_EGRESS: 22,
+  COUNTER_PACED: 23,
   COUNTER_MAX: 32,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];

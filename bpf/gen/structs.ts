@@ -62,32 +62,36 @@ export interface bandwidth {
   readonly ingress_bytes_per_second: bigint;
   readonly egress_paid_ns: bigint;
   readonly ingress_paid_ns: bigint;
+  readonly here_paid_ns: bigint;
 }
 
 export const bandwidth = {
   name: 'bandwidth',
-  size: 32,
+  size: 40,
   offsets: {
     egress_bytes_per_second: 0,
     ingress_bytes_per_second: 8,
     egress_paid_ns: 16,
     ingress_paid_ns: 24,
+    here_paid_ns: 32,
   },
-  encode(value: bandwidth, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
-    codec.need('bandwidth', out, at, 32);
+  encode(value: bandwidth, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('bandwidth', out, at, 40);
     codec.writeU64(out, value.egress_bytes_per_second, at);
     codec.writeU64(out, value.ingress_bytes_per_second, at + 8);
     codec.writeU64(out, value.egress_paid_ns, at + 16);
     codec.writeU64(out, value.ingress_paid_ns, at + 24);
+    codec.writeU64(out, value.here_paid_ns, at + 32);
     return out;
   },
   decode(from: Buffer, at = 0): bandwidth {
-    codec.need('bandwidth', from, at, 32);
+    codec.need('bandwidth', from, at, 40);
     return {
       egress_bytes_per_second: codec.readU64(from, at),
       ingress_bytes_per_second: codec.readU64(from, at + 8),
       egress_paid_ns: codec.readU64(from, at + 16),
       ingress_paid_ns: codec.readU64(from, at + 24),
+      here_paid_ns: codec.readU64(from, at + 32),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -96,6 +100,7 @@ export const bandwidth = {
     ingress_bytes_per_second: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
     egress_paid_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
     ingress_paid_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    here_paid_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
   },
 } as const satisfies codec.StructCodec<bandwidth>;
 

@@ -335,12 +335,14 @@ struct frag_value {
 /*
  * `bandwidths`: host-side interface -> how much its workload may send and receive, L3 bytes. Hash, key u32 ifindex.
  * A packet takes its time at that rate; one that would have to wait longer than bandwidth_horizon_ns is dropped (162).
+ * With `pacing`, one that leaves the host does wait, up to pacing_horizon_ns.
  */
 struct bandwidth {
 	__u64 egress_bytes_per_second; /* 0 = no limit */
 	__u64 ingress_bytes_per_second;
 	__u64 egress_paid_ns; /* up to when the packets so far have used the rate */
 	__u64 ingress_paid_ns;
+	__u64 here_paid_ns; /* as egress_paid_ns, while uplinks pace: of what does not leave the host */
 };
 
 /* `counters`: per-CPU array of u64. Nothing is lost silently. */
@@ -368,6 +370,7 @@ enum weir_counter {
 	COUNTER_NAT_IN = 20, /* packets given back to who is behind the mapping */
 	COUNTER_TUNNELLED = 21, /* packets of workloads sent straight into the tunnel, or handed over out of it */
 	COUNTER_EGRESS = 22, /* packets sent to an egress gateway, or by one to the world or back */
+	COUNTER_PACED = 23, /* packets that got a later time to leave at, by their workload's rate */
 	COUNTER_MAX = 32,
 };
 

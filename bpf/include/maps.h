@@ -109,6 +109,13 @@ struct {
 } bandwidths SEC(".maps") DOC("host-side interface index -> the workload's rates and what of them is used");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} pacing SEC(".maps") DOC("0 -> 1 while every uplink keeps packets back until their time (fq); written by the agent");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, COUNTER_MAX);
 	__type(key, __u32);

@@ -176,7 +176,7 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 	__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
 	pass->related = 0;
 	if (workload->flags & WORKLOAD_LIMITED) {
-		reason = check_bandwidth(pass, workload);
+		reason = check_bandwidth(skb, pass, workload);
 		if (reason) {
 			refuse_for(pass, workload, reason);
 			return reason;

@@ -23,6 +23,8 @@ export interface Step {
   readonly out?: Buffer;
   /** Makes the same what differs from run to run, before it is compared with `out`. */
   readonly settle?: (packet: Buffer) => Buffer;
+  /** Whether it got a later time to leave at; not looked at when left out. */
+  readonly waits?: boolean;
   /** Done before the packet. */
   readonly before?: (world: World) => Promise<void> | void;
 }
@@ -38,7 +40,7 @@ export interface Case {
   readonly steps: readonly Step[];
 }
 
-type Extra = Partial<Pick<Step, 'flows' | 'out' | 'settle' | 'before' | 'gso'>>;
+type Extra = Partial<Pick<Step, 'flows' | 'out' | 'settle' | 'before' | 'gso' | 'waits'>>;
 
 /** One packet waiting for its verdict. */
 class Moving {
@@ -131,7 +133,7 @@ export const runCase = async (world: World, reader: FlowReader, table: Case): Pr
     const where = `step ${at + 1}`;
     await step.before?.(world);
     const before = await world.drops();
-    const { action, packet } = await world.run(step.program, step.frame, {
+    const { action, packet, leavesAtNs } = await world.run(step.program, step.frame, {
       ingressIfindex: step.cameBy,
       gsoSegs: step.gso?.segments,
       gsoSize: step.gso?.size,
@@ -142,6 +144,7 @@ export const runCase = async (world: World, reader: FlowReader, table: Case): Pr
     assert.deepEqual([...fresh.keys()], step.reason === undefined ? [] : [step.reason], `${where}: drop reason`);
     const seen = step.settle?.(packet) ?? packet;
     if (step.out) assert.equal(seen.toString('hex'), step.out.toString('hex'), `${where}: packet out`);
+    if (step.waits !== undefined) assert.equal(leavesAtNs > 0n, step.waits, `${where}: leaves at ${leavesAtNs}`);
     const flows = await reader.drain();
     if (step.flows) reader.expect(flows, step.flows, where);
     if (step.reason !== undefined) reasons.push(step.reason);

@@ -5,7 +5,7 @@
  * a managed peer elsewhere, and addresses of the world.
  */
 import { rmSync } from 'node:fs';
-import { type BpfObject, createInner, ensureBpffs, openObject, skbContext } from '@weir/loader';
+import { type BpfObject, createInner, ensureBpffs, openObject, readSkbContext, skbContext } from '@weir/loader';
 import {
   address_key,
   address_value,
@@ -197,6 +197,7 @@ export class World {
       if (this.#others.some(({ maps }) => maps.has(name))) await this.clear(name);
     this.map('nat64').update(u32(0), Buffer.alloc(nat64.size));
     for (const who of [WEB, DB]) this.workload(who, OPEN);
+    this.map('pacing').update(u32(0), u32(0));
   }
 
   async clear(name: string): Promise<void> {
@@ -230,7 +231,7 @@ export class World {
     const rates = { egress_bytes_per_second: BigInt(egress), ingress_bytes_per_second: BigInt(ingress) };
     this.map('bandwidths').update(
       u32(who.ifindex),
-      bandwidth.encode({ ...rates, egress_paid_ns: 0n, ingress_paid_ns: 0n }),
+      bandwidth.encode({ ...rates, egress_paid_ns: 0n, ingress_paid_ns: 0n, here_paid_ns: 0n }),
     );
     this.workload(who, OPEN | FLAGS.WORKLOAD_LIMITED);
   }
@@ -307,10 +308,12 @@ export class World {
     frame: Buffer,
     context: { ingressIfindex?: number; gsoSegs?: number; gsoSize?: number } = {},
     repeat = 1,
-  ): Promise<Verdict & { durationNs: number }> {
+  ): Promise<Verdict & { durationNs: number; leavesAtNs: bigint }> {
     const ctx = skbContext({ ifindex: WEB.ifindex, ...context });
-    const { retval, dataOut, durationNs } = await this.program(program).testRun({ data: frame, ctx, repeat });
-    return { action: retval, packet: Buffer.from(dataOut ?? Buffer.alloc(0)), durationNs: Number(durationNs) };
+    const { retval, dataOut, ctxOut, durationNs } = await this.program(program).testRun({ data: frame, ctx, repeat });
+    const packet = Buffer.from(dataOut ?? Buffer.alloc(0));
+    const leavesAtNs = ctxOut ? readSkbContext(ctxOut).tstampNs : 0n;
+    return { action: retval, packet, leavesAtNs, durationNs: Number(durationNs) };
   }
 
   /** Packets by reason, all CPUs and directions together. */

@@ -196,7 +196,8 @@ export const kernelMaps = (object: BpfObject): Maps => {
       const before = held && bandwidth.decode(held);
       if (before?.egress_bytes_per_second === rates.egress_bytes_per_second)
         if (before.ingress_bytes_per_second === rates.ingress_bytes_per_second) return;
-      bandwidths.update(u32(ifindex), bandwidth.encode({ ...rates, egress_paid_ns: 0n, ingress_paid_ns: 0n }));
+      const unused = { egress_paid_ns: 0n, ingress_paid_ns: 0n, here_paid_ns: 0n };
+      bandwidths.update(u32(ifindex), bandwidth.encode({ ...rates, ...unused }));
     },
 
     readIpcache: async () => {
