@@ -57,8 +57,8 @@ export const SUITES: readonly GuestSuite[] = [
   },
   {
     name: 'agent',
-    what: "an agent's uplinks and tunnels: masquerading, prefilter, VXLAN, what a dead agent's successor takes away",
-    files: ['uplinks', 'overlay'].map((name) => `services/agent/test/kernel/${name}.test.ts`),
+    what: "an agent's uplinks and tunnels: masquerading, prefilter, VXLAN, pacing, what a dead agent's successor takes away",
+    files: ['uplinks', 'overlay', 'pacing'].map((name) => `services/agent/test/kernel/${name}.test.ts`),
     everyTime: false,
     timeoutMs: 8 * MINUTE_MS,
   },

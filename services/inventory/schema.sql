@@ -56,7 +56,10 @@ create table host_status (
   counters jsonb not null default '{}',
   features text[] not null default '{}',
   -- it was noted in the log of changes that nothing is heard of the host any more
-  stale boolean not null default false
+  stale boolean not null default false,
+  -- by what egress limits hold, and why: edt, token-bucket; empty: no workload has one
+  egress_limiter text not null default '',
+  egress_limiter_reason text not null default ''
 );
 
 -- Pools of addresses, cut into blocks; a host holds blocks and gives their addresses to its workloads.

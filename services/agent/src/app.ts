@@ -230,6 +230,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       lostThrottle: accounts.lostThrottle,
       throttles: throttles.reports,
       spooledBoots: await spooledBoots(spoolDir, boot),
+      egressLimiter: platform.kernel.pacing.state,
     });
     await accounts.told();
   };

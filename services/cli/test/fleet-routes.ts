@@ -8,7 +8,7 @@ const EVIL = 'a\u001b[31mred\u202e';
 const host = (id: string, more: object = {}) => ({
   ...{ id, name: id, state: 'alive', workloads_ready: 2, workloads_total: 2, last_seen_at: at('19:59:57') },
   ...{ realised: { policy: 7, inventory: 9 }, underlay_ip4: '192.0.2.1', underlay_ip6: null, kernel: '6.18.0' },
-  ...{ pools: ['10.0.1.0/24', 'fd00:1::/64'], ...more },
+  ...{ pools: ['10.0.1.0/24', 'fd00:1::/64'], egress_limiter: null, ...more },
 });
 
 const workload = (name: string, identity: number, ip: number, labels: object) => ({
@@ -168,7 +168,7 @@ export const FLEET_ROUTES: Routes = {
   'GET /readyz': { json: {} },
   'GET /docs/json': { json: { info: { version: '0.1.0' } } },
   'GET /v1/hosts': listing([
-    host('h1'),
+    host('h1', { egress_limiter: { kind: 'token-bucket', reason: 'this kernel has no sch_fq' } }),
     host('h2', { state: 'stale', last_seen_at: at('17:00:00'), workloads_ready: 1 }),
   ]),
   'GET /v1/workloads': listing([WEB, DB]),

@@ -136,6 +136,7 @@ test('heartbeats make a host alive and show what it says; counters of 64 bits su
       flows: { produced: big, lostThrottle: 5n, lostRing: 1n, lostSpool: 2n, published: 3n, committedSeq: 4n },
       counters: { repairs: 3n },
       features: ['tcx'],
+      egressLimiter: { kind: 'token-bucket', reason: 'the qdisc tbf of eth0 was configured by somebody' },
     }),
   );
   const host = await eventually('the heartbeat', async () => {
@@ -156,6 +157,9 @@ test('heartbeats make a host alive and show what it says; counters of 64 bits su
     committed_seq: 4,
   });
   assert.deepEqual([host.realised, host.features], [{ inventory: 7 }, ['tcx']]);
+  assert.deepEqual(host.egress_limiter, {
+    ...{ kind: 'token-bucket', reason: 'the qdisc tbf of eth0 was configured by somebody' },
+  });
   assert.ok(Date.now() - Date.parse(host.last_seen_at) < 10_000);
 });
 
@@ -178,7 +182,7 @@ test('one host cannot hold up the heartbeats of others (S06)', async () => {
     const answer = await weir.call('GET', '/v1/hosts/beta');
     return answer.body.state === 'alive' ? answer.body : undefined;
   });
-  assert.deepEqual([body.version, body.boot], ['true', 5]);
+  assert.deepEqual([body.version, body.boot, body.egress_limiter], ['true', 5, null]);
   assert.equal((await weir.call('GET', '/v1/hosts/alpha')).body.version, 'ab');
 });
 

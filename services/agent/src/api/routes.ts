@@ -41,7 +41,7 @@ const flagNames = (flags: number): string[] =>
     .filter(([, bit]) => flags & bit)
     .map(([name]) => name.replace('WORKLOAD_', '').toLowerCase());
 
-const workloads = ({ host, report }: LocalSources): unknown => ({
+const workloads = ({ host, platform, report }: LocalSources): unknown => ({
   items: report().workloads.map((workload) => {
     const wired = host.wired.get(workload.id);
     return {
@@ -58,7 +58,8 @@ const workloads = ({ host, report }: LocalSources): unknown => ({
         ? {
             egress_bits_per_second: wired.bandwidth.egress * 8,
             ingress_bits_per_second: wired.bandwidth.ingress * 8,
-            by: 'token bucket',
+            egress_by: platform.kernel.pacing.state.kind || null,
+            ingress_by: 'token-bucket',
           }
         : null,
     };

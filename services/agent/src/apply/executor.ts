@@ -115,6 +115,10 @@ export class Executor {
     await maps.removeIpcache(ipcache.deletes);
     await this.#reach('apply.ipcache-removed');
 
+    const isLimited = [...desired.workloads.values()].some(
+      ({ bandwidth }) => bandwidth !== undefined && bandwidth.egress > 0,
+    );
+    await this.#kernel.pacing.sync(isLimited);
     // Before the flag that makes the program look for it; without the flag it means nothing.
     for (const { wired, workload } of moves) {
       await maps.writeBandwidth(wired.ifindex, workload.bandwidth);

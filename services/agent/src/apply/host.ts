@@ -340,7 +340,7 @@ export class HostDatapath {
         await maps.writeWorkloads([wired.value]);
       }
     }
-    return [...problems, ...(await this.#kernel.uplinks.inspect())];
+    return [...problems, ...(await this.#kernel.uplinks.inspect()), ...(await this.#kernel.pacing.inspect())];
   }
 
   /** Reads everything back that can differ from what we believe; the next apply writes the difference. */

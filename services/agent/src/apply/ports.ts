@@ -154,6 +154,21 @@ export interface Uplinks {
   inspect(): Promise<readonly string[]>;
 }
 
+/** By what egress limits hold on this host, and why by that; empty: no workload has one. */
+export interface LimiterState {
+  readonly kind: '' | 'edt' | 'token-bucket';
+  readonly reason: string;
+}
+
+/** Packets that wait at the uplinks until their workload's rate lets them go. */
+export interface Pacing {
+  /** Sets it up where that is possible while it is wanted, and takes it away after. */
+  sync(wanted: boolean): Promise<void>;
+  readonly state: LimiterState;
+  /** What was taken away, said and put right. */
+  inspect(): Promise<readonly string[]>;
+}
+
 export interface MtuFit {
   /** What a tunnel adds to a packet. */
   readonly overheadBytes: number;
@@ -199,6 +214,7 @@ export interface Kernel {
   readonly uplinks: Uplinks;
   readonly egress: Egress;
   readonly overlay: Overlay;
+  readonly pacing: Pacing;
   /** Maps that begin empty because their pin was of another shape. */
   readonly replaced?: readonly string[];
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** hb.<host>: that the agent lives, how far it is, and what it counts. Core NATS: the next one follows in 5 s. */
 import { type Bus, subjects } from '@weir/bus';
+import type { LimiterState } from '../apply/ports.ts';
 import type { SpoolStats } from '../events/spool.ts';
 import type { Counters } from '../platform.ts';
 import type { Report } from './report.ts';
@@ -27,6 +28,8 @@ export interface HeartbeatFacts {
   /** Things that somebody took away behind the agent and that it put back. */
   readonly repairs: number;
   readonly spooledBoots: readonly bigint[];
+  /** By what egress limits hold. */
+  readonly egressLimiter: LimiterState;
 }
 
 export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatFacts): void => {
@@ -53,6 +56,7 @@ export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatF
     features: [...facts.features],
     throttles: facts.throttles.map((throttle) => ({ ...throttle })),
     spooledBoots: [...facts.spooledBoots],
+    egressLimiter: { ...facts.egressLimiter },
   });
   nc.publish(subjects.hb.build({ host }), bytes);
 };

@@ -81,6 +81,7 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
       spool: pump.stats(),
     },
     uplinks: platform.uplinks().interfaces,
+    egress_limiter: platform.kernel.pacing.state,
     throttles: sources.throttles.reports,
     repairs: sources.inspector.repairs,
     counters: accounts.counters.named,

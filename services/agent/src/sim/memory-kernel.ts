@@ -12,9 +12,11 @@ import type {
   EgressGatewayValue,
   HostLink,
   Kernel,
+  LimiterState,
   Maps,
   Network,
   Overlay,
+  Pacing,
   WorkloadValue,
 } from '../apply/ports.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
@@ -266,6 +268,19 @@ const memoryEgress = (state: MemoryState): Egress => {
   };
 };
 
+const memoryPacing = (): Pacing => {
+  let state: LimiterState = { kind: '', reason: '' };
+  return {
+    sync: async (wanted) => {
+      state = wanted ? { kind: 'token-bucket', reason: 'simulated' } : { kind: '', reason: '' };
+    },
+    get state() {
+      return state;
+    },
+    inspect: async () => [],
+  };
+};
+
 /** Deletes the namespace, and with it the pair of interfaces that has an end in it, as the kernel does. */
 export const deleteNetns = (state: MemoryState, path: string): void => {
   const id = state.netns.get(path);
@@ -293,4 +308,5 @@ export const memoryKernel = (state: MemoryState = emptyState(), options: MemoryK
   },
   egress: memoryEgress(state),
   overlay: memoryOverlay(state),
+  pacing: memoryPacing(),
 });

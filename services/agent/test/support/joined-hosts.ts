@@ -14,6 +14,7 @@ import type { ReachFailpoint } from '../../src/apply/failpoint.ts';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { cleanup } from '../../src/apply/kernel/datapath.ts';
 import { kernelPlatform } from '../../src/apply/kernel/platform.ts';
+import type { LimiterState } from '../../src/apply/ports.ts';
 import { OVERLAY } from '../../src/plan/model.ts';
 import { HostNumbers } from '../../src/plan/numbers.ts';
 import { Planner } from '../../src/plan/planner.ts';
@@ -22,7 +23,7 @@ import { dualHostEntry, workloadEntry } from './entries.ts';
 import { Resident } from './netns.ts';
 
 const PREFIX = `weir-agent-${process.pid}-`;
-const netnsPath = (name: string): string => `/run/netns/${PREFIX}${name}`;
+export const netnsPath = (name: string): string => `/run/netns/${PREFIX}${name}`;
 export const STEP_MS = 1000;
 const SUBNETS = [251, 251, 252] as const;
 
@@ -159,6 +160,10 @@ export class JoinedHost {
     const { named } = await this.#running.counters();
     const name = `drop.${reason.replace('DROP_', '').toLowerCase()}.${way}`;
     return Number(named[name] ?? 0n);
+  }
+
+  get egressLimiter(): LimiterState {
+    return this.#running.kernel.pacing.state;
   }
 
   async counter(name: string): Promise<number> {

@@ -15,6 +15,7 @@ interface Host {
   readonly underlay_ip6: string | null;
   readonly kernel: string | null;
   readonly pools: readonly string[];
+  readonly egress_limiter?: { readonly kind: string; readonly reason: string } | null;
 }
 
 interface Workload {
@@ -108,6 +109,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
       { title: 'IPV6', cell: (h) => h.underlay_ip6, wide: true },
       { title: 'KERNEL', cell: (h) => h.kernel, wide: true },
       { title: 'POOLS', cell: (h) => h.pools, wide: true },
+      { title: 'EGRESS-LIMITER', cell: (h) => h.egress_limiter?.kind, wide: true },
     ]),
   },
   workloads: {

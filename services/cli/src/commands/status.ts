@@ -15,6 +15,7 @@ interface HostStatus {
   readonly workloads_ready: number | null;
   readonly workloads_total: number | null;
   readonly realised: Readonly<Record<string, number | string>> | null;
+  readonly egress_limiter?: { readonly kind: string; readonly reason: string } | null;
 }
 
 const reach = async (context: Context, service: Service): Promise<string | undefined> => {
@@ -70,6 +71,8 @@ export const status = async (context: Context, output: 'table' | 'json'): Promis
         `policy revision ${host.realised?.policy ?? '-'}`,
       ].join(' '),
     );
+    const limiter = host.egress_limiter;
+    if (limiter) context.out(`  egress limits by ${escapeUntrusted(limiter.kind)}: ${escapeUntrusted(limiter.reason)}`);
     for (const account of accounts.filter((one) => one.host === host.id)) {
       for (const line of accountLines(account)) context.out(line);
     }

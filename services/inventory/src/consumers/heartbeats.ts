@@ -35,6 +35,8 @@ const statusOf = (host: string, heartbeat: AgentHeartbeat, seen: Date): Reported
   },
   counters: cleanMap(heartbeat.counters),
   features: cleanTexts(heartbeat.features),
+  egress_limiter: cleanText(heartbeat.egressLimiter?.kind ?? ''),
+  egress_limiter_reason: cleanText(heartbeat.egressLimiter?.reason ?? ''),
 });
 
 export interface Consumer {

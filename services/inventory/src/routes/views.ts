@@ -37,6 +37,12 @@ export const HostSchema = named(
     version: nullable(Type.String()),
     kernel: nullable(Type.String()),
     features: Type.Array(Type.String()),
+    egress_limiter: nullable(
+      Type.Object(
+        { kind: Type.String({ description: 'edt or token-bucket' }), reason: Type.String() },
+        { description: 'By what limits of what its workloads send hold, and why; null: none has one' },
+      ),
+    ),
     wireguard_key: nullable(Type.String({ description: 'Public key of its agent; null: it encrypts nothing' })),
     revision: Type.Integer(),
     realised: Type.Record(Type.String(), Type.Integer(), {
@@ -78,6 +84,7 @@ export const hostView = (row: HostWithStatus, now = Date.now()): Static<typeof H
     version: row.version,
     kernel: row.kernel,
     features: row.features ?? [],
+    egress_limiter: row.egress_limiter ? { kind: row.egress_limiter, reason: row.egress_limiter_reason ?? '' } : null,
     wireguard_key: row.wireguard_key || null,
     revision: Number(row.revision),
     realised: Object.fromEntries(Object.entries(row.realised ?? {}).map(([publisher, r]) => [publisher, Number(r)])),

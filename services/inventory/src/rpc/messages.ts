@@ -53,6 +53,8 @@ export const hostMessage = (row: HostWithStatus): MessageInitShape<typeof HostMe
               committedSeq: BigInt(host.flows.committed_seq),
             },
             features: host.features,
+            egressLimiter: host.egress_limiter?.kind ?? '',
+            egressLimiterReason: host.egress_limiter?.reason ?? '',
             counters: Object.fromEntries(Object.entries(host.counters).map(([name, n]) => [name, BigInt(n)])),
           },
         }),

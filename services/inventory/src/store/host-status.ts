@@ -31,26 +31,30 @@ export const saveStatuses = async (db: Database<Tables>, statuses: readonly Repo
       with told as (
         select s.* from jsonb_to_recordset(${json(statuses)}::jsonb)
           as s (host_id text, last_seen_at timestamptz, boot bigint, version text, kernel text, realised jsonb,
-                workloads_ready integer, workloads_total integer, flows jsonb, counters jsonb, features text[])
+                workloads_ready integer, workloads_total integer, flows jsonb, counters jsonb, features text[],
+                egress_limiter text, egress_limiter_reason text)
           join hosts h on h.id = s.host_id
       ), before as (
         select b.* from host_status b join told using (host_id)
       ), saved as (
         insert into host_status (host_id, last_seen_at, boot, version, kernel, realised, workloads_ready, workloads_total,
-            flows, counters, features)
+            flows, counters, features, egress_limiter, egress_limiter_reason)
         select * from told order by host_id
         on conflict (host_id) do update set
           last_seen_at = excluded.last_seen_at, boot = excluded.boot, version = excluded.version, kernel = excluded.kernel,
           realised = excluded.realised, workloads_ready = excluded.workloads_ready,
           workloads_total = excluded.workloads_total, flows = excluded.flows, counters = excluded.counters,
-          features = excluded.features, stale = false
+          features = excluded.features, egress_limiter = excluded.egress_limiter,
+          egress_limiter_reason = excluded.egress_limiter_reason, stale = false
         where host_status.last_seen_at <= excluded.last_seen_at
         returning host_id
       )
       select host_id from saved join told t using (host_id) left join before b using (host_id)
       where b.host_id is null or b.stale or
-        (b.boot, b.version, b.kernel, b.realised, b.workloads_ready, b.workloads_total, b.features) is distinct from
-        (t.boot, t.version, t.kernel, t.realised, t.workloads_ready, t.workloads_total, t.features)`.execute(trx);
+        (b.boot, b.version, b.kernel, b.realised, b.workloads_ready, b.workloads_total, b.features,
+         b.egress_limiter, b.egress_limiter_reason) is distinct from
+        (t.boot, t.version, t.kernel, t.realised, t.workloads_ready, t.workloads_total, t.features,
+         t.egress_limiter, t.egress_limiter_reason)`.execute(trx);
     await note(trx, rows);
   });
 };

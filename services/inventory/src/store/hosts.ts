@@ -57,6 +57,8 @@ const withStatus = (db: Kysely<Tables>) =>
       's.flows',
       's.counters',
       's.features',
+      's.egress_limiter',
+      's.egress_limiter_reason',
     ]);
 
 export const listHosts = (db: Kysely<Tables>, after: string, limit: number): Promise<HostWithStatus[]> =>

@@ -62,6 +62,8 @@ export interface Tables {
     counters: JSONColumnType<Record<string, string>>;
     features: string[];
     stale: Generated<boolean>;
+    egress_limiter: Generated<string>;
+    egress_limiter_reason: Generated<string>;
   };
   identities: { identity: number; labels: string[]; labels_hash: Buffer; created_at: Generated<Date> };
   namespaces: { name: string; labels: JSONColumnType<Labels>; revision: bigint; created_at: Generated<Date> };

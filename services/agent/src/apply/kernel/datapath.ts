@@ -14,6 +14,7 @@ import { type PortRange, releasePorts } from './nat-ports.ts';
 import { removeNat64Device } from './nat64.ts';
 import { type KernelNetwork, kernelNetwork, prepareHost } from './network.ts';
 import { kernelOverlay } from './overlay.ts';
+import { kernelPacing, removePacing } from './pacing.ts';
 import { detachUplinkFilters, type KernelUplinks, kernelUplinks } from './uplinks.ts';
 
 export interface DatapathOptions {
@@ -116,6 +117,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
       ...where,
     }),
     egress: kernelEgress(object),
+    pacing: kernelPacing(object, networkOptions),
     overlay: kernelOverlay(object, { network, openAttachments: overlayLinks, ...where }),
     replaced: [...before].filter((name) => !object.map(name).reused),
     repairPins: async () => {
@@ -157,6 +159,7 @@ export const cleanup = async (
     await releasePorts(hostNetns, natPorts);
     await network.removeOverlay();
     await removeNat64Device(hostNetns);
+    await removePacing(hostNetns);
     await removeAll(bpffsDir);
     return { workloads: links.length, routes: routes.size };
   } finally {
