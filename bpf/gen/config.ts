@@ -38,7 +38,7 @@ export interface host_config {
   readonly throttle_quiet_ns?: bigint;
   /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
   readonly bandwidth_horizon_ns?: bigint;
-  /** how long uplinks may keep a packet back by its workload's rate; one that would wait longer is dropped; nanoseconds */
+  /** how long uplinks may keep a packet back by its workload's rate; a later one is dropped; nanoseconds */
   readonly pacing_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
@@ -100,7 +100,7 @@ export interface overlay_config {
   readonly throttle_quiet_ns?: bigint;
   /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
   readonly bandwidth_horizon_ns?: bigint;
-  /** how long uplinks may keep a packet back by its workload's rate; one that would wait longer is dropped; nanoseconds */
+  /** how long uplinks may keep a packet back by its workload's rate; a later one is dropped; nanoseconds */
   readonly pacing_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
@@ -132,7 +132,7 @@ export interface workload_config {
   readonly throttle_quiet_ns?: bigint;
   /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
   readonly bandwidth_horizon_ns?: bigint;
-  /** how long uplinks may keep a packet back by its workload's rate; one that would wait longer is dropped; nanoseconds */
+  /** how long uplinks may keep a packet back by its workload's rate; a later one is dropped; nanoseconds */
   readonly pacing_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
@@ -215,7 +215,7 @@ export const CONFIG = {
         offset: 56,
         size: 8,
         initial: 500000000n,
-        doc: 'how long uplinks may keep a packet back by its workload\'s rate; one that would wait longer is dropped; nanoseconds',
+        doc: 'how long uplinks may keep a packet back by its workload\'s rate; a later one is dropped; nanoseconds',
       },
       events_per_second: {
         name: 'events_per_second',
@@ -480,7 +480,7 @@ export const CONFIG = {
         offset: 56,
         size: 8,
         initial: 500000000n,
-        doc: 'how long uplinks may keep a packet back by its workload\'s rate; one that would wait longer is dropped; nanoseconds',
+        doc: 'how long uplinks may keep a packet back by its workload\'s rate; a later one is dropped; nanoseconds',
       },
       events_per_second: {
         name: 'events_per_second',
@@ -617,7 +617,7 @@ export const CONFIG = {
         offset: 56,
         size: 8,
         initial: 500000000n,
-        doc: 'how long uplinks may keep a packet back by its workload\'s rate; one that would wait longer is dropped; nanoseconds',
+        doc: 'how long uplinks may keep a packet back by its workload\'s rate; a later one is dropped; nanoseconds',
       },
       events_per_second: {
         name: 'events_per_second',

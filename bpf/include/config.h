@@ -25,8 +25,7 @@ CONFIG(__u64, throttle_quiet_ns, 5 * NS_PER_SECOND,
 CONFIG(__u64, bandwidth_horizon_ns, NS_PER_SECOND / 20,
 	"how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds");
 CONFIG(__u64, pacing_horizon_ns, NS_PER_SECOND / 2,
-	"how long uplinks may keep a packet back by its workload's rate; one that would wait longer is dropped; "
-        "nanoseconds");
+	"how long uplinks may keep a packet back by its workload's rate; a later one is dropped; nanoseconds");
 CONFIG(__u32, events_per_second, 10000,
 	"events that one workload may report, with a second's worth at once; 0 = no limit");
 CONFIG(__u32, events_wakeup_bytes, WEIR_EVENTS_BYTES / 4,
