@@ -70,6 +70,8 @@ export interface nat64_config {
   readonly throttle_quiet_ns?: bigint;
   /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
   readonly bandwidth_horizon_ns?: bigint;
+  /** how long uplinks may keep a packet back by its workload's rate; a later one is dropped; nanoseconds */
+  readonly pacing_horizon_ns?: bigint;
   /** events that one workload may report, with a second's worth at once; 0 = no limit */
   readonly events_per_second?: number;
   /** the reader of the ring buffer is woken up when so much waits; bytes */
@@ -288,7 +290,7 @@ export const CONFIG = {
   },
   nat64: {
     section: '.rodata',
-    size: 88,
+    size: 96,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',
@@ -346,10 +348,18 @@ export const CONFIG = {
         initial: 50000000n,
         doc: 'how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds',
       },
+      pacing_horizon_ns: {
+        name: 'pacing_horizon_ns',
+        type: 'u64',
+        offset: 56,
+        size: 8,
+        initial: 500000000n,
+        doc: 'how long uplinks may keep a packet back by its workload\'s rate; a later one is dropped; nanoseconds',
+      },
       events_per_second: {
         name: 'events_per_second',
         type: 'u32',
-        offset: 56,
+        offset: 64,
         size: 4,
         initial: 10000,
         doc: 'events that one workload may report, with a second\'s worth at once; 0 = no limit',
@@ -357,7 +367,7 @@ export const CONFIG = {
       events_wakeup_bytes: {
         name: 'events_wakeup_bytes',
         type: 'u32',
-        offset: 60,
+        offset: 68,
         size: 4,
         initial: 2097152,
         doc: 'the reader of the ring buffer is woken up when so much waits; bytes',
@@ -365,7 +375,7 @@ export const CONFIG = {
       report_tcp_flags: {
         name: 'report_tcp_flags',
         type: 'u8',
-        offset: 64,
+        offset: 72,
         size: 1,
         initial: 7,
         doc: 'TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags',
@@ -373,7 +383,7 @@ export const CONFIG = {
       report_flows: {
         name: 'report_flows',
         type: 'u8',
-        offset: 65,
+        offset: 73,
         size: 1,
         initial: 1,
         doc: '0 = no flow events at all, conntrack still counts; drops are reported always',
@@ -381,7 +391,7 @@ export const CONFIG = {
       check_source: {
         name: 'check_source',
         type: 'u8',
-        offset: 66,
+        offset: 74,
         size: 1,
         initial: 1,
         doc: '0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK',
@@ -389,7 +399,7 @@ export const CONFIG = {
       track_fragments: {
         name: 'track_fragments',
         type: 'u8',
-        offset: 67,
+        offset: 75,
         size: 1,
         initial: 1,
         doc: '0 = every fragment of a datagram is dropped with 157',
@@ -405,6 +415,7 @@ export const CONFIG = {
       if (values.other_ns !== undefined) out.other_ns = codec.u64.encode(values.other_ns);
       if (values.throttle_quiet_ns !== undefined) out.throttle_quiet_ns = codec.u64.encode(values.throttle_quiet_ns);
       if (values.bandwidth_horizon_ns !== undefined) out.bandwidth_horizon_ns = codec.u64.encode(values.bandwidth_horizon_ns);
+      if (values.pacing_horizon_ns !== undefined) out.pacing_horizon_ns = codec.u64.encode(values.pacing_horizon_ns);
       if (values.events_per_second !== undefined) out.events_per_second = codec.u32.encode(values.events_per_second);
       if (values.events_wakeup_bytes !== undefined) out.events_wakeup_bytes = codec.u32.encode(values.events_wakeup_bytes);
       if (values.report_tcp_flags !== undefined) out.report_tcp_flags = codec.u8.encode(values.report_tcp_flags);

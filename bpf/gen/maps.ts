@@ -270,7 +270,7 @@ export const MAPS = {
     maxEntries: 1,
     flags: 0,
     doc: '0 -> 1 while every uplink keeps packets back until their time (fq); written by the agent',
-    objects: ['balancer', 'host', 'overlay', 'workload'],
+    objects: ['balancer', 'host', 'nat64', 'overlay', 'workload'],
   },
   policies: {
     name: 'policies',
