@@ -19,7 +19,7 @@ export const subjects = {
   evtFlow: subject('weir.v1.evt.{host}.flow', FlowBatchSchema),
 
   // Configuration, last value kept. Keys: host id, workload id, identity number, policy key (kind/namespace/name),
-  // `fleet` for the network, names of egress gateways and prefilters.
+  // `fleet` for the network, names of egress gateways and prefilters, ids of services.
   cfgHost: subject('weir.v1.cfg.host.{key}', SignedConfigSchema),
   cfgWorkload: subject('weir.v1.cfg.workload.{key}', SignedConfigSchema),
   cfgIdentity: subject('weir.v1.cfg.identity.{key}', SignedConfigSchema),
@@ -27,6 +27,7 @@ export const subjects = {
   cfgNetwork: subject('weir.v1.cfg.network.{key}', SignedConfigSchema),
   cfgEgressGateway: subject('weir.v1.cfg.egressGateway.{key}', SignedConfigSchema),
   cfgPrefilter: subject('weir.v1.cfg.prefilter.{key}', SignedConfigSchema),
+  cfgService: subject('weir.v1.cfg.service.{key}', SignedConfigSchema),
   cfg: subject('weir.v1.cfg.{kind}.{key}', SignedConfigSchema),
   /** Newest revision of a publisher, every 5 s, not kept. */
   cfgHeartbeat: subject('weir.v1.cfghb.{publisher}', SignedConfigSchema),
@@ -65,6 +66,7 @@ export const CONFIG_KINDS = [
   'network',
   'egressGateway',
   'prefilter',
+  'service',
 ] as const;
 export type ConfigKind = (typeof CONFIG_KINDS)[number];
 export type Publisher = 'inventory' | 'policy';
@@ -78,6 +80,7 @@ export const PUBLISHER_OF: Readonly<Record<ConfigKind, Publisher>> = {
   network: 'inventory',
   egressGateway: 'inventory',
   prefilter: 'inventory',
+  service: 'inventory',
 };
 
 const CONFIG_SUBJECT = {
@@ -88,6 +91,7 @@ const CONFIG_SUBJECT = {
   network: subjects.cfgNetwork,
   egressGateway: subjects.cfgEgressGateway,
   prefilter: subjects.cfgPrefilter,
+  service: subjects.cfgService,
 } as const;
 
 export const configSubject = (kind: ConfigKind, key: string): string => CONFIG_SUBJECT[kind].build({ key });
