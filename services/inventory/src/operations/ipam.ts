@@ -45,6 +45,11 @@ const checkOwn = async (trx: Transaction<Tables>, field: string, address: string
   const fix = 'give a free address of a pool, or a unicast address outside the pools';
   checkUnicast(field, address, fix);
   await lockAddress(trx, address);
+  const pool = await poolTouching(trx, address);
+  if (pool) {
+    const why = `has just become one of ${pool.cidr} of pool ${pool.pool}`;
+    throw weirError('CONFLICT', `${field} ${address} ${why}`, { field, value: address, fix: 'ask again' });
+  }
   if (await isUnderlay(trx, address)) {
     throw weirError('CONFLICT', `${field} ${address} is a host's address`, { field, value: address, fix });
   }

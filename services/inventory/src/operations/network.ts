@@ -7,6 +7,7 @@ import { checked, requireMatch } from '@weir/http';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { networkDocument } from '../domain/documents.ts';
 import { checkNetwork, NetworkPutSchema, type NetworkSpec } from '../domain/network.ts';
+import { lockUnderlay } from '../store/hosts.ts';
 import { type FleetObject, getObject, lockObject, saveObject } from '../store/objects.ts';
 import type { Tables } from '../store/tables.ts';
 import type { Operations } from './context.ts';
@@ -92,6 +93,8 @@ const checkNat64 = async (trx: Transaction<Tables>, { nat64: { prefix } }: Netwo
 export const putNetwork = ({ db }: Operations, given: NetworkSpec, ifMatch: string | undefined): Promise<Network> => {
   const spec = checkNetwork(given);
   return withTransaction(db, async (trx) => {
+    // Hosts and pools that come meanwhile are checked against the network as it is then.
+    await lockUnderlay(trx);
     const row = await lockObject<object>(trx, 'network', FLEET, 'update');
     requireMatch(ifMatch, row?.revision ?? 0n);
     await checkFamilies(trx, spec);

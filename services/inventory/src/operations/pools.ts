@@ -4,6 +4,7 @@ import { enqueueConfig, noteChanges, type OutboxDocument } from '@weir/bus';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';
+import { type Cidr, cidrContains, parseCidr } from '@weir/net';
 import { sql, type Transaction } from 'kysely';
 import { Type } from 'typebox';
 import { hostDocument } from '../domain/documents.ts';
@@ -15,6 +16,7 @@ import { type HostRow, lockUnderlay, saveHostRevision } from '../store/hosts.ts'
 import { getPool, listPools, lockPool, type PoolRow, type PoolWithUse, poolTouching } from '../store/pools.ts';
 import type { Tables } from '../store/tables.ts';
 import { notFound, type Operations } from './context.ts';
+import { readNetwork } from './network.ts';
 import type { Conditions } from './objects.ts';
 import type { PageRequest } from './pages.ts';
 
@@ -48,14 +50,21 @@ export const republish = async (trx: Transaction<Tables>, hosts: readonly string
   for (const [i, { key }] of documents.entries()) await saveHostRevision(trx, key, revisions[i] as bigint);
 };
 
+const cidrsTouch = (a: Cidr, b: Cidr): boolean => cidrContains(a, b) || cidrContains(b, a);
+
 const refuse = (field: string, value: string, why: string, fix: string) =>
   weirError('CONFLICT', `${field} ${value} ${why}`, { field, value, fix });
 
-/** A CIDR that is new to the pool must be nobody's: no other pool's, no host's, no workload's own. */
+/** A CIDR that is new to the pool must be nobody's: no other pool's, no host's, no workload's own, none of NAT64. */
 const admitCidr = async (trx: Transaction<Tables>, pool: string, field: string, cidr: string): Promise<void> => {
   const other = await poolTouching(trx, cidr, pool);
   if (other)
     throw refuse(field, cidr, `overlaps ${other.cidr} of pool ${other.pool}`, 'choose a range that no pool has');
+  const { nat64 } = (await readNetwork(trx)).spec;
+  if (nat64.prefix !== '' && cidrsTouch(parseCidr(nat64.prefix), parseCidr(cidr))) {
+    const fix = 'choose another range, or another prefix with PUT /v1/network';
+    throw refuse(field, cidr, `overlaps nat64.prefix ${nat64.prefix} of the network`, fix);
+  }
   const { rows } = await sql<{ whose: string; address: string }>`
     select 'host ' || id as whose, host(underlay_ip4) as address from hosts where underlay_ip4 <<= ${cidr}::inet
     union all select 'host ' || id, host(underlay_ip6) from hosts where underlay_ip6 <<= ${cidr}::inet
@@ -149,6 +158,8 @@ export const putPool = (
       await checkSizes(trx, row, spec);
       await republish(trx, hosts);
     } else await trx.insertInto('pools').values({ name, block_bits4, block_bits6 }).execute();
+    // Whoever gets an address of his own outside the pools has it now, or finds this pool.
+    await lockBlocks(trx);
     for (const [i, cidr] of spec.cidrs.entries()) {
       if (row?.cidrs.includes(cidr)) continue;
       await admitCidr(trx, name, `cidrs[${i}]`, cidr);

@@ -20,7 +20,7 @@ export interface NewHost {
   readonly underlay_ip6: string | null;
 }
 
-/** Held by whoever gives a host an address, or says what addresses no host may have. Taken before rows are locked. */
+/** Held by whoever gives a host an address, or says what addresses no host or pool may have. Taken before rows are locked. */
 const UNDERLAY_LOCK = 0x0ddf;
 
 export const lockUnderlay = async (trx: Transaction<Tables>): Promise<void> => {
