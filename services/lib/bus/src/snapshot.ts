@@ -47,14 +47,20 @@ const INACTIVE_MS = 30_000;
 const STATUS_NO_MESSAGES = 404;
 /** What there was has been sent, and it was less than a batch. */
 const STATUS_TIMEOUT = 408;
+/**
+ * Answers of that kind without a message, in a row, which mean that nothing is left. A message that is replaced
+ * between the making of the consumer and its delivery stays in the broker's count of what is pending (2.9), so 404
+ * never comes.
+ */
+const EMPTY_LIMIT = 16;
 /** $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>; longer with a domain. */
 const ACK_TOKENS = 9;
 
-const parseReply = (reply: string): { timeNs: bigint; pending: number } => {
+const storedMs = (reply: string): number => {
   const tokens = reply.split('.');
   // With domain and account two tokens come before the stream and a random one at the end.
   const end = tokens.length === ACK_TOKENS ? tokens.length : tokens.length - 1;
-  return { timeNs: BigInt(tokens[end - 2] ?? '0'), pending: Number(tokens[end - 1] ?? '0') };
+  return Number(BigInt(tokens[end - 2] ?? '0') / 1_000_000n);
 };
 
 const dropConsumer = async (jsm: JetStreamManager, consumer: string): Promise<void> => {
@@ -66,14 +72,32 @@ const dropConsumer = async (jsm: JetStreamManager, consumer: string): Promise<vo
   }
 };
 
-/** Pulls batch after batch until the broker says that there is nothing more. */
-const pullAll = ({ nc, consumer, inboxPrefix, signal }: SnapshotOptions): Promise<SnapshotMessage[]> =>
+interface Made {
+  /** What there was when the consumer was made. */
+  readonly pending: number;
+  /** By the broker's clock, milliseconds since 1970. */
+  readonly madeMs: number;
+  /** When it was asked for, by performance.now(): not after it was made. */
+  readonly askedAt: number;
+}
+
+/**
+ * Pulls batch after batch. In place of a message that was replaced meanwhile comes whatever is behind it, so what
+ * replaced them is waited for too: until a message is younger than the moment when as many were there as there
+ * had been, or there is none. Not until there is none alone: while others publish there always is one.
+ */
+const pullAll = (
+  { nc, consumer, inboxPrefix, signal }: SnapshotOptions,
+  { pending, madeMs, askedAt }: Made,
+): Promise<SnapshotMessage[]> =>
   new Promise((resolve, reject) => {
     const messages: SnapshotMessage[] = [];
     const inbox = createInbox(inboxPrefix);
     let requests = 0;
     let inBatch = 0;
+    let empty = 0;
     let quiet = 0;
+    let youngestMs = Number.POSITIVE_INFINITY;
     let timer: NodeJS.Timeout;
 
     const end = (error?: unknown): void => {
@@ -111,24 +135,25 @@ const pullAll = ({ nc, consumer, inboxPrefix, signal }: SnapshotOptions): Promis
       if (msg.subject !== `${inbox}.${requests}`) return;
       const code = msg.headers?.code ?? 0;
       if (code === STATUS_NO_MESSAGES) end();
-      else if (code === STATUS_TIMEOUT) request();
-      else
+      else if (code !== STATUS_TIMEOUT)
         end(weirError('UNAVAILABLE', `the bus ended the configuration snapshot: ${code} ${msg.headers?.description}`));
+      else {
+        empty = inBatch === 0 ? empty + 1 : 0;
+        if (empty === EMPTY_LIMIT || messages.length >= pending) end();
+        else request();
+      }
     };
     const subscription = nc.subscribe(`${inbox}.*`, {
       callback: (error, msg) => {
         if (error) return end(error);
         if (msg.reply === undefined || !msg.reply.startsWith('$JS.ACK.')) return status(msg);
         quiet = 0;
-        const { timeNs, pending } = parseReply(msg.reply);
-        messages.push({
-          subject: msg.subject,
-          data: msg.data,
-          timeMs: Number(timeNs / 1_000_000n),
-          headers: msg.headers,
-        });
+        const timeMs = storedMs(msg.reply);
+        messages.push({ subject: msg.subject, data: msg.data, timeMs, headers: msg.headers });
         inBatch += 1;
-        if (inBatch === BATCH || pending === 0) request();
+        if (timeMs > youngestMs) return end();
+        if (messages.length === pending) youngestMs = madeMs + Math.ceil(performance.now() - askedAt);
+        if (inBatch === BATCH) request();
       },
     });
     signal?.addEventListener('abort', aborted);
@@ -140,7 +165,8 @@ export const readSnapshot = async (options: SnapshotOptions): Promise<SnapshotMe
   const { jsm, consumer } = options;
   // One left by a reader that died would give only what is new to it.
   await dropConsumer(jsm, consumer);
-  await jsm.consumers.add(STREAM.CONFIG, {
+  const askedAt = performance.now();
+  const { num_pending: pending, created } = await jsm.consumers.add(STREAM.CONFIG, {
     name: consumer,
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.LastPerSubject,
@@ -151,7 +177,7 @@ export const readSnapshot = async (options: SnapshotOptions): Promise<SnapshotMe
     max_waiting: 4,
   });
   try {
-    return await pullAll(options);
+    return pending === 0 ? [] : await pullAll(options, { pending, madeMs: Date.parse(created), askedAt });
   } finally {
     await dropConsumer(jsm, consumer).catch(() => {});
   }
