@@ -126,7 +126,9 @@ export const consume = (options: ConsumeOptions): Consuming => {
     while (!signal.aborted) {
       try {
         current = await attach();
-        await read(current);
+        // Stopped meanwhile, when there was nothing to stop yet.
+        if (signal.aborted) current.stop();
+        else await read(current);
       } catch (error) {
         if (!signal.aborted) onError(error);
       }

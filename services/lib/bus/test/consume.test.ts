@@ -125,3 +125,15 @@ test('the broker comes back without the consumer: it is made again', async () =>
   await until(() => seen.size === 20, 60_000);
   await consumer.stop();
 });
+
+test('stopped at whatever moment of its start, it stops', async () => {
+  for (let turn = 0; turn < 40; turn++) {
+    const consumer = consume({ bus, stream: STREAM.EVENTS, durable: 'analytics', handle: async () => {} });
+    await sleep(turn / 4);
+    let stopped = false;
+    void consumer.stop().then(() => {
+      stopped = true;
+    });
+    await until(() => stopped);
+  }
+});
