@@ -9,6 +9,7 @@ import {
   HealthService,
   HostService,
   IdentityService,
+  LoadBalancerService,
   NamespaceService,
   NetworkService,
   PoolService,
@@ -16,7 +17,7 @@ import {
   WorkloadService,
 } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { PolicyService, RevisionService, RuleService } from '@weir/proto/weir/policy/v1/policy_pb.js';
-import { policy } from './rest-table.ts';
+import { policy, service } from './rest-table.ts';
 
 /** The third: its name in the table below, where several services have one of the same name. */
 export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics', DescService, string?])[] = [
@@ -29,6 +30,7 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['inventory', PrefilterService],
   ['inventory', PoolService],
   ['inventory', HealthService],
+  ['inventory', LoadBalancerService],
   ['inventory', ChangeService, 'inventory ChangeService'],
   ['policy', PolicyService],
   ['policy', RuleService],
@@ -226,6 +228,56 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     bad: { address: '10.77.99.77' },
     ...missing,
     stale: [{ address: '10.77.99.2', ifRevision: OTHER }],
+  },
+  'LoadBalancerService.CreateService': {
+    good: { name: 'new-grpc', spec: service(1_020) },
+    bad: { name: 'x', spec: service(0) },
+    ...invalid,
+    field: 'frontends[0].port',
+    once: { other: { name: 'other-grpc', spec: service(1_021) } },
+  },
+  'LoadBalancerService.PutService': {
+    good: { id: 'shop.n1', spec: service(1_000) },
+    bad: { id: 'n1', spec: service(1_000) },
+    ...invalid,
+    field: 'id',
+    stale: [
+      { id: 'shop.n1', spec: service(1_000), ifRevision: OTHER },
+      { id: 'shop.n1', spec: service(1_000), ifAbsent: true },
+    ],
+  },
+  'LoadBalancerService.GetService': { good: { id: 'shop.n1' }, bad: { id: 'shop.none' }, ...missing },
+  'LoadBalancerService.ListServices': { good: {}, ...BAD_LIMIT, paged: pages('services') },
+  'LoadBalancerService.DeleteService': {
+    good: { id: 'shop.gone-grpc' },
+    bad: { id: 'shop.none' },
+    ...missing,
+    stale: [{ id: 'shop.gone-grpc', ifRevision: OTHER }],
+  },
+  'LoadBalancerService.UpdateBackend': {
+    good: { id: 'shop.n1', number: 1, weight: 60 },
+    bad: { id: 'shop.n1', number: 1, weight: 70_000 },
+    ...invalid,
+    field: 'weight',
+    stale: [{ id: 'shop.n1', number: 1, weight: 60, ifRevision: OTHER }],
+  },
+  'LoadBalancerService.PutLoadBalancerPool': {
+    good: { pool: { name: 'n1', blocks: [{ cidr: '198.51.100.0/28' }] } },
+    bad: { pool: { name: 'n1', blocks: [{ cidr: '198.51.100.1/28' }] } },
+    ...invalid,
+    field: 'blocks[0].cidr',
+    stale: [
+      { pool: { name: 'n1', blocks: [{ cidr: '198.51.100.0/28' }] }, ifRevision: OTHER },
+      { pool: { name: 'n1', blocks: [{ cidr: '198.51.100.0/28' }] }, ifAbsent: true },
+    ],
+  },
+  'LoadBalancerService.GetLoadBalancerPool': { good: { name: 'n1' }, bad: { name: 'none' }, ...missing },
+  'LoadBalancerService.ListLoadBalancerPools': { good: {}, ...BAD_LIMIT, paged: pages('pools') },
+  'LoadBalancerService.DeleteLoadBalancerPool': {
+    good: { name: 'gone-grpc' },
+    bad: { name: 'none' },
+    ...missing,
+    stale: [{ name: 'gone-grpc', ifRevision: OTHER }],
   },
   'HealthService.ListHealth': { good: {}, bad: { status: 'down' }, ...invalid, field: 'status' },
   'HealthService.ListHostHealth': { good: {}, ...BAD_LIMIT },

@@ -43,12 +43,19 @@ export const WORKLOADS = ['web', 'db', 'gone-rest', 'gone-grpc'] as const;
 /** Three of each, the last but one to be deleted by REST, the last by gRPC. */
 export const NAMED = ['n1', 'gone-rest', 'gone-grpc'] as const;
 const GATEWAY = { workloads: [{}], destination_cidrs: ['0.0.0.0/0'], gateways: [{ hosts: {}, interface: 'eth1' }] };
+/** All with one backend, whose number is 1. */
+export const service = (port: number) => ({
+  frontends: [{ address: '203.0.113.200', port }],
+  backends: [{ address: '198.51.100.250', port: 80 }],
+});
 /** What is put under a path, for each name of NAMED. */
 export const OBJECTS: readonly (readonly [path: (name: string, i: number) => string, body: (i: number) => object])[] = [
   [(name) => `/v1/egress-gateways/${name}`, () => GATEWAY],
   [(name) => `/v1/prefilters/${name}`, () => ({ cidrs: ['203.0.113.0/28'] })],
   [(name) => `/v1/pools/${name}`, (i) => ({ cidrs: [`10.9${i}.0.0/16`] })],
   [(_name, i) => `/v1/reservations/10.77.99.${i}`, () => ({ workload: 'shop.nobody' })],
+  [(name) => `/v1/services/shop.${name}`, (i) => service(1_000 + i)],
+  [(name) => `/v1/lb-pools/${name}`, (i) => ({ blocks: [{ cidr: `198.51.100.${64 * i}/28` }] })],
 ];
 export const POLICIES = ['p1', 'p2', 'p3', 'gone-rest', 'gone-grpc'] as const;
 
@@ -213,6 +220,65 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   'inventory DELETE /v1/reservations/{address}': {
     good: { path: '/v1/reservations/10.77.99.1', status: 204 },
     bad: missing('/v1/reservations/10.77.99.77'),
+    guarded: true,
+  },
+  'inventory GET /v1/services': { good: { path: '/v1/services' }, bad: limit('/v1/services'), paged: true },
+  'inventory POST /v1/services': {
+    good: { path: '/v1/services', body: { name: 'new-rest', ...service(1_010) }, status: 201 },
+    bad: {
+      path: '/v1/services',
+      body: { name: 'x', ...service(0) },
+      code: 'INVALID_ARGUMENT',
+      field: 'frontends[0].port',
+    },
+    once: { other: { path: '/v1/services', body: { name: 'new-other', ...service(1_011) } } },
+  },
+  'inventory GET /v1/services/{id}': {
+    good: { path: '/v1/services/shop.n1' },
+    bad: missing('/v1/services/shop.none'),
+    tagged: true,
+  },
+  'inventory PUT /v1/services/{id}': {
+    good: { path: '/v1/services/shop.n1', body: service(1_000) },
+    bad: { path: '/v1/services/shop.n1', body: service(1_001), code: 'CONFLICT', field: 'frontends[0]' },
+    guarded: true,
+    createOnly: true,
+  },
+  'inventory DELETE /v1/services/{id}': {
+    good: { path: '/v1/services/shop.gone-rest', status: 204 },
+    bad: missing('/v1/services/shop.none'),
+    guarded: true,
+  },
+  'inventory PATCH /v1/services/{id}/backends/{number}': {
+    good: { path: '/v1/services/shop.n1/backends/1', body: { weight: 50 } },
+    bad: {
+      path: '/v1/services/shop.n1/backends/1',
+      body: { weight: 70_000 },
+      code: 'INVALID_ARGUMENT',
+      field: 'weight',
+    },
+    guarded: true,
+  },
+  'inventory GET /v1/lb-pools': { good: { path: '/v1/lb-pools' }, bad: limit('/v1/lb-pools'), paged: true },
+  'inventory GET /v1/lb-pools/{name}': {
+    good: { path: '/v1/lb-pools/n1' },
+    bad: missing('/v1/lb-pools/none'),
+    tagged: true,
+  },
+  'inventory PUT /v1/lb-pools/{name}': {
+    good: { path: '/v1/lb-pools/n1', body: { blocks: [{ cidr: '198.51.100.0/28' }] } },
+    bad: {
+      path: '/v1/lb-pools/n1',
+      body: { blocks: [{ cidr: '198.51.100.64/28' }] },
+      code: 'CONFLICT',
+      field: 'blocks[0]',
+    },
+    guarded: true,
+    createOnly: true,
+  },
+  'inventory DELETE /v1/lb-pools/{name}': {
+    good: { path: '/v1/lb-pools/gone-rest', status: 204 },
+    bad: missing('/v1/lb-pools/none'),
     guarded: true,
   },
   'inventory GET /v1/health': {

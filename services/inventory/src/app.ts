@@ -19,6 +19,8 @@ import { parsePools } from './domain/pools.ts';
 import { every } from './every.ts';
 import { createInventoryHttp } from './http.ts';
 import { measureInventory } from './measure.ts';
+import { admitConnected } from './operations/service-backends.ts';
+import { assignPending } from './operations/services.ts';
 import { ensureDefaultPool, nameHealthEndpoints, reclaimBlocks } from './operations/upkeep.ts';
 import { inventoryRpc } from './rpc/index.ts';
 import type { Tables } from './store/tables.ts';
@@ -77,6 +79,8 @@ const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Pro
   await nameHealthEndpoints(db);
   const reclaiming = every(RECLAIM_MS, () => reclaimBlocks(db, config.blockGraceS), onError);
   ending.defer(() => reclaiming.stop());
+  const assigning = every(RECLAIM_MS, () => assignPending(db).then(() => admitConnected(db)), onError);
+  ending.defer(() => assigning.stop());
 
   const changes = new ChangeFeed({ db, onError });
   const operations = { db, changes, controlAddresses: controlAddresses(config.natsUrl, config.controlAddresses) };

@@ -10,17 +10,19 @@ import { HEALTH_SCHEMAS, healthRoutes } from './routes/health.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { identityRoutes } from './routes/identities.ts';
 import { INPUT_SCHEMAS } from './routes/inputs.ts';
+import { LB_POOL_SCHEMAS, lbPoolRoutes } from './routes/lb-pools.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { NetworkSchema, networkRoutes } from './routes/network.ts';
 import { EgressGatewaySchema, objectRoutes, PrefilterSchema } from './routes/objects.ts';
 import { POOL_SCHEMAS, poolRoutes, reservationRoutes } from './routes/pools.ts';
+import { SERVICE_SCHEMAS, serviceRoutes } from './routes/services.ts';
 import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
 import { workloadRoutes } from './routes/workloads.ts';
 
 /** What the stream of changes tells of. */
 export const CHANGE_KINDS = [
   ...CONFIG_KINDS.filter((kind) => PUBLISHER_OF[kind] === 'inventory'),
-  ...['namespace', 'pool', 'reservation'],
+  ...['namespace', 'pool', 'reservation', 'lbPool'],
 ];
 
 export const createInventoryHttp = async (
@@ -43,6 +45,8 @@ export const createInventoryHttp = async (
       PrefilterPutSchema,
       ...HEALTH_SCHEMAS,
       ...POOL_SCHEMAS,
+      ...SERVICE_SCHEMAS,
+      ...LB_POOL_SCHEMAS,
       ...INPUT_SCHEMAS,
     ],
     ready,
@@ -57,5 +61,7 @@ export const createInventoryHttp = async (
   poolRoutes(app, operations);
   reservationRoutes(app, operations);
   healthRoutes(app, operations);
+  serviceRoutes(app, operations);
+  lbPoolRoutes(app, operations);
   return app;
 };

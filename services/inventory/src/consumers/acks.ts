@@ -5,6 +5,7 @@ import type { Database } from '@weir/db';
 import type { WorkloadState } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { counter } from '@weir/telemetry';
 import { cleanBig, cleanCount, cleanMap, cleanText } from '../domain/reports.ts';
+import { admitConnected } from '../operations/service-backends.ts';
 import { saveRealised } from '../store/host-status.ts';
 import type { Tables } from '../store/tables.ts';
 import { type StatusOfWorkload, saveWorkloadStatuses } from '../store/workloads.ts';
@@ -48,5 +49,6 @@ export const consumeAcks = (bus: Bus, db: Database<Tables>, onError: (error: unk
         db,
         acks.flatMap(({ host, ack }) => ack.workloads.map((workload) => statusOf(host, workload))),
       );
+      await admitConnected(db);
     },
   });

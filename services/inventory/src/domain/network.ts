@@ -39,6 +39,10 @@ const MTU_MIN_IPV6 = 1_280;
 /** RFC 791: what every host must be able to take in one piece. */
 const MTU_MIN_IPV4 = 576;
 const VLAN_MAX = 4_094;
+const NODE_PORT_LOW = 30_000;
+const NODE_PORT_HIGH = 32_767;
+/** Of the seed of Maglev tables, as Cilium's. */
+const SEED_BYTES = 12;
 const NAT64_BITS = 96;
 const NAT64_ZERO_BYTE = 8;
 
@@ -126,6 +130,20 @@ export const NetworkPutSchema = named(
         },
         'Probes between hosts',
       ),
+      services: part(
+        {
+          node_port_low: number(PORT_MAX, NODE_PORT_LOW, 'First port of the range of node ports; 0: 30000'),
+          node_port_high: number(PORT_MAX, NODE_PORT_HIGH, 'Last port of the range of node ports; 0: 32767'),
+          maglev_seed: Type.Optional(
+            Type.String({
+              maxLength: 64,
+              default: '',
+              description: 'Base64 of 12 bytes, from which every host computes the same tables; empty: that of Cilium',
+            }),
+          ),
+        },
+        'What all services have in common',
+      ),
     },
     closed,
   ),
@@ -205,6 +223,16 @@ const checkWireguard = ({ wireguard }: NetworkSpec, issues: Issues): void => {
   }
 };
 
+const checkServices = ({ services }: NetworkSpec, issues: Issues): void => {
+  const { node_port_low: low, node_port_high: high, maglev_seed: seed } = services;
+  if (low > high) issues.add('services.node_port_low', low, `is over node_port_high ${high}`, `give at most ${high}`);
+  const bytes = Buffer.from(seed, 'base64');
+  if (seed !== '' && (bytes.length !== SEED_BYTES || bytes.toString('base64') !== seed)) {
+    const fix = `give ${SEED_BYTES} random bytes: head -c${SEED_BYTES} /dev/urandom | base64`;
+    issues.add('services.maglev_seed', seed, `is not base64 of ${SEED_BYTES} bytes`, fix);
+  }
+};
+
 /** Throws INVALID_ARGUMENT that lists everything wrong; gives what is stored: 0 replaced by what it stands for, CIDRs in their one spelling. */
 export const checkNetwork = (given: NetworkSpec): NetworkSpec => {
   const issues = new Issues();
@@ -229,7 +257,13 @@ export const checkNetwork = (given: NetworkSpec): NetworkSpec => {
       port: given.health.port || HEALTH_PORT,
       base_interval_s: given.health.base_interval_s || HEALTH_INTERVAL_S,
     },
+    services: {
+      ...given.services,
+      node_port_low: given.services.node_port_low || NODE_PORT_LOW,
+      node_port_high: given.services.node_port_high || NODE_PORT_HIGH,
+    },
   };
+  checkServices(spec, issues);
   checkPorts(spec, issues);
   checkMtu(spec, issues);
   checkMasquerade(spec, issues);

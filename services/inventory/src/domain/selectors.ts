@@ -68,3 +68,21 @@ export const checkWorkloadSelector = (path: string, { hosts, ...labels }: Worklo
   checkSelector(path, labels, issues);
   if (hosts !== undefined) checkSelector(`${path}.hosts`, hosts, issues);
 };
+
+/** Labels of workloads and services are written without a source, selectors may have it. */
+const bare = (key: string): string => key.replace(/^(?:k8s|any):/, '');
+
+/** What is given as equal. */
+export const equalLabels = ({ match_labels = {} }: LabelSelector): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(match_labels).map(([key, value]) => [bare(key), value]));
+
+/** Does it select somebody with these (own, not security) labels? */
+export const selects = (selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean =>
+  Object.entries(selector.match_labels ?? {}).every(([key, value]) => labels[bare(key)] === value) &&
+  (selector.match_expressions ?? []).every(({ key, operator, values = [] }) => {
+    const value = labels[bare(key)];
+    if (operator === 'Exists') return value !== undefined;
+    if (operator === 'DoesNotExist') return value === undefined;
+    const listed = value !== undefined && values.includes(value);
+    return operator === 'In' ? listed : !listed;
+  });

@@ -14,11 +14,13 @@ import { DEFAULT_POOL } from '../domain/pools.ts';
 import type { PrefilterSpec } from '../domain/prefilters.ts';
 import { giveBack, poolsOfHost, takeBlock } from '../store/blocks.ts';
 import { getHost, type HostRow, type HostWithStatus, insertHost, lockUnderlay } from '../store/hosts.ts';
+import { lbPoolTouching } from '../store/lb-pools.ts';
 import { listObjects } from '../store/objects.ts';
 import { lockPool, type PoolRow, poolTouching } from '../store/pools.ts';
 import type { Tables } from '../store/tables.ts';
 import { notFound, type Operations } from './context.ts';
 import { holdNetwork } from './network.ts';
+import { enqueueWith, followHost, ZONE_LABEL } from './service-backends.ts';
 
 /** As many as anybody has; a bound on one query. */
 const PREFILTERS_MAX = 10_000;
@@ -72,14 +74,17 @@ const conflict = (error: unknown, id: string, input: Partial<HostInput>): unknow
   return error;
 };
 
-/** Workloads' addresses are none that a host can have. */
+/** Addresses of workloads and services are none that a host can have. */
 const refusePooled = async (trx: Transaction<Tables>, input: Partial<HostInput>): Promise<void> => {
   for (const field of ['underlay_ip4', 'underlay_ip6'] as const) {
     const address = input[field];
-    const pool = address ? await poolTouching(trx, address) : undefined;
-    if (!address || pool === undefined) continue;
+    if (!address) continue;
     const fix = "give the host's address on the network between the hosts, or leave it out";
-    throw refused(field, address, `lies in ${pool.cidr} of pool ${pool.pool}, which belongs to workloads`, fix);
+    const pool = await poolTouching(trx, address);
+    if (pool)
+      throw refused(field, address, `lies in ${pool.cidr} of pool ${pool.pool}, which belongs to workloads`, fix);
+    const block = await lbPoolTouching(trx, { start: address, stop: address });
+    if (block) throw refused(field, address, `lies in pool ${block.pool}, which belongs to services`, fix);
   }
 };
 
@@ -150,14 +155,15 @@ export const updateHost = async (
       if (!row) throw notFound('host', id);
       requireMatch(ifMatch, row.revision);
       const next: HostRow = { ...row, ...underlay, labels: change.labels ?? row.labels };
-      const { revision } = await enqueueConfig(trx, [hostDocument(next, await poolsOfHost(trx, id))]);
+      const services = await followHost(trx, id, next.labels[ZONE_LABEL] ?? '');
+      const [revision] = await enqueueWith(trx, [hostDocument(next, await poolsOfHost(trx, id))], services);
       await trx
         .updateTable('hosts')
         .set({
           labels: JSON.stringify(next.labels),
           underlay_ip4: next.underlay_ip4,
           underlay_ip6: next.underlay_ip6,
-          revision,
+          revision: revision as bigint,
         })
         .where('id', '=', id)
         .execute();

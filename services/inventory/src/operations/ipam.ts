@@ -18,6 +18,7 @@ import {
   requireFree,
   reservedFor,
 } from '../store/addresses.ts';
+import { lbPoolTouching } from '../store/lb-pools.ts';
 import { lockPool, type PoolRow, poolTouching } from '../store/pools.ts';
 import type { Tables } from '../store/tables.ts';
 
@@ -52,6 +53,11 @@ const checkOwn = async (trx: Transaction<Tables>, field: string, address: string
   }
   if (await isUnderlay(trx, address)) {
     throw weirError('CONFLICT', `${field} ${address} is a host's address`, { field, value: address, fix });
+  }
+  const block = await lbPoolTouching(trx, { start: address, stop: address });
+  if (block) {
+    const why = `lies in pool ${block.pool}, which belongs to services`;
+    throw weirError('CONFLICT', `${field} ${address} ${why}`, { field, value: address, fix });
   }
   await requireFree(trx, field, address, id);
 };

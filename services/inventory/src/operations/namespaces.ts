@@ -77,16 +77,19 @@ export const deleteNamespace = ({ db }: Operations, name: string, ifMatch: strin
       .where('namespace', '=', name)
       .limit(1)
       .executeTakeFirst();
-    if (workload || name === 'default') {
-      throw weirError(
-        'CONFLICT',
-        `namespace ${name} ${workload ? `has workloads, ${workload.id} among them` : 'always exists'}`,
-        {
-          field: 'name',
-          value: name,
-          fix: workload ? 'delete its workloads first' : 'change its labels instead',
-        },
-      );
+    const service = await trx
+      .selectFrom('services')
+      .select('id')
+      .where('namespace', '=', name)
+      .limit(1)
+      .executeTakeFirst();
+    const user = workload ? `workloads, ${workload.id}` : service && `services, ${service.id}`;
+    if (user || name === 'default') {
+      throw weirError('CONFLICT', `namespace ${name} ${user ? `has ${user} among them` : 'always exists'}`, {
+        field: 'name',
+        value: name,
+        fix: user ? `delete its ${workload ? 'workloads' : 'services'} first` : 'change its labels instead',
+      });
     }
     await trx.deleteFrom('namespaces').where('name', '=', name).execute();
     await noteNamespace(trx, name, 'removed');

@@ -89,6 +89,25 @@ const checkNat64 = async (trx: Transaction<Tables>, { nat64: { prefix } }: Netwo
   });
 };
 
+const checkNodePorts = async (trx: Transaction<Tables>, { services }: NetworkSpec): Promise<void> => {
+  const { node_port_low: low, node_port_high: high } = services;
+  const used = await trx
+    .selectFrom('service_frontends')
+    .select(['service_id', 'port'])
+    .where('type', '=', 'node-port')
+    .where((eb) => eb.or([eb('port', '<', low), eb('port', '>', high)]))
+    .limit(1)
+    .executeTakeFirst();
+  if (used === undefined) return;
+  const field = used.port < low ? 'services.node_port_low' : 'services.node_port_high';
+  const value = used.port < low ? low : high;
+  throw weirError('CONFLICT', `${field} ${value}: service ${used.service_id} has node port ${used.port}`, {
+    field,
+    value,
+    fix: `give its frontend another port first, or keep ${used.port} in the range`,
+  });
+};
+
 /** `given`: as the schema fills it in. */
 export const putNetwork = ({ db }: Operations, given: NetworkSpec, ifMatch: string | undefined): Promise<Network> => {
   const spec = checkNetwork(given);
@@ -100,6 +119,7 @@ export const putNetwork = ({ db }: Operations, given: NetworkSpec, ifMatch: stri
     await checkFamilies(trx, spec);
     await checkUnderlay(trx, spec);
     await checkNat64(trx, spec);
+    await checkNodePorts(trx, spec);
     const { revision } = await enqueueConfig(trx, [networkDocument(spec)]);
     await saveObject(trx, 'network', FLEET, spec, revision);
     return { spec, revision };

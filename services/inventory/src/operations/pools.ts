@@ -4,7 +4,7 @@ import { enqueueConfig, noteChanges, type OutboxDocument } from '@weir/bus';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';
-import { type Cidr, cidrContains, parseCidr } from '@weir/net';
+import { type Cidr, cidrContains, formatIp, lastAddress, parseCidr } from '@weir/net';
 import { sql, type Transaction } from 'kysely';
 import { Type } from 'typebox';
 import { hostDocument } from '../domain/documents.ts';
@@ -13,6 +13,7 @@ import { checkPool, DEFAULT_POOL, type PoolSpec } from '../domain/pools.ts';
 import { lockHost } from '../store/addresses.ts';
 import { giveBack, lockBlocks, poolsOfHost } from '../store/blocks.ts';
 import { type HostRow, lockUnderlay, saveHostRevision } from '../store/hosts.ts';
+import { lbPoolTouching } from '../store/lb-pools.ts';
 import { getPool, listPools, lockPool, type PoolRow, type PoolWithUse, poolTouching } from '../store/pools.ts';
 import type { Tables } from '../store/tables.ts';
 import { notFound, type Operations } from './context.ts';
@@ -64,6 +65,12 @@ const admitCidr = async (trx: Transaction<Tables>, pool: string, field: string, 
   if (nat64.prefix !== '' && cidrsTouch(parseCidr(nat64.prefix), parseCidr(cidr))) {
     const fix = 'choose another range, or another prefix with PUT /v1/network';
     throw refuse(field, cidr, `overlaps nat64.prefix ${nat64.prefix} of the network`, fix);
+  }
+  const { addr } = parseCidr(cidr);
+  const services = await lbPoolTouching(trx, { start: formatIp(addr), stop: formatIp(lastAddress(parseCidr(cidr))) });
+  if (services) {
+    const why = `overlaps ${services.start}-${services.stop} of pool ${services.pool}, which belongs to services`;
+    throw refuse(field, cidr, why, 'choose a range that no pool has');
   }
   const { rows } = await sql<{ whose: string; address: string }>`
     select 'host ' || id as whose, host(underlay_ip4) as address from hosts where underlay_ip4 <<= ${cidr}::inet

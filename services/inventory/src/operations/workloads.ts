@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Workloads: an identity by their labels, addresses of their host, and a document that tells its agent to wire them. */
-import { enqueueConfig } from '@weir/bus';
 import { isUniqueViolation, type Once, onlyOnce, withTransaction } from '@weir/db';
 import { type FieldIssue, weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
@@ -19,6 +18,7 @@ import { notFound, type Operations } from './context.ts';
 import { assign, poolFor } from './ipam.ts';
 import { noteNamespace, useNamespace } from './namespaces.ts';
 import { holdNetwork } from './network.ts';
+import { enqueueWith, followWorkload } from './service-backends.ts';
 
 export interface WorkloadInput {
   readonly name: string;
@@ -105,7 +105,8 @@ const insertWorkload = async (trx: Transaction<Tables>, id: string, input: Workl
   // The host's new block first: the others know the way before anybody answers there.
   const blocks = addresses.grew ? [hostDocument(host, await poolsOfHost(trx, host.id))] : [];
   const documents = [...blocks, ...identityDocuments(allocated, security), workloadDocument(row)];
-  const { revisions, revision } = await enqueueConfig(trx, documents);
+  const revisions = await enqueueWith(trx, documents, await followWorkload(trx, id, row));
+  const revision = revisions.at(-1) as bigint;
   if (addresses.grew) await saveHostRevision(trx, host.id, revisions[0] as bigint);
   await trx.updateTable('workloads').set({ revision }).where('id', '=', id).execute();
   if (namespace.made) await noteNamespace(trx, input.namespace, 'written');
@@ -194,7 +195,8 @@ export const updateWorkload = async (
     const security = securityLabels(labels, row.namespace, namespace.labels);
     const allocated = await allocateIdentity(trx, security);
     const next = { ...row, ...settings, labels, ports, identity: allocated.identity };
-    const { revision } = await enqueueConfig(trx, [...identityDocuments(allocated, security), workloadDocument(next)]);
+    const documents = [...identityDocuments(allocated, security), workloadDocument(next)];
+    const revisions = await enqueueWith(trx, documents, await followWorkload(trx, id, next));
     await trx
       .updateTable('workloads')
       .set({
@@ -202,7 +204,7 @@ export const updateWorkload = async (
         labels: JSON.stringify(labels),
         ports: JSON.stringify(ports),
         identity: next.identity,
-        revision,
+        revision: revisions.at(-1) as bigint,
       })
       .where('id', '=', id)
       .execute();
@@ -212,10 +214,18 @@ export const updateWorkload = async (
 
 export const deleteWorkload = ({ db }: Operations, id: string, ifMatch: string | undefined): Promise<void> =>
   withTransaction(db, async (trx) => {
+    // Namespace before workload, as everybody else locks them: no service selects it meanwhile.
+    await trx
+      .selectFrom('namespaces as n')
+      .innerJoin('workloads as w', 'w.namespace', 'n.name')
+      .select('n.name')
+      .where('w.id', '=', id)
+      .forShare('n')
+      .execute();
     const row = await lockWorkload(trx, id);
     if (!row) throw notFound('workload', id);
     requireMatch(ifMatch, row.revision);
     await releaseAddresses(trx, [row.ip4, row.ip6]);
     await trx.deleteFrom('workloads').where('id', '=', id).execute();
-    await enqueueConfig(trx, [{ kind: 'workload', key: id }]);
+    await enqueueWith(trx, [{ kind: 'workload', key: id }], await followWorkload(trx, id, undefined));
   });

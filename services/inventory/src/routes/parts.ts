@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Parts of schemas that several routes have. */
+import { weirError } from '@weir/errors';
 import { PAGE_LIMIT_DEFAULT } from '@weir/http';
 import { Type } from 'typebox';
 import type { PageRequest } from '../operations/pages.ts';
@@ -27,3 +28,17 @@ export const paged = (query: { readonly limit?: number; readonly cursor?: string
 });
 
 export const NoContent = { 204: Type.Null({ description: 'Done' }) };
+
+/** `key=value`, several of them: all must be there. */
+export const labelFilter = (labels: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    labels.map((label) => {
+      const equals = label.indexOf('=');
+      if (equals > 0) return [label.slice(0, equals), label.slice(equals + 1)];
+      throw weirError('INVALID_ARGUMENT', `label ${JSON.stringify(label)} is not key=value`, {
+        field: 'label',
+        value: label,
+        fix: 'write it as app=web',
+      });
+    }),
+  );

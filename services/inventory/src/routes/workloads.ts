@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** /v1/workloads */
-import { weirError } from '@weir/errors';
 import { etag, type HttpApp, idempotencyHeader, mapPage, onceOf, pageOf, pageQuery, ref } from '@weir/http';
 import { Type } from 'typebox';
 import { notFound, type Operations } from '../operations/context.ts';
@@ -8,22 +7,8 @@ import { pageOfWorkloads } from '../operations/pages.ts';
 import { createWorkload, deleteWorkload, updateWorkload } from '../operations/workloads.ts';
 import { getWorkload } from '../store/workloads.ts';
 import { WorkloadCreateSchema, WorkloadPatchSchema } from './inputs.ts';
-import { Id, IfMatch, NoContent, paged } from './parts.ts';
+import { Id, IfMatch, labelFilter, NoContent, paged } from './parts.ts';
 import { WorkloadSchema, workloadView } from './views.ts';
-
-/** `key=value`, several of them: all must be there. */
-const labelFilter = (labels: readonly string[]): Record<string, string> =>
-  Object.fromEntries(
-    labels.map((label) => {
-      const equals = label.indexOf('=');
-      if (equals > 0) return [label.slice(0, equals), label.slice(equals + 1)];
-      throw weirError('INVALID_ARGUMENT', `label ${JSON.stringify(label)} is not key=value`, {
-        field: 'label',
-        value: label,
-        fix: 'write it as app=web',
-      });
-    }),
-  );
 
 export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
   const { kysely } = operations.db;

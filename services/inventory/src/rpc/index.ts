@@ -10,6 +10,7 @@ import { namespaceService } from './namespaces.ts';
 import { networkService } from './network.ts';
 import { egressGatewayService, prefilterService } from './objects.ts';
 import { poolService } from './pools.ts';
+import { loadBalancerService } from './services.ts';
 import { workloadService } from './workloads.ts';
 
 export const inventoryRpc = (operations: Operations): Registered[] => [
@@ -22,5 +23,6 @@ export const inventoryRpc = (operations: Operations): Registered[] => [
   prefilterService(operations),
   poolService(operations),
   healthService(operations),
+  loadBalancerService(operations),
   changeService(operations.changes, CHANGE_KINDS),
 ];

@@ -13,7 +13,7 @@ import type { Operations } from '../operations/context.ts';
 import { EGRESS_GATEWAYS, PREFILTERS } from '../operations/kinds.ts';
 import { deleteObject, findObject, pageOfObjects, putObject } from '../operations/objects.ts';
 import type { FleetObject } from '../store/objects.ts';
-import { matchOf, pageOfRequest } from './requests.ts';
+import { conditionsOf, matchOf, pageOfRequest } from './requests.ts';
 
 const factsOf = ({ revision, created_at }: FleetObject<object>) => ({
   revision,
@@ -26,10 +26,6 @@ const gatewayEntry = (row: FleetObject<EgressGatewaySpec>) => ({
 const prefilterEntry = (row: FleetObject<PrefilterSpec>) => ({
   prefilter: messageOf(PrefilterSchema, { name: row.name, ...row.spec }),
   ...factsOf(row),
-});
-const conditionsOf = (request: { ifRevision?: bigint | undefined; ifAbsent: boolean }) => ({
-  ifMatch: matchOf(request.ifRevision),
-  ifNoneMatch: request.ifAbsent ? '*' : undefined,
 });
 
 /** A hop names one of two; protobuf has no other way to leave a text out than the empty one. */

@@ -16,7 +16,7 @@ import {
 } from '../operations/reservations.ts';
 import { ReservationPutSchema } from '../routes/pools.ts';
 import type { PoolWithUse } from '../store/pools.ts';
-import { compact, matchOf, pageOfRequest } from './requests.ts';
+import { compact, conditionsOf, matchOf, pageOfRequest } from './requests.ts';
 
 const poolMessage = (row: PoolWithUse) => ({
   name: row.name,
@@ -33,10 +33,6 @@ const reservationMessage = (row: ReservationRow) => ({
   workload: row.workload,
   createdAt: timestampFromDate(row.created_at),
   revision: row.revision,
-});
-const conditionsOf = (request: { ifRevision?: bigint | undefined; ifAbsent: boolean }) => ({
-  ifMatch: matchOf(request.ifRevision),
-  ifNoneMatch: request.ifAbsent ? '*' : undefined,
 });
 
 export const poolService = (operations: Operations): Registered =>

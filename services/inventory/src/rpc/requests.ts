@@ -16,6 +16,12 @@ export const compact = <T extends object>(value: T): { [K in keyof T]?: Exclude<
 export const matchOf = (revision: bigint | undefined): string | undefined =>
   revision === undefined ? undefined : `"${revision}"`;
 
+/** Of a request that creates or changes. */
+export const conditionsOf = (request: { ifRevision?: bigint | undefined; ifAbsent: boolean }) => ({
+  ifMatch: matchOf(request.ifRevision),
+  ifNoneMatch: request.ifAbsent ? '*' : undefined,
+});
+
 export const pageOfRequest = (request: { readonly limit: number; readonly cursor: string }): PageRequest => {
   const asked = compact({ limit: request.limit || undefined, cursor: given(request.cursor) });
   const { limit = PAGE_LIMIT_DEFAULT, cursor }: Static<typeof PageQuery> = checked(PageQuery, asked);

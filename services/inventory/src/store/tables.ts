@@ -2,6 +2,8 @@
 /** Tables of schema `inventory` as kysely sees them; migrations/ is their definition, schema.sql the whole. */
 import type { Generated, JSONColumnType } from 'kysely';
 import type { Labels } from '../domain/labels.ts';
+import type { LbPoolSpec } from '../domain/lb-pools.ts';
+import type { ServiceSpec } from '../domain/services.ts';
 
 export interface PortRow {
   readonly name: string;
@@ -129,5 +131,47 @@ export interface Tables {
     unreachable_probes: number;
     probes: JSONColumnType<readonly ProbeRow[]>;
   };
+  services: {
+    id: string;
+    namespace: string;
+    name: string;
+    number: Generated<bigint>;
+    labels: JSONColumnType<Labels>;
+    spec: JSONColumnType<ServiceSpec>;
+    selects: string[] | null;
+    revision: bigint;
+    created_at: Generated<Date>;
+  };
+  service_frontends: {
+    number: Generated<bigint>;
+    service_id: string;
+    position: number;
+    type: string;
+    address: string | null;
+    port: number;
+    protocol: string;
+    scope: string;
+    port_name: string;
+    pool: string | null;
+  };
+  backend_numbers: { number: Generated<bigint>; address: string; port: number; protocol: string };
+  service_backends: {
+    service_id: string;
+    number: bigint;
+    port_name: string;
+    weight: number;
+    state: string;
+    reason: string;
+    workload_id: string | null;
+    host_id: string | null;
+    zone: string;
+  };
+  lb_pools: {
+    name: string;
+    spec: JSONColumnType<LbPoolSpec>;
+    revision: Generated<bigint>;
+    created_at: Generated<Date>;
+  };
+  lb_blocks: { pool: string; start: string; stop: string };
   released_addresses: { address: string; released_at: Generated<Date> };
 }
