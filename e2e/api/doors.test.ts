@@ -43,6 +43,20 @@ spec:
   egressGateway: { nodeSelector: {}, egressIP: 192.0.2.7 }
 `;
 
+const SERVICE = `apiVersion: cilium.io/v2
+kind: CiliumLoadBalancerIPPool
+metadata: { name: edge }
+spec: { blocks: [ { cidr: 198.51.100.0/28 } ], allowFirstLastIPs: "No" }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: server }
+spec:
+  type: LoadBalancer
+  selector: { app: server }
+  ports: [ { port: 80 } ]
+`;
+
 describe('doors', { skip: needKernel() }, () => {
   let fleet: Fleet;
   let collector: Collector;
@@ -151,6 +165,24 @@ describe('doors', { skip: needKernel() }, () => {
     assert.ok(refused.stderr.startsWith(`${gateway}:1: CiliumEgressGatewayPolicy/out\n`), refused.stderr);
     assert.match(refused.stderr, /gateways\[0\]\.egress_ip[\s\S]*224\.0\.0\.7[\s\S]*fix: /);
     assert.match(good('delete', '-f', gateway), /out deleted/);
+
+    const service = join(dir, 'service.yaml');
+    writeFileSync(service, SERVICE);
+    assert.match(
+      good('apply', '-f', service, '--wait'),
+      /Pool\/edge created\nService\/default\/server created\n.*2 hosts/,
+    );
+    assert.match(good('apply', '-f', service), /edge unchanged\nService\/default\/server unchanged/);
+    // Of a workload that its host has connected.
+    await until('a backend that serves', 10_000, async () =>
+      /198\.51\.100\.1:80\/TCP +1\/1 +ready/.test(good('service')),
+    );
+    assert.match(good('service', 'maintain', 'default/server', 'default/server', '--wait'), /maintenance\n.*2 hosts/);
+    assert.match(good('service', 'list'), / 0\/1 +NoneActive/);
+    writeFileSync(service, SERVICE.replace('port: 80', 'port: 80, nodePort: 99'));
+    const wrong = weir('apply', '-f', service);
+    assert.deepEqual([wrong.status, wrong.stderr.split(': ')[0]], [1, `${service}:12:12`], wrong.stderr);
+    assert.match(good('delete', '-f', service), /default\/server deleted\n.*edge deleted/);
 
     assert.match(good('workloads', 'set', 'default/server', 'egress_bandwidth=100M', '--wait'), /2 hosts/);
     assert.match(good('get', 'workloads', '-o', 'wide'), /server .* 100M +- /);

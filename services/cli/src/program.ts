@@ -55,7 +55,7 @@ export const createProgram = (context: Context): Command => {
 
   program
     .command('apply')
-    .description('create or change policies, all documents or none, and egress gateways')
+    .description('create or change policies, all documents or none, egress gateways and services')
     .addOption(files().makeOptionMandatory())
     .option('--dry-run', 'check only')
     .option('--wait', 'until every host that is alive holds it in its kernel')
@@ -73,7 +73,7 @@ export const createProgram = (context: Context): Command => {
 
   program
     .command('delete [policy...]')
-    .description('delete policies and egress gateways by kind/namespace/name or by the documents in files')
+    .description('delete policies, egress gateways and services by kind/namespace/name or by the documents in files')
     .addOption(files())
     .option('--ignore-not-found', 'what is not there is no failure')
     .action((keys: string[], o: RemoveOptions) => remove(context, keys, o));

@@ -132,6 +132,43 @@ const GATEWAY = {
   ],
 };
 
+const SERVICE = {
+  ...{ id: 'shop.web', name: 'web', namespace: 'shop', number: 7, revision: 20, created_at: at('19:00:00') },
+  spec: { algorithm: 'maglev', forwarding: 'snat', labels: { note: EVIL } },
+  frontends: [
+    { number: 1, type: 'load-balancer', address: '203.0.113.1', port: 80, protocol: 'TCP', pool: 'edge' },
+    { number: 2, type: 'load-balancer', address: '2001:db8::1', port: 80, protocol: 'TCP', pool: 'edge' },
+    { number: 3, type: 'node-port', address: null, port: 30_080, protocol: 'TCP', pool: null },
+  ],
+  backends: [
+    { number: 4, address: '10.0.1.2', port: 8080, protocol: 'TCP', state: 'active', weight: 100, workload: 'shop.web' },
+    { number: 5, address: '10.0.1.3', port: 8080, protocol: 'TCP', state: 'maintenance', weight: 100, workload: null },
+    { number: 6, address: '10.0.1.3', port: 8081, protocol: 'TCP', state: 'active', weight: 100, workload: null },
+  ],
+  conditions: [{ type: 'AddressesAssigned', status: true, reason: 'Assigned', message: '' }],
+};
+const WAITING = {
+  ...SERVICE,
+  ...{ id: 'shop.api', name: 'api', number: 8, backends: [] },
+  frontends: [{ number: 9, type: 'load-balancer', address: null, port: 443, protocol: 'TCP', pool: null }],
+  conditions: [
+    { type: 'AddressesAssigned', status: false, reason: 'NoFreeAddress', message: EVIL },
+    { type: 'BackendsReady', status: false, reason: 'NoBackends', message: '' },
+  ],
+};
+const LB_POOL = {
+  ...{ name: 'edge', blocks: [{ cidr: '203.0.113.0/28' }, { start: '203.0.113.20', stop: '203.0.113.29' }] },
+  ...{ service_selector: { match_labels: { team: 'blue' } }, allow_first_last_ips: true, disabled: false },
+  ...{
+    frontend_type: 'load-balancer',
+    addresses_total: 26,
+    addresses_used: 1,
+    created_at: at('18:00:00'),
+    revision: 2,
+  },
+  conditions: [{ type: 'Available', status: true, reason: 'Available', message: '' }],
+};
+
 const path = (from: string, to: string, kind: string, more: object = {}) => ({
   ...{ from, to, address: '192.0.2.1', kind, target: 'host', status: 'reachable', latency_us: 417, error: null },
   ...{ failures: 0, probed_at: at('19:59:50'), ...more },
@@ -215,6 +252,23 @@ export const FLEET_ROUTES: Routes = {
   },
   'DELETE /v1/egress-gateways/out': (_asked, response) => void response.writeHead(204).end(),
   'PATCH /v1/workloads/shop.web': { json: { ...WEB, revision: 18 } },
+  'GET /v1/services': listing([SERVICE, WAITING]),
+  'GET /v1/services/shop.web': { json: SERVICE },
+  'PUT /v1/services/shop.web': { json: { ...SERVICE, spec: { ...SERVICE.spec, algorithm: 'random' }, revision: 21 } },
+  'PUT /v1/services/shop.wrong': {
+    status: 422,
+    json: {
+      ...{ status: 422, code: 'INVALID_ARGUMENT', title: 'x', detail: 'frontends[0].address lies in no pool' },
+      ...{ field: 'frontends[0].address', value: '192.0.2.7', fix: 'give an address of a pool' },
+    },
+  },
+  'PATCH /v1/services/shop.web/backends/5': { json: { ...SERVICE, revision: 22 } },
+  'DELETE /v1/services/shop.web': (_asked, response) => void response.writeHead(204).end(),
+  'GET /v1/lb-pools': listing([LB_POOL]),
+  'GET /v1/lb-pools/edge': { json: LB_POOL },
+  'PUT /v1/lb-pools/edge': { json: { ...LB_POOL, revision: 3 } },
+  'PUT /v1/lb-pools/new': { json: { ...LB_POOL, name: 'new', revision: 23 } },
+  'DELETE /v1/lb-pools/edge': (_asked, response) => void response.writeHead(204).end(),
   'GET /v1/health': listing(PATHS),
   'GET /v1/flows': listing([...FLOWS].reverse()),
   'GET /v1/accounting': {

@@ -78,6 +78,17 @@ writeFileSync(
     '- nodeSelector: {matchLabel: {}}\n      podSelector',
   ),
 );
+const SERVICE =
+  'apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec:\n  type: LoadBalancer\n' +
+  '  selector: {app: web}\n  loadBalancerIP: 192.0.2.7\n  ports:\n    - port: 80\n';
+const LB_POOL =
+  'apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\nmetadata: {name: new}\nspec:\n  blocks: [{cidr: 192.0.2.0/24}]\n';
+writeFileSync(join(dir, 'service.yaml'), `${SERVICE}---\n${LB_POOL}---\n${POLICY}  podSelector: {}\n`);
+writeFileSync(
+  join(dir, 'service-wrong.yaml'),
+  SERVICE.replace('port: 80', 'prot: 80').replace('type: Load', 'type: Laod'),
+);
+writeFileSync(join(dir, 'service-refused.yaml'), `${LB_POOL}---\n${SERVICE.replace('name: web', 'name: wrong')}`);
 writeFileSync(join(dir, 'config.yaml'), 'current-context: lab\ncontexts:\n  lab: { policy: http://lab:7102 }\n');
 
 const CASES: Readonly<Record<string, string>> = {
@@ -86,7 +97,7 @@ const CASES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [
       ...['hosts', 'workloads', 'identities', 'policies', 'rules', 'namespaces'],
-      ...['pools', 'reservations', 'prefilters', 'egress-gateways'],
+      ...['pools', 'reservations', 'prefilters', 'egress-gateways', 'services', 'lb-pools'],
     ].flatMap((noun) =>
       ['table', 'wide', 'json', 'yaml'].map((format) => [`get-${noun}-${format}`, `get ${noun} -o ${format}`]),
     ),
@@ -123,6 +134,21 @@ const CASES: Readonly<Record<string, string>> = {
   'apply-gateway': `apply -f ${join(dir, 'gateway.yaml')}`,
   'apply-gateway-wrong': `apply -f ${join(dir, 'web.yaml')} -f ${join(dir, 'gateway-wrong.yaml')}`,
   'diff-gateway': `diff -f ${join(dir, 'gateway.yaml')}`,
+  service: 'service',
+  'service-get': 'service get shop/web',
+  'service-drain': 'service drain shop/web 10.0.1.3:8080 --reason disk',
+  'service-drain-many': 'service drain shop/web 10.0.1.3',
+  'service-drain-nobody': 'service maintain shop/web 10.0.1.9:80',
+  'service-weigh': 'service weigh shop/web 5 --weight 0',
+  'service-delete': 'service delete shop/web',
+  'lb-pools': 'lb pools',
+  'lb-pools-set': 'lb pools set edge blocks=203.0.113.0/28,203.0.113.20-203.0.113.40 service_selector=team=red',
+  'lb-pools-delete': 'lb pools delete edge',
+  'apply-service': `apply -f ${join(dir, 'service.yaml')}`,
+  'apply-service-wrong': `apply -f ${join(dir, 'service-wrong.yaml')}`,
+  'apply-service-refused': `apply -f ${join(dir, 'web.yaml')} -f ${join(dir, 'service-refused.yaml')}`,
+  'diff-service': `diff -f ${join(dir, 'service.yaml')}`,
+  'delete-service': `delete -f ${join(dir, 'service.yaml')} --ignore-not-found`,
   'get-one': 'get workload shop/web -o yaml',
   'get-nobody': 'get workload shop/nobody',
   'get-flows': 'get flows',

@@ -5,7 +5,7 @@ import type { EgressGatewayDocument } from '@weir/policy-engine';
 import type { Context } from '../context.ts';
 import type { Documents } from '../documents.ts';
 import { CliFailure, EXIT, Refused, renderIssues } from '../failure.ts';
-import { putObject, type Written } from './objects.ts';
+import { type ObjectResult, putObject, type Written } from './objects.ts';
 
 export const GATEWAY_KIND = 'CiliumEgressGatewayPolicy';
 
@@ -22,7 +22,7 @@ export const splitGateways = async (documents: Documents): Promise<Split> => {
   if (!documents.text.includes(GATEWAY_KIND)) return { policies: documents, gateways: [] };
   // Loaded where it is needed: the engine takes longer to load than all the rest of the command.
   const { splitEgressGateways } = await import('@weir/policy-engine');
-  const { rest, gateways, issues } = splitEgressGateways(documents.text);
+  const { rest, found: gateways, issues } = splitEgressGateways(documents.text);
   if (issues.length > 0) throw new CliFailure(EXIT.failed, renderIssues(issues, documents.locate));
   return { policies: rest === '' ? undefined : { ...documents, text: rest }, gateways };
 };
@@ -47,18 +47,14 @@ const written = async (
   }
 };
 
-export interface GatewayResult extends Written {
-  readonly key: string;
-}
-
 /** One after the other; the first that is refused ends it. Dry: what would become of them. */
 export const applyGateways = async (
   context: Context,
   gateways: readonly EgressGatewayDocument[],
   documents: Documents,
   dryRun: boolean,
-): Promise<readonly GatewayResult[]> => {
-  const results: GatewayResult[] = [];
+): Promise<readonly ObjectResult[]> => {
+  const results: ObjectResult[] = [];
   for (const one of gateways) {
     const result = { key: `${GATEWAY_KIND}/${one.name}`, ...(await written(context, one, documents, dryRun)) };
     results.push(result);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Entries of the table in resources.ts for what joins the fleet and lets it out: pools, reservations, prefilters, gateways. */
+/** Entries of the table in resources.ts for what joins the fleet, lets it out and balances it: pools, reservations, prefilters, gateways, services. */
 import { age, type Column } from '../output/table.ts';
 import {
   type Gateway,
@@ -43,6 +43,54 @@ interface EgressGateway {
   readonly created_at: string;
 }
 
+interface Service {
+  readonly namespace: string;
+  readonly name: string;
+  readonly number: number;
+  readonly frontends: readonly {
+    readonly type: string;
+    readonly address: string | null;
+    readonly port: number;
+    readonly protocol: string;
+  }[];
+  readonly backends: readonly { readonly state: string }[];
+  readonly spec: { readonly algorithm: string; readonly forwarding: string };
+  readonly conditions: readonly Condition[];
+  readonly created_at: string;
+}
+
+interface Condition {
+  readonly type: string;
+  readonly status: boolean;
+  readonly reason: string;
+}
+
+interface LbPool {
+  readonly name: string;
+  readonly blocks: readonly { readonly cidr?: string; readonly start?: string; readonly stop?: string }[];
+  readonly service_selector?: Selector;
+  readonly frontend_type: string;
+  readonly addresses_total: number;
+  readonly addresses_used: number;
+  readonly conditions: readonly Condition[];
+  readonly created_at: string;
+}
+
+/** What is not as it should be. */
+const failing = (conditions: readonly Condition[]): string =>
+  conditions
+    .filter(({ status }) => !status)
+    .map(({ reason }) => reason)
+    .join(',') || 'ready';
+
+const frontendText = ({ type, address, port, protocol }: Service['frontends'][number]): string => {
+  const host = address?.includes(':') ? `[${address}]` : address;
+  return `${host ?? (type === 'node-port' ? '*' : 'pending')}:${port}/${protocol}`;
+};
+
+export const blockText = ({ cidr, start, stop }: LbPool['blocks'][number]): string =>
+  cidr ?? (stop === undefined || stop === start ? `${start}` : `${start}-${stop}`);
+
 const columns = <T>(list: readonly Column<T>[]): readonly Column<T>[] => list;
 const seen = <T extends { readonly created_at: string }>(): Column<T> => ({
   title: 'AGE',
@@ -71,6 +119,42 @@ export const NETWORK_RESOURCES: Readonly<Record<string, ResourceKind>> = {
       { title: 'ADDRESSES', cell: (p) => p.addresses },
       { title: 'BLOCK-BITS4', cell: (p) => p.block_bits4, wide: true },
       { title: 'BLOCK-BITS6', cell: (p) => p.block_bits6, wide: true },
+      seen(),
+    ]),
+  ),
+  services: {
+    ...kind(
+      'services',
+      ['service'],
+      columns<Service>([
+        { title: 'NAMESPACE', cell: (s) => s.namespace },
+        { title: 'NAME', cell: (s) => s.name },
+        { title: 'FRONTENDS', cell: (s) => s.frontends.map(frontendText) },
+        {
+          title: 'BACKENDS',
+          cell: (s) => `${s.backends.filter(({ state }) => state === 'active').length}/${s.backends.length}`,
+        },
+        { title: 'STATE', cell: (s) => failing(s.conditions) },
+        { title: 'NUMBER', cell: (s) => s.number, wide: true },
+        { title: 'ALGORITHM', cell: (s) => s.spec.algorithm, wide: true },
+        { title: 'FORWARDING', cell: (s) => s.spec.forwarding, wide: true },
+        seen(),
+      ]),
+    ),
+    keyOf: ({ id }) => id ?? '',
+    one: (id) => `/v1/services/${encodeURIComponent(id.replace('/', '.'))}`,
+  },
+  'lb-pools': kind(
+    'lb-pools',
+    // Addresses are those of services.
+    ['lbPool', 'service'],
+    columns<LbPool>([
+      { title: 'NAME', cell: (p) => p.name },
+      { title: 'TYPE', cell: (p) => p.frontend_type },
+      { title: 'BLOCKS', cell: (p) => p.blocks.map(blockText) },
+      { title: 'SERVICES', cell: (p) => selectorText(p.service_selector ?? {}) },
+      { title: 'ADDRESSES', cell: (p) => `${p.addresses_used}/${p.addresses_total}` },
+      { title: 'STATE', cell: (p) => failing(p.conditions) },
       seen(),
     ]),
   ),

@@ -4,7 +4,7 @@ import { isWeirError } from '@weir/errors';
 import { CliFailure, EXIT } from '../failure.ts';
 import { readGateways, readSelector, readWorkloads } from '../selectors.ts';
 
-/** `selector`, `workloads` and `gateways` are read as listings show them; `amount` may be none. */
+/** `selector`, `blocks`, `workloads` and `gateways` are read as listings show them; `amount` may be none. */
 export type FieldKind =
   | 'text'
   | 'number'
@@ -12,6 +12,7 @@ export type FieldKind =
   | 'texts'
   | 'numbers'
   | 'amount'
+  | 'blocks'
   | 'selector'
   | 'workloads'
   | 'gateways';
@@ -28,6 +29,13 @@ const numberOf = (field: string, text: string): number => {
 const flagOf = (field: string, text: string): boolean => {
   if (text === 'true' || text === 'false') return text === 'true';
   throw usage(`${field}: ${JSON.stringify(text)} is neither true nor false`, `write ${field}=true or ${field}=false`);
+};
+
+/** `192.0.2.0/24`, `192.0.2.10-192.0.2.20` or one address. */
+const blockOf = (text: string): object => {
+  if (text.includes('/')) return { cidr: text };
+  const [start = '', stop] = text.split('-');
+  return stop === undefined ? { start } : { start, stop };
 };
 
 const asUsage = <T>(read: () => T): T => {
@@ -54,6 +62,8 @@ export const readValue = (kind: FieldKind, field: string, text: string): unknown
       return items;
     case 'numbers':
       return items.map((item) => numberOf(field, item));
+    case 'blocks':
+      return items.map(blockOf);
     case 'selector':
       return asUsage(() => readSelector(field, text));
     case 'workloads':

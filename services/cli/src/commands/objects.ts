@@ -27,7 +27,30 @@ export interface ObjectNoun {
   readonly isRemovable?: boolean;
 }
 
+/** Below `weir lb`. */
+export const LB_POOLS: ObjectNoun = {
+  command: 'pools',
+  description: 'pools of addresses that services get',
+  resource: 'lb-pools',
+  id: 'name',
+  fields: {
+    blocks: 'blocks',
+    service_selector: 'selector',
+    allow_first_last_ips: 'flag',
+    disabled: 'flag',
+    frontend_type: 'text',
+  },
+  isRemovable: true,
+};
+
 export const OBJECTS: readonly ObjectNoun[] = [
+  {
+    command: 'service',
+    description: 'addresses under which backends are reached; weir apply makes and changes them',
+    resource: 'services',
+    id: 'id',
+    isRemovable: true,
+  },
   {
     command: 'pools',
     description: 'pools of addresses, cut into blocks that hosts hold',
@@ -71,7 +94,11 @@ export const OBJECTS: readonly ObjectNoun[] = [
 ];
 
 /** What the API shows of an object and does not take. */
-const SHOWN = new Set(['name', 'address', 'created_at', 'revision', 'blocks', 'addresses']);
+const SHOWN = new Set([
+  ...['name', 'address', 'created_at', 'revision', 'addresses', 'addresses_total', 'addresses_used', 'conditions'],
+]);
+/** Of pools of workloads: how many they have. */
+const COUNTED = 'blocks';
 
 type Json = Record<string, unknown>;
 
@@ -118,13 +145,22 @@ const read = async (context: Context, path: string): Promise<Read | undefined> =
 };
 
 const takenOf = (object: Json): Json =>
-  Object.fromEntries(Object.entries(object).filter(([field, value]) => !SHOWN.has(field) && value !== null));
+  Object.fromEntries(
+    Object.entries(object).filter(
+      ([field, value]) => !SHOWN.has(field) && value !== null && !(field === COUNTED && typeof value === 'number'),
+    ),
+  );
 
 export type ObjectAction = 'created' | 'configured' | 'unchanged';
 
 export interface Written {
   readonly action: ObjectAction;
   readonly revision: number;
+}
+
+/** Of one of several documents. */
+export interface ObjectResult extends Written {
+  readonly key: string;
 }
 
 /** Puts an object under the ETag of what was read, or creates it; `change` makes it of what there is. */

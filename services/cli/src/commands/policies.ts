@@ -6,7 +6,9 @@ import type { Service } from '../client.ts';
 import type { Context } from '../context.ts';
 import { type Documents, readDocuments } from '../documents.ts';
 import { CliFailure, EXIT, Refused, renderIssues, renderProblem, renderWarning } from '../failure.ts';
+import { applyServices, keyOfBalancer, lbPoolPath, POOL_KINDS, servicePath, splitServices } from './balancer.ts';
 import { applyGateways, GATEWAY_KIND, gatewayPath, splitGateways } from './gateways.ts';
+import type { ObjectResult } from './objects.ts';
 import { waitInventory } from './realised.ts';
 import { printTrace, traceparent } from './trace.ts';
 
@@ -67,14 +69,40 @@ const post = async <T>(
   }
 };
 
+interface Parts {
+  readonly policies: Documents | undefined;
+  /** Nothing of inventory is there. */
+  readonly isEmpty: boolean;
+  readonly keys: readonly string[];
+  /** Pools, services and gateways, in this order. */
+  readonly write: (dryRun: boolean) => Promise<readonly ObjectResult[]>;
+}
+
+const split = async (context: Context, documents: Documents): Promise<Parts> => {
+  const balancer = await splitServices(documents);
+  const { policies, gateways } = balancer.rest
+    ? await splitGateways(balancer.rest)
+    : { policies: undefined, gateways: [] };
+  return {
+    policies,
+    isEmpty: gateways.length + balancer.objects.length === 0,
+    // Backwards: a pool can't go while services have addresses of it.
+    keys: [...balancer.objects.map(keyOfBalancer).reverse(), ...gateways.map(({ name }) => `${GATEWAY_KIND}/${name}`)],
+    write: async (dryRun) => [
+      ...(await applyServices(context, balancer, documents, dryRun)),
+      ...(await applyGateways(context, gateways, documents, dryRun)),
+    ],
+  };
+};
+
 export const apply = async (context: Context, options: ApplyOptions): Promise<void> => {
   const documents = await readDocuments(options.file, context.readStdin);
-  const { policies, gateways } = await splitGateways(documents);
+  const { policies, isEmpty, write } = await split(context, documents);
   const dry = new URLSearchParams({ dry_run: 'true' });
-  if (gateways.length > 0) {
+  if (!isEmpty) {
     // Two services, so not one transaction: nothing is begun before both have looked at everything that they can check beforehand.
     if (policies !== undefined) await post<ApplyAnswer>(context, '/v1/policies', policies, dry);
-    const results = await applyGateways(context, gateways, documents, options.dryRun === true);
+    const results = await write(options.dryRun === true);
     if (options.dryRun)
       for (const { key, action } of results) context.out(`${escapeUntrusted(key)} ${action} (dry run)`);
     else if (options.wait) {
@@ -131,8 +159,8 @@ const waitRealised = async (context: Context, revision: number | string, timeout
 
 export const diff = async (context: Context, files: readonly string[]): Promise<void> => {
   const documents = await readDocuments(files, context.readStdin);
-  const { policies, gateways } = await splitGateways(documents);
-  for (const { key, action } of await applyGateways(context, gateways, documents, true)) {
+  const { policies, write } = await split(context, documents);
+  for (const { key, action } of await write(true)) {
     if (action === 'unchanged') continue;
     context.out(`${escapeUntrusted(key)} would be ${action}`);
     context.setExitCode(EXIT.failed);
@@ -161,7 +189,13 @@ interface Target {
 const targetOf = (key: string): Target => {
   const parts = key.split('/');
   const [kind, namespace, name] = parts.length === 2 ? [parts[0], '-', parts[1]] : parts;
-  if (kind === GATEWAY_KIND && name && namespace === '-') return { service: 'inventory', path: gatewayPath(name) };
+  if (name && namespace === '-') {
+    if (kind === GATEWAY_KIND) return { service: 'inventory', path: gatewayPath(name) };
+    if (kind && POOL_KINDS.includes(kind)) return { service: 'inventory', path: lbPoolPath(name) };
+  }
+  if (kind === 'Service' && namespace && namespace !== '-' && name && parts.length === 3) {
+    return { service: 'inventory', path: servicePath(namespace, name) };
+  }
   if (!kind || !namespace || !name || parts.length > 3) {
     throw new CliFailure(EXIT.usage, `error: ${key} is not kind/namespace/name, such as NetworkPolicy/default/web`);
   }
@@ -169,11 +203,10 @@ const targetOf = (key: string): Target => {
 };
 
 /** Keys of the documents in files; read here, so that only what is deleted is asked of the service. */
-const keysIn = async (context: Context, files: readonly string[]): Promise<string[]> => {
+const keysIn = async (context: Context, files: readonly string[]): Promise<readonly string[]> => {
   if (files.length === 0) return [];
   const documents = await readDocuments(files, context.readStdin);
-  const { policies, gateways } = await splitGateways(documents);
-  const keys = gateways.map(({ name }) => `${GATEWAY_KIND}/${name}`);
+  const { policies, keys } = await split(context, documents);
   if (policies === undefined) return keys;
   // Loaded where it is needed: the engine takes longer to load than all the rest of the command.
   const { parseDocuments } = await import('@weir/policy-engine');

@@ -2,7 +2,7 @@
 /** Names of what there is, asked for while somebody types: one page, a short time, and no word about what goes wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Page, Service } from '../client.ts';
-import { fieldsOf, NETWORK_PATH, OBJECTS, type ObjectNoun } from '../commands/objects.ts';
+import { fieldsOf, LB_POOLS, NETWORK_PATH, OBJECTS, type ObjectNoun } from '../commands/objects.ts';
 import type { RESOURCES } from '../commands/resources.ts';
 import type { Context } from '../context.ts';
 import { readSettings, SERVICE_NAMES } from '../settings.ts';
@@ -60,6 +60,8 @@ const pools = named('/v1/pools');
 const reservations = named('/v1/reservations', ({ address }) => [address]);
 const prefilters = named('/v1/prefilters');
 const gateways = named('/v1/egress-gateways');
+const services = named('/v1/services', ({ namespace, name }) => [`${namespace}/${name}`]);
+const lbPools = named('/v1/lb-pools');
 const networkFields: Source = async ({ client }) =>
   fieldsOf(await client.json<Item>('inventory', NETWORK_PATH, { timeoutMs: TIMEOUT_MS })).map(([field]) => `${field}=`);
 const rules: Source = (context) => listed(context, 'policy', '/v1/rules', ({ id }) => [String(id)]);
@@ -91,6 +93,8 @@ const ONE: Readonly<Record<keyof typeof RESOURCES, Source>> = {
   reservations,
   prefilters,
   'egress-gateways': gateways,
+  services,
+  'lb-pools': lbPools,
 };
 
 const ENDS: Readonly<Record<string, Source>> = {
@@ -117,6 +121,8 @@ const SOURCES: Readonly<Record<string, Source>> = {
     Object.entries(ENDS).flatMap(([name, source]) => ['', 'from-', 'to-'].map((end) => [end + name, source])),
   ),
   ...Object.fromEntries(OBJECTS.flatMap(sourcesOf)),
+  ...Object.fromEntries(sourcesOf({ ...LB_POOLS, command: 'lb pools' })),
+  ...Object.fromEntries(['drain', 'maintain', 'activate', 'weigh'].map((verb) => [`service ${verb} id`, services])),
   'network set field=value': networkFields,
   'health from': hosts,
   'health to': hosts,

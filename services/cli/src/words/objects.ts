@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The words of `weir network`, `pools`, `reservations`, `prefilter`, `egress`, `workloads` and `health`. */
+/** The words of `weir network`, `service`, `lb`, `pools`, `reservations`, `prefilter`, `egress`, `workloads` and `health`. */
 import { type Command, Option } from 'commander';
+import { changeBackend } from '../commands/backends.ts';
 import { type GetOptions, get } from '../commands/get.ts';
 import { type HealthOptions, health } from '../commands/health.ts';
 import { getNetwork } from '../commands/network.ts';
 import {
+  LB_POOLS,
   OBJECTS,
   type ObjectNoun,
   removeObjects,
@@ -24,7 +26,7 @@ const waiting = (command: Command): Command =>
     .option('--wait', 'until every host that is alive holds it')
     .addOption(new Option('--timeout <seconds>', 'longest wait').argParser(positive).default(30));
 
-const addObject = (program: Command, context: Context, noun: ObjectNoun): void => {
+const addObject = (program: Command, context: Context, noun: ObjectNoun): Command => {
   const parent = program.command(noun.command).description(noun.description);
   const resource = RESOURCES[noun.resource] as ResourceKind;
   parent
@@ -53,6 +55,31 @@ const addObject = (program: Command, context: Context, noun: ObjectNoun): void =
       .description('delete them')
       .action((ids: string[]) => removeObjects(context, noun, resource.one, ids));
   }
+  return parent;
+};
+
+/** What is done to one backend, and the state that it gets. */
+const BACKEND_VERBS = {
+  drain: ['terminating', 'keeps its connections and gets no new ones while others are active; final'],
+  maintain: ['maintenance', 'takes it out until it is activated'],
+  activate: ['active', 'puts it back'],
+} as const;
+
+const addBackends = (service: Command, context: Context): void => {
+  for (const [verb, [state, description]] of Object.entries(BACKEND_VERBS)) {
+    waiting(service.command(`${verb} <id> <backend>`))
+      .description(`one backend (address:port, workload or number): ${description}`)
+      .option('--reason <text>', 'told beside its state')
+      .action((id: string, backend: string, { reason, ...options }: SetOptions & { reason?: string }) =>
+        changeBackend(context, id, backend, { state, ...(reason === undefined ? {} : { reason }) }, options),
+      );
+  }
+  waiting(service.command('weigh <id> <backend>'))
+    .description('one backend: its weight, which Maglev goes by; 0 is maintenance')
+    .addOption(new Option('--weight <number>', '0 to 65535').argParser(Number).makeOptionMandatory())
+    .action((id: string, backend: string, { weight, ...options }: SetOptions & { weight: number }) =>
+      changeBackend(context, id, backend, { weight }, options),
+    );
 };
 
 const addNetwork = (program: Command, context: Context): void => {
@@ -87,6 +114,10 @@ const addHealth = (program: Command, context: Context): void => {
 
 export const addObjects = (program: Command, context: Context): void => {
   addNetwork(program, context);
-  for (const noun of OBJECTS) addObject(program, context, noun);
+  for (const noun of OBJECTS) {
+    const parent = addObject(program, context, noun);
+    if (noun.resource === 'services') addBackends(parent, context);
+  }
+  addObject(program.command('lb').description('what services get: pools of addresses'), context, LB_POOLS);
   addHealth(program, context);
 };

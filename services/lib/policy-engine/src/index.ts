@@ -40,6 +40,7 @@ export {
   type PolicyWarning,
   type Position,
 } from './model.ts';
+export { BALANCER_KINDS, splitBalancer } from './parse/balancer.ts';
 export {
   MAX_BYTES,
   type ParseOptions,
@@ -53,3 +54,4 @@ export {
   type EgressGatewayDocument,
   splitEgressGateways,
 } from './parse/egress-gateway.ts';
+export { type BalancerDocument, placeOf } from './parse/service-body.ts';

@@ -29,7 +29,7 @@ spec: { podSelector: {} }
 `;
 
 test('becomes an egress gateway, and the rest keeps its lines', () => {
-  const { rest, gateways, issues } = splitEgressGateways(`# first\n---\n${GATEWAY}---\n${POLICY}`);
+  const { rest, found: gateways, issues } = splitEgressGateways(`# first\n---\n${GATEWAY}---\n${POLICY}`);
   assert.deepEqual(issues, []);
   const [gateway] = gateways;
   assert.deepEqual(gateway, {
@@ -68,7 +68,7 @@ test('becomes an egress gateway, and the rest keeps its lines', () => {
 
 test('a text of gateways alone leaves nothing; one without any is as it was', () => {
   assert.equal(splitEgressGateways(`---\n# only\n${GATEWAY}---\n${GATEWAY.replace('out', 'two')}`).rest, '');
-  assert.deepEqual(splitEgressGateways(POLICY), { rest: POLICY, gateways: [], issues: [] });
+  assert.deepEqual(splitEgressGateways(POLICY), { rest: POLICY, found: [], issues: [] });
   const mentions = `# not a CiliumEgressGatewayPolicy\n${POLICY}`;
   assert.equal(splitEgressGateways(mentions).rest, mentions);
 });
@@ -80,10 +80,10 @@ test('JSON and lists', () => {
     egressGateway: { nodeSelector: {}, interface: 'a' },
   };
   const one = { apiVersion: 'cilium.io/v2', kind: 'CiliumEgressGatewayPolicy', metadata: { name: 'j' }, spec: body };
-  assert.equal(splitEgressGateways(JSON.stringify(one, null, 2)).gateways[0]?.name, 'j');
+  assert.equal(splitEgressGateways(JSON.stringify(one, null, 2)).found[0]?.name, 'j');
   const items = [one, { ...one, metadata: { name: 'k', uid: 'x' }, status: {} }];
   const list = splitEgressGateways(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-  assert.deepEqual([list.rest, list.gateways.map(({ name }) => name)], ['', ['j', 'k']]);
+  assert.deepEqual([list.rest, list.found.map(({ name }) => name)], ['', ['j', 'k']]);
   const mixed = splitEgressGateways(JSON.stringify({ kind: 'List', items: [one, { kind: 'NetworkPolicy' }] }));
   assert.match(mixed.issues[0]?.fix ?? '', /list of its own/);
 });
@@ -97,7 +97,7 @@ for (const [what, from, to, wanted] of [
   ['no destination', 'destinationCIDRs', 'excludedCIDRs', [14, 3, 'spec.excludedCIDRs', '']],
 ] as const) {
   test(`refused: ${what}`, () => {
-    const { issues, gateways } = splitEgressGateways(`${GATEWAY.replace(from, to)}`);
+    const { issues, found: gateways } = splitEgressGateways(`${GATEWAY.replace(from, to)}`);
     const [line, column, path, fix] = wanted;
     const issue = issues.find((one) => one.path === path);
     assert.deepEqual([issue?.line, issue?.column, gateways.length], [line, column, 0], JSON.stringify(issues));

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * CiliumEgressGatewayPolicy (cilium.io/v2) as an egress gateway of Weir. It is no policy of the policy service, so its documents are
- * taken out of a text before the rest goes there; the rest keeps its lines.
+ * taken out of a text before the rest goes there (split.ts).
  */
-import type { FieldIssue } from '@weir/errors';
 import { NAMESPACE_LABELS_PREFIX } from '../constants.ts';
 import type { Position } from '../model.ts';
 import type { Requirement } from '../selector.ts';
-import { createIssues, createWarnings, type Issues } from './issues.ts';
-import type { Located } from './located.ts';
+import { createWarnings, type Issues } from './issues.ts';
 import { readMetadata } from './metadata.ts';
 import {
   type Context,
@@ -21,7 +19,7 @@ import {
   scalarOf,
 } from './reader.ts';
 import { readRequirements, type SelectorSyntax } from './selector.ts';
-import { readYaml } from './yaml-source.ts';
+import { kindOf, type SplitResult, splitDocuments } from './split.ts';
 
 const KIND = 'CiliumEgressGatewayPolicy';
 const API_VERSION = 'cilium.io/v2';
@@ -60,15 +58,8 @@ export interface EgressGatewayDocument {
   readonly position?: Position;
 }
 
-export interface SplitResult {
-  /** The text with the lines of its egress gateways empty; '' when nothing else is in it. */
-  readonly rest: string;
-  readonly gateways: readonly EgressGatewayDocument[];
-  readonly issues: readonly FieldIssue[];
-}
-
 /** What is one value of one key is a label, so that the object reads like what was written. */
-const selectorOf = (requirements: readonly Requirement[]): GatewaySelector => {
+export const selectorOf = (requirements: readonly Requirement[]): GatewaySelector => {
   const labels = new Map<string, string>();
   const expressions: NonNullable<GatewaySelector['match_expressions']>[number][] = [];
   for (const { key, operator, values } of requirements) {
@@ -167,66 +158,6 @@ const readGateway = (field: Field, issues: Issues): EgressGatewayDocument | unde
   return metadata && body && { name: metadata.name, body, ...(position ? { position } : {}) };
 };
 
-const isGateway = (node: Located): boolean =>
-  node.kind === 'map' && scalarOf(node.entries.get('kind')?.value ?? node) === KIND;
-
-/** The documents of one part of the text; undefined when it is none of ours. */
-const gatewaysIn = (root: Located, issues: Issues): Field[] | undefined => {
-  if (isGateway(root)) return [{ node: root, keyAt: root.at, path: '' }];
-  const items = root.kind === 'map' ? root.entries.get('items') : undefined;
-  if (items?.value.kind !== 'list' || !items.value.items.some(isGateway)) return undefined;
-  for (const node of items.value.items) {
-    if (isGateway(node)) continue;
-    issues.add('items', node.at, `stands in a list with a ${KIND}`, { fix: `put each ${KIND} into a list of its own` });
-  }
-  return items.value.items.map((node, i) => ({ node, keyAt: node.at, path: `items[${i}]` }));
-};
-
-/** Lines that end a document, wherever they stand. */
-const SEPARATOR = /^(---|\.\.\.)(\s|$)/;
-
-interface Part {
-  /** Of its first line in the text, from 0. */
-  readonly start: number;
-  readonly lines: readonly string[];
-}
-
-const partsOf = (text: string): Part[] => {
-  const parts: { start: number; lines: string[] }[] = [{ start: 0, lines: [] }];
-  for (const [index, line] of text.split('\n').entries()) {
-    if (SEPARATOR.test(line)) parts.push({ start: index, lines: [line] });
-    else parts.at(-1)?.lines.push(line);
-  }
-  return parts;
-};
-
 /** Takes the egress gateways out of a text. Documents of other kinds are not looked at. */
-export const splitEgressGateways = (text: string): SplitResult => {
-  if (!text.includes(KIND)) return { rest: text, gateways: [], issues: [] };
-  const gateways: EgressGatewayDocument[] = [];
-  const found: FieldIssue[] = [];
-  let isEmpty = true;
-  const rest = partsOf(text).map(({ start, lines }) => {
-    const body = lines.join('\n');
-    const issues = createIssues(body);
-    const roots = body.includes(KIND) ? readYaml(body, issues) : [];
-    const fields = roots[0] && gatewaysIn(roots[0], issues);
-    if (fields === undefined) {
-      isEmpty &&= lines.every((line) => SEPARATOR.test(line) || /^\s*(#.*)?$/.test(line));
-      return body;
-    }
-    const before = found.length;
-    const read = fields.flatMap((field) => readGateway(field, issues) ?? []);
-    found.push(
-      ...issues.list.map((issue) => (issue.line === undefined ? issue : { ...issue, line: issue.line + start })),
-    );
-    if (found.length === before) {
-      for (const one of read) {
-        const { position } = one;
-        gateways.push(position ? { ...one, position: { ...position, line: position.line + start } } : one);
-      }
-    }
-    return lines.map((line, index) => (index === 0 && SEPARATOR.test(line) ? '---' : '')).join('\n');
-  });
-  return { rest: isEmpty ? '' : rest.join('\n'), gateways, issues: found };
-};
+export const splitEgressGateways = (text: string): SplitResult<EgressGatewayDocument> =>
+  splitDocuments(text, { words: [KIND], isOurs: (node) => kindOf(node) === KIND, read: readGateway });

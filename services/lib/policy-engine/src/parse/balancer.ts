@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Documents of the load balancer in a text: Service (v1) with its EndpointSlices (discovery.k8s.io/v1), CiliumLoadBalancerIPPool
+ * (cilium.io/v2), and Weir's own form of a service and a pool (weir.io/v1), whose spec is what the API takes.
+ */
+
+import { selectorOf } from './egress-gateway.ts';
+import { createWarnings, type Issues } from './issues.ts';
+import { addressesIn, EXPOSED_TYPES, readServiceSpec, type ServiceHints } from './kubernetes-service.ts';
+import { joinPath, type Located, toPlain } from './located.ts';
+import { readMetadata } from './metadata.ts';
+import {
+  type Context,
+  type Field,
+  type Fields,
+  missing,
+  readBoolean,
+  readInteger,
+  readList,
+  readObject,
+  readOneOf,
+  readString,
+} from './reader.ts';
+import { readRequirements, type SelectorSyntax } from './selector.ts';
+import {
+  type BalancerDocument,
+  type Places,
+  place,
+  placeAll,
+  type ServiceBackendBody,
+  type ServiceBody,
+} from './service-body.ts';
+import { apiVersionOf, kindOf, type SplitResult, splitDocuments } from './split.ts';
+
+type Reader = (
+  context: Context,
+  root: Fields,
+  places: Places,
+) => Omit<BalancerDocument, 'kind' | 'position' | 'places'> | undefined;
+
+const PLAIN: SelectorSyntax = { sources: false, source: 'any' };
+const IPS = ['lbipam.cilium.io/ips', 'io.cilium/lb-ipam-ips'];
+const KEY = ['lbipam.cilium.io/sharing-key', 'io.cilium/lb-ipam-sharing-key'];
+const CROSS = ['lbipam.cilium.io/sharing-cross-namespace', 'io.cilium/lb-ipam-sharing-cross-namespace'];
+const SERVICE_NAME = 'kubernetes.io/service-name';
+/** Annotation -> field of the body, and what may stand there. */
+const CHOICES = {
+  'service.cilium.io/lb-algorithm': ['algorithm', ['random', 'maglev', 'least-connections']],
+  'service.cilium.io/forwarding-mode': ['forwarding', ['snat', 'dsr', 'hybrid']],
+  'service.cilium.io/src-ranges-policy': ['source_ranges_policy', ['allow', 'deny']],
+} as const;
+const EXPOSED = 'service.cilium.io/type';
+const NODE = 'service.cilium.io/node';
+const NODE_SELECTOR = 'service.cilium.io/node-selector';
+const DELEGATE = 'service.cilium.io/proxy-delegation';
+const KNOWN = [...IPS, ...KEY, ...CROSS, ...Object.keys(CHOICES), EXPOSED, NODE, NODE_SELECTOR, DELEGATE];
+const OURS = /^(?:lbipam|service)\.cilium\.io\/|^io\.cilium\/lb-ipam/;
+
+/** Annotations that say how a service is balanced; of others nobody here knows anything, those of these prefixes are refused. */
+const annotationsOf = (context: Context, root: Fields): ReadonlyMap<string, Field> => {
+  const node = root.get('metadata')?.node;
+  const annotations = node?.kind === 'map' ? node.entries.get('annotations')?.value : undefined;
+  const found = new Map<string, Field>();
+  if (annotations?.kind !== 'map') return found;
+  for (const [key, { keyAt, value }] of annotations.entries) {
+    const path = joinPath('metadata.annotations', key);
+    if (KNOWN.includes(key)) found.set(key, { node: value, keyAt, path });
+    else if (OURS.test(key)) {
+      context.issues.add(path, keyAt, `${key} is not supported`, { value: key, fix: `use one of ${KNOWN.join(', ')}` });
+    }
+  }
+  return found;
+};
+
+const listOf = (text: string): string[] => text.split(',').map((part) => part.trim());
+
+const settingsOf = (
+  context: Context,
+  annotations: ReadonlyMap<string, Field>,
+  places: Places,
+): Record<string, unknown> => {
+  const first = (names: readonly string[]): string | undefined => {
+    const field = names.map((name) => annotations.get(name)).find((one) => one !== undefined);
+    return field && readString(context, field);
+  };
+  const settings: Record<string, unknown> = {};
+  for (const [name, [field, words]] of Object.entries(CHOICES)) {
+    const given = annotations.get(name);
+    const word = given && readOneOf<string>(context, given, words);
+    if (!given || word === undefined) continue;
+    settings[field] = word;
+    place(places, field, given.node.at, context.issues);
+  }
+  const key = first(KEY);
+  if (key !== undefined) settings.sharing_key = key;
+  const cross = first(CROSS);
+  if (cross !== undefined) settings.sharing_namespaces = listOf(cross);
+  const node = first([NODE]);
+  if (node !== undefined) settings.hosts = { match_labels: { 'service.cilium.io/node': node } };
+  const selector = first([NODE_SELECTOR]);
+  if (selector !== undefined)
+    settings.hosts = { match_labels: Object.fromEntries(listOf(selector).map((term) => term.split('=', 2))) };
+  const delegate = annotations.get(DELEGATE);
+  if (delegate)
+    settings.delegate_if_local = readOneOf(context, delegate, ['delegate-if-local', 'none']) === 'delegate-if-local';
+  return settings;
+};
+
+const hintsOf = (context: Context, annotations: ReadonlyMap<string, Field>): ServiceHints => {
+  const addresses = IPS.flatMap((name) => {
+    const field = annotations.get(name);
+    const text = field && readString(context, field);
+    return field && text !== undefined ? addressesIn(text, field.node.at, field.path, context.issues) : [];
+  });
+  const field = annotations.get(EXPOSED);
+  const text = field && readString(context, field);
+  const only = text === undefined ? undefined : listOf(text);
+  for (const word of only ?? []) {
+    if (EXPOSED_TYPES.includes(word) || !field) continue;
+    const facts = { value: text, fix: `use some of ${EXPOSED_TYPES.join(', ')}` };
+    context.issues.add(field.path, field.node.at, `${JSON.stringify(word)} is no type of a service`, facts);
+  }
+  return { addresses, only };
+};
+
+const specOf = (context: Context, root: Fields): Field | undefined =>
+  root.get('spec') ?? missing(context, root, 'spec', 'write spec: {...}');
+
+const readService: Reader = (context, root, places) => {
+  const metadata = readMetadata(context, root, 'namespaced');
+  const spec = specOf(context, root);
+  const annotations = annotationsOf(context, root);
+  const body = spec && readServiceSpec(context, spec, hintsOf(context, annotations), places);
+  if (!metadata || !body) return undefined;
+  const { name, namespace = 'default', labels = {} } = metadata;
+  return {
+    becomes: 'service',
+    name,
+    namespace,
+    body: { labels, ...body, ...settingsOf(context, annotations, places) },
+  };
+};
+
+const flag = (context: Context, fields: Fields | undefined, name: string): boolean | undefined => {
+  const field = fields?.get(name);
+  return field && readBoolean(context, field);
+};
+
+/** As Kubernetes means the three conditions; what is not said is serving. */
+const stateOf = (context: Context, endpoint: Fields): string => {
+  const field = endpoint.get('conditions');
+  const conditions = field && readObject(context, field, { fields: ['ready', 'serving', 'terminating'] });
+  const ready = flag(context, conditions, 'ready') ?? true;
+  const serving = flag(context, conditions, 'serving') ?? ready;
+  if (flag(context, conditions, 'terminating')) return serving ? 'terminating' : 'terminating-not-serving';
+  return ready ? 'active' : 'quarantined';
+};
+
+const readSlice: Reader = (context, root, places) => {
+  const metadata = readMetadata(context, root, 'namespaced');
+  if (!metadata) return undefined;
+  const service = metadata.labels?.[SERVICE_NAME];
+  if (service === undefined) {
+    const path = 'metadata.labels';
+    context.issues.add(path, root.at, `${SERVICE_NAME} is missing: whose backends are these?`, {
+      fix: `write labels: {${SERVICE_NAME}: NAME}`,
+    });
+    return undefined;
+  }
+  const texts = (fields: Fields, name: string): string[] => {
+    const field = fields.get(name);
+    return (field ? (readList(context, field) ?? []) : []).flatMap((item) => readString(context, item) ?? []);
+  };
+  const lists = (name: string): Field[] => {
+    const field = root.get(name);
+    return field ? (readList(context, field) ?? []) : [];
+  };
+  const ports = lists('ports').flatMap((item) => {
+    const port = readObject(context, item, { fields: ['name', 'protocol', 'port', 'appProtocol'] });
+    const number = port?.get('port');
+    const value = number && readInteger(context, number, 1, 65_535);
+    const name = port?.get('name');
+    const protocol = port?.get('protocol');
+    if (value === undefined) return [];
+    return [
+      {
+        port: value,
+        port_name: (name && readString(context, name)) ?? '',
+        protocol: (protocol && readOneOf(context, protocol, ['TCP', 'UDP', 'SCTP'])) ?? 'TCP',
+      },
+    ];
+  });
+  const backends: ServiceBackendBody[] = [];
+  for (const item of lists('endpoints')) {
+    const endpoint = readObject(context, item, {
+      fields: ['addresses', 'conditions', 'hostname', 'nodeName', 'targetRef', 'zone', 'hints'],
+    });
+    if (!endpoint) continue;
+    const state = stateOf(context, endpoint);
+    const zoneField = endpoint.get('zone');
+    const zone = (zoneField && readString(context, zoneField)) ?? '';
+    for (const address of texts(endpoint, 'addresses')) {
+      for (const port of ports) {
+        place(places, `backends[${backends.length}]`, item.node.at, context.issues);
+        backends.push({ address, ...port, zone, state });
+      }
+    }
+  }
+  return { becomes: 'slice', name: service, namespace: metadata.namespace ?? 'default', body: { backends } };
+};
+
+const readCiliumPool: Reader = (context, root, places) => {
+  const metadata = readMetadata(context, root, 'cluster');
+  const field = specOf(context, root);
+  const spec =
+    field && readObject(context, field, { fields: ['blocks', 'serviceSelector', 'allowFirstLastIPs', 'disabled'] });
+  if (!metadata || !spec) return undefined;
+  const list = spec.get('blocks');
+  const blocks = (list ? (readList(context, list) ?? []) : []).map((item, i) => {
+    const block = readObject(context, item, { fields: ['cidr', 'start', 'stop'] });
+    place(places, `blocks[${i}]`, item.node.at, context.issues);
+    return Object.fromEntries(
+      ['cidr', 'start', 'stop'].flatMap((name) => {
+        const part = block?.get(name);
+        const text = part && readString(context, part);
+        return text === undefined ? [] : [[name, text]];
+      }),
+    );
+  });
+  const selector = spec.get('serviceSelector');
+  const requirements = selector && readRequirements(context, selector, PLAIN);
+  const ends = spec.get('allowFirstLastIPs');
+  const body = {
+    blocks,
+    ...(requirements ? { service_selector: selectorOf(requirements) } : {}),
+    allow_first_last_ips: !ends || readOneOf(context, ends, ['Yes', 'No']) !== 'No',
+    disabled: flag(context, spec, 'disabled') ?? false,
+    frontend_type: 'load-balancer',
+  };
+  return { becomes: 'pool', name: metadata.name, body };
+};
+
+/** Weir's own: the spec goes to the API as it is, which knows what is wrong with it; here is where it stands. */
+const readOwn =
+  (becomes: 'service' | 'pool'): Reader =>
+  (context, root, places) => {
+    const metadata = readMetadata(context, root, becomes === 'pool' ? 'cluster' : 'namespaced');
+    const spec = specOf(context, root);
+    if (!metadata || !spec) return undefined;
+    if (spec.node.kind !== 'map') {
+      context.issues.add('spec', spec.node.at, 'must be an object', { fix: 'write the fields of the API' });
+      return undefined;
+    }
+    placeAll(places, '', spec.node, context.issues);
+    const { name, namespace, labels } = metadata;
+    const own = toPlain(spec.node) as ServiceBody;
+    if (becomes === 'pool') {
+      return {
+        becomes,
+        name,
+        body: { allow_first_last_ips: true, disabled: false, frontend_type: 'load-balancer', ...own },
+      };
+    }
+    return {
+      becomes,
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      body: { ...(labels ? { labels } : {}), ...own },
+    };
+  };
+
+const FORMS: readonly (readonly [
+  kind: string,
+  apiVersions: readonly string[],
+  read: Reader,
+  fields: readonly string[],
+])[] = [
+  ['Service', ['v1'], readService, ['spec', 'status']],
+  ['EndpointSlice', ['discovery.k8s.io/v1'], readSlice, ['addressType', 'endpoints', 'ports']],
+  ['CiliumLoadBalancerIPPool', ['cilium.io/v2', 'cilium.io/v2alpha1'], readCiliumPool, ['spec', 'status']],
+  ['Service', ['weir.io/v1'], readOwn('service'), ['spec']],
+  ['LoadBalancerPool', ['weir.io/v1'], readOwn('pool'), ['spec']],
+];
+export const BALANCER_KINDS = [...new Set(FORMS.map(([kind]) => kind))];
+
+const isOurs = (node: Located): boolean => BALANCER_KINDS.includes(String(kindOf(node)));
+
+const readDocument = (field: Field, issues: Issues): BalancerDocument | undefined => {
+  const context: Context = { issues, warnings: createWarnings(issues.locate) };
+  const kind = String(kindOf(field.node));
+  const version = apiVersionOf(field.node);
+  const form = FORMS.find(([one, versions]) => one === kind && versions.includes(String(version)));
+  if (form === undefined) {
+    const versions = FORMS.filter(([one]) => one === kind).flatMap(([, all]) => all);
+    const facts = { value: version, fix: `write ${versions.join(' or ')}` };
+    issues.add('apiVersion', field.node.at, `apiVersion ${JSON.stringify(version)} has no kind ${kind}`, facts);
+    return undefined;
+  }
+  const [, , read, fields] = form;
+  const root = readObject(context, field, { fields: ['apiVersion', 'kind', 'metadata', ...fields] });
+  const before = issues.list.length;
+  const places: Places = new Map();
+  const found = root && read(context, root, places);
+  if (!found || issues.list.length > before) return undefined;
+  const position = issues.locate(field.node.at);
+  return { kind, ...found, ...(position ? { position } : {}), places };
+};
+
+/** Takes services and their pools out of a text. Documents of other kinds are not looked at. */
+export const splitBalancer = (text: string): SplitResult<BalancerDocument> => {
+  const { rest, found, issues } = splitDocuments(text, { words: BALANCER_KINDS, isOurs, read: readDocument });
+  const wrong = [...issues];
+  const services = new Map(found.flatMap((one) => (one.becomes === 'service' ? [[keyOf(one), one] as const] : [])));
+  for (const slice of found.filter(({ becomes }) => becomes === 'slice')) {
+    const service = services.get(keyOf(slice));
+    if (service === undefined) {
+      wrong.push({
+        path: 'metadata.labels',
+        message: `service ${keyOf(slice)} of this EndpointSlice is not among the documents`,
+        value: slice.name,
+        fix: 'apply both in one text',
+        ...(slice.position ?? {}),
+      });
+      continue;
+    }
+    services.set(keyOf(slice), withBackends(service, slice));
+  }
+  const documents = found.flatMap((one) => {
+    if (one.becomes === 'slice') return [];
+    return one.becomes === 'service' ? [services.get(keyOf(one)) ?? one] : [one];
+  });
+  return { rest, found: wrong.length > 0 ? [] : documents, issues: wrong };
+};
+
+const keyOf = ({ namespace = 'default', name }: BalancerDocument): string => `${namespace}/${name}`;
+
+const withBackends = (service: BalancerDocument, slice: BalancerDocument): BalancerDocument => {
+  const had = (service.body.backends ?? []) as readonly unknown[];
+  const places = new Map(service.places);
+  for (const [path, position] of slice.places ?? []) {
+    const index = Number(/^backends\[(\d+)\]$/.exec(path)?.[1] ?? 0);
+    places.set(`backends[${had.length + index}]`, position);
+  }
+  const backends = [...had, ...(slice.body.backends as readonly unknown[])];
+  return { ...service, body: { ...service.body, backends }, places };
+};
