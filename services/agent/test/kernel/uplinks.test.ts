@@ -53,7 +53,7 @@ const MASQUERADE: DesiredUplinks = {
   prefilter: undefined,
 };
 
-describe('uplinks of the real kernel', { skip: needKernel(), timeout: 120_000 }, () => {
+describe('uplinks of the real kernel', { skip: needKernel(), timeout: 300_000 }, () => {
   let host: TestHost;
   let router: string;
   let far: Resident;
@@ -242,10 +242,12 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 120_000 },
       residents.map((resident) => resident.ask({ op: 'burst', host: FAR.ip4, port: PORT, first: RANGE.low, count })),
     );
     const ports = all.flatMap((text) => JSON.parse(text) as string[]);
+    const facts = await datapath.uplinks.nat?.read(10);
     assert.equal(ports.length, count * WORKLOADS);
+    const unanswered = ports.filter((answer) => answer === 'timeout').length;
+    assert.equal(unanswered, 0, `unanswered of ${ports.length}, by tries for a port ${facts?.retries.join(' ')}`);
     assert.deepEqual([...new Set(ports.map(addressOf))], [HOST.ip4]);
     assert.equal(new Set(ports).size, count * WORKLOADS, 'no two share a port');
-    const facts = await datapath.uplinks.nat?.read(10);
     assert.ok((facts?.entries ?? 0) >= 0 && (facts?.retries.slice(1).reduce((sum, n) => sum + n, 0) ?? 0) > 100);
     assert.equal(facts?.mappings.length, 10);
   });
