@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { createFleet, type Fleet, type Workload } from '@weir/infra/fleet';
 import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
-import { size } from '../lib/size.ts';
+import { isLong, size } from '../lib/size.ts';
 import { firstPackets } from './fleet/f07-first-packet.ts';
 import { continuity } from './fleet/f10-continuity.ts';
 import { acknowledgement } from './fleet/f30-acknowledgement.ts';
@@ -13,6 +13,7 @@ import { joinsAndLeaves } from './fleet/net04-joins.ts';
 /** A host has room for 253 workloads. */
 const HOSTS = size({ short: ['h1', 'h2'], long: ['h1', 'h2', 'h3'] });
 const SIMULATED = Array.from({ length: size({ short: 0, long: 47 }) }, (_, i) => `sim${i}`);
+const JOINS = 'NET04 hosts join and leave under live connections';
 
 describe('fleet', { skip: needKernel() }, () => {
   let fleet: Fleet;
@@ -25,6 +26,20 @@ describe('fleet', { skip: needKernel() }, () => {
 
   it('F07 new workloads send from the moment their link is up', (t) => firstPackets(t, fleet, server));
   it('F10 fragments, and a way that becomes narrower under a connection', (t) => continuity(t, fleet));
-  it('NET04 hosts join and leave under live connections', (t) => joinsAndLeaves(t, fleet));
+  if (!isLong) it(JOINS, (t) => joinsAndLeaves(t, fleet));
   it('F30 a policy that is said to be in force is', (t) => acknowledgement(t, fleet, server));
 });
+
+// At length some connections lead to a host behind a router, which the other rows would measure with.
+if (isLong)
+  describe('fleet with a router', { skip: needKernel() }, () => {
+    let fleet: Fleet;
+    before(async () => {
+      fleet = await createFleet(testFleet('fr', ['h1', 'h2', 'h3'], { routedHosts: ['h3'] }));
+      // Natively the world knows the way to workloads behind the router.
+      await fleet.addExternal({ name: 'world' });
+    });
+    after(() => fleet?.destroy());
+
+    it(JOINS, (t) => joinsAndLeaves(t, fleet));
+  });
