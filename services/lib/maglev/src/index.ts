@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+export { createMaglev, type Maglev } from './maglev.ts';
+export {
+  buildTable,
+  checkSize,
+  decodeSeed,
+  MAGLEV_DEFAULT_SIZE,
+  MAGLEV_SEED_BYTES,
+  MAGLEV_SIZES,
+  type MaglevBackend,
+  type MaglevInput,
+} from './table.ts';
