@@ -22,6 +22,7 @@ export const DROP_TEXT: Readonly<Record<number, DropText>> = {
   155: { name: 'CT_INSERT_FAILED', text: 'CT: Map insertion failed' },
   156: { name: 'INVALID_IPV6_EXTENSION', text: 'Invalid IPv6 extension header' },
   157: { name: 'FRAGMENT_UNSUPPORTED', text: 'IP fragmentation not supported' },
+  158: { name: 'NO_BACKEND', text: 'Service backend not found' },
   160: { name: 'NO_TUNNEL_ENDPOINT', text: 'No tunnel/encapsulation endpoint' },
   162: { name: 'EDT_HORIZON', text: 'Reached EDT rate-limiting drop horizon' },
   166: { name: 'UNSUPPORTED_L2', text: 'Unsupported L2 protocol' },

@@ -7,6 +7,12 @@ export const weir_abi = {
 } as const;
 export type weir_abi = (typeof weir_abi)[keyof typeof weir_abi];
 
+export const weir_affinity_client = {
+  AFFINITY_ADDRESS: 0,
+  AFFINITY_NETNS: 1,
+} as const;
+export type weir_affinity_client = (typeof weir_affinity_client)[keyof typeof weir_affinity_client];
+
 export const weir_counter = {
   COUNTER_PACKETS_IN: 0,
   COUNTER_PACKETS_OUT: 1,
@@ -32,6 +38,10 @@ export const weir_counter = {
   COUNTER_TUNNELLED: 21,
   COUNTER_EGRESS: 22,
   COUNTER_PACED: 23,
+  COUNTER_SERVICE_SOCKETS: 24,
+  COUNTER_SERVICE_REFUSED: 25,
+  COUNTER_SERVICE_REVERSE_FAILED: 26,
+  COUNTER_SERVICE_BINDS: 27,
   COUNTER_MAX: 32,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
@@ -82,6 +92,7 @@ export const weir_drop_reason = {
   DROP_CT_INSERT_FAILED: 155,
   DROP_INVALID_IPV6_EXTENSION: 156,
   DROP_FRAGMENT_UNSUPPORTED: 157,
+  DROP_NO_BACKEND: 158,
   DROP_NO_TUNNEL_ENDPOINT: 160,
   DROP_EDT_HORIZON: 162,
   DROP_UNSUPPORTED_L2: 166,
@@ -181,6 +192,43 @@ export const weir_report = {
   REPORT_DROP: 6,
 } as const;
 export type weir_report = (typeof weir_report)[keyof typeof weir_report];
+
+export const weir_service_flags = {
+  SERVICE_EXTERNAL_IP: 1,
+  SERVICE_NODE_PORT: 2,
+  SERVICE_EXTERNAL_LOCAL: 4,
+  SERVICE_HOST_PORT: 8,
+  SERVICE_AFFINITY: 16,
+  SERVICE_LOAD_BALANCER: 32,
+  SERVICE_ROUTABLE: 64,
+  SERVICE_SOURCE_RANGE: 128,
+  SERVICE_LOCAL_REDIRECT: 256,
+  SERVICE_NAT46X64: 512,
+  SERVICE_L7: 1024,
+  SERVICE_LOOPBACK: 2048,
+  SERVICE_INTERNAL_LOCAL: 4096,
+  SERVICE_TWO_SCOPES: 8192,
+  SERVICE_SOURCE_RANGE_DENY: 16384,
+  SERVICE_DSR: 32768,
+  SERVICE_NO_BACKEND_DROP: 65536,
+  SERVICE_WILDCARD: 131072,
+} as const;
+export type weir_service_flags = (typeof weir_service_flags)[keyof typeof weir_service_flags];
+
+export const weir_service_limits = {
+  WEIR_MAX_SERVICES: 262144,
+  WEIR_MAX_SERVICE_SLOTS: 2097152,
+  WEIR_MAX_BACKENDS: 524288,
+  WEIR_MAX_SERVICE_REVERSE: 262144,
+  WEIR_MAX_SERVICE_AFFINITY: 65536,
+} as const;
+export type weir_service_limits = (typeof weir_service_limits)[keyof typeof weir_service_limits];
+
+export const weir_service_scope = {
+  SERVICE_SCOPE_ANY: 0,
+  SERVICE_SCOPE_INTERNAL: 1,
+} as const;
+export type weir_service_scope = (typeof weir_service_scope)[keyof typeof weir_service_scope];
 
 export const weir_sweep_flags = {
   SWEEP_REPORT_ALL: 1,

@@ -57,6 +57,47 @@ export const address_value = {
   },
 } as const satisfies codec.StructCodec<address_value>;
 
+export interface backend {
+  readonly addr: Uint8Array;
+  readonly port: number;
+  readonly protocol: number;
+}
+
+export const backend = {
+  name: 'backend',
+  size: 24,
+  offsets: {
+    addr: 0,
+    port: 16,
+    protocol: 18,
+    pad: 19,
+    pad2: 20,
+  },
+  encode(value: backend, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('backend', out, at, 24);
+    codec.writeBytes(out, value.addr, at, 16);
+    out.writeUInt16BE(value.port, at + 16);
+    out.writeUInt8(value.protocol, at + 18);
+    out.writeUInt8(0, at + 19);
+    out.writeUInt32LE(0, at + 20);
+    return out;
+  },
+  decode(from: Buffer, at = 0): backend {
+    codec.need('backend', from, at, 24);
+    return {
+      addr: codec.readBytes(from, at, 16),
+      port: from.readUInt16BE(at + 16),
+      protocol: from.readUInt8(at + 18),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 18),
+  },
+} as const satisfies codec.StructCodec<backend>;
+
 export interface bandwidth {
   readonly egress_bytes_per_second: bigint;
   readonly ingress_bytes_per_second: bigint;
@@ -1232,6 +1273,33 @@ export const nat_sweep_ctx = {
   },
 } as const satisfies codec.StructCodec<nat_sweep_ctx>;
 
+export interface node_address {
+  readonly flags: number;
+}
+
+export const node_address = {
+  name: 'node_address',
+  size: 4,
+  offsets: {
+    flags: 0,
+  },
+  encode(value: node_address, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('node_address', out, at, 4);
+    out.writeUInt32LE(value.flags, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): node_address {
+    codec.need('node_address', from, at, 4);
+    return {
+      flags: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.StructCodec<node_address>;
+
 export interface policy_entry {
   readonly rule_id: number;
   readonly deny: number;
@@ -1391,6 +1459,437 @@ export const prefix_key = {
     addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 4, 16),
   },
 } as const satisfies codec.StructCodec<prefix_key>;
+
+export interface service {
+  readonly frontend: number;
+  readonly service: number;
+  readonly flags: number;
+  readonly table: number;
+  readonly active: number;
+  readonly terminating: number;
+  readonly affinity_timeout_s: number;
+}
+
+export const service = {
+  name: 'service',
+  size: 32,
+  offsets: {
+    frontend: 0,
+    service: 4,
+    flags: 8,
+    table: 12,
+    active: 16,
+    terminating: 20,
+    affinity_timeout_s: 24,
+    pad: 28,
+  },
+  encode(value: service, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
+    codec.need('service', out, at, 32);
+    out.writeUInt32LE(value.frontend, at);
+    out.writeUInt32LE(value.service, at + 4);
+    out.writeUInt32LE(value.flags, at + 8);
+    out.writeUInt32LE(value.table, at + 12);
+    out.writeUInt32LE(value.active, at + 16);
+    out.writeUInt32LE(value.terminating, at + 20);
+    out.writeUInt32LE(value.affinity_timeout_s, at + 24);
+    out.writeUInt32LE(0, at + 28);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service {
+    codec.need('service', from, at, 32);
+    return {
+      frontend: from.readUInt32LE(at),
+      service: from.readUInt32LE(at + 4),
+      flags: from.readUInt32LE(at + 8),
+      table: from.readUInt32LE(at + 12),
+      active: from.readUInt32LE(at + 16),
+      terminating: from.readUInt32LE(at + 20),
+      affinity_timeout_s: from.readUInt32LE(at + 24),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    service: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    table: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    active: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
+    terminating: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
+    affinity_timeout_s: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
+  },
+} as const satisfies codec.StructCodec<service>;
+
+export interface service_affinity {
+  readonly last_ns: bigint;
+  readonly backend: number;
+}
+
+export const service_affinity = {
+  name: 'service_affinity',
+  size: 16,
+  offsets: {
+    last_ns: 0,
+    backend: 8,
+    pad: 12,
+  },
+  encode(value: service_affinity, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('service_affinity', out, at, 16);
+    codec.writeU64(out, value.last_ns, at);
+    out.writeUInt32LE(value.backend, at + 8);
+    out.writeUInt32LE(0, at + 12);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_affinity {
+    codec.need('service_affinity', from, at, 16);
+    return {
+      last_ns: codec.readU64(from, at),
+      backend: from.readUInt32LE(at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    last_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    backend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+  },
+} as const satisfies codec.StructCodec<service_affinity>;
+
+export interface service_affinity_key {
+  readonly client: Uint8Array;
+  readonly table: number;
+  readonly kind: number;
+}
+
+export const service_affinity_key = {
+  name: 'service_affinity_key',
+  size: 24,
+  offsets: {
+    client: 0,
+    table: 16,
+    kind: 20,
+  },
+  encode(value: service_affinity_key, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('service_affinity_key', out, at, 24);
+    codec.writeBytes(out, value.client, at, 16);
+    out.writeUInt32LE(value.table, at + 16);
+    out.writeUInt32LE(value.kind, at + 20);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_affinity_key {
+    codec.need('service_affinity_key', from, at, 24);
+    return {
+      client: codec.readBytes(from, at, 16),
+      table: from.readUInt32LE(at + 16),
+      kind: from.readUInt32LE(at + 20),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    client: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    table: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
+    kind: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
+  },
+} as const satisfies codec.StructCodec<service_affinity_key>;
+
+export interface service_key {
+  readonly addr: Uint8Array;
+  readonly port: number;
+  readonly protocol: number;
+  readonly scope: number;
+}
+
+export const service_key = {
+  name: 'service_key',
+  size: 24,
+  offsets: {
+    addr: 0,
+    port: 16,
+    protocol: 18,
+    scope: 19,
+    pad: 20,
+  },
+  encode(value: service_key, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('service_key', out, at, 24);
+    codec.writeBytes(out, value.addr, at, 16);
+    out.writeUInt16BE(value.port, at + 16);
+    out.writeUInt8(value.protocol, at + 18);
+    out.writeUInt8(value.scope, at + 19);
+    out.writeUInt32LE(0, at + 20);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_key {
+    codec.need('service_key', from, at, 24);
+    return {
+      addr: codec.readBytes(from, at, 16),
+      port: from.readUInt16BE(at + 16),
+      protocol: from.readUInt8(at + 18),
+      scope: from.readUInt8(at + 19),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 18),
+    scope: (from: Buffer, at = 0): number => from.readUInt8(at + 19),
+  },
+} as const satisfies codec.StructCodec<service_key>;
+
+export interface service_member {
+  readonly flags: number;
+}
+
+export const service_member = {
+  name: 'service_member',
+  size: 4,
+  offsets: {
+    flags: 0,
+  },
+  encode(value: service_member, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('service_member', out, at, 4);
+    out.writeUInt32LE(value.flags, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_member {
+    codec.need('service_member', from, at, 4);
+    return {
+      flags: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.StructCodec<service_member>;
+
+export interface service_member_key {
+  readonly table: number;
+  readonly backend: number;
+}
+
+export const service_member_key = {
+  name: 'service_member_key',
+  size: 8,
+  offsets: {
+    table: 0,
+    backend: 4,
+  },
+  encode(value: service_member_key, out: Buffer = Buffer.allocUnsafe(8), at = 0): Buffer {
+    codec.need('service_member_key', out, at, 8);
+    out.writeUInt32LE(value.table, at);
+    out.writeUInt32LE(value.backend, at + 4);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_member_key {
+    codec.need('service_member_key', from, at, 8);
+    return {
+      table: from.readUInt32LE(at),
+      backend: from.readUInt32LE(at + 4),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    table: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    backend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+  },
+} as const satisfies codec.StructCodec<service_member_key>;
+
+export interface service_reverse {
+  readonly addr: Uint8Array;
+  readonly port: number;
+  readonly frontend: number;
+  readonly service: number;
+  readonly backend: number;
+}
+
+export const service_reverse = {
+  name: 'service_reverse',
+  size: 32,
+  offsets: {
+    addr: 0,
+    port: 16,
+    pad: 18,
+    frontend: 20,
+    service: 24,
+    backend: 28,
+  },
+  encode(value: service_reverse, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
+    codec.need('service_reverse', out, at, 32);
+    codec.writeBytes(out, value.addr, at, 16);
+    out.writeUInt16BE(value.port, at + 16);
+    out.writeUInt16LE(0, at + 18);
+    out.writeUInt32LE(value.frontend, at + 20);
+    out.writeUInt32LE(value.service, at + 24);
+    out.writeUInt32LE(value.backend, at + 28);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_reverse {
+    codec.need('service_reverse', from, at, 32);
+    return {
+      addr: codec.readBytes(from, at, 16),
+      port: from.readUInt16BE(at + 16),
+      frontend: from.readUInt32LE(at + 20),
+      service: from.readUInt32LE(at + 24),
+      backend: from.readUInt32LE(at + 28),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+    frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
+    service: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
+    backend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 28),
+  },
+} as const satisfies codec.StructCodec<service_reverse>;
+
+export interface service_reverse_key {
+  readonly cookie: bigint;
+  readonly addr: Uint8Array;
+  readonly port: number;
+  readonly protocol: number;
+}
+
+export const service_reverse_key = {
+  name: 'service_reverse_key',
+  size: 32,
+  offsets: {
+    cookie: 0,
+    addr: 8,
+    port: 24,
+    protocol: 26,
+    pad: 27,
+    pad2: 28,
+  },
+  encode(value: service_reverse_key, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
+    codec.need('service_reverse_key', out, at, 32);
+    codec.writeU64(out, value.cookie, at);
+    codec.writeBytes(out, value.addr, at + 8, 16);
+    out.writeUInt16BE(value.port, at + 24);
+    out.writeUInt8(value.protocol, at + 26);
+    out.writeUInt8(0, at + 27);
+    out.writeUInt32LE(0, at + 28);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_reverse_key {
+    codec.need('service_reverse_key', from, at, 32);
+    return {
+      cookie: codec.readU64(from, at),
+      addr: codec.readBytes(from, at + 8, 16),
+      port: from.readUInt16BE(at + 24),
+      protocol: from.readUInt8(at + 26),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    cookie: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 8, 16),
+    port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 24),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 26),
+  },
+} as const satisfies codec.StructCodec<service_reverse_key>;
+
+export interface service_settings {
+  readonly host_netns: bigint;
+  readonly node_port_low: number;
+  readonly node_port_high: number;
+}
+
+export const service_settings = {
+  name: 'service_settings',
+  size: 16,
+  offsets: {
+    host_netns: 0,
+    node_port_low: 8,
+    node_port_high: 10,
+    pad: 12,
+  },
+  encode(value: service_settings, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('service_settings', out, at, 16);
+    codec.writeU64(out, value.host_netns, at);
+    out.writeUInt16LE(value.node_port_low, at + 8);
+    out.writeUInt16LE(value.node_port_high, at + 10);
+    out.writeUInt32LE(0, at + 12);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_settings {
+    codec.need('service_settings', from, at, 16);
+    return {
+      host_netns: codec.readU64(from, at),
+      node_port_low: from.readUInt16LE(at + 8),
+      node_port_high: from.readUInt16LE(at + 10),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    host_netns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    node_port_low: (from: Buffer, at = 0): number => from.readUInt16LE(at + 8),
+    node_port_high: (from: Buffer, at = 0): number => from.readUInt16LE(at + 10),
+  },
+} as const satisfies codec.StructCodec<service_settings>;
+
+export interface service_slot {
+  readonly backend: number;
+  readonly table: number;
+}
+
+export const service_slot = {
+  name: 'service_slot',
+  size: 8,
+  offsets: {
+    backend: 0,
+    table: 4,
+  },
+  encode(value: service_slot, out: Buffer = Buffer.allocUnsafe(8), at = 0): Buffer {
+    codec.need('service_slot', out, at, 8);
+    out.writeUInt32LE(value.backend, at);
+    out.writeUInt32LE(value.table, at + 4);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_slot {
+    codec.need('service_slot', from, at, 8);
+    return {
+      backend: from.readUInt32LE(at),
+      table: from.readUInt32LE(at + 4),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    backend: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    table: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+  },
+} as const satisfies codec.StructCodec<service_slot>;
+
+export interface service_slot_key {
+  readonly table: number;
+  readonly slot: number;
+}
+
+export const service_slot_key = {
+  name: 'service_slot_key',
+  size: 8,
+  offsets: {
+    table: 0,
+    slot: 4,
+  },
+  encode(value: service_slot_key, out: Buffer = Buffer.allocUnsafe(8), at = 0): Buffer {
+    codec.need('service_slot_key', out, at, 8);
+    out.writeUInt32LE(value.table, at);
+    out.writeUInt32LE(value.slot, at + 4);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_slot_key {
+    codec.need('service_slot_key', from, at, 8);
+    return {
+      table: from.readUInt32LE(at),
+      slot: from.readUInt32LE(at + 4),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    table: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    slot: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+  },
+} as const satisfies codec.StructCodec<service_slot_key>;
 
 export interface sweep_ctx {
   readonly now_ns: bigint;

@@ -371,6 +371,10 @@ enum weir_counter {
 	COUNTER_TUNNELLED = 21, /* packets of workloads sent straight into the tunnel, or handed over out of it */
 	COUNTER_EGRESS = 22, /* packets sent to an egress gateway, or by one to the world or back */
 	COUNTER_PACED = 23, /* packets that got a later time to leave at, by their workload's rate */
+	COUNTER_SERVICE_SOCKETS = 24, /* connections and datagrams of sockets sent to a backend */
+	COUNTER_SERVICE_REFUSED = 25, /* the same, refused: nothing serves there (158) */
+	COUNTER_SERVICE_REVERSE_FAILED = 26, /* what a socket asked for could not be remembered */
+	COUNTER_SERVICE_BINDS = 27, /* sockets that were not given the port of a NodePort */
 	COUNTER_MAX = 32,
 };
 
@@ -545,6 +549,8 @@ struct nat_sweep_ctx {
 	__u64 expired; /* out: mappings deleted */
 	__u64 orphans; /* out: halves deleted */
 };
+
+#include "abi_services.h"
 
 /* ---- events (ring buffer `events`) ---- */
 

@@ -46,4 +46,21 @@ INLINE void count_drop(__u8 reason, __u8 direction, __u64 packets, __u64 bytes)
 	}
 }
 
+/* The same for who can be interrupted. */
+INLINE void count_drop_atomic(__u8 reason, __u8 direction, __u64 packets, __u64 bytes)
+{
+	struct drop_key key = {.reason = reason, .direction = direction};
+	struct drop_value none = {};
+	struct drop_value *value = bpf_map_lookup_elem(&drops, &key);
+
+	if (!value) {
+		bpf_map_update_elem(&drops, &key, &none, BPF_NOEXIST);
+		value = bpf_map_lookup_elem(&drops, &key);
+	}
+	if (!value)
+		return;
+	__sync_fetch_and_add(&value->packets, packets);
+	__sync_fetch_and_add(&value->bytes, bytes);
+}
+
 #endif

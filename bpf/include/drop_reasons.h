@@ -21,6 +21,7 @@
 	X(CT_INSERT_FAILED, 155, "CT: Map insertion failed") \
 	X(INVALID_IPV6_EXTENSION, 156, "Invalid IPv6 extension header") \
 	X(FRAGMENT_UNSUPPORTED, 157, "IP fragmentation not supported") \
+	X(NO_BACKEND, 158, "Service backend not found") \
 	X(NO_TUNNEL_ENDPOINT, 160, "No tunnel/encapsulation endpoint") \
 	X(EDT_HORIZON, 162, "Reached EDT rate-limiting drop horizon") \
 	X(UNSUPPORTED_L2, 166, "Unsupported L2 protocol") \

@@ -14,6 +14,7 @@ import { TABLES } from './tables/index.ts';
 
 const CANNOT_BE_PROVOKED: Readonly<Record<number, string>> = {
   [DROP.DROP_NONE]: 'not a drop',
+  [DROP.DROP_NO_BACKEND]: 'at sockets: sockets.test.ts',
   [DROP.DROP_NO_TUNNEL_KEY]: 'at the tunnel device: overlay.test.ts',
   [DROP.DROP_INVALID_IDENTITY]: 'at the tunnel device: overlay.test.ts',
   [DROP.DROP_UNKNOWN_SENDER]: 'at the tunnel device: overlay.test.ts',

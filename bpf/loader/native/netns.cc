@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -21,6 +22,9 @@ namespace weir
 
 namespace
 {
+
+// asm-generic/socket.h, since Linux 5.14; older headers do not have it.
+constexpr int kNetnsCookie = 71;
 
 void InThread(const std::function<void()> &work)
 {
@@ -98,6 +102,22 @@ Napi::Value DeleteNetns(const Napi::CallbackInfo &info)
 	});
 }
 
+// netnsCookie(path): what programs know the namespace by.
+Napi::Value NetnsCookie(const Napi::CallbackInfo &info)
+{
+	return Async(info.Env(), [path = GetOptionalString(info[0], "path")] {
+		uint64_t cookie = 0;
+		InNetns(path, [&] {
+			Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+			socklen_t length = sizeof(cookie);
+			if (socket.get() < 0 ||
+				getsockopt(socket.get(), SOL_SOCKET, kNetnsCookie, &cookie, &length) < 0)
+				ThrowErrno("netns cookie", path);
+		});
+		return Finish([cookie](Napi::Env env) { return Napi::BigInt::New(env, cookie); });
+	});
+}
+
 // sysctl(netnsPath | undefined, key, value | undefined) -> value
 Napi::Value Sysctl(const Napi::CallbackInfo &info)
 {
@@ -159,6 +179,7 @@ void InitNetns(Napi::Env env, Napi::Object exports)
 {
 	Export(env, exports, "createNetns", CreateNetns);
 	Export(env, exports, "deleteNetns", DeleteNetns);
+	Export(env, exports, "netnsCookie", NetnsCookie);
 	Export(env, exports, "sysctl", Sysctl);
 }
 

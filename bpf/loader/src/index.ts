@@ -30,7 +30,16 @@ export type { NetworkChange } from './netlink/monitor.ts';
 export { Netlink, openNetlink } from './netlink/netlink.ts';
 export { type FqOptions, type Qdisc, type QdiscPlace, ROOT as ROOT_QDISC } from './netlink/qdiscs.ts';
 export { ROUTE_TABLE, type Route, type RouteFilter, type RouteOptions, type RouteType } from './netlink/routes.ts';
-export { createNetns, deleteNetns, getSysctl, isNetns, listenInNetns, netnsId, setSysctl } from './netns.ts';
+export {
+  createNetns,
+  deleteNetns,
+  getSysctl,
+  isNetns,
+  listenInNetns,
+  netnsCookie,
+  netnsId,
+  setSysctl,
+} from './netns.ts';
 export { BpfObject, type OpenOptions, openObject } from './object.ts';
 export { PING_MAX, type PingResult, ping } from './ping.ts';
 export { type Features, featureProbe } from './probe.ts';

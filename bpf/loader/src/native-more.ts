@@ -96,6 +96,7 @@ export interface NativeNet {
   ping(netns: Optional<string>, addresses: Uint8Array, timeoutMs: number): Promise<number[]>;
   /** A descriptor, the caller's to close. */
   listenTcp(netns: string, port: number): Promise<number>;
+  netnsCookie(netns: Optional<string>): Promise<bigint>;
   sysctl(netns: Optional<string>, key: string, value: Optional<string>): Promise<string>;
 }
 

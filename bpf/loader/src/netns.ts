@@ -46,6 +46,10 @@ export const listenInNetns = (path: string, port: number): Promise<number> =>
 /** Inode of a namespace: the same for two paths exactly when the namespace is. */
 export const netnsId = async (path = '/proc/self/ns/net'): Promise<bigint> => (await stat(path, { bigint: true })).ino;
 
+/** What programs know a namespace by (`bpf_get_netns_cookie`): never the same for two, as long as the machine runs. */
+export const netnsCookie = (path?: string): Promise<bigint> =>
+  attemptAsync(`cookie of ${path ?? 'the own network namespace'}`, () => native().netnsCookie(path));
+
 export const setSysctl = async (netnsPath: string | undefined, key: string, value: string): Promise<void> => {
   checkKey(key);
   await attemptAsync(`sysctl ${key}`, () => native().sysctl(netnsPath, key, value));

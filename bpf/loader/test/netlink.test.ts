@@ -9,6 +9,7 @@ import {
   getSysctl,
   type Netlink,
   type NetworkChange,
+  netnsCookie,
   netnsId,
   openNetlink,
   ROUTE_TABLE,
@@ -42,6 +43,9 @@ after(async () => {
 test('namespaces are new and this process stays in its own', { skip }, async () => {
   const ids = new Set([await netnsId(), await netnsId(left), await netnsId(right)]);
   assert.equal(ids.size, 3);
+  const cookies = new Set([await netnsCookie(), await netnsCookie(left), await netnsCookie(right)]);
+  assert.equal(cookies.size, 3);
+  assert.ok(cookies.has(await netnsCookie(left)));
   const own = await netnsId();
   // every thread of this process, libuv's workers among them, is where it was
   const { readdirSync, readlinkSync } = await import('node:fs');

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Load balancing: the part of the contract (abi.h) that says what services are.
+ *
+ *   services      address, port, protocol, scope -> the frontend: its table, how many of it are active
+ *   service_slots table, slot -> number of a backend: active ones first, then those that are terminating
+ *   backends      number -> address and port
+ *
+ * A slot and a frontend change by one write each, and in between every slot below a frontend's counts names a backend
+ * that was right before the change or is after it. Backends are written before the slots that name them and removed
+ * after; slots that a frontend no longer counts are removed last.
+ */
+#ifndef WEIR_ABI_SERVICES_H
+#define WEIR_ABI_SERVICES_H
+
+#ifndef WEIR_ALIGNED
+#error "include abi.h"
+#endif
+
+enum weir_service_limits {
+	WEIR_MAX_SERVICES = 262144, /* frontends of a fleet: 65,536 services, four each */
+	WEIR_MAX_SERVICE_SLOTS = 2097152, /* of all tables; only what is used takes memory */
+	WEIR_MAX_BACKENDS = 524288,
+	WEIR_MAX_SERVICE_REVERSE = 262144, /* sockets that were sent to a backend; LRU */
+	WEIR_MAX_SERVICE_AFFINITY = 65536, /* clients x tables; LRU */
+};
+
+enum weir_service_scope {
+	SERVICE_SCOPE_ANY = 0, /* as seen from outside, and from inside unless SERVICE_TWO_SCOPES */
+	SERVICE_SCOPE_INTERNAL = 1, /* as seen by the workloads and processes of the fleet's hosts */
+};
+
+struct service_key {
+	__u8 addr[16] WEIR_ALIGNED(8); /* of a NodePort: unspecified, of the family */
+	__be16 port; /* 0: what no other entry of the address has (SERVICE_WILDCARD) */
+	__u8 protocol; /* IANA number; 0 with port 0 */
+	__u8 scope; /* enum weir_service_scope */
+	__u32 pad;
+};
+
+/* Bits 0..15 are those that other programs of this kind show for services. */
+enum weir_service_flags {
+	SERVICE_EXTERNAL_IP = 1 << 0,
+	SERVICE_NODE_PORT = 1 << 1,
+	SERVICE_EXTERNAL_LOCAL = 1 << 2, /* clients from outside get backends of this host only */
+	SERVICE_HOST_PORT = 1 << 3,
+	SERVICE_AFFINITY = 1 << 4,
+	SERVICE_LOAD_BALANCER = 1 << 5,
+	SERVICE_ROUTABLE = 1 << 6, /* clients from outside may use it */
+	SERVICE_SOURCE_RANGE = 1 << 7,
+	SERVICE_LOCAL_REDIRECT = 1 << 8,
+	SERVICE_NAT46X64 = 1 << 9,
+	SERVICE_L7 = 1 << 10,
+	SERVICE_LOOPBACK = 1 << 11,
+	SERVICE_INTERNAL_LOCAL = 1 << 12, /* clients from inside get backends of this host only */
+	SERVICE_TWO_SCOPES = 1 << 13, /* inside the fleet the entry with SERVICE_SCOPE_INTERNAL counts, if there is one */
+	SERVICE_SOURCE_RANGE_DENY = 1 << 14,
+	SERVICE_DSR = 1 << 15,
+	SERVICE_NO_BACKEND_DROP = 1 << 16, /* who finds no backend is not told; else refused at once */
+	SERVICE_WILDCARD = 1 << 17, /* nothing is served here: refused */
+};
+
+/* `services` */
+struct service {
+	__u32 frontend; /* number in the fleet, never used again */
+	__u32 service; /* the same, of the service that it belongs to */
+	__u32 flags; /* enum weir_service_flags */
+	__u32 table; /* in `service_slots` */
+	__u32 active; /* slots of backends that take new connections */
+	__u32 terminating; /* the slots after those: taken when there is no other */
+	__u32 affinity_timeout_s; /* with SERVICE_AFFINITY */
+	__u32 pad;
+};
+
+struct service_slot_key {
+	__u32 table;
+	__u32 slot;
+};
+struct service_slot {
+	__u32 backend;
+	__u32 table; /* as in the key: see service.h */
+};
+
+/* `backends`; those that serve nobody are in no slot. */
+struct backend {
+	__u8 addr[16] WEIR_ALIGNED(8);
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+	__u32 pad2;
+};
+
+/* `service_members`: backends that clients of a table with SERVICE_AFFINITY may stay with. */
+struct service_member_key {
+	__u32 table;
+	__u32 backend;
+};
+struct service_member {
+	__u32 flags; /* reserved, 0 */
+};
+
+/* `service_affinity` */
+enum weir_affinity_client {
+	AFFINITY_ADDRESS = 0,
+	AFFINITY_NETNS = 1, /* cookie of the network namespace in the first 8 bytes */
+};
+struct service_affinity_key {
+	__u8 client[16] WEIR_ALIGNED(8);
+	__u32 table; /* and so address and port */
+	__u32 kind; /* enum weir_affinity_client */
+};
+struct service_affinity {
+	__u64 last_ns;
+	__u32 backend;
+	__u32 pad;
+};
+
+/* `service_reverse`: a socket and where it was sent -> what it asked for. */
+struct service_reverse_key {
+	__u64 cookie;
+	__u8 addr[16] WEIR_ALIGNED(8);
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+	__u32 pad2;
+};
+struct service_reverse {
+	__u8 addr[16] WEIR_ALIGNED(8);
+	__be16 port;
+	__u16 pad;
+	__u32 frontend;
+	__u32 service;
+	__u32 backend;
+};
+
+/* `node_addresses`: where NodePorts are served. */
+struct node_address {
+	__u32 flags; /* reserved, 0 */
+};
+
+/* `service_settings`: array of one. */
+struct service_settings {
+	__u64 host_netns; /* cookie of the host's own network namespace; 0 = not known */
+	__u16 node_port_low; /* host order, both included */
+	__u16 node_port_high;
+	__u32 pad;
+};
+
+#endif

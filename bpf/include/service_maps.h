@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Maps of load balancing. Apart from maps.h, so that a host without services does not pay for them. */
+#ifndef WEIR_SERVICE_MAPS_H
+#define WEIR_SERVICE_MAPS_H
+
+#include "maps.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_SERVICES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct service_key);
+	__type(value, struct service);
+} services SEC(".maps") DOC("address, port, protocol, scope -> frontend of a service; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_SERVICE_SLOTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct service_slot_key);
+	__type(value, struct service_slot);
+} service_slots SEC(".maps") DOC("table and slot -> number of a backend; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_BACKENDS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct backend);
+} backends SEC(".maps") DOC("number of a backend -> where it is; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_SERVICE_SLOTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct service_member_key);
+	__type(value, struct service_member);
+} service_members SEC(".maps") DOC("table and backend -> clients may stay with it; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, WEIR_MAX_SERVICE_AFFINITY);
+	__type(key, struct service_affinity_key);
+	__type(value, struct service_affinity);
+} service_affinity SEC(".maps") DOC("client and table -> the backend it had last; written by the programs");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, WEIR_MAX_SERVICE_REVERSE);
+	__type(key, struct service_reverse_key);
+	__type(value, struct service_reverse);
+} service_reverse SEC(".maps") DOC("socket and the backend it was sent to -> what it asked for; written by the programs");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_HOSTS * 4);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct address_key);
+	__type(value, struct node_address);
+} node_addresses SEC(".maps") DOC("addresses of hosts, at which NodePorts are served; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct service_settings);
+} service_settings SEC(".maps") DOC("0 -> what all services share; written by the agent");
+
+#endif
