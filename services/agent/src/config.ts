@@ -26,7 +26,9 @@ export const AgentSettings = Type.Object({
     default: '/sys/fs/bpf/weir',
     description: 'folder in a bpffs for pinned maps and links',
   }),
-  cgroup: Type.Optional(path('cgroup v2 folder of this host; nothing uses it yet')),
+  cgroup: Type.Optional(
+    path('cgroup v2 folder of this host, whose sockets are balanced; the whole machine unless set'),
+  ),
   uplink: Type.Optional(Type.String({ minLength: 1, maxLength: 15, description: 'interface to the other hosts' })),
   healthNetns: Type.String({
     pattern: '^/.',

@@ -34,6 +34,7 @@ const run = async (config: AgentConfig): Promise<void> => {
     eventsPerSecond: config.eventsPerSecond,
     natPorts: natPortsOf(config),
     maxNat: config.maxNat,
+    cgroup: config.cgroup,
   });
   if (platform.replaced.length > 0) log.warn({ maps: platform.replaced }, 'pinned maps of another shape were replaced');
   const agent = await createAgent({ config, platform });

@@ -6,8 +6,9 @@ import { policyRows } from '@weir/bpf/policy-table';
 import type { ConfigEntry } from '@weir/bus';
 import { cidrOfAddress, parseIp } from '@weir/net';
 import fc from 'fast-check';
+import type { Desired } from '../src/plan/desired.ts';
 import { prefixText } from '../src/plan/ipcache.ts';
-import { type Desired, Planner } from '../src/plan/planner.ts';
+import { Planner } from '../src/plan/planner.ts';
 import { hostEntry, identityEntry, knp, policyEntry, removal, workloadEntry } from './support/entries.ts';
 import { judgeTable, type Probe } from './support/judge-table.ts';
 

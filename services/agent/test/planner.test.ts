@@ -5,10 +5,11 @@ import { weir_workload_flags as flag, weir_identity } from '@weir/bpf';
 import type { ConfigEntry } from '@weir/bus';
 import { cidrOfAddress, parseIp } from '@weir/net';
 import fc from 'fast-check';
+import type { Desired } from '../src/plan/desired.ts';
 import { prefixText } from '../src/plan/ipcache.ts';
 import { linkName } from '../src/plan/names.ts';
 import { CidrIds, LocalIds } from '../src/plan/numbers.ts';
-import { type Desired, Planner } from '../src/plan/planner.ts';
+import { Planner } from '../src/plan/planner.ts';
 import { cnp, hostEntry, identityEntry, knp, policyEntry, removal, workloadEntry } from './support/entries.ts';
 import { judgeTable, type Probe } from './support/judge-table.ts';
 

@@ -18,10 +18,10 @@
  */
 import { weir_limits, weir_workload_flags } from '@weir/bpf';
 import { samePolicyTable } from '@weir/bpf/policy-table';
+import type { Desired } from '../plan/desired.ts';
 import type { IpcacheDelta } from '../plan/ipcache.ts';
 import type { DesiredWorkload } from '../plan/model.ts';
 import { extendTable, repeatsFor } from '../plan/new-prefixes.ts';
-import type { Desired } from '../plan/planner.ts';
 import { LOCKDOWN_FLAGS, nextRevision, planTransition, type Transition } from '../plan/transition.ts';
 import type { ReachFailpoint } from './failpoint.ts';
 import type { Kernel, WorkloadValue } from './ports.ts';

@@ -7,15 +7,16 @@
  */
 
 import { weir_workload_flags } from '@weir/bpf';
+import type { Desired } from '../plan/desired.ts';
 import type { IpcacheDelta } from '../plan/ipcache.ts';
 import type { DesiredWorkload, Route } from '../plan/model.ts';
 import { LINK_NAME } from '../plan/names.ts';
-import type { Desired } from '../plan/planner.ts';
 import { EgressApplier } from './egress.ts';
 import { type ApplyResult, Executor } from './executor.ts';
 import { noFailpoint, type ReachFailpoint } from './failpoint.ts';
 import { OverlayApplier } from './overlay.ts';
 import { type HostLink, JUDGING, type Kernel, type WorkloadValue } from './ports.ts';
+import { ServicesApplier } from './services.ts';
 import { type Wired, Wirer } from './wiring.ts';
 
 export interface HostOptions {
@@ -51,6 +52,7 @@ export class HostDatapath {
   readonly #executor: Executor;
   readonly #overlay: OverlayApplier;
   readonly #egress: EgressApplier;
+  readonly #services: ServicesApplier;
   readonly #onTrouble: (what: string, cause: unknown) => void;
   /** By workload id. */
   readonly #wired = new Map<string, Wired>();
@@ -77,6 +79,7 @@ export class HostDatapath {
     this.#executor = new Executor(options.kernel, reach);
     this.#overlay = new OverlayApplier(options.kernel.overlay);
     this.#egress = new EgressApplier(options.kernel.egress);
+    this.#services = new ServicesApplier(options.kernel.services);
     this.#onTrouble = options.onTrouble ?? (() => {});
     this.#netnsIds = { ...options.netnsIds };
   }
@@ -287,7 +290,9 @@ export class HostDatapath {
       result = { ...again, swapped: result.swapped + again.swapped, committed: result.committed + again.committed };
     }
     await this.#overlay.finish(overlay, identities, wirings);
-    return { ...result, uplinkFailures: [...result.uplinkFailures, ...failures] };
+    // Policies, addresses and ways know the backends already.
+    const unbalanced = await this.#services.apply(desired.services);
+    return { ...result, uplinkFailures: [...result.uplinkFailures, ...failures, ...unbalanced] };
   }
 
   /** The maps are filled: this agent's programs take over. One that can't be is found by the next inspection. */
@@ -340,6 +345,7 @@ export class HostDatapath {
         await maps.writeWorkloads([wired.value]);
       }
     }
+    problems.push(...(await this.#kernel.services.inspect()));
     return [...problems, ...(await this.#kernel.uplinks.inspect()), ...(await this.#kernel.pacing.inspect())];
   }
 
@@ -357,6 +363,7 @@ export class HostDatapath {
     this.#kernel.uplinks.doubt();
     await this.#overlay.load();
     await this.#egress.load();
+    this.#services.doubt();
   }
 }
 

@@ -9,8 +9,11 @@ import type { WayOut } from '../plan/egress.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
 import type { OverlayDevice, Tunnel } from '../plan/overlay.ts';
+import type { BackendValue, FrontendKey, PlannedFrontend } from '../plan/service-view.ts';
+import type { NodePorts } from '../plan/services.ts';
 import type { PolicyState } from '../plan/transition.ts';
 import type { DesiredUplinks } from '../plan/uplinks.ts';
+import type { HeldServices } from './services.ts';
 
 /** One element of the map `workloads`. */
 export interface WorkloadValue extends PolicyState {
@@ -201,6 +204,29 @@ export interface Overlay {
   check(): Promise<readonly string[]>;
 }
 
+/** Maps and programs of load balancing. None are there until they are asked for. */
+export interface Services {
+  /** What the maps hold; from now on they are there. */
+  read(): Promise<HeldServices>;
+  writeNodeAddresses(addresses: readonly string[]): Promise<void>;
+  removeNodeAddresses(addresses: readonly string[]): Promise<void>;
+  writeNodePorts(ports: NodePorts): Promise<void>;
+  writeBackends(entries: readonly (readonly [number: number, value: BackendValue])[]): Promise<void>;
+  removeBackends(numbers: readonly number[]): Promise<void>;
+  writeMembers(entries: readonly (readonly [table: number, backend: number])[]): Promise<void>;
+  removeMembers(entries: readonly (readonly [table: number, backend: number])[]): Promise<void>;
+  writeSlots(entries: readonly (readonly [table: number, slot: number, backend: number])[]): Promise<void>;
+  removeSlots(entries: readonly (readonly [table: number, slot: number])[]): Promise<void>;
+  writeFrontends(entries: readonly PlannedFrontend[]): Promise<void>;
+  removeFrontends(keys: readonly FrontendKey[]): Promise<void>;
+  /** The programs at the sockets of this host, in place when they are there. Returns why they can't be. */
+  attach(): Promise<string | undefined>;
+  /** What is missing or foreign, said and put right. */
+  inspect(): Promise<readonly string[]>;
+  /** No programs and no maps any more. */
+  end(): Promise<void>;
+}
+
 /** Maps of which a verdict, or the way that a packet takes, is made beside the workloads themselves. */
 export const JUDGING: readonly string[] = [
   ...['policies', 'ipcache', 'cidrs', 'addresses', 'tunnels', 'identities'],
@@ -214,6 +240,7 @@ export interface Kernel {
   readonly uplinks: Uplinks;
   readonly egress: Egress;
   readonly overlay: Overlay;
+  readonly services: Services;
   readonly pacing: Pacing;
   /** Maps that begin empty because their pin was of another shape. */
   readonly replaced?: readonly string[];

@@ -8,37 +8,24 @@ import { type Compiler, createCompiler } from '@weir/policy-engine';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { Addresses } from './addresses.ts';
 import { type CompileSettings, compilePolicy } from './compile.ts';
-import { type DesiredEgress, type EgressNumbers, EgressPlanner } from './egress.ts';
+import type { Desired } from './desired.ts';
+import { type EgressNumbers, EgressPlanner } from './egress.ts';
 import { HEALTH_ENDPOINT, HEALTH_IDENTITY, HEALTH_LABELS, HealthEndpoints } from './health-endpoint.ts';
 import { Ipcache } from './ipcache.ts';
 import { lockdownErrors, withoutAddressesOf } from './lockdown.ts';
-import type { DesiredWorkload, DocumentError, LocalFacts, Route, WorkloadPolicy } from './model.ts';
+import type { DesiredWorkload, DocumentError, LocalFacts, WorkloadPolicy } from './model.ts';
 import { NamedPorts } from './named-ports.ts';
 import { CidrIds, HostNumbers, LocalIds } from './numbers.ts';
-import { networkIssues, Overlay, type OverlayPlan } from './overlay.ts';
+import { networkIssues, Overlay } from './overlay.ts';
 import { OverlayPlanner } from './overlay-planner.ts';
 import { Policies } from './policies.ts';
 import { type PlannedRoutes, routesTo } from './routes.ts';
 import { bandwidthOf, leavingByGateway, limited, withSourceCheck } from './sending.ts';
+import { ServicePlanner } from './services.ts';
 import { unplacedErrors } from './unplaced.ts';
-import { type DesiredUplinks, UplinkPlanner } from './uplinks.ts';
+import { UplinkPlanner } from './uplinks.ts';
 import { closedFor, hostIssues, wiringIssues, workloadIssues } from './validate.ts';
 import { type Local, localOf } from './wiring.ts';
-
-export interface Desired {
-  readonly workloads: ReadonlyMap<string, DesiredWorkload>;
-  /** Canonical prefix -> local identity. */
-  readonly cidrs: ReadonlyMap<string, number>;
-  readonly routes: ReadonlyMap<string, Route>;
-  readonly overlay: OverlayPlan;
-  /** All that the fleet has given to labels. */
-  readonly identities: ReadonlySet<number>;
-  /** Undefined: uplinks are left alone. */
-  readonly uplinks?: DesiredUplinks | undefined;
-  /** Undefined: nobody leaves by a gateway. */
-  readonly egress?: DesiredEgress | undefined;
-  readonly errors: readonly DocumentError[];
-}
 
 export interface PlannerOptions extends CompileSettings {
   readonly host: string;
@@ -81,6 +68,7 @@ export class Planner {
   #routes: PlannedRoutes | undefined;
   readonly #uplinks: UplinkPlanner;
   readonly egress: EgressPlanner;
+  readonly #services: ServicePlanner;
   readonly #endpoints: HealthEndpoints;
 
   constructor(options: PlannerOptions) {
@@ -95,6 +83,7 @@ export class Planner {
     this.#addresses.setOwn([]);
     this.#uplinks = new UplinkPlanner(options.host);
     this.egress = new EgressPlanner(options.host, options.egressNumbers);
+    this.#services = new ServicePlanner(options.host);
     this.#endpoints = new HealthEndpoints({
       ...{ host: options.host, netns: options.healthNetns, addresses: this.#addresses },
       onOwn: (own) => this.#setLocal(HEALTH_ENDPOINT, own),
@@ -102,7 +91,10 @@ export class Planner {
   }
 
   setFacts(facts: Omit<LocalFacts, 'host'>): void {
-    if (facts.addresses.join() !== this.#facts.addresses.join()) this.#routes = undefined;
+    if (facts.addresses.join() !== this.#facts.addresses.join()) {
+      this.#routes = undefined;
+      this.#services.changed();
+    }
     if (facts.subnets?.join() !== this.#facts.subnets?.join()) this.#overlay.changed();
     this.#facts = { ...facts, host: this.#options.host };
     this.#addresses.setOwn(facts.addresses);
@@ -155,6 +147,10 @@ export class Planner {
       case 'network':
         if (this.#refuse(subject, revision, networkIssues(body.value))) this.#overlay.put(body.value);
         this.#uplinks.put(entry);
+        this.#services.setSettings(body.value.services);
+        break;
+      case 'service':
+        this.#services.put(entry);
         break;
       case 'policy':
         this.#touch(this.#policies.put(subject, revision, body.value));
@@ -215,6 +211,10 @@ export class Planner {
       case 'network':
         this.#overlay.put(undefined);
         this.#uplinks.remove(entry);
+        this.#services.setSettings(undefined);
+        break;
+      case 'service':
+        this.#services.remove(subject);
         break;
       case 'policy':
         this.#touch(this.#policies.remove(subject));
@@ -230,6 +230,7 @@ export class Planner {
     this.#routes = undefined;
     this.#uplinks.changed();
     this.egress.changed();
+    this.#services.changed();
   }
 
   #dropLocal(subject: string): void {
@@ -272,10 +273,8 @@ export class Planner {
     const workloads = new Map<string, DesiredWorkload>();
     const unplaced = this.ipcache.unplaced();
     const unknown = new Set(unplaced.map(({ identity }) => identity));
-    const errors = [
-      ...[...this.#errors.values(), ...this.#policies.errors()],
-      ...[...this.#uplinks.errors(), ...this.egress.errors()],
-    ];
+    const others = [this.#policies, this.#uplinks, this.egress, this.#services];
+    const errors = [...this.#errors.values(), ...others.flatMap((one) => one.errors())];
     for (const [id, local] of this.#locals) {
       const desired = this.#desired(local, unknown);
       workloads.set(id, desired);
@@ -297,6 +296,7 @@ export class Planner {
       uplinks,
       overlay: this.#overlay.plan,
       egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? NOBODY),
+      services: this.#services.compute(this.#hosts.values(), this.#facts.addresses),
       // Without a tunnel nobody can claim one.
       identities: this.#overlay.plan.device ? new Set(this.#identities.keys()) : new Set(),
       errors,

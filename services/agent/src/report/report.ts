@@ -2,9 +2,9 @@
 /** What the agent says of itself after each pass; acks, heartbeats and the local API are made from it. */
 import type { WorkloadState as WorkloadStateMessage } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import type { HostDatapath } from '../apply/host.ts';
+import type { Desired } from '../plan/desired.ts';
 import { HEALTH_ENDPOINT } from '../plan/health-endpoint.ts';
 import type { DesiredWorkload, DocumentError } from '../plan/model.ts';
-import type { Desired } from '../plan/planner.ts';
 
 export type WorkloadReport = Omit<WorkloadStateMessage, '$typeName' | '$unknown'>;
 

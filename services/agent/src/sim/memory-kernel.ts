@@ -19,10 +19,12 @@ import type {
   Pacing,
   WorkloadValue,
 } from '../apply/ports.ts';
+import type { HeldServices } from '../apply/services.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
 import type { OverlayDevice, Tunnel } from '../plan/overlay.ts';
 import type { DesiredUplinks } from '../plan/uplinks.ts';
+import { memoryServices } from './memory-services.ts';
 
 export interface MemoryState {
   readonly workloads: Map<number, WorkloadValue>;
@@ -46,6 +48,9 @@ export interface MemoryState {
     readonly groups: Map<number, { readonly chosen: number; readonly own: number }>;
     readonly gateways: Map<number, EgressGatewayValue>;
   };
+  services: HeldServices | undefined;
+  /** For tests: called after each single write to the maps of services. */
+  onServiceWrite?: (held: HeldServices) => void;
   nextIfindex: number;
   /** Writes so far, all kinds. */
   writes: number;
@@ -73,6 +78,7 @@ export const emptyState = (): MemoryState => ({
   netns: new Map(),
   uplinks: undefined,
   egress: { sources: new Map(), sets: new Map(), groups: new Map(), gateways: new Map() },
+  services: undefined,
   nextIfindex: 2,
   writes: 0,
 });
@@ -296,6 +302,7 @@ export const memoryKernel = (state: MemoryState = emptyState(), options: MemoryK
   maps: memoryMaps(state, options.maxPolicy ?? 16_384),
   network: memoryNetwork(state, options.anyNetns ?? false),
   attachments: memoryAttachments(state),
+  services: memoryServices(state),
   uplinks: {
     sync: async (desired) => {
       if (state.uplinks !== desired) state.writes++;

@@ -8,11 +8,11 @@ import { needKernel } from '@weir/loader/testing';
 import { cidrOfAddress, parseIp } from '@weir/net';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { type Datapath, openDatapath } from '../../src/apply/kernel/datapath.ts';
+import type { Desired } from '../../src/plan/desired.ts';
 import { Ipcache, prefixText } from '../../src/plan/ipcache.ts';
 import type { DesiredWorkload, Route, WorkloadPolicy } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
 import { NO_OVERLAY } from '../../src/plan/overlay.ts';
-import type { Desired } from '../../src/plan/planner.ts';
 import { createTestHost, leftovers, type Resident, type TestHost } from '../support/netns.ts';
 import { policyOf } from '../support/policies.ts';
 

@@ -33,6 +33,9 @@ export const egressGatewayEntry = (
   value: Extract<Body, { case: 'egressGateway' }>['value'],
 ): ConfigEntry => entry('egressGateway', name, { case: 'egressGateway', value: { name, ...value } });
 
+export const serviceEntry = (value: Extract<Body, { case: 'service' }>['value']): ConfigEntry =>
+  entry('service', value.id ?? '', { case: 'service', value });
+
 export const labelledHostEntry = (id: string, labels: Record<string, string>): ConfigEntry =>
   entry('host', id, { case: 'host', value: { id, name: id, underlayIp4: '192.168.0.1', labels } });
 

@@ -15,6 +15,7 @@ import { removeNat64Device } from './nat64.ts';
 import { type KernelNetwork, kernelNetwork, prepareHost } from './network.ts';
 import { kernelOverlay } from './overlay.ts';
 import { kernelPacing, removePacing } from './pacing.ts';
+import { KernelServices } from './services.ts';
 import { detachUplinkFilters, type KernelUplinks, kernelUplinks } from './uplinks.ts';
 
 export interface DatapathOptions {
@@ -32,6 +33,8 @@ export interface DatapathOptions {
   /** Ports of masqueraded connections. */
   readonly natPorts?: PortRange;
   readonly maxNat?: number;
+  /** cgroup v2 folder of this host; that of the whole machine unless told. */
+  readonly cgroup?: string;
 }
 
 export const NAT_PORTS: PortRange = { low: 49_152, high: 65_535 };
@@ -95,6 +98,8 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
   });
   const tcx = await tcxSupported();
   const where = hostNetns ? { hostNetns } : {};
+  const { cgroup } = options;
+  const services = new KernelServices({ ...{ bpffsDir, maxEntries }, ...where, ...(cgroup ? { cgroup } : {}) });
   let overlayObject: BpfObject | undefined;
   /** A host without a tunnel does not pay for its programs. Its maps are those above, by their pins. */
   const overlayLinks = async (): Promise<Attachments> => {
@@ -109,6 +114,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
   return {
     object,
     uplinks,
+    services,
     network,
     maps: kernelMaps(object),
     attachments: kernelAttachments(object, {
@@ -131,6 +137,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     close: () => {
       network.close();
       uplinks.close();
+      services.close();
       overlayObject?.close();
       object.close();
     },

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Load balancing in the real kernel: the object `socket` with its maps, opened when there is a service, and its programs
+ * at the cgroup of this host, as links that are pinned and outlive this process. An earlier agent's programs go on with
+ * its maps until `attach`, which puts this agent's in their place.
+ */
+import { existsSync, mkdirSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  address_key,
+  backend,
+  node_address,
+  service,
+  service_key,
+  service_member,
+  service_member_key,
+  service_settings,
+  service_slot,
+  service_slot_key,
+  weir_service_scope,
+} from '@weir/bpf';
+import { objectPath } from '@weir/bpf/objects';
+import {
+  attachCgroup,
+  type BpfMap,
+  type BpfObject,
+  type CgroupHook,
+  cgroup2Mount,
+  type Link,
+  netnsCookie,
+  openObject,
+} from '@weir/loader';
+import { formatIp, parseIp } from '@weir/net';
+import { breathing } from '../../breathe.ts';
+import { type FrontendKey, keyText, type PlannedFrontend } from '../../plan/service-view.ts';
+import type { Services } from '../ports.ts';
+import type { HeldServices } from '../services.ts';
+
+export interface ServiceOptions {
+  readonly bpffsDir: string;
+  /** cgroup v2 folder of this host; that of the whole machine unless told. */
+  readonly cgroup?: string;
+  readonly hostNetns?: string;
+  /** Of the maps that all objects share. */
+  readonly maxEntries: Readonly<Record<string, number>>;
+}
+
+const { SERVICE_SCOPE_ANY, SERVICE_SCOPE_INTERNAL } = weir_service_scope;
+const BATCH = 16_384;
+const SLOT = Buffer.alloc(4);
+/** Belong to this object alone; the others are the workloads' too. */
+const OWN_MAPS = [
+  ...['services', 'service_slots', 'backends', 'service_members', 'service_affinity', 'service_reverse'],
+  ...['node_addresses', 'service_settings'],
+];
+const PREFIX = 'service_';
+
+export const socketLinksDirOf = (bpffsDir: string): string => join(bpffsDir, 'socket-links');
+
+const encodeKey = ({ address, port, protocol, internal }: FrontendKey, out: Buffer, at: number): void => {
+  const scope = internal ? SERVICE_SCOPE_INTERNAL : SERVICE_SCOPE_ANY;
+  service_key.encode({ addr: parseIp(address), port, protocol, scope }, out, at);
+};
+
+const decodeFrontend = (keys: Buffer, values: Buffer, i: number): PlannedFrontend => {
+  const { addr, port, protocol, scope } = service_key.decode(keys, i * service_key.size);
+  const value = service.decode(values, i * service.size);
+  const { frontend, service: number, flags, table, active, terminating, affinity_timeout_s: affinityS } = value;
+  return {
+    key: { address: formatIp(addr), port, protocol, internal: scope === SERVICE_SCOPE_INTERNAL },
+    value: { frontend, service: number, flags, table, active, terminating, affinityS },
+  };
+};
+
+type Encode<T> = (item: T, out: Buffer, at: number) => void;
+
+const packed = <T>(items: readonly T[], size: number, encode: Encode<T>): Buffer => {
+  const bytes = Buffer.alloc(items.length * size);
+  for (const [i, item] of items.entries()) encode(item, bytes, i * size);
+  return bytes;
+};
+
+const inBatches = async <T>(items: readonly T[], work: (batch: readonly T[]) => Promise<unknown>): Promise<void> => {
+  for (let i = 0; i < items.length; i += BATCH) await work(items.slice(i, i + BATCH));
+};
+
+const put = <T>(map: BpfMap, items: readonly T[], key: Encode<T>, value: Encode<T>): Promise<void> =>
+  inBatches(items, (batch) =>
+    map.updateBatch(packed(batch, map.keySize, key), packed(batch, map.valueSize, value), batch.length),
+  );
+
+const take = <T>(map: BpfMap, items: readonly T[], key: Encode<T>): Promise<void> =>
+  inBatches(items, (batch) => map.deleteBatch(packed(batch, map.keySize, key), batch.length));
+
+/** Every element, with room for others in between. */
+const walk = async (map: BpfMap, visit: (keys: Buffer, values: Buffer, i: number) => void): Promise<void> => {
+  const { keys, values, count } = await map.lookupAll();
+  const breathe = breathing();
+  for (let i = 0; i < count; i++) {
+    const pause = breathe();
+    if (pause) await pause;
+    visit(keys, values, i);
+  }
+};
+
+const u32: Encode<number> = (value, out, at) => {
+  out.writeUInt32LE(value, at);
+};
+const addressKey: Encode<string> = (address, out, at) => {
+  address_key.encode({ addr: parseIp(address) }, out, at);
+};
+const memberKey: Encode<readonly [number, number]> = ([table, number], out, at) => {
+  service_member_key.encode({ table, backend: number }, out, at);
+};
+const slotKey: Encode<readonly [number, number, ...number[]]> = ([table, slot], out, at) => {
+  service_slot_key.encode({ table, slot }, out, at);
+};
+
+export class KernelServices implements Services {
+  readonly #options: ServiceOptions;
+  readonly #links = new Map<string, Link>();
+  #object: BpfObject | undefined;
+  #hostNetns = 0n;
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+  }
+
+  async read(): Promise<HeldServices> {
+    const object = await this.#open();
+    const held: HeldServices = {
+      ...{ frontends: new Map(), slots: new Map(), members: new Map(), backends: new Map() },
+      ...{ nodeAddresses: new Set(), nodePorts: undefined },
+    };
+    await walk(object.map('services'), (keys, values, i) => {
+      const one = decodeFrontend(keys, values, i);
+      held.frontends.set(keyText(one.key), one);
+    });
+    await walk(object.map('service_slots'), (keys, values, i) => {
+      const { table, slot } = service_slot_key.decode(keys, i * service_slot_key.size);
+      const slots = held.slots.get(table) ?? [];
+      slots[slot] = service_slot.read.backend(values, i * service_slot.size);
+      held.slots.set(table, slots);
+    });
+    await walk(object.map('service_members'), (keys, _, i) => {
+      const { table, backend: number } = service_member_key.decode(keys, i * service_member_key.size);
+      held.members.set(table, (held.members.get(table) ?? new Set<number>()).add(number));
+    });
+    await walk(object.map('backends'), (keys, values, i) => {
+      const { addr, port, protocol } = backend.decode(values, i * backend.size);
+      held.backends.set(keys.readUInt32LE(i * 4), { address: formatIp(addr), port, protocol });
+    });
+    await walk(object.map('node_addresses'), (keys, _, i) => {
+      held.nodeAddresses.add(formatIp(address_key.decode(keys, i * address_key.size).addr));
+    });
+    const bytes = object.map('service_settings').lookup(SLOT);
+    const settings = bytes && service_settings.decode(bytes);
+    if (settings?.host_netns === this.#hostNetns)
+      held.nodePorts = { low: settings.node_port_low, high: settings.node_port_high };
+    return held;
+  }
+
+  writeNodeAddresses(addresses: readonly string[]): Promise<void> {
+    return put(this.#map('node_addresses'), addresses, addressKey, (_, out, at) => {
+      node_address.encode({ flags: 0 }, out, at);
+    });
+  }
+
+  removeNodeAddresses(addresses: readonly string[]): Promise<void> {
+    return take(this.#map('node_addresses'), addresses, addressKey);
+  }
+
+  async writeNodePorts({ low, high }: { readonly low: number; readonly high: number }): Promise<void> {
+    const value = { host_netns: this.#hostNetns, node_port_low: low, node_port_high: high };
+    this.#map('service_settings').update(SLOT, service_settings.encode(value));
+  }
+
+  writeBackends(entries: Parameters<Services['writeBackends']>[0]): Promise<void> {
+    return put(
+      this.#map('backends'),
+      entries,
+      ([number], out, at) => u32(number, out, at),
+      ([, { address, port, protocol }], out, at) => {
+        backend.encode({ addr: parseIp(address), port, protocol }, out, at);
+      },
+    );
+  }
+
+  removeBackends(numbers: readonly number[]): Promise<void> {
+    return take(this.#map('backends'), numbers, u32);
+  }
+
+  writeMembers(entries: Parameters<Services['writeMembers']>[0]): Promise<void> {
+    return put(this.#map('service_members'), entries, memberKey, (_, out, at) => {
+      service_member.encode({ flags: 0 }, out, at);
+    });
+  }
+
+  removeMembers(entries: Parameters<Services['removeMembers']>[0]): Promise<void> {
+    return take(this.#map('service_members'), entries, memberKey);
+  }
+
+  writeSlots(entries: Parameters<Services['writeSlots']>[0]): Promise<void> {
+    return put(this.#map('service_slots'), entries, slotKey, ([table, , number], out, at) => {
+      service_slot.encode({ backend: number, table }, out, at);
+    });
+  }
+
+  removeSlots(entries: Parameters<Services['removeSlots']>[0]): Promise<void> {
+    return take(this.#map('service_slots'), entries, slotKey);
+  }
+
+  writeFrontends(entries: readonly PlannedFrontend[]): Promise<void> {
+    return put(
+      this.#map('services'),
+      entries,
+      ({ key }, out, at) => encodeKey(key, out, at),
+      ({ value: { frontend, service: number, flags, table, active, terminating, affinityS } }, out, at) => {
+        const counts = { active, terminating, affinity_timeout_s: affinityS };
+        service.encode({ frontend, service: number, flags, table, ...counts }, out, at);
+      },
+    );
+  }
+
+  removeFrontends(keys: readonly FrontendKey[]): Promise<void> {
+    return take(this.#map('services'), keys, encodeKey);
+  }
+
+  async attach(): Promise<string | undefined> {
+    const object = await this.#open();
+    if (this.#links.size === object.programs.size) return undefined;
+    const cgroup = this.#options.cgroup ?? (await cgroup2Mount());
+    if (cgroup === undefined) return 'services: no cgroup v2 is mounted, so sockets can not be balanced';
+    try {
+      for (const name of object.programs.keys()) await this.#attachOne(object, name, cgroup);
+    } catch (error) {
+      return `services: the sockets of ${cgroup} can not be balanced: ${(error as Error).message}`;
+    }
+    return undefined;
+  }
+
+  async inspect(): Promise<readonly string[]> {
+    const object = this.#object;
+    if (!object) return [];
+    const { bpffsDir } = this.#options;
+    const problems: string[] = [];
+    for (const name of OWN_MAPS) {
+      if (existsSync(join(bpffsDir, name))) continue;
+      problems.push(`the pin of map '${name}' was removed`);
+      object.map(name).pin(join(bpffsDir, name));
+    }
+    for (const [name, link] of this.#links) {
+      const isPinned = existsSync(this.#pinOf(name));
+      const { progId, cgroupId } = link.info();
+      if (isPinned && cgroupId !== 0n && progId === object.program(name).id) continue;
+      problems.push(`the program ${name} at sockets was ${isPinned ? 'detached or replaced' : 'unpinned'}`);
+      link.close();
+      this.#links.delete(name);
+      await rm(this.#pinOf(name), { force: true });
+    }
+    if (problems.length > 0) await this.attach();
+    return problems;
+  }
+
+  async end(): Promise<void> {
+    const { bpffsDir } = this.#options;
+    const dir = socketLinksDirOf(bpffsDir);
+    if (!this.#object && !existsSync(dir)) return;
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+    for (const pin of await readdir(dir).catch(() => [])) await rm(join(dir, pin), { force: true });
+    await rm(dir, { recursive: true, force: true });
+    this.#object?.close();
+    this.#object = undefined;
+    for (const name of OWN_MAPS) await rm(join(bpffsDir, name), { force: true });
+  }
+
+  close(): void {
+    for (const link of this.#links.values()) link.close();
+    this.#object?.close();
+  }
+
+  async #attachOne(object: BpfObject, name: string, cgroup: string): Promise<void> {
+    if (this.#links.has(name)) return;
+    mkdirSync(socketLinksDirOf(this.#options.bpffsDir), { recursive: true, mode: 0o700 });
+    const hook = name.slice(PREFIX.length) as CgroupHook;
+    this.#links.set(name, await attachCgroup(object.program(name), cgroup, hook, this.#pinOf(name)));
+  }
+
+  #pinOf(program: string): string {
+    return join(socketLinksDirOf(this.#options.bpffsDir), program.slice(PREFIX.length));
+  }
+
+  #map(name: string): BpfMap {
+    if (!this.#object) throw new Error(`the map '${name}' is not open`);
+    return this.#object.map(name);
+  }
+
+  async #open(): Promise<BpfObject> {
+    if (this.#object) return this.#object;
+    const { bpffsDir, maxEntries, hostNetns } = this.#options;
+    this.#hostNetns = await netnsCookie(hostNetns);
+    const object = await openObject(objectPath('socket'), { pinDir: bpffsDir, replaceIncompatible: true, maxEntries });
+    await object.commitPins();
+    this.#object = object;
+    return object;
+  }
+}

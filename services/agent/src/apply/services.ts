@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Makes the maps of load balancing hold what the planner says. Between any two writes every slot that a frontend counts
+ * names a backend that is known and that was right before the change, or is after it:
+ *
+ *   1 backends     new ones, and who may stay with them
+ *   2 slots        in place, and those that are not counted yet
+ *   3 frontends    new counts; of two scopes the inner one first
+ *   4 frontends    that are gone; of two scopes the inner one last
+ *   5 slots, members, backends that nothing names any more
+ *
+ * Programs stand in sockets' way when the maps are right for the first time. Killed at any point, the next start reads
+ * what is there and goes on.
+ */
+
+import type { BackendValue, FrontendValue, PlannedFrontend } from '../plan/service-view.ts';
+import type { DesiredServices, NodePorts, ServiceChanges } from '../plan/services.ts';
+import type { Services } from './ports.ts';
+
+export interface HeldServices {
+  readonly frontends: Map<string, PlannedFrontend>;
+  /** Table -> backend by slot. */
+  readonly slots: Map<number, number[]>;
+  readonly members: Map<number, Set<number>>;
+  readonly backends: Map<number, BackendValue>;
+  readonly nodeAddresses: Set<string>;
+  nodePorts: NodePorts | undefined;
+}
+
+const sameFrontend = (a: FrontendValue, b: FrontendValue): boolean =>
+  a.frontend === b.frontend &&
+  a.service === b.service &&
+  a.flags === b.flags &&
+  a.table === b.table &&
+  a.active === b.active &&
+  a.terminating === b.terminating &&
+  a.affinityS === b.affinityS;
+
+const sameBackend = (a: BackendValue, b: BackendValue): boolean =>
+  a.address === b.address && a.port === b.port && a.protocol === b.protocol;
+
+const everything = (desired: DesiredServices, held: HeldServices): ServiceChanges => ({
+  frontends: new Set([...desired.frontends.keys(), ...held.frontends.keys()]),
+  tables: new Set([...desired.tables.keys(), ...held.slots.keys(), ...held.members.keys()]),
+  backends: new Set([...desired.backends.keys(), ...held.backends.keys()]),
+});
+
+const innerFirst = (a: PlannedFrontend, b: PlannedFrontend): number => Number(b.key.internal) - Number(a.key.internal);
+
+const NONE: ReadonlySet<number> = new Set();
+
+export class ServicesApplier {
+  readonly #port: Services;
+  #held: HeldServices | undefined;
+
+  constructor(port: Services) {
+    this.#port = port;
+  }
+
+  /** Nothing that is remembered counts. */
+  doubt(): void {
+    this.#held = undefined;
+  }
+
+  /** Returns what was not possible. */
+  async apply(desired: DesiredServices | undefined): Promise<readonly string[]> {
+    if (!desired) {
+      this.#held = undefined;
+      await this.#port.end();
+      return [];
+    }
+    const taken = desired.take();
+    const known = this.#held;
+    // Set again when all is written: a failure in between leaves nothing to go by.
+    this.#held = undefined;
+    const held = known ?? (await this.#port.read());
+    const changes = known ? taken : everything(desired, held);
+    await this.#settings(desired, held);
+    await this.#write(desired, held, changes);
+    const failure = await this.#port.attach();
+    this.#held = held;
+    return failure === undefined ? [] : [failure];
+  }
+
+  async #settings({ nodePorts, nodeAddresses }: DesiredServices, held: HeldServices): Promise<void> {
+    const added = [...nodeAddresses].filter((address) => !held.nodeAddresses.has(address));
+    await this.#port.writeNodeAddresses(added);
+    for (const address of added) held.nodeAddresses.add(address);
+    if (held.nodePorts?.low !== nodePorts.low || held.nodePorts.high !== nodePorts.high) {
+      await this.#port.writeNodePorts(nodePorts);
+      held.nodePorts = nodePorts;
+    }
+    const gone = [...held.nodeAddresses].filter((address) => !nodeAddresses.has(address));
+    await this.#port.removeNodeAddresses(gone);
+    for (const address of gone) held.nodeAddresses.delete(address);
+  }
+
+  async #write(desired: DesiredServices, held: HeldServices, changes: ServiceChanges): Promise<void> {
+    await this.#putBackends(desired, held, changes);
+    const [put, left] = slotChanges(desired, held, changes);
+    await this.#port.writeSlots(put);
+    await this.#putFrontends(desired, held, changes);
+    await this.#removeFrontends(desired, held, changes);
+    await this.#port.removeSlots(left);
+    for (const table of changes.tables) {
+      const wanted = desired.tables.get(table)?.backends;
+      if (wanted) held.slots.set(table, [...wanted]);
+      else held.slots.delete(table);
+    }
+    await this.#removeMembers(desired, held, changes);
+    const gone = [...changes.backends].filter((number) => held.backends.has(number) && !desired.backends.has(number));
+    await this.#port.removeBackends(gone);
+    for (const number of gone) held.backends.delete(number);
+  }
+
+  async #putBackends(desired: DesiredServices, held: HeldServices, changes: ServiceChanges): Promise<void> {
+    const puts: [number, BackendValue][] = [];
+    for (const number of changes.backends) {
+      const [wanted, had] = [desired.backends.get(number), held.backends.get(number)];
+      if (wanted && !(had && sameBackend(wanted, had))) puts.push([number, wanted]);
+    }
+    await this.#port.writeBackends(puts);
+    for (const [number, value] of puts) held.backends.set(number, value);
+    const members: [number, number][] = [];
+    for (const table of changes.tables) {
+      const had = held.members.get(table) ?? NONE;
+      for (const backend of membersOf(desired, table)) if (!had.has(backend)) members.push([table, backend]);
+    }
+    await this.#port.writeMembers(members);
+    for (const [table, backend] of members)
+      held.members.set(table, (held.members.get(table) ?? new Set<number>()).add(backend));
+  }
+
+  async #putFrontends(desired: DesiredServices, held: HeldServices, changes: ServiceChanges): Promise<void> {
+    const puts: PlannedFrontend[] = [];
+    for (const text of changes.frontends) {
+      const [wanted, had] = [desired.frontends.get(text), held.frontends.get(text)];
+      if (!wanted || (had && sameFrontend(wanted.value, had.value))) continue;
+      puts.push(wanted);
+      held.frontends.set(text, wanted);
+    }
+    await this.#port.writeFrontends(puts.sort(innerFirst));
+  }
+
+  async #removeFrontends(desired: DesiredServices, held: HeldServices, changes: ServiceChanges): Promise<void> {
+    const gone: PlannedFrontend[] = [];
+    for (const text of changes.frontends) {
+      const had = held.frontends.get(text);
+      if (!had || desired.frontends.has(text)) continue;
+      gone.push(had);
+      held.frontends.delete(text);
+    }
+    await this.#port.removeFrontends(
+      gone
+        .sort(innerFirst)
+        .reverse()
+        .map(({ key }) => key),
+    );
+  }
+
+  async #removeMembers(desired: DesiredServices, held: HeldServices, changes: ServiceChanges): Promise<void> {
+    const gone: [number, number][] = [];
+    for (const table of changes.tables) {
+      const wanted = membersOf(desired, table);
+      for (const backend of held.members.get(table) ?? NONE) if (!wanted.has(backend)) gone.push([table, backend]);
+    }
+    await this.#port.removeMembers(gone);
+    for (const [table, backend] of gone) {
+      const left = held.members.get(table);
+      left?.delete(backend);
+      if (left?.size === 0) held.members.delete(table);
+    }
+  }
+}
+
+const membersOf = ({ tables }: DesiredServices, table: number): ReadonlySet<number> => {
+  const wanted = tables.get(table);
+  return wanted?.sticky ? new Set(wanted.backends) : NONE;
+};
+
+type SlotPut = readonly [table: number, slot: number, backend: number];
+type SlotKey = readonly [table: number, slot: number];
+
+const slotChanges = (
+  { tables }: DesiredServices,
+  held: HeldServices,
+  changes: ServiceChanges,
+): readonly [put: SlotPut[], left: SlotKey[]] => {
+  const put: SlotPut[] = [];
+  const left: SlotKey[] = [];
+  for (const table of changes.tables) {
+    const wanted = tables.get(table)?.backends ?? [];
+    const had = held.slots.get(table) ?? [];
+    for (const [slot, backend] of wanted.entries()) if (had[slot] !== backend) put.push([table, slot, backend]);
+    for (let slot = wanted.length; slot < had.length; slot++) left.push([table, slot]);
+  }
+  return [put, left];
+};

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/** All that this host should hold, from one set of documents and facts. */
+import type { DesiredEgress } from './egress.ts';
+import type { DesiredWorkload, DocumentError, Route } from './model.ts';
+import type { OverlayPlan } from './overlay.ts';
+import type { DesiredServices } from './services.ts';
+import type { DesiredUplinks } from './uplinks.ts';
+
+export interface Desired {
+  readonly workloads: ReadonlyMap<string, DesiredWorkload>;
+  /** Canonical prefix -> local identity. */
+  readonly cidrs: ReadonlyMap<string, number>;
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly overlay: OverlayPlan;
+  /** All that the fleet has given to labels. */
+  readonly identities: ReadonlySet<number>;
+  /** Undefined: uplinks are left alone. */
+  readonly uplinks?: DesiredUplinks | undefined;
+  /** Undefined: nobody leaves by a gateway. */
+  readonly egress?: DesiredEgress | undefined;
+  /** Undefined: there is none. */
+  readonly services?: DesiredServices | undefined;
+  readonly errors: readonly DocumentError[];
+}

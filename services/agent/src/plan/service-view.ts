@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * One service document -> what this host's maps should hold of it: pure. Who may be chosen is decided here (state,
+ * traffic policy, zone), so that the programs only count slots.
+ */
+import { weir_service_flags as FLAG } from '@weir/bpf';
+import { canonicalIp, isIp } from '@weir/net';
+import {
+  FrontendScope,
+  FrontendType,
+  type LoadBalancerService,
+  NoBackendResponse,
+  type ServiceBackend,
+  ServiceForwarding,
+  type ServiceFrontend,
+  SourceRangesPolicy,
+  BackendState as STATE,
+  TrafficDistribution,
+  TrafficPolicy,
+} from '@weir/proto/weir/bus/v1/config_pb.js';
+
+export interface FrontendKey {
+  /** Text; unspecified: every address of a host. */
+  readonly address: string;
+  /** 0, with protocol 0: whatever else is asked of the address. */
+  readonly port: number;
+  readonly protocol: number;
+  /** What the fleet sees, where that differs from what others see. */
+  readonly internal: boolean;
+}
+
+export interface FrontendValue {
+  readonly frontend: number;
+  readonly service: number;
+  /** enum weir_service_flags */
+  readonly flags: number;
+  readonly table: number;
+  readonly active: number;
+  readonly terminating: number;
+  readonly affinityS: number;
+}
+
+export interface PlannedFrontend {
+  readonly key: FrontendKey;
+  readonly value: FrontendValue;
+}
+
+export interface PlannedTable {
+  /** Numbers: those that take new connections first, then the terminating ones. */
+  readonly backends: readonly number[];
+  /** Clients stay with their backend. */
+  readonly sticky: boolean;
+}
+
+export interface BackendValue {
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: number;
+}
+
+export interface ServiceView {
+  readonly frontends: readonly PlannedFrontend[];
+  readonly tables: ReadonlyMap<number, PlannedTable>;
+  readonly backends: ReadonlyMap<number, BackendValue>;
+}
+
+/** What of this host decides. */
+export interface ViewFacts {
+  readonly host: string;
+  readonly zone: string;
+  /** Its addresses in the fleet, for host ports. */
+  readonly addresses: readonly string[];
+}
+
+const TCP = 6;
+const ANY = { 4: '0.0.0.0', 6: '::' } as const;
+/** Four tables for each frontend: by family and by who sees them. */
+const MAX_NUMBER = 2 ** 30 - 1;
+const MAX_PORT = 65_535;
+const OUTSIDE: ReadonlySet<FrontendType> = new Set([
+  FrontendType.UNSPECIFIED,
+  FrontendType.NONE,
+  FrontendType.NODE_PORT,
+  FrontendType.EXTERNAL_IP,
+  FrontendType.LOAD_BALANCER,
+  FrontendType.HOST_PORT,
+]);
+const TYPE_FLAG: Partial<Record<FrontendType, number>> = {
+  [FrontendType.NODE_PORT]: FLAG.SERVICE_NODE_PORT,
+  [FrontendType.EXTERNAL_IP]: FLAG.SERVICE_EXTERNAL_IP,
+  [FrontendType.LOAD_BALANCER]: FLAG.SERVICE_LOAD_BALANCER,
+  [FrontendType.HOST_PORT]: FLAG.SERVICE_HOST_PORT,
+  [FrontendType.LOCAL_REDIRECT]: FLAG.SERVICE_LOCAL_REDIRECT,
+};
+/** Their addresses are for services alone: a port that no service has is nobody's. */
+const WHOLE: ReadonlySet<FrontendType> = new Set([FrontendType.CLUSTER_IP, FrontendType.LOAD_BALANCER]);
+const UNNAMED = { address: '', internal: false, port: 0, protocol: 0 } as const;
+
+export const keyText = ({ address, port, protocol, internal }: FrontendKey): string =>
+  `${address} ${port} ${protocol}${internal ? ' internal' : ''}`;
+
+const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
+
+const addressIssues = (field: string, address: string): string[] =>
+  isIp(address) ? [] : [`${field} "${address}" is not an IP address`];
+
+const numberIssues = (field: string, value: number, max: number): string[] =>
+  value >= 1 && value <= max ? [] : [`${field} is ${value}; give 1 to ${max}`];
+
+/** What is wrong with it; empty when all is well. */
+export const serviceIssues = ({ number, frontends, backends }: LoadBalancerService): string[] => [
+  ...numberIssues('number', number, 2 ** 32 - 1),
+  ...frontends.flatMap(({ number: one, type, address, port }, i) => [
+    ...numberIssues(`frontends[${i}].number`, one, MAX_NUMBER),
+    ...numberIssues(`frontends[${i}].port`, port, MAX_PORT),
+    ...(address === '' && (type === FrontendType.NODE_PORT || type === FrontendType.HOST_PORT)
+      ? []
+      : addressIssues(`frontends[${i}].address`, address)),
+  ]),
+  ...backends.flatMap(({ number: one, address, port }, i) => [
+    ...numberIssues(`backends[${i}].number`, one, 2 ** 32 - 1),
+    ...numberIssues(`backends[${i}].port`, port, MAX_PORT),
+    ...addressIssues(`backends[${i}].address`, address),
+  ]),
+];
+
+interface Chosen {
+  readonly active: readonly number[];
+  readonly terminating: readonly number[];
+}
+
+const isActive = ({ state }: ServiceBackend): boolean => state === STATE.ACTIVE || state === STATE.UNSPECIFIED;
+const isTerminating = ({ state }: ServiceBackend): boolean => state === STATE.TERMINATING;
+const numbers = (backends: readonly ServiceBackend[]): number[] =>
+  backends.map(({ number }) => number).sort((a, b) => a - b);
+
+/** Those that are preferred, or all when there are none. */
+const preferred = (
+  active: readonly ServiceBackend[],
+  distribution: TrafficDistribution,
+  { host, zone }: ViewFacts,
+): readonly ServiceBackend[] => {
+  const near =
+    distribution === TrafficDistribution.PREFER_SAME_NODE
+      ? active.filter(({ hostId }) => hostId === host)
+      : distribution === TrafficDistribution.PREFER_SAME_ZONE && zone !== ''
+        ? active.filter((backend) => backend.zone === zone)
+        : [];
+  return near.length > 0 ? near : active;
+};
+
+class View {
+  readonly #service: LoadBalancerService;
+  readonly #facts: ViewFacts;
+  readonly frontends: PlannedFrontend[] = [];
+  readonly tables = new Map<number, PlannedTable>();
+  readonly backends = new Map<number, BackendValue>();
+
+  constructor(service: LoadBalancerService, facts: ViewFacts) {
+    this.#service = service;
+    this.#facts = facts;
+  }
+
+  add(frontend: ServiceFrontend): void {
+    const { address, type } = frontend;
+    if (address !== '') this.#addAt(frontend, canonicalIp(address));
+    else if (type === FrontendType.NODE_PORT) for (const any of [ANY[4], ANY[6]]) this.#addAt(frontend, any);
+    else for (const own of this.#facts.addresses) this.#addAt(frontend, own);
+  }
+
+  #addAt(frontend: ServiceFrontend, address: string): void {
+    const { internalTrafficPolicy, externalTrafficPolicy, frontends } = this.#service;
+    const { type, scope } = frontend;
+    const isRedirect = type === FrontendType.LOCAL_REDIRECT;
+    const isHere = isRedirect || type === FrontendType.HOST_PORT;
+    const inside = this.#choose(frontend, address, isHere || internalTrafficPolicy === TrafficPolicy.LOCAL);
+    const outside = this.#choose(frontend, address, isHere || externalTrafficPolicy === TrafficPolicy.LOCAL);
+    // Who has nothing here leaves it to whoever else serves the address.
+    if (isHere && inside.active.length + inside.terminating.length === 0) return;
+    const isOutside = OUTSIDE.has(type) && scope !== FrontendScope.INTERNAL;
+    const isInside = scope !== FrontendScope.EXTERNAL;
+    const isTwo = isOutside && (!isInside || JSON.stringify(inside) !== JSON.stringify(outside));
+    const hasOther = frontends.some(
+      (other) =>
+        other !== frontend &&
+        other.scope === FrontendScope.EXTERNAL &&
+        other.address === frontend.address &&
+        other.port === frontend.port &&
+        other.protocol === frontend.protocol,
+    );
+    if (isOutside) this.#put(frontend, address, outside, { isTwo, internal: false });
+    if (isInside && (isTwo || !isOutside)) this.#put(frontend, address, inside, { internal: isTwo || hasOther });
+    if (WHOLE.has(type) && isInside) this.#refuseRest(address);
+  }
+
+  #choose({ portName, protocol }: ServiceFrontend, address: string, isLocal: boolean): Chosen {
+    const family = familyOf(address);
+    const own = this.#service.backends.filter(
+      (backend) =>
+        backend.portName === portName &&
+        backend.protocol === protocol &&
+        familyOf(backend.address) === family &&
+        (!isLocal || backend.hostId === this.#facts.host),
+    );
+    const active = preferred(own.filter(isActive), this.#service.distribution, this.#facts);
+    for (const { number, address: at, port } of own)
+      this.backends.set(number, { address: canonicalIp(at), port, protocol });
+    return { active: numbers(active), terminating: numbers(own.filter(isTerminating)) };
+  }
+
+  #put(
+    frontend: ServiceFrontend,
+    address: string,
+    { active, terminating }: Chosen,
+    { isTwo = false, internal }: { isTwo?: boolean; internal: boolean },
+  ): void {
+    const { number, port, protocol } = frontend;
+    const { affinityTimeoutS } = this.#service;
+    const table = number * 4 + (familyOf(address) === 6 ? 2 : 0) + (internal ? 1 : 0);
+    this.tables.set(table, { backends: [...active, ...terminating], sticky: affinityTimeoutS > 0 });
+    this.frontends.push({
+      key: { address, port, protocol, internal },
+      value: {
+        frontend: number,
+        service: this.#service.number,
+        flags: this.#flags(frontend) | (isTwo ? FLAG.SERVICE_TWO_SCOPES : 0),
+        table,
+        active: active.length,
+        terminating: terminating.length,
+        affinityS: affinityTimeoutS,
+      },
+    });
+  }
+
+  #flags({ type, scope, protocol }: ServiceFrontend): number {
+    const service = this.#service;
+    const { forwarding } = service;
+    const isDsr = forwarding === ServiceForwarding.DSR || (forwarding === ServiceForwarding.HYBRID && protocol === TCP);
+    const bits: readonly (readonly [boolean, number])[] = [
+      [OUTSIDE.has(type) && scope !== FrontendScope.INTERNAL, FLAG.SERVICE_ROUTABLE],
+      [service.affinityTimeoutS > 0, FLAG.SERVICE_AFFINITY],
+      [service.externalTrafficPolicy === TrafficPolicy.LOCAL, FLAG.SERVICE_EXTERNAL_LOCAL],
+      [service.internalTrafficPolicy === TrafficPolicy.LOCAL, FLAG.SERVICE_INTERNAL_LOCAL],
+      [service.sourceRanges.length > 0, FLAG.SERVICE_SOURCE_RANGE],
+      [service.sourceRangesPolicy === SourceRangesPolicy.DENY, FLAG.SERVICE_SOURCE_RANGE_DENY],
+      [service.noBackend === NoBackendResponse.DROP, FLAG.SERVICE_NO_BACKEND_DROP],
+      [isDsr, FLAG.SERVICE_DSR],
+    ];
+    return bits.reduce((flags, [isSet, bit]) => (isSet ? flags | bit : flags), TYPE_FLAG[type] ?? 0);
+  }
+
+  #refuseRest(address: string): void {
+    const nobody = { frontend: 0, service: 0, table: 0, active: 0, terminating: 0, affinityS: 0 };
+    this.frontends.push({ key: { ...UNNAMED, address }, value: { ...nobody, flags: FLAG.SERVICE_WILDCARD } });
+  }
+}
+
+export const viewOf = (service: LoadBalancerService, facts: ViewFacts): ServiceView => {
+  const view = new View(service, facts);
+  for (const frontend of service.frontends) view.add(frontend);
+  return view;
+};

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Documents of services -> what this host's maps should hold. Incremental: a document that changes costs what it has, not
+ * what the fleet has, and `take` says which elements are to be looked at. Where two services claim one frontend (documents
+ * cross on the way; inventory lets nobody do it) the lower number has it; a local redirect goes before both.
+ */
+import { weir_service_flags as FLAG } from '@weir/bpf';
+import type { ConfigEntry } from '@weir/bus';
+import { canonicalIp, isIp } from '@weir/net';
+import type { Host, LoadBalancerService, ServiceSettings } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
+import type { DocumentError } from './model.ts';
+import {
+  type BackendValue,
+  keyText,
+  type PlannedFrontend,
+  type PlannedTable,
+  type ServiceView,
+  serviceIssues,
+  type ViewFacts,
+  viewOf,
+} from './service-view.ts';
+
+export interface NodePorts {
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface DesiredServices {
+  /** By `keyText`. */
+  readonly frontends: ReadonlyMap<string, PlannedFrontend>;
+  readonly tables: ReadonlyMap<number, PlannedTable>;
+  readonly backends: ReadonlyMap<number, BackendValue>;
+  /** Text, of all hosts. */
+  readonly nodeAddresses: ReadonlySet<string>;
+  readonly nodePorts: NodePorts;
+  /** What may differ from what it was when this was asked last. */
+  take(): ServiceChanges;
+}
+
+export interface ServiceChanges {
+  readonly frontends: ReadonlySet<string>;
+  readonly tables: ReadonlySet<number>;
+  readonly backends: ReadonlySet<number>;
+}
+
+interface Held {
+  readonly body: LoadBalancerService;
+  view: ServiceView | undefined;
+}
+
+const ZONE = 'topology.kubernetes.io/zone';
+const NODE_PORTS: NodePorts = { low: 30_000, high: 32_767 };
+const NO_VIEW: ServiceView = { frontends: [], tables: new Map(), backends: new Map() };
+
+const before = (a: PlannedFrontend, b: PlannedFrontend): boolean => {
+  const [x, y] = [a, b].map(({ value }) => value.flags & FLAG.SERVICE_LOCAL_REDIRECT);
+  if (x !== y) return x !== 0;
+  return a.value.service < b.value.service;
+};
+
+export class ServicePlanner {
+  readonly #host: string;
+  readonly #documents = new Map<string, Held>();
+  readonly #errors = new Map<string, DocumentError>();
+  readonly #dirty = new Set<string>();
+  readonly #gone = new Map<string, ServiceView>();
+  /** By key and subject. */
+  readonly #claims = new Map<string, Map<string, PlannedFrontend>>();
+  readonly #users = new Map<number, Set<string>>();
+  readonly #frontends = new Map<string, PlannedFrontend>();
+  readonly #tables = new Map<number, PlannedTable>();
+  readonly #backends = new Map<number, BackendValue>();
+  #nodeAddresses: ReadonlySet<string> = new Set();
+  #nodePorts = NODE_PORTS;
+  #changes = { frontends: new Set<string>(), tables: new Set<number>(), backends: new Set<number>() };
+  #facts: ViewFacts = { host: '', zone: '', addresses: [] };
+  #labels: readonly string[] = [];
+  #hostsChanged = true;
+
+  constructor(host: string) {
+    this.#host = host;
+  }
+
+  /** What cannot be read leaves what was before it in force, and says so. */
+  put({ subject, document: { body, revision } }: ConfigEntry): void {
+    if (body.case !== 'service') return;
+    const issues = [...serviceIssues(body.value), ...selectorIssues('hosts', body.value.hosts)];
+    this.#errors.delete(subject);
+    if (issues.length > 0) {
+      const message = `${subject}: ${issues.join('; ')}`;
+      this.#errors.set(subject, { subject, revision, code: 'INVALID_ARGUMENT', message });
+      return;
+    }
+    this.#documents.set(subject, { body: body.value, view: this.#viewBefore(subject) });
+    this.#dirty.add(subject);
+  }
+
+  remove(subject: string): void {
+    const view = this.#viewBefore(subject);
+    if (view) this.#gone.set(subject, view);
+    this.#errors.delete(subject);
+    this.#documents.delete(subject);
+    this.#dirty.delete(subject);
+  }
+
+  setSettings(settings: ServiceSettings | undefined): void {
+    this.#nodePorts = {
+      low: settings?.nodePortLow || NODE_PORTS.low,
+      high: settings?.nodePortHigh || NODE_PORTS.high,
+    };
+  }
+
+  /** Hosts, or the own addresses, are others. */
+  changed(): void {
+    this.#hostsChanged = true;
+  }
+
+  errors(): DocumentError[] {
+    return [...this.#errors.values()];
+  }
+
+  /** Undefined: there is no service. */
+  compute(hosts: Iterable<Host>, addresses: readonly string[]): DesiredServices | undefined {
+    if (this.#hostsChanged) this.#readHosts([...hosts], addresses);
+    for (const [subject, view] of this.#gone) this.#replace(subject, view, NO_VIEW);
+    this.#gone.clear();
+    for (const subject of this.#dirty) {
+      const held = this.#documents.get(subject);
+      if (!held) continue;
+      const isMeant = isSelected(held.body.hosts, this.#labels);
+      const view = isMeant ? viewOf(held.body, this.#facts) : NO_VIEW;
+      this.#replace(subject, held.view ?? NO_VIEW, view);
+      held.view = view;
+    }
+    this.#dirty.clear();
+    if (this.#documents.size === 0) return undefined;
+    return {
+      frontends: this.#frontends,
+      tables: this.#tables,
+      backends: this.#backends,
+      nodeAddresses: this.#nodeAddresses,
+      nodePorts: this.#nodePorts,
+      take: () => {
+        const changes = this.#changes;
+        this.#changes = { frontends: new Set(), tables: new Set(), backends: new Set() };
+        return changes;
+      },
+    };
+  }
+
+  #viewBefore(subject: string): ServiceView | undefined {
+    const gone = this.#gone.get(subject);
+    this.#gone.delete(subject);
+    return gone ?? this.#documents.get(subject)?.view;
+  }
+
+  #readHosts(hosts: readonly Host[], addresses: readonly string[]): void {
+    this.#hostsChanged = false;
+    const own = hosts.find(({ id }) => id === this.#host);
+    const underlay = (host: Host): string[] => [host.underlayIp4, host.underlayIp6].filter(isIp).map(canonicalIp);
+    this.#nodeAddresses = new Set([...hosts.flatMap(underlay), ...addresses.filter(isIp).map(canonicalIp)]);
+    const facts = { host: this.#host, zone: own?.labels[ZONE] ?? '', addresses: own ? underlay(own) : [] };
+    const labels = labelTexts(own?.labels ?? {});
+    if (JSON.stringify([facts, labels]) === JSON.stringify([this.#facts, this.#labels])) return;
+    this.#facts = facts;
+    this.#labels = labels;
+    for (const subject of this.#documents.keys()) this.#dirty.add(subject);
+  }
+
+  #replace(subject: string, old: ServiceView, view: ServiceView): void {
+    for (const { key } of old.frontends) this.#claims.get(keyText(key))?.delete(subject);
+    for (const one of view.frontends) {
+      const text = keyText(one.key);
+      const claims = this.#claims.get(text) ?? new Map<string, PlannedFrontend>();
+      claims.set(subject, one);
+      this.#claims.set(text, claims);
+    }
+    for (const { key } of [...old.frontends, ...view.frontends]) this.#decide(keyText(key));
+    for (const table of old.tables.keys()) {
+      if (view.tables.has(table)) continue;
+      this.#tables.delete(table);
+      this.#changes.tables.add(table);
+    }
+    for (const [number, table] of view.tables) {
+      this.#tables.set(number, table);
+      this.#changes.tables.add(number);
+    }
+    for (const number of old.backends.keys()) if (!view.backends.has(number)) this.#leave(subject, number);
+    for (const [number, value] of view.backends) {
+      this.#backends.set(number, value);
+      const users = this.#users.get(number) ?? new Set<string>();
+      users.add(subject);
+      this.#users.set(number, users);
+      this.#changes.backends.add(number);
+    }
+  }
+
+  #decide(text: string): void {
+    const claims = this.#claims.get(text);
+    let winner: PlannedFrontend | undefined;
+    for (const one of claims?.values() ?? []) if (!winner || before(one, winner)) winner = one;
+    if (claims?.size === 0) this.#claims.delete(text);
+    if (winner) this.#frontends.set(text, winner);
+    else this.#frontends.delete(text);
+    this.#changes.frontends.add(text);
+  }
+
+  #leave(subject: string, number: number): void {
+    const users = this.#users.get(number);
+    users?.delete(subject);
+    if (users?.size) return;
+    this.#users.delete(number);
+    this.#backends.delete(number);
+    this.#changes.backends.add(number);
+  }
+}

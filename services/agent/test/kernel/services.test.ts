@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Services from documents into the real kernel and out to sockets: changes, an agent that dies, what somebody takes away. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { Asking } from '@weir/bpf/testing/asking';
+import { ensureBpffs, openPinnedLink } from '@weir/loader';
+import { needKernel } from '@weir/loader/testing';
+import { BackendState, FrontendType, type LoadBalancerServiceSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { KernelServices, socketLinksDirOf } from '../../src/apply/kernel/services.ts';
+import { ServicesApplier } from '../../src/apply/services.ts';
+import { ServicePlanner } from '../../src/plan/services.ts';
+import { serviceEntry } from '../support/entries.ts';
+
+type Body = MessageInitShape<typeof LoadBalancerServiceSchema>;
+const PORTS = [9001, 9002, 9003];
+const VIP = { ip4: '198.51.100.1', ip6: '2001:db8:5::1' } as const;
+const TCP = 6;
+const { ACTIVE, TERMINATING } = BackendState;
+
+const web = (states: readonly BackendState[]): Body => ({
+  ...{ id: 'shop.web', number: 1 },
+  frontends: [VIP.ip4, VIP.ip6].map((address, i) => ({
+    ...{ number: i + 1, type: FrontendType.CLUSTER_IP, address, port: 80, protocol: TCP },
+  })),
+  backends: ['127.0.0.1', '::1'].flatMap((address, f) =>
+    states.map((state, i) => ({
+      ...{ number: f * 10 + i + 1, address, port: PORTS[i] ?? 0, protocol: TCP, weight: 100, state },
+    })),
+  ),
+});
+
+describe('services in the kernel', { skip: needKernel() }, () => {
+  const dir = `/sys/fs/bpf/weir-services-${process.pid}`;
+  let asking: Asking;
+  let planner: ServicePlanner;
+  let kernel: KernelServices;
+  let applier: ServicesApplier;
+
+  const start = (): void => {
+    const maxEntries = { conntrack: 1024, events: 1 << 16 };
+    kernel = new KernelServices({ bpffsDir: dir, cgroup: asking.cgroup, hostNetns: asking.netns, maxEntries });
+    applier = new ServicesApplier(kernel);
+  };
+  const apply = async (): Promise<void> => assert.deepEqual(await applier.apply(planner.compute([], [])), []);
+  const tell = async (...bodies: Body[]): Promise<void> => {
+    for (const body of bodies) planner.put(serviceEntry(body));
+    await apply();
+  };
+  const served = async (address: string, times = 40): Promise<string[]> => {
+    const seen = new Set<string>();
+    for (let i = 0; i < times; i++) {
+      const { served: by, error } = await asking.ask('tcp', address, 80);
+      seen.add(by ?? error ?? '');
+    }
+    return [...seen].sort();
+  };
+
+  before(async () => {
+    await ensureBpffs(dir);
+    asking = await Asking.open(PORTS, []);
+    planner = new ServicePlanner('h1');
+    start();
+  });
+  after(async () => {
+    await kernel.end();
+    await asking.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('nothing is there before there is a service', async () => {
+    await apply();
+    assert.deepEqual(readdirSync(dir), []);
+    assert.deepEqual(await served(VIP.ip4, 1), ['ENETUNREACH']);
+  });
+
+  it('LB-03 both families by the service; LB-11 terminating backends when there is no other; LB-12 none: refused', async () => {
+    await tell(web([ACTIVE, ACTIVE, ACTIVE]));
+    for (const address of Object.values(VIP)) {
+      assert.equal((await asking.ask('tcp', address, 80)).peer, `${address} 80`);
+      assert.deepEqual(await served(address), ['9001', '9002', '9003']);
+    }
+    await tell(web([ACTIVE, TERMINATING]));
+    for (const address of Object.values(VIP)) assert.deepEqual(await served(address, 20), ['9001']);
+    await tell(web([TERMINATING]));
+    for (const address of Object.values(VIP)) assert.deepEqual(await served(address, 3), ['9001']);
+    await tell(web([]));
+    for (const address of Object.values(VIP)) assert.deepEqual(await served(address, 3), ['ECONNREFUSED']);
+    await tell(web([ACTIVE, ACTIVE, ACTIVE]));
+  });
+
+  it('the agent is gone: all goes on; the next one changes nothing that is right', async () => {
+    kernel.close();
+    assert.deepEqual(await served(VIP.ip4), ['9001', '9002', '9003']);
+    start();
+    await apply();
+    const writes: string[] = [];
+    const watched = new Proxy(kernel, {
+      get: (target, name: keyof KernelServices) =>
+        /^(write|remove)/.test(name)
+          ? async (items: unknown): Promise<void> => {
+              if (!Array.isArray(items) || items.length > 0) writes.push(name);
+            }
+          : target[name].bind(target),
+    });
+    await new ServicesApplier(watched).apply(planner.compute([], []));
+    assert.deepEqual(writes, []);
+    assert.deepEqual(await served(VIP.ip6), ['9001', '9002', '9003']);
+  });
+
+  it('what somebody takes away is said and put back', async () => {
+    assert.deepEqual(await kernel.inspect(), []);
+    openPinnedLink(join(socketLinksDirOf(dir), 'connect4')).detach();
+    rmSync(join(dir, 'backends'));
+    assert.deepEqual(await served(VIP.ip4, 1), ['ENETUNREACH']);
+    const problems = await kernel.inspect();
+    assert.equal(problems.length, 2);
+    assert.match(problems.join(), /pin of map 'backends' was removed.*service_connect4 at sockets was unpinned/);
+    assert.ok(existsSync(join(dir, 'backends')));
+    assert.deepEqual(await kernel.inspect(), []);
+    assert.deepEqual(await served(VIP.ip4, 20), ['9001', '9002', '9003']);
+  });
+
+  it('ten thousand services, and one backend of one', async (t) => {
+    const many = (i: number, count: number): Body => ({
+      ...{ id: `s.${i}`, number: i + 10 },
+      frontends: [
+        {
+          ...{ number: i + 10, type: FrontendType.EXTERNAL_IP, port: 80, protocol: TCP },
+          address: `10.96.${i >> 8}.${i & 255}`,
+        },
+      ],
+      backends: Array.from({ length: count }, (_, k) => ({
+        ...{ number: i * 4 + 100 + k, address: '127.0.0.1', port: PORTS[k] ?? 0, protocol: TCP, state: ACTIVE },
+      })),
+    });
+    for (let i = 0; i < 10_000; i++) planner.put(serviceEntry(many(i, 2)));
+    const planMs = performance.now();
+    const desired = planner.compute([], []);
+    const writeMs = performance.now();
+    await applier.apply(desired);
+    const oneMs = performance.now();
+    await tell(many(4321, 3));
+    const endMs = performance.now();
+    const ms = (from: number, to: number): string => `${(to - from).toFixed(1)} ms`;
+    t.diagnostic(
+      `10,000 services: plan ${ms(planMs, writeMs)}, write ${ms(writeMs, oneMs)}; one backend ${ms(oneMs, endMs)}`,
+    );
+    assert.deepEqual(await served('10.96.16.225'), ['9001', '9002', '9003']);
+    assert.deepEqual(await served('10.96.39.15', 20), ['9001', '9002']);
+    for (let i = 0; i < 10_000; i++) planner.remove(serviceEntry(many(i, 2)).subject);
+    await apply();
+    assert.deepEqual(await served('10.96.39.15', 1), ['ENETUNREACH']);
+    assert.deepEqual(await served(VIP.ip6, 20), ['9001', '9002', '9003']);
+    const held = await kernel.read();
+    assert.deepEqual([held.frontends.size, held.slots.size, held.backends.size], [4, 2, 6]);
+  });
+
+  it('with the last service programs and maps go', async () => {
+    planner.remove(serviceEntry(web([])).subject);
+    await apply();
+    assert.equal(existsSync(socketLinksDirOf(dir)), false);
+    assert.equal(existsSync(join(dir, 'services')), false);
+    assert.deepEqual(await served(VIP.ip4, 1), ['ENETUNREACH']);
+  });
+});
