@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rtnetlink's transport: bytes out, bytes in. A socket belongs to the namespace
+// The transport of rtnetlink and sock_diag: bytes out, bytes in. A socket belongs to the namespace
 // it was made in, whichever thread uses it later. Messages are built and read
 // in TypeScript (src/netlink/).
 #include "netlink.h"
@@ -36,10 +36,10 @@ struct Netlink : Resource {
 	uint32_t sequence = 0;
 };
 
-Fd OpenSocket(const std::string &netns, uint32_t groups)
+Fd OpenSocket(const std::string &netns, uint32_t groups, int protocol = NETLINK_ROUTE)
 {
 	Fd fd;
-	InNetns(netns, [&] { fd = Fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)); });
+	InNetns(netns, [&] { fd = Fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)); });
 	sockaddr_nl address{};
 	address.nl_family = AF_NETLINK;
 	address.nl_groups = groups;
@@ -179,11 +179,12 @@ private:
 	std::atomic<int> queued_{0};
 };
 
-// netlinkOpen(netnsPath | undefined)
+// netlinkOpen(netnsPath | undefined, protocol)
 Napi::Value Open(const Napi::CallbackInfo &info)
 {
 	auto netlink = std::make_shared<Netlink>();
-	netlink->fd = OpenSocket(GetOptionalString(info[0], "netns"), 0);
+	netlink->fd =
+		OpenSocket(GetOptionalString(info[0], "netns"), 0, static_cast<int>(GetU32(info[1], "protocol")));
 	return MakeHandle(info.Env(), netlink);
 }
 

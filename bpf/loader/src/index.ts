@@ -30,6 +30,7 @@ export type { NetworkChange } from './netlink/monitor.ts';
 export { Netlink, openNetlink } from './netlink/netlink.ts';
 export { type FqOptions, type Qdisc, type QdiscPlace, ROOT as ROOT_QDISC } from './netlink/qdiscs.ts';
 export { ROUTE_TABLE, type Route, type RouteFilter, type RouteOptions, type RouteType } from './netlink/routes.ts';
+export { destroySockets } from './netlink/sockets.ts';
 export {
   createNetns,
   deleteNetns,

@@ -88,7 +88,7 @@ export interface NativeNet {
   mountIfMissing(type: string, directory: string, magic: number): Promise<boolean>;
   createNetns(path: string): Promise<void>;
   deleteNetns(path: string): Promise<void>;
-  netlinkOpen(netns: Optional<string>): Handle;
+  netlinkOpen(netns: Optional<string>, protocol: number): Handle;
   netlinkRequest(socket: Handle, message: Uint8Array): Promise<Buffer>;
   netlinkMonitor(netns: Optional<string>, groups: number, onChanges: (bytes: Buffer) => void): Handle;
   backgroundStop(background: Handle): Promise<void>;

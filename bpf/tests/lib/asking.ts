@@ -17,9 +17,9 @@ const ports = JSON.parse(process.argv[1]);
 const answer = (id, result) => process.stdout.write(JSON.stringify({ id, ...result }) + '\\n');
 const failed = (id) => (error) => answer(id, { error: error.code });
 const at = ({ address, port }) => address + ' ' + port;
-const ready = [];
+const ready = [], kept = new Map();
 for (const port of ports) for (const host of ['127.0.0.1', '::1']) {
-  ready.push(new Promise((done) => net.createServer((s) => s.on('error', () => {}).end(String(port))).listen({ port, host }, done)));
+  ready.push(new Promise((done) => net.createServer((s) => s.on('error', () => {}).write(String(port))).listen({ port, host }, done)));
   const socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
   socket.on('message', (_, from) => socket.send(String(port), from.port, from.address));
   ready.push(new Promise((done) => socket.bind(port, host, done)));
@@ -29,7 +29,8 @@ const acts = {
   tcp({ id, host, port }) {
     let peer, served = '';
     const socket = net.connect({ host, port }, () => { peer = socket.remoteAddress + ' ' + socket.remotePort; });
-    socket.on('data', (chunk) => { served += chunk; }).on('end', () => answer(id, { peer, served })).on('error', failed(id));
+    socket.on('data', (chunk) => { served += chunk; socket.destroy(); }).on('error', failed(id));
+    socket.on('close', (hadError) => hadError || answer(id, { peer, served }));
   },
   udp({ id, host, port, connected }) {
     const socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
@@ -38,6 +39,19 @@ const acts = {
     socket.on('message', (data, from) => end({ served: String(data), from: at(from), peer: connected ? at(socket.remoteAddress()) : undefined }));
     if (connected) socket.connect(port, host, (error) => (error ? end({ error: error.code }) : socket.send('x')));
     else socket.send('x', port, host, (error) => error && end({ error: error.code }));
+  },
+  keep({ id, host, port, udp }) {
+    const answered = () => answer(id, { kept: id });
+    const over = (why) => { if (kept.get(id) === 'open') kept.set(id, why); };
+    kept.set(id, 'open');
+    if (udp) {
+      const socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
+      socket.on('error', (error) => over(error.code)).on('message', () => {}).connect(port, host, answered);
+      setInterval(() => { try { socket.send('x'); } catch (error) { over(error.code); } }, 20).unref();
+    } else net.connect({ host, port }, answered).on('error', (error) => over(error.code));
+  },
+  kept({ id, of }) {
+    answer(id, { state: kept.get(of) });
   },
   bind({ id, host, port, udp }) {
     if (udp) {
@@ -63,6 +77,10 @@ export interface Answer {
   readonly from?: string;
   /** Port of the backend that answered. */
   readonly served?: string;
+  /** Of `keep`: what `kept` is asked about. */
+  readonly kept?: number;
+  /** Of `kept`: `open`, or how it ended. */
+  readonly state?: string;
 }
 
 let opened = 0;
@@ -141,4 +159,4 @@ export class Asking {
   }
 }
 
-export type Act = 'tcp' | 'udp' | 'bind';
+export type Act = 'tcp' | 'udp' | 'bind' | 'keep' | 'kept';

@@ -14,6 +14,8 @@ import { changes, MONITOR_GROUPS, type NetworkChange } from './monitor.ts';
 import * as qdiscs from './qdiscs.ts';
 import * as routes from './routes.ts';
 
+const NETLINK_ROUTE = 0;
+
 const hasErrno = (error: unknown, ...names: readonly string[]): boolean =>
   isWeirError(error) && names.includes(String(error.facts.details?.errnoName));
 
@@ -24,7 +26,7 @@ export class Netlink {
   /** @internal */
   constructor(netns: string | undefined) {
     this.#netns = netns;
-    this.#handle = attempt(netns ?? 'netlink', () => native().netlinkOpen(netns));
+    this.#handle = attempt(netns ?? 'netlink', () => native().netlinkOpen(netns, NETLINK_ROUTE));
   }
 
   async links(): Promise<links.NetworkLink[]> {

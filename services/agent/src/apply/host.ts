@@ -291,7 +291,7 @@ export class HostDatapath {
     }
     await this.#overlay.finish(overlay, identities, wirings);
     // Policies, addresses and ways know the backends already.
-    const unbalanced = await this.#services.apply(desired.services);
+    const unbalanced = await this.#services.apply(desired.services, () => wirings().map(({ netns }) => netns));
     return { ...result, uplinkFailures: [...result.uplinkFailures, ...failures, ...unbalanced] };
   }
 

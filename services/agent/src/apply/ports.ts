@@ -219,6 +219,11 @@ export interface Services {
   removeSlots(entries: readonly (readonly [table: number, slot: number])[]): Promise<void>;
   writeFrontends(entries: readonly PlannedFrontend[]): Promise<void>;
   removeFrontends(keys: readonly FrontendKey[]): Promise<void>;
+  /**
+   * Closes sockets of these network namespaces, and of the host's own, that were sent to a backend that does not serve
+   * their service any more. Returns how many.
+   */
+  closeSockets(netns: readonly string[], isServing: (service: number, backend: number) => boolean): Promise<number>;
   /** The programs at the sockets of this host, in place when they are there. Returns why they can't be. */
   attach(): Promise<string | undefined>;
   /** What is missing or foreign, said and put right. */

@@ -9,7 +9,7 @@
  *   4 frontends    that are gone; of two scopes the inner one last
  *   5 slots, members, backends that nothing names any more
  *
- * Programs stand in sockets' way when the maps are right for the first time. Killed at any point, the next start reads
+ * Sockets that are connected to a backend that left its service are closed last: who connects again finds another. Programs stand in sockets' way when the maps are right for the first time. Killed at any point, the next start reads
  * what is there and goes on.
  */
 
@@ -43,6 +43,7 @@ const everything = (desired: DesiredServices, held: HeldServices): ServiceChange
   frontends: new Set([...desired.frontends.keys(), ...held.frontends.keys()]),
   tables: new Set([...desired.tables.keys(), ...held.slots.keys(), ...held.members.keys()]),
   backends: new Set([...desired.backends.keys(), ...held.backends.keys()]),
+  isLess: true,
 });
 
 const innerFirst = (a: PlannedFrontend, b: PlannedFrontend): number => Number(b.key.internal) - Number(a.key.internal);
@@ -62,8 +63,11 @@ export class ServicesApplier {
     this.#held = undefined;
   }
 
-  /** Returns what was not possible. */
-  async apply(desired: DesiredServices | undefined): Promise<readonly string[]> {
+  /** `netns`: paths of this host's workloads. Returns what was not possible. */
+  async apply(
+    desired: DesiredServices | undefined,
+    netns: () => readonly string[] = () => [],
+  ): Promise<readonly string[]> {
     if (!desired) {
       this.#held = undefined;
       await this.#port.end();
@@ -78,6 +82,7 @@ export class ServicesApplier {
     await this.#settings(desired, held);
     await this.#write(desired, held, changes);
     const failure = await this.#port.attach();
+    if (changes.isLess) await this.#port.closeSockets(netns(), desired.isServing);
     this.#held = held;
     return failure === undefined ? [] : [failure];
   }

@@ -34,6 +34,8 @@ export interface DesiredServices {
   /** Text, of all hosts. */
   readonly nodeAddresses: ReadonlySet<string>;
   readonly nodePorts: NodePorts;
+  /** The backend is one of the service's, in whatever state. Of a service that is gone all are. */
+  isServing(service: number, backend: number): boolean;
   /** What may differ from what it was when this was asked last. */
   take(): ServiceChanges;
 }
@@ -42,6 +44,8 @@ export interface ServiceChanges {
   readonly frontends: ReadonlySet<string>;
   readonly tables: ReadonlySet<number>;
   readonly backends: ReadonlySet<number>;
+  /** Some service has lost a backend. */
+  readonly isLess: boolean;
 }
 
 interface Held {
@@ -51,6 +55,10 @@ interface Held {
 
 const ZONE = 'topology.kubernetes.io/zone';
 const NODE_PORTS: NodePorts = { low: 30_000, high: 32_767 };
+const noChanges = () => ({
+  ...{ frontends: new Set<string>(), tables: new Set<number>(), backends: new Set<number>() },
+  isLess: false,
+});
 const NO_VIEW: ServiceView = { frontends: [], tables: new Map(), backends: new Map() };
 
 const before = (a: PlannedFrontend, b: PlannedFrontend): boolean => {
@@ -73,7 +81,9 @@ export class ServicePlanner {
   readonly #backends = new Map<number, BackendValue>();
   #nodeAddresses: ReadonlySet<string> = new Set();
   #nodePorts = NODE_PORTS;
-  #changes = { frontends: new Set<string>(), tables: new Set<number>(), backends: new Set<number>() };
+  /** Service -> its backends. */
+  readonly #serving = new Map<number, ReadonlySet<number>>();
+  #changes = noChanges();
   #facts: ViewFacts = { host: '', zone: '', addresses: [] };
   #labels: readonly string[] = [];
   #hostsChanged = true;
@@ -93,10 +103,16 @@ export class ServicePlanner {
       return;
     }
     this.#documents.set(subject, { body: body.value, view: this.#viewBefore(subject) });
+    const serving = new Set(body.value.backends.map(({ number }) => number));
+    for (const number of this.#serving.get(body.value.number) ?? [])
+      if (!serving.has(number)) this.#changes.isLess = true;
+    this.#serving.set(body.value.number, serving);
     this.#dirty.add(subject);
   }
 
   remove(subject: string): void {
+    const number = this.#documents.get(subject)?.body.number;
+    if (number !== undefined) this.#serving.delete(number);
     const view = this.#viewBefore(subject);
     if (view) this.#gone.set(subject, view);
     this.#errors.delete(subject);
@@ -141,9 +157,10 @@ export class ServicePlanner {
       backends: this.#backends,
       nodeAddresses: this.#nodeAddresses,
       nodePorts: this.#nodePorts,
+      isServing: (service, backend) => this.#serving.get(service)?.has(backend) ?? true,
       take: () => {
         const changes = this.#changes;
-        this.#changes = { frontends: new Set(), tables: new Set(), backends: new Set() };
+        this.#changes = noChanges();
         return changes;
       },
     };

@@ -62,6 +62,7 @@ export const memoryServices = (state: ServiceMemory): Services => {
       }),
     writeFrontends: (entries) => each(entries, (one) => held().frontends.set(keyText(one.key), one)),
     removeFrontends: (keys) => each(keys, (key) => held().frontends.delete(keyText(key))),
+    closeSockets: async () => 0,
     attach: async () => undefined,
     inspect: async () => [],
     end: async () => {

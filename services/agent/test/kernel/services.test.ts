@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Asking } from '@weir/bpf/testing/asking';
 import { ensureBpffs, openPinnedLink } from '@weir/loader';
@@ -18,7 +19,8 @@ type Body = MessageInitShape<typeof LoadBalancerServiceSchema>;
 const PORTS = [9001, 9002, 9003];
 const VIP = { ip4: '198.51.100.1', ip6: '2001:db8:5::1' } as const;
 const TCP = 6;
-const { ACTIVE, TERMINATING } = BackendState;
+const UDP = 17;
+const { ACTIVE, TERMINATING, TERMINATING_NOT_SERVING, QUARANTINED } = BackendState;
 
 const web = (states: readonly BackendState[]): Body => ({
   ...{ id: 'shop.web', number: 1 },
@@ -88,6 +90,44 @@ describe('services in the kernel', { skip: needKernel() }, () => {
     for (const address of Object.values(VIP)) assert.deepEqual(await served(address, 3), ['9001']);
     await tell(web([]));
     for (const address of Object.values(VIP)) assert.deepEqual(await served(address, 3), ['ECONNREFUSED']);
+    await tell(web([ACTIVE, ACTIVE, ACTIVE]));
+  });
+
+  it('LB-11 sockets of a backend that left are closed, those of one that is terminating or quarantined are not', async () => {
+    const both = (states: readonly BackendState[]): Body[] => {
+      const tcp = web(states);
+      const udp = {
+        ...{ id: 'shop.dns', number: 2 },
+        frontends:
+          tcp.frontends?.map((one) => ({ ...one, number: Number(one.number) + 4, port: 53, protocol: UDP })) ?? [],
+        backends: tcp.backends?.map((one) => ({ ...one, number: Number(one.number) + 100, protocol: UDP })) ?? [],
+      };
+      return [tcp, udp];
+    };
+    await tell(...both([ACTIVE]));
+    const kept: number[] = [];
+    for (const address of Object.values(VIP)) {
+      for (const udp of [false, true]) {
+        const { kept: id, error } = await asking.ask('keep', address, udp ? 53 : 80, { udp });
+        assert.equal(error, undefined);
+        kept.push(id ?? 0);
+      }
+    }
+    const states = async (): Promise<(string | undefined)[]> =>
+      Promise.all(kept.map(async (of) => (await asking.ask('kept', '', 0, { of })).state));
+    for (const state of [TERMINATING, TERMINATING_NOT_SERVING, QUARANTINED]) {
+      await tell(...both([state, ACTIVE]));
+      assert.deepEqual(await states(), ['open', 'open', 'open', 'open']);
+    }
+    const gone = both([QUARANTINED, ACTIVE]).map((body) => ({
+      ...body,
+      backends: body.backends?.filter(({ port }) => port !== PORTS[0]) ?? [],
+    }));
+    await tell(...gone);
+    const until = performance.now() + 5_000;
+    while ((await states()).includes('open') && performance.now() < until) await sleep(10);
+    assert.deepEqual(await states(), ['ECONNABORTED', 'ECONNABORTED', 'ECONNABORTED', 'ECONNABORTED']);
+    planner.remove(serviceEntry({ id: 'shop.dns' }).subject);
     await tell(web([ACTIVE, ACTIVE, ACTIVE]));
   });
 

@@ -15,6 +15,8 @@ import {
   service_key,
   service_member,
   service_member_key,
+  service_reverse,
+  service_reverse_key,
   service_settings,
   service_slot,
   service_slot_key,
@@ -27,9 +29,12 @@ import {
   type BpfObject,
   type CgroupHook,
   cgroup2Mount,
+  destroySockets,
+  isNetns,
   type Link,
   netnsCookie,
   openObject,
+  openPinnedLink,
 } from '@weir/loader';
 import { formatIp, parseIp } from '@weir/net';
 import { breathing } from '../../breathe.ts';
@@ -115,6 +120,12 @@ const memberKey: Encode<readonly [number, number]> = ([table, number], out, at) 
 };
 const slotKey: Encode<readonly [number, number, ...number[]]> = ([table, slot], out, at) => {
   service_slot_key.encode({ table, slot }, out, at);
+};
+
+/** A namespace that is gone has no sockets. */
+const closeIn = async (netns: string | undefined, wanted: ReadonlyMap<bigint, number>): Promise<number> => {
+  if (netns !== undefined && !(await isNetns(netns))) return 0;
+  return destroySockets(netns, wanted);
 };
 
 export class KernelServices implements Services {
@@ -227,6 +238,29 @@ export class KernelServices implements Services {
     return take(this.#map('services'), keys, encodeKey);
   }
 
+  async closeSockets(
+    netns: readonly string[],
+    isServing: (service: number, backend: number) => boolean,
+  ): Promise<number> {
+    const map = this.#map('service_reverse');
+    const wanted = new Map<bigint, number>();
+    const stale: Buffer[] = [];
+    await walk(map, (keys, values, i) => {
+      const asked = service_reverse.decode(values, i * service_reverse.size);
+      if (isServing(asked.service, asked.backend)) return;
+      const key = service_reverse_key.decode(keys, i * service_reverse_key.size);
+      wanted.set(key.cookie, key.port);
+      stale.push(Buffer.from(keys.subarray(i * map.keySize, (i + 1) * map.keySize)));
+    });
+    if (wanted.size === 0) return 0;
+    let closed = 0;
+    const { hostNetns } = this.#options;
+    for (const path of new Set([hostNetns, ...netns])) closed += await closeIn(path, wanted);
+    // What a socket without connection asked for counts until it asks again.
+    for (const key of stale) map.delete(key);
+    return closed;
+  }
+
   async attach(): Promise<string | undefined> {
     const object = await this.#open();
     if (this.#links.size === object.programs.size) return undefined;
@@ -269,7 +303,8 @@ export class KernelServices implements Services {
     if (!this.#object && !existsSync(dir)) return;
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
-    for (const pin of await readdir(dir).catch(() => [])) await rm(join(dir, pin), { force: true });
+    // At once: with its last holder alone a link would go some time later.
+    for (const pin of await readdir(dir).catch(() => [])) openPinnedLink(join(dir, pin)).detach();
     await rm(dir, { recursive: true, force: true });
     this.#object?.close();
     this.#object = undefined;
