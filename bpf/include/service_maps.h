@@ -60,6 +60,15 @@ struct {
 } node_addresses SEC(".maps") DOC("addresses of hosts, at which NodePorts are served; written by the agent");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_WORKLOADS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u32);
+} netns_workloads SEC(".maps")
+	DOC("cookie of a workload's network namespace -> its host-side interface; written by the agent");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);

@@ -8,7 +8,7 @@
  */
 #include "base.h"
 
-#include "counters.h"
+#include "events.h"
 #include "service.h"
 
 #define AF_INET 2
@@ -58,11 +58,66 @@ INLINE void remember(struct bpf_sock_addr *ctx, const struct service_key *asked,
 		count_atomic(COUNTER_SERVICE_REVERSE_FAILED);
 }
 
+/* What a socket asked for and did not get, as a flow of its workload. Sockets of the host and of others have none. */
+VERIFIED_ONCE int report_refused(struct service_key *asked, __u64 netns)
+{
+	__u32 *ifindex = bpf_map_lookup_elem(&netns_workloads, &netns);
+	struct throttled_key throttled = {.reason = DROP_NO_BACKEND, .direction = DIRECTION_EGRESS};
+	struct workload *workload;
+	struct flow_event *event;
+	__u64 now;
+
+	if (!asked || !ifindex)
+		return 0;
+	workload = bpf_map_lookup_elem(&workloads, ifindex);
+	if (!workload)
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (!may_report(workload->ifindex, now)) {
+		throttled.ifindex = workload->ifindex;
+		throttled.workload_id = workload->id;
+		count_throttled(&throttled, 1, 0);
+		return 0;
+	}
+	event = reserve(now);
+	if (!event) {
+		count_atomic(COUNTER_EVENTS_LOST);
+		return 0;
+	}
+	address_copy(event->saddr, is_v4(asked->addr) ? workload->ip4 : workload->ip6);
+	address_copy(event->daddr, asked->addr);
+	event->sport = 0;
+	event->dport = asked->port;
+	event->protocol = asked->protocol;
+	event->family = is_v4(asked->addr) ? 4 : 6;
+	event->tcp_flags = 0;
+	event->verdict = VERDICT_DROPPED;
+	event->source_identity = workload->identity;
+	event->destination_identity = IDENTITY_WORLD;
+	event->rule_id = 0;
+	event->workload_id = workload->id;
+	event->ifindex = workload->ifindex;
+	event->drop_reason = DROP_NO_BACKEND;
+	event->direction = DIRECTION_EGRESS;
+	event->is_reply = 0;
+	event->trace_point = TRACE_FROM_ENDPOINT;
+	event->trace_reason = TRACE_REASON_NEW;
+	event->report = REPORT_DROP;
+	event->icmp_type = 0;
+	event->icmp_code = 0;
+	event->packets = 1;
+	event->bytes = 0;
+	event->connection_ns = 0;
+	submit(event);
+	return 1;
+}
+
 /* Sockets run in processes, and programs of the tc layer may come in between: additions are atomic. */
-INLINE int refuse(const struct choice *choice)
+INLINE int no_backend(struct bpf_sock_addr *ctx, struct service_key *asked, const struct choice *choice)
 {
 	count_atomic(COUNTER_SERVICE_REFUSED);
 	count_drop_atomic(DROP_NO_BACKEND, DIRECTION_EGRESS, 1, 0);
+	report_refused(asked, bpf_get_netns_cookie(ctx));
 	bpf_set_retval(choice->flags & SERVICE_NO_BACKEND_DROP ? -EPERM : -ECONNREFUSED);
 	return REFUSE;
 }
@@ -101,7 +156,7 @@ INLINE int send4(struct bpf_sock_addr *ctx)
 		ctx->user_port = choice.to.port;
 		return GO_ON;
 	case CHOICE_NO_BACKEND:
-		return refuse(&choice);
+		return no_backend(ctx, &asked, &choice);
 	default:
 		return GO_ON;
 	}
@@ -142,7 +197,7 @@ INLINE int send6(struct bpf_sock_addr *ctx)
 		ctx->user_port = choice.to.port;
 		return GO_ON;
 	case CHOICE_NO_BACKEND:
-		return refuse(&choice);
+		return no_backend(ctx, &asked, &choice);
 	default:
 		return GO_ON;
 	}

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { needKernel } from '@weir/loader/testing';
 import { weir_service_flags as FLAG, service_affinity, weir_counter } from '../gen/index.ts';
 import { Balanced, type Frontend, TCP, UDP } from './lib/balanced.ts';
+import { FlowReader } from './lib/flows.ts';
 
 const PORTS = [9001, 9002, 9003] as const;
 const VIP = { ip4: '198.51.100.1', ip6: '2001:db8:5::1' } as const;
@@ -164,6 +165,24 @@ describe('sockets', { skip: needKernel() }, () => {
       assert.equal(seen.size, 3, 'later any backend will do');
     });
   }
+
+  test('a refusal is a flow of the workload, towards the service', async () => {
+    const reader = new FlowReader(net);
+    await net.isWorkload(77, 1234, '10.1.0.1', 'fd01::1');
+    net.frontend({ number: 50, address: VIP.ip4, port: 87, active: [] });
+    net.frontend({ number: 51, address: VIP.ip6, port: 87, protocol: UDP, active: [] });
+    await reader.drain();
+    await net.ask('tcp', VIP.ip4, 87);
+    await net.ask('udp', VIP.ip6, 87);
+    const flows = await reader.drain();
+    const told = flows.map(({ workload, from, to, protocol, verdict, reason, direction, sourceIdentity }) =>
+      [workload, sourceIdentity, from, to, protocol, verdict, reason, direction].join(' '),
+    );
+    assert.deepEqual(told, [
+      `77 1234 10.1.0.1 ${VIP.ip4}:87 6 dropped 158 egress`,
+      `77 1234 fd01::1 [${VIP.ip6}]:87 17 dropped 158 egress`,
+    ]);
+  });
 
   test('IPv4 in IPv6 sockets: TCP and UDP, the service is shown v4-mapped', async () => {
     const asked = `::ffff:${VIP.ip4}`;

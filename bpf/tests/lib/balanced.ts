@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Services in the kernel: the object `socket`, its programs at the cgroup of a process that asks for them. */
-import { attachCgroup, type BpfObject, type CgroupHook, type Link, netnsCookie, openObject } from '@weir/loader';
+import {
+  attachCgroup,
+  type BpfMap,
+  type BpfObject,
+  type CgroupHook,
+  type Link,
+  netnsCookie,
+  openObject,
+} from '@weir/loader';
 import {
   address_key,
   backend,
@@ -12,6 +20,7 @@ import {
   service_slot,
   service_slot_key,
   weir_service_scope,
+  workload,
 } from '../../gen/index.ts';
 import { objectPath } from '../../objects.ts';
 import { type Act, type Answer, Asking } from './asking.ts';
@@ -70,6 +79,24 @@ export class Balanced {
   /** The process is one of the host. */
   async hostAgain(): Promise<void> {
     this.settings(await netnsCookie(this.#asking.netns));
+  }
+
+  map(name: string): BpfMap {
+    return this.object.map(name);
+  }
+
+  /** The process is a workload with these addresses. */
+  async isWorkload(id: number, identity: number, ip4: string, ip6: string): Promise<void> {
+    const none = new Uint8Array(6);
+    const value = {
+      ...{ id, identity, ifindex: id, flags: 0, policy_revision: 0 },
+      ...{ default_rule_ingress: 0, default_rule_egress: 0, mac: none, host_mac: none },
+      ...{ ip4: mapped(ip4), ip6: mapped(ip6) },
+    };
+    this.map('workloads').update(u32(id), workload.encode(value));
+    const key = Buffer.alloc(8);
+    key.writeBigUInt64LE(await netnsCookie(this.#asking.netns));
+    this.map('netns_workloads').update(key, u32(id));
   }
 
   settings(hostNetns: bigint): void {

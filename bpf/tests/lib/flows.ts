@@ -78,9 +78,9 @@ const seen = (flow: Flow): SeenFlow => ({
 });
 
 export class FlowReader {
-  readonly #world: World;
+  readonly #world: Pick<World, 'map'>;
 
-  constructor(world: World) {
+  constructor(world: Pick<World, 'map'>) {
     this.#world = world;
   }
 

@@ -11,6 +11,7 @@ import type { Planner } from '../plan/planner.ts';
 import type { Platform } from '../platform.ts';
 import type { Report } from '../report/report.ts';
 import type { LocalRequest, LocalRoutes } from './server.ts';
+import { listServices } from './services.ts';
 
 export interface LocalSources {
   readonly platform: Platform;
@@ -122,6 +123,12 @@ const nat = async ({ platform }: LocalSources, request: LocalRequest): Promise<u
   };
 };
 
+const services = async ({ platform, planner }: LocalSources, request: LocalRequest): Promise<unknown> => {
+  const limit = limitOf(request);
+  const held = await platform.kernel.services.peek();
+  return listServices(held, (number) => planner.services.nameOf(number), limit);
+};
+
 const prefilter = async ({ platform }: LocalSources): Promise<unknown> =>
   (await platform.prefilter()) ?? { revision: null, cidrs: [], interfaces: [] };
 
@@ -134,5 +141,6 @@ export const localRoutes = (sources: LocalSources): LocalRoutes => ({
   conntrack: (request) => conntrack(sources, request),
   nat: (request) => nat(sources, request),
   prefilter: () => prefilter(sources),
+  services: (request) => services(sources, request),
   metrics: () => metricsText(),
 });

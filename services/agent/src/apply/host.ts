@@ -15,7 +15,7 @@ import { EgressApplier } from './egress.ts';
 import { type ApplyResult, Executor } from './executor.ts';
 import { noFailpoint, type ReachFailpoint } from './failpoint.ts';
 import { OverlayApplier } from './overlay.ts';
-import { type HostLink, JUDGING, type Kernel, type WorkloadValue } from './ports.ts';
+import { type HostLink, JUDGING, type Kernel, type Place, type WorkloadValue } from './ports.ts';
 import { ServicesApplier } from './services.ts';
 import { type Wired, Wirer } from './wiring.ts';
 
@@ -291,8 +291,12 @@ export class HostDatapath {
     }
     await this.#overlay.finish(overlay, identities, wirings);
     // Policies, addresses and ways know the backends already.
-    const unbalanced = await this.#services.apply(desired.services, () => wirings().map(({ netns }) => netns));
+    const unbalanced = await this.#services.apply(desired.services, () => this.#places());
     return { ...result, uplinkFailures: [...result.uplinkFailures, ...failures, ...unbalanced] };
+  }
+
+  #places(): Place[] {
+    return [...this.#wired.values()].map(({ wiring: { netns }, netnsId, ifindex }) => ({ netns, netnsId, ifindex }));
   }
 
   /** The maps are filled: this agent's programs take over. One that can't be is found by the next inspection. */

@@ -204,10 +204,22 @@ export interface Overlay {
   check(): Promise<readonly string[]>;
 }
 
+/** A workload's network namespace. */
+export interface Place {
+  /** Path. */
+  readonly netns: string;
+  /** Which namespace that is. */
+  readonly netnsId: string;
+  /** Its host-side interface. */
+  readonly ifindex: number;
+}
+
 /** Maps and programs of load balancing. None are there until they are asked for. */
 export interface Services {
   /** What the maps hold; from now on they are there. */
   read(): Promise<HeldServices>;
+  /** The same for who only looks; undefined: there are none. */
+  peek(): Promise<HeldServices | undefined>;
   writeNodeAddresses(addresses: readonly string[]): Promise<void>;
   removeNodeAddresses(addresses: readonly string[]): Promise<void>;
   writeNodePorts(ports: NodePorts): Promise<void>;
@@ -219,6 +231,8 @@ export interface Services {
   removeSlots(entries: readonly (readonly [table: number, slot: number])[]): Promise<void>;
   writeFrontends(entries: readonly PlannedFrontend[]): Promise<void>;
   removeFrontends(keys: readonly FrontendKey[]): Promise<void>;
+  /** Whose sockets they are, for flows of what is refused. */
+  writePlaces(places: readonly Place[]): Promise<void>;
   /**
    * Closes sockets of these network namespaces, and of the host's own, that were sent to a backend that does not serve
    * their service any more. Returns how many.

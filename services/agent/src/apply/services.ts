@@ -15,7 +15,7 @@
 
 import type { BackendValue, FrontendValue, PlannedFrontend } from '../plan/service-view.ts';
 import type { DesiredServices, NodePorts, ServiceChanges } from '../plan/services.ts';
-import type { Services } from './ports.ts';
+import type { Place, Services } from './ports.ts';
 
 export interface HeldServices {
   readonly frontends: Map<string, PlannedFrontend>;
@@ -63,10 +63,10 @@ export class ServicesApplier {
     this.#held = undefined;
   }
 
-  /** `netns`: paths of this host's workloads. Returns what was not possible. */
+  /** `places`: of this host's workloads. Returns what was not possible. */
   async apply(
     desired: DesiredServices | undefined,
-    netns: () => readonly string[] = () => [],
+    places: () => readonly Place[] = () => [],
   ): Promise<readonly string[]> {
     if (!desired) {
       this.#held = undefined;
@@ -81,8 +81,11 @@ export class ServicesApplier {
     const changes = known ? taken : everything(desired, held);
     await this.#settings(desired, held);
     await this.#write(desired, held, changes);
+    const here = places();
+    await this.#port.writePlaces(here);
     const failure = await this.#port.attach();
-    if (changes.isLess) await this.#port.closeSockets(netns(), desired.isServing);
+    const netns = here.map((place) => place.netns);
+    if (changes.isLess) await this.#port.closeSockets(netns, desired.isServing);
     this.#held = held;
     return failure === undefined ? [] : [failure];
   }

@@ -68,7 +68,7 @@ export class Planner {
   #routes: PlannedRoutes | undefined;
   readonly #uplinks: UplinkPlanner;
   readonly egress: EgressPlanner;
-  readonly #services: ServicePlanner;
+  readonly services: ServicePlanner;
   readonly #endpoints: HealthEndpoints;
 
   constructor(options: PlannerOptions) {
@@ -83,7 +83,7 @@ export class Planner {
     this.#addresses.setOwn([]);
     this.#uplinks = new UplinkPlanner(options.host);
     this.egress = new EgressPlanner(options.host, options.egressNumbers);
-    this.#services = new ServicePlanner(options.host);
+    this.services = new ServicePlanner(options.host);
     this.#endpoints = new HealthEndpoints({
       ...{ host: options.host, netns: options.healthNetns, addresses: this.#addresses },
       onOwn: (own) => this.#setLocal(HEALTH_ENDPOINT, own),
@@ -93,7 +93,7 @@ export class Planner {
   setFacts(facts: Omit<LocalFacts, 'host'>): void {
     if (facts.addresses.join() !== this.#facts.addresses.join()) {
       this.#routes = undefined;
-      this.#services.changed();
+      this.services.changed();
     }
     if (facts.subnets?.join() !== this.#facts.subnets?.join()) this.#overlay.changed();
     this.#facts = { ...facts, host: this.#options.host };
@@ -147,10 +147,10 @@ export class Planner {
       case 'network':
         if (this.#refuse(subject, revision, networkIssues(body.value))) this.#overlay.put(body.value);
         this.#uplinks.put(entry);
-        this.#services.setSettings(body.value.services);
+        this.services.setSettings(body.value.services);
         break;
       case 'service':
-        this.#services.put(entry);
+        this.services.put(entry);
         break;
       case 'policy':
         this.#touch(this.#policies.put(subject, revision, body.value));
@@ -211,10 +211,10 @@ export class Planner {
       case 'network':
         this.#overlay.put(undefined);
         this.#uplinks.remove(entry);
-        this.#services.setSettings(undefined);
+        this.services.setSettings(undefined);
         break;
       case 'service':
-        this.#services.remove(subject);
+        this.services.remove(subject);
         break;
       case 'policy':
         this.#touch(this.#policies.remove(subject));
@@ -230,7 +230,7 @@ export class Planner {
     this.#routes = undefined;
     this.#uplinks.changed();
     this.egress.changed();
-    this.#services.changed();
+    this.services.changed();
   }
 
   #dropLocal(subject: string): void {
@@ -273,7 +273,7 @@ export class Planner {
     const workloads = new Map<string, DesiredWorkload>();
     const unplaced = this.ipcache.unplaced();
     const unknown = new Set(unplaced.map(({ identity }) => identity));
-    const others = [this.#policies, this.#uplinks, this.egress, this.#services];
+    const others = [this.#policies, this.#uplinks, this.egress, this.services];
     const errors = [...this.#errors.values(), ...others.flatMap((one) => one.errors())];
     for (const [id, local] of this.#locals) {
       const desired = this.#desired(local, unknown);
@@ -296,7 +296,7 @@ export class Planner {
       uplinks,
       overlay: this.#overlay.plan,
       egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? NOBODY),
-      services: this.#services.compute(this.#hosts.values(), this.#facts.addresses),
+      services: this.services.compute(this.#hosts.values(), this.#facts.addresses),
       // Without a tunnel nobody can claim one.
       identities: this.#overlay.plan.device ? new Set(this.#identities.keys()) : new Set(),
       errors,

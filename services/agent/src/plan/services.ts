@@ -83,6 +83,7 @@ export class ServicePlanner {
   #nodePorts = NODE_PORTS;
   /** Service -> its backends. */
   readonly #serving = new Map<number, ReadonlySet<number>>();
+  readonly #names = new Map<number, string>();
   #changes = noChanges();
   #facts: ViewFacts = { host: '', zone: '', addresses: [] };
   #labels: readonly string[] = [];
@@ -107,12 +108,16 @@ export class ServicePlanner {
     for (const number of this.#serving.get(body.value.number) ?? [])
       if (!serving.has(number)) this.#changes.isLess = true;
     this.#serving.set(body.value.number, serving);
+    this.#names.set(body.value.number, body.value.id);
     this.#dirty.add(subject);
   }
 
   remove(subject: string): void {
     const number = this.#documents.get(subject)?.body.number;
-    if (number !== undefined) this.#serving.delete(number);
+    if (number !== undefined) {
+      this.#serving.delete(number);
+      this.#names.delete(number);
+    }
     const view = this.#viewBefore(subject);
     if (view) this.#gone.set(subject, view);
     this.#errors.delete(subject);
@@ -130,6 +135,11 @@ export class ServicePlanner {
   /** Hosts, or the own addresses, are others. */
   changed(): void {
     this.#hostsChanged = true;
+  }
+
+  /** As documents have it. */
+  nameOf(number: number): string | undefined {
+    return this.#names.get(number);
   }
 
   errors(): DocumentError[] {

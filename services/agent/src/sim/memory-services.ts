@@ -30,6 +30,7 @@ export const memoryServices = (state: ServiceMemory): Services => {
   };
   return {
     read: async () => structuredClone(held()),
+    peek: async () => state.services,
     writeNodeAddresses: (addresses) => each(addresses, (address) => held().nodeAddresses.add(address)),
     removeNodeAddresses: (addresses) => each(addresses, (address) => held().nodeAddresses.delete(address)),
     writeNodePorts: async (ports) => {
@@ -62,6 +63,7 @@ export const memoryServices = (state: ServiceMemory): Services => {
       }),
     writeFrontends: (entries) => each(entries, (one) => held().frontends.set(keyText(one.key), one)),
     removeFrontends: (keys) => each(keys, (key) => held().frontends.delete(keyText(key))),
+    writePlaces: async () => {},
     closeSockets: async () => 0,
     attach: async () => undefined,
     inspect: async () => [],

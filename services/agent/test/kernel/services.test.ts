@@ -10,6 +10,7 @@ import { Asking } from '@weir/bpf/testing/asking';
 import { ensureBpffs, openPinnedLink } from '@weir/loader';
 import { needKernel } from '@weir/loader/testing';
 import { BackendState, FrontendType, type LoadBalancerServiceSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { listServices } from '../../src/api/services.ts';
 import { KernelServices, socketLinksDirOf } from '../../src/apply/kernel/services.ts';
 import { ServicesApplier } from '../../src/apply/services.ts';
 import { ServicePlanner } from '../../src/plan/services.ts';
@@ -85,6 +86,20 @@ describe('services in the kernel', { skip: needKernel() }, () => {
       assert.deepEqual(await served(address), ['9001', '9002', '9003']);
     }
     await tell(web([ACTIVE, TERMINATING]));
+    const shown = listServices(await kernel.peek(), (number) => planner.nameOf(number), 2);
+    assert.deepEqual(shown, {
+      ...{ frontends: 4, backends: 4 },
+      items: [
+        {
+          ...{ service: null, address: VIP.ip4, port: 0, protocol: 'ANY', scope: 'any', flags: ['wildcard'] },
+          ...{ affinity_timeout_s: 0, active: [], terminating: [] },
+        },
+        {
+          ...{ service: 'shop.web', address: VIP.ip4, port: 80, protocol: 'TCP', scope: 'any', flags: [] },
+          ...{ affinity_timeout_s: 0, active: ['127.0.0.1:9001'], terminating: ['127.0.0.1:9002'] },
+        },
+      ],
+    });
     for (const address of Object.values(VIP)) assert.deepEqual(await served(address, 20), ['9001']);
     await tell(web([TERMINATING]));
     for (const address of Object.values(VIP)) assert.deepEqual(await served(address, 3), ['9001']);

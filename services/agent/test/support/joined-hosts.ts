@@ -20,7 +20,7 @@ import { HostNumbers } from '../../src/plan/numbers.ts';
 import { Planner } from '../../src/plan/planner.ts';
 import type { Platform } from '../../src/platform.ts';
 import { dualHostEntry, workloadEntry } from './entries.ts';
-import { Resident } from './netns.ts';
+import { makeCgroup, Resident } from './netns.ts';
 
 const PREFIX = `weir-agent-${process.pid}-`;
 export const netnsPath = (name: string): string => `/run/netns/${PREFIX}${name}`;
@@ -44,6 +44,7 @@ export class JoinedHost {
   readonly document: ConfigEntry;
   readonly workloads: readonly (Place & { readonly document: ConfigEntry; readonly resident: Resident })[];
   readonly #bpffsDir: string;
+  readonly #cgroup: string;
   #platform: Platform | undefined;
   #planner!: Planner;
   host!: HostDatapath;
@@ -55,7 +56,9 @@ export class JoinedHost {
   /** Hosts that do not answer this one. */
   unreachable: ReadonlySet<string> = new Set();
 
-  constructor(n: number, places: readonly Place[]) {
+  /** `cgroup`: of all that runs on it. */
+  constructor(n: number, places: readonly Place[], cgroup: string) {
+    this.#cgroup = cgroup;
     this.name = `h${n}`;
     this.underlay4 = `198.18.${SUBNETS[n - 1]}.${10 + n}`;
     this.underlay6 = `fd18:${SUBNETS[n - 1]}::${10 + n}`;
@@ -64,7 +67,7 @@ export class JoinedHost {
     this.workloads = places.map((place) => ({
       ...place,
       document: workloadEntry(place.id, place.identity, { ...place, host: this.name, netns: netnsPath(place.id) }),
-      resident: new Resident(netnsPath(place.id)),
+      resident: new Resident(netnsPath(place.id), cgroup),
     }));
   }
 
@@ -82,6 +85,7 @@ export class JoinedHost {
       ...{ maxConntrack: 4096, maxNat: 4096 },
       ringBytes: 1 << 16,
       hostNetns: netnsPath(this.name),
+      cgroup: this.#cgroup,
       ...(maxIpcache === undefined ? {} : { maxIpcache }),
     });
     this.#platform = platform;
@@ -253,7 +257,10 @@ export const joinHosts = async (
     far = new Resident(netns);
   }
   middle.close();
-  const hosts = places.map((here, i) => new JoinedHost(i + 1, here)) as unknown as Joined['hosts'];
+  const cgroups = await Promise.all(places.map((_, i) => makeCgroup(`h${i + 1}`)));
+  const hosts = places.map(
+    (here, i) => new JoinedHost(i + 1, here, cgroups[i]?.path ?? ''),
+  ) as unknown as Joined['hosts'];
   return {
     hosts,
     world: far,
@@ -261,6 +268,7 @@ export const joinHosts = async (
       await far?.stop();
       for (const host of hosts) for (const { resident } of host.workloads) await resident.stop();
       for (const host of hosts) await host.cleanup();
+      for (const cgroup of cgroups) await cgroup.remove();
       for (const name of made.reverse()) await deleteNetns(netnsPath(name)).catch(() => {});
     },
   };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Namespaces of a test, named after its process and taken away whatever happens, and processes inside them. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { createNetns, deleteNetns, openNetlink } from '@weir/loader';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cgroup2Mount, createNetns, deleteNetns, openNetlink } from '@weir/loader';
 import type { Answer, Request } from './resident.ts';
 
 const PREFIX = `weir-agent-${process.pid}-`;
@@ -16,10 +17,12 @@ export class Resident {
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #next = 1;
 
-  constructor(netns: string) {
-    this.#child = spawn('nsenter', [`--net=${netns}`, '--', process.execPath, RESIDENT], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+  /** `cgroup`: a cgroup v2 folder that it is in before it opens anything. */
+  constructor(netns: string, cgroup?: string) {
+    const inside = ['nsenter', `--net=${netns}`, '--', process.execPath, RESIDENT];
+    const [program = '', ...args] =
+      cgroup === undefined ? inside : ['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', cgroup, ...inside];
+    this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child.once('exit', (code, signal) => {
       for (const answer of this.#waiting.values()) answer(`the process ended: ${code ?? signal}`);
       this.#waiting.clear();
@@ -46,6 +49,26 @@ export class Resident {
     await ended;
   }
 }
+
+/** A cgroup v2 folder; it goes when what is in it has ended, which takes a moment. */
+export const makeCgroup = async (name: string): Promise<{ path: string; remove(): Promise<void> }> => {
+  const mount = await cgroup2Mount();
+  if (mount === undefined) throw new Error('no cgroup v2 is mounted');
+  const path = join(mount, `${PREFIX}${name}`);
+  mkdirSync(path);
+  const remove = async (): Promise<void> => {
+    for (let tries = 0; ; tries++) {
+      try {
+        rmdirSync(path);
+        return;
+      } catch (error) {
+        if (tries > 100) throw error;
+        await sleep(20);
+      }
+    }
+  };
+  return { path, remove };
+};
 
 export interface TestHost {
   readonly netns: string;

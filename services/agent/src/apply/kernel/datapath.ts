@@ -99,7 +99,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
   const tcx = await tcxSupported();
   const where = hostNetns ? { hostNetns } : {};
   const { cgroup } = options;
-  const services = new KernelServices({ ...{ bpffsDir, maxEntries }, ...where, ...(cgroup ? { cgroup } : {}) });
+  const services = new KernelServices({ ...{ bpffsDir, maxEntries, rodata }, ...where, ...(cgroup ? { cgroup } : {}) });
   let overlayObject: BpfObject | undefined;
   /** A host without a tunnel does not pay for its programs. Its maps are those above, by their pins. */
   const overlayLinks = async (): Promise<Attachments> => {

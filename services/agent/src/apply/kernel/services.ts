@@ -39,7 +39,7 @@ import {
 import { formatIp, parseIp } from '@weir/net';
 import { breathing } from '../../breathe.ts';
 import { type FrontendKey, keyText, type PlannedFrontend } from '../../plan/service-view.ts';
-import type { Services } from '../ports.ts';
+import type { Place, Services } from '../ports.ts';
 import type { HeldServices } from '../services.ts';
 
 export interface ServiceOptions {
@@ -49,6 +49,7 @@ export interface ServiceOptions {
   readonly hostNetns?: string;
   /** Of the maps that all objects share. */
   readonly maxEntries: Readonly<Record<string, number>>;
+  readonly rodata?: Readonly<Record<string, Uint8Array>>;
 }
 
 const { SERVICE_SCOPE_ANY, SERVICE_SCOPE_INTERNAL } = weir_service_scope;
@@ -57,7 +58,7 @@ const SLOT = Buffer.alloc(4);
 /** Belong to this object alone; the others are the workloads' too. */
 const OWN_MAPS = [
   ...['services', 'service_slots', 'backends', 'service_members', 'service_affinity', 'service_reverse'],
-  ...['node_addresses', 'service_settings'],
+  ...['node_addresses', 'service_settings', 'netns_workloads'],
 ];
 const PREFIX = 'service_';
 
@@ -112,6 +113,11 @@ const walk = async (map: BpfMap, visit: (keys: Buffer, values: Buffer, i: number
 const u32: Encode<number> = (value, out, at) => {
   out.writeUInt32LE(value, at);
 };
+const u32Bytes = (value: number): Buffer => {
+  const out = Buffer.alloc(4);
+  out.writeUInt32LE(value);
+  return out;
+};
 const addressKey: Encode<string> = (address, out, at) => {
   address_key.encode({ addr: parseIp(address) }, out, at);
 };
@@ -120,6 +126,11 @@ const memberKey: Encode<readonly [number, number]> = ([table, number], out, at) 
 };
 const slotKey: Encode<readonly [number, number, ...number[]]> = ([table, slot], out, at) => {
   service_slot_key.encode({ table, slot }, out, at);
+};
+
+const clear = async (map: BpfMap): Promise<void> => {
+  const { keys, count } = await map.lookupAll();
+  await map.deleteBatch(keys.subarray(0, count * map.keySize), count);
 };
 
 /** A namespace that is gone has no sockets. */
@@ -131,6 +142,8 @@ const closeIn = async (netns: string | undefined, wanted: ReadonlyMap<bigint, nu
 export class KernelServices implements Services {
   readonly #options: ServiceOptions;
   readonly #links = new Map<string, Link>();
+  /** By path, with the key that it has in the kernel. */
+  readonly #places = new Map<string, Place & { readonly key: Buffer }>();
   #object: BpfObject | undefined;
   #hostNetns = 0n;
 
@@ -170,6 +183,10 @@ export class KernelServices implements Services {
     if (settings?.host_netns === this.#hostNetns)
       held.nodePorts = { low: settings.node_port_low, high: settings.node_port_high };
     return held;
+  }
+
+  async peek(): Promise<HeldServices | undefined> {
+    return this.#object ? this.read() : undefined;
   }
 
   writeNodeAddresses(addresses: readonly string[]): Promise<void> {
@@ -236,6 +253,30 @@ export class KernelServices implements Services {
 
   removeFrontends(keys: readonly FrontendKey[]): Promise<void> {
     return take(this.#map('services'), keys, encodeKey);
+  }
+
+  async writePlaces(places: readonly Place[]): Promise<void> {
+    const map = this.#map('netns_workloads');
+    for (const place of places) {
+      const { netns, netnsId, ifindex } = place;
+      const known = this.#places.get(netns);
+      if (known?.netnsId === netnsId && known.ifindex === ifindex) continue;
+      if (known) map.delete(known.key);
+      this.#places.delete(netns);
+      // It may be going right now; then nobody asks for anything in it.
+      const cookie = await netnsCookie(netns).catch(() => undefined);
+      if (cookie === undefined) continue;
+      const key = Buffer.alloc(map.keySize);
+      key.writeBigUInt64LE(cookie);
+      map.update(key, u32Bytes(ifindex));
+      this.#places.set(netns, { ...place, key });
+    }
+    const here = new Set(places.map(({ netns }) => netns));
+    for (const [netns, { key }] of this.#places) {
+      if (here.has(netns)) continue;
+      map.delete(key);
+      this.#places.delete(netns);
+    }
   }
 
   async closeSockets(
@@ -308,6 +349,7 @@ export class KernelServices implements Services {
     await rm(dir, { recursive: true, force: true });
     this.#object?.close();
     this.#object = undefined;
+    this.#places.clear();
     for (const name of OWN_MAPS) await rm(join(bpffsDir, name), { force: true });
   }
 
@@ -334,10 +376,14 @@ export class KernelServices implements Services {
 
   async #open(): Promise<BpfObject> {
     if (this.#object) return this.#object;
-    const { bpffsDir, maxEntries, hostNetns } = this.#options;
+    const { bpffsDir, maxEntries, hostNetns, rodata } = this.#options;
     this.#hostNetns = await netnsCookie(hostNetns);
-    const object = await openObject(objectPath('socket'), { pinDir: bpffsDir, replaceIncompatible: true, maxEntries });
+    const object = await openObject(objectPath('socket'), {
+      ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
+    });
     await object.commitPins();
+    // Of namespaces that went while nobody looked.
+    await clear(object.map('netns_workloads'));
     this.#object = object;
     return object;
   }
