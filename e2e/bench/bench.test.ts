@@ -42,6 +42,15 @@ it('a round through our tunnel and a plain one, in both families', { skip: needK
   }
 });
 
+it('a round of services, at sockets and on the way', { skip: needKernel() }, async () => {
+  const { stdout } = await run(process.execPath, [MAIN, 'svc', '--smoke']);
+  for (const kind of ['rr p50', 'crr p50'])
+    for (const name of ['direct', 'ours-100', 'ours-100-policy', 'nft-20'])
+      assert.match(stdout, new RegExp(`service ${kind}, ${name} to direct +[\\d.]+`), stdout);
+  assert.match(stdout, /program 100 services +[\d.]+ ms/);
+  assert.match(stdout, /one backend among 100 services +[\d.]+ ms/);
+});
+
 it('an unknown benchmark is refused with the names of those that exist', async () => {
   await assert.rejects(
     run(process.execPath, [MAIN, 'nonsense']),

@@ -35,13 +35,26 @@ export interface Triple {
   destroy(): Promise<void>;
 }
 
+/** What its client asks for: the server unless told. */
+export interface Asked {
+  readonly address: string;
+  readonly port: number;
+  /** cgroup v2 folder that the client is in. */
+  readonly cgroup?: string;
+}
+
 const run = promisify(execFile);
+const JOIN = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
 
 const ended = async (child: ChildProcess): Promise<void> => {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 };
 
-export const createTriple = async (name: string, cpu: number): Promise<Triple> => {
+export const createTriple = async (
+  name: string,
+  cpu: number,
+  { address, port, cgroup }: Asked = { address: SERVER_IP, port: PORT },
+): Promise<Triple> => {
   const path = (part: string): string => `/run/netns/wb${process.pid}-${name}-${part}`;
   const parts = ['client', 'router', 'server'].map(path);
   const [client, router, server] = parts as [string, string, string];
@@ -80,7 +93,9 @@ export const createTriple = async (name: string, cpu: number): Promise<Triple> =
     clientMac: toClient.peerMac,
     routerMac: toClient.mac,
     time: async (kind, ms) => {
-      const { stdout } = await run(RR, ['ask', client, SERVER_IP, String(PORT), String(cpu), kind, String(ms)]);
+      const ask = [RR, 'ask', client, address, String(port), String(cpu), kind, String(ms)];
+      const [program = '', ...args] = cgroup === undefined ? ask : ['sh', '-c', JOIN, cgroup, ...ask];
+      const { stdout } = await run(program, args);
       return JSON.parse(stdout);
     },
     destroy: async () => {
