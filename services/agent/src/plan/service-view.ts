@@ -174,20 +174,24 @@ class View {
     const isRedirect = type === FrontendType.LOCAL_REDIRECT;
     const isHere = isRedirect || type === FrontendType.HOST_PORT;
     const inside = this.#choose(frontend, address, isHere || internalTrafficPolicy === TrafficPolicy.LOCAL);
-    const outside = this.#choose(frontend, address, isHere || externalTrafficPolicy === TrafficPolicy.LOCAL);
     // Who has nothing here leaves it to whoever else serves the address.
     if (isHere && inside.active.length + inside.terminating.length === 0) return;
     const isOutside = OUTSIDE.has(type) && scope !== FrontendScope.INTERNAL;
     const isInside = scope !== FrontendScope.EXTERNAL;
-    const isTwo = isOutside && (!isInside || JSON.stringify(inside) !== JSON.stringify(outside));
-    const hasOther = frontends.some(
-      (other) =>
-        other !== frontend &&
-        other.scope === FrontendScope.EXTERNAL &&
-        other.address === frontend.address &&
-        other.port === frontend.port &&
-        other.protocol === frontend.protocol,
-    );
+    const isSame =
+      isHere || (externalTrafficPolicy === TrafficPolicy.LOCAL) === (internalTrafficPolicy === TrafficPolicy.LOCAL);
+    const outside =
+      isSame || !isOutside ? inside : this.#choose(frontend, address, externalTrafficPolicy === TrafficPolicy.LOCAL);
+    const isTwo = isOutside && (!isInside || (!isSame && JSON.stringify(inside) !== JSON.stringify(outside)));
+    const hasOther =
+      scope === FrontendScope.INTERNAL &&
+      frontends.some(
+        (other) =>
+          other.scope === FrontendScope.EXTERNAL &&
+          other.address === frontend.address &&
+          other.port === frontend.port &&
+          other.protocol === frontend.protocol,
+      );
     if (isOutside) this.#put(frontend, address, outside, { isTwo, internal: false });
     if (isInside && (isTwo || !isOutside)) this.#put(frontend, address, inside, { internal: isTwo || hasOther });
     if (WHOLE.has(type) && isInside) this.#refuseRest(address);
@@ -204,7 +208,7 @@ class View {
     );
     const active = preferred(own.filter(isActive), this.#service.distribution, this.#facts);
     for (const { number, address: at, port } of own)
-      this.backends.set(number, { address: canonicalIp(at), port, protocol });
+      if (!this.backends.has(number)) this.backends.set(number, { address: canonicalIp(at), port, protocol });
     return { active: numbers(active), terminating: numbers(own.filter(isTerminating)) };
   }
 
