@@ -290,8 +290,10 @@ export class HostDatapath {
       result = { ...again, swapped: result.swapped + again.swapped, committed: result.committed + again.committed };
     }
     await this.#overlay.finish(overlay, identities, wirings);
-    // Policies, addresses and ways know the backends already.
-    const unbalanced = await this.#services.apply(desired.services, () => this.#places());
+    // Policies, addresses and ways know the backends already. Maps that are full must not hold up what else there is.
+    const unbalanced = await this.#services
+      .apply(desired.services, () => this.#places())
+      .catch((error: Error) => [`services could not be written whole: ${error.message}`]);
     return { ...result, uplinkFailures: [...result.uplinkFailures, ...failures, ...unbalanced] };
   }
 
