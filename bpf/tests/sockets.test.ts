@@ -223,14 +223,14 @@ describe('sockets', { skip: needKernel() }, () => {
     };
     const changing = change();
     const served = { left: new Set<string>(), right: new Set<string>() };
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 80; i++) {
       const [one, two] = await Promise.all([net.ask('tcp', VIP.ip4, 85), net.ask('tcp', VIP.ip4, 86)]);
       served.left.add(one.served ?? one.error ?? '');
       served.right.add(two.served ?? two.error ?? '');
     }
     isDone = true;
     await changing;
-    assert.ok(changes > 100);
+    assert.ok(changes >= 50);
     assert.deepEqual([...served.left].sort(), ['9001', '9002']);
     assert.deepEqual([...served.right], ['9003']);
   });
