@@ -53,7 +53,8 @@ enum weir_service_flags {
 	SERVICE_L7 = 1 << 10,
 	SERVICE_LOOPBACK = 1 << 11,
 	SERVICE_INTERNAL_LOCAL = 1 << 12, /* clients from inside get backends of this host only */
-	SERVICE_TWO_SCOPES = 1 << 13, /* inside the fleet the entry with SERVICE_SCOPE_INTERNAL counts, if there is one */
+	SERVICE_TWO_SCOPES =
+		1 << 13, /* inside the fleet the entry with SERVICE_SCOPE_INTERNAL counts, if there is one */
 	SERVICE_SOURCE_RANGE_DENY = 1 << 14,
 	SERVICE_DSR = 1 << 15,
 	SERVICE_NO_BACKEND_DROP = 1 << 16, /* who finds no backend is not told; else refused at once */

@@ -176,8 +176,8 @@ INLINE bool read_backend(struct choice *choice)
 	return bpf_map_lookup_elem(&backends, &choice->backend) == found;
 }
 
-INLINE enum choice_result choose(const struct service_key *asked, struct service_affinity_key *client, bool on_host,
-				 struct choice *choice)
+INLINE enum choice_result choose(
+	const struct service_key *asked, struct service_affinity_key *client, bool on_host, struct choice *choice)
 {
 	enum choice_result result = CHOICE_NO_SERVICE;
 

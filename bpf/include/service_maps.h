@@ -49,7 +49,8 @@ struct {
 	__uint(max_entries, WEIR_MAX_SERVICE_REVERSE);
 	__type(key, struct service_reverse_key);
 	__type(value, struct service_reverse);
-} service_reverse SEC(".maps") DOC("socket and the backend it was sent to -> what it asked for; written by the programs");
+} service_reverse SEC(".maps")
+	DOC("socket and the backend it was sent to -> what it asked for; written by the programs");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

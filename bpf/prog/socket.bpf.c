@@ -309,7 +309,8 @@ INLINE int may_bind(struct bpf_sock *ctx, struct service_key *key)
 	address_copy(address.addr, key->addr);
 	any = *key;
 	any_address(any.addr, is_v4(key->addr));
-	if (!address_equal(any.addr, key->addr) && !address_zero(key->addr) && !bpf_map_lookup_elem(&node_addresses, &address))
+	if (!address_equal(any.addr, key->addr) && !address_zero(key->addr) &&
+		!bpf_map_lookup_elem(&node_addresses, &address))
 		return GO_ON;
 	if (!bpf_map_lookup_elem(&services, &any))
 		return GO_ON;

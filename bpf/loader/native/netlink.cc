@@ -183,8 +183,7 @@ private:
 Napi::Value Open(const Napi::CallbackInfo &info)
 {
 	auto netlink = std::make_shared<Netlink>();
-	netlink->fd =
-		OpenSocket(GetOptionalString(info[0], "netns"), 0, static_cast<int>(GetU32(info[1], "protocol")));
+	netlink->fd = OpenSocket(GetOptionalString(info[0], "netns"), 0, static_cast<int>(GetU32(info[1], "protocol")));
 	return MakeHandle(info.Env(), netlink);
 }
 

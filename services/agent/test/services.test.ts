@@ -5,14 +5,13 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { weir_service_flags as FLAG } from '@weir/bpf';
 import {
   BackendState,
   FrontendScope,
   FrontendType,
   HostSchema,
-  type LoadBalancerServiceSchema,
   NoBackendResponse,
   TrafficDistribution,
   TrafficPolicy,
@@ -21,9 +20,8 @@ import fc from 'fast-check';
 import { type HeldServices, ServicesApplier } from '../src/apply/services.ts';
 import { type DesiredServices, ServicePlanner } from '../src/plan/services.ts';
 import { emptyState, memoryKernel } from '../src/sim/memory-kernel.ts';
-import { serviceEntry } from './support/entries.ts';
+import { type ServiceBody as Body, serviceEntry } from './support/entries.ts';
 
-type Body = MessageInitShape<typeof LoadBalancerServiceSchema>;
 const TCP = 6;
 const VIP = '10.96.0.1';
 const ZONE = 'topology.kubernetes.io/zone';

@@ -3,7 +3,15 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ConfigEntry, type ConfigKind, configEntry, configSubject, PUBLISHER_OF } from '@weir/bus';
 import { listRules, parseDocument } from '@weir/policy-engine';
-import { ConfigDocumentSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
+import {
+  type BackendState,
+  ConfigDocumentSchema,
+  type FrontendScope,
+  type FrontendType,
+  type NoBackendResponse,
+  type TrafficDistribution,
+  type TrafficPolicy,
+} from '@weir/proto/weir/bus/v1/config_pb.js';
 
 type Body = NonNullable<MessageInitShape<typeof ConfigDocumentSchema>['body']>;
 
@@ -33,7 +41,39 @@ export const egressGatewayEntry = (
   value: Extract<Body, { case: 'egressGateway' }>['value'],
 ): ConfigEntry => entry('egressGateway', name, { case: 'egressGateway', value: { name, ...value } });
 
-export const serviceEntry = (value: Extract<Body, { case: 'service' }>['value']): ConfigEntry =>
+/** What tests say of a service; the rest is as documents have it when they say nothing. */
+export interface ServiceBody {
+  readonly id?: string;
+  readonly number?: number;
+  frontends?: {
+    readonly number: number;
+    readonly type: FrontendType;
+    readonly address?: string;
+    readonly port: number;
+    readonly protocol: number;
+    readonly scope?: FrontendScope;
+    readonly portName?: string;
+  }[];
+  backends?: {
+    readonly number: number;
+    readonly address: string;
+    readonly port: number;
+    readonly protocol: number;
+    readonly weight?: number;
+    readonly state?: BackendState;
+    readonly hostId?: string;
+    readonly zone?: string;
+    readonly portName?: string;
+  }[];
+  readonly affinityTimeoutS?: number;
+  readonly internalTrafficPolicy?: TrafficPolicy;
+  readonly externalTrafficPolicy?: TrafficPolicy;
+  readonly distribution?: TrafficDistribution;
+  readonly noBackend?: NoBackendResponse;
+  readonly hosts?: { readonly matchLabels: Record<string, string> };
+}
+
+export const serviceEntry = (value: ServiceBody): ConfigEntry =>
   entry('service', value.id ?? '', { case: 'service', value });
 
 export const labelledHostEntry = (id: string, labels: Record<string, string>): ConfigEntry =>
