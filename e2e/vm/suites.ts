@@ -27,8 +27,8 @@ const loaderTests = ['attach', 'lifetime', 'map', 'object', 'probe', 'program', 
 export const SUITES: readonly GuestSuite[] = [
   {
     name: 'packets',
-    what: 'the tables of packets, cuts, timers and exact counts, every drop reason; services by sockets',
-    files: ['packets', 'cut', 'sweep', 'throttle', 'sockets'].map((name) => `bpf/tests/${name}.test.ts`),
+    what: 'the tables of packets, cuts, timers and exact counts, every drop reason',
+    files: ['packets', 'cut', 'sweep', 'throttle'].map((name) => `bpf/tests/${name}.test.ts`),
     everyTime: true,
     timeoutMs: 8 * MINUTE_MS,
   },
@@ -47,6 +47,13 @@ export const SUITES: readonly GuestSuite[] = [
     everyTime: false,
     timeoutMs: 15 * MINUTE_MS,
     fleet: true,
+  },
+  {
+    name: 'services',
+    what: 'services by sockets: connect, send, bind, answers, and what documents make of the maps',
+    files: ['bpf/tests/sockets.test.ts', 'services/agent/test/kernel/services.test.ts'],
+    everyTime: false,
+    timeoutMs: 8 * MINUTE_MS,
   },
   {
     name: 'traffic',

@@ -132,7 +132,8 @@ const seenUdp = (
     const timer = setTimeout(() => done('timeout'), timeoutMs);
     socket.once('message', (message) => done(message.length >= bytes ? firstLine(message) : `${message.length} bytes`));
     socket.once('error', (error: NodeJS.ErrnoException) => done(String(error.code)));
-    socket.bind(localPort, () => socket.connect(port, host, () => socket.send(Buffer.alloc(bytes, '?'))));
+    socket.once('connect', () => socket.send(Buffer.alloc(bytes, '?')));
+    socket.bind(localPort, () => socket.connect(port, host));
   });
 
 const seenTcp = ({ host, port, localPort }: Seen, timeoutMs: number): Promise<Answer> =>
