@@ -19,6 +19,7 @@ import { masquerade } from './masquerade.ts';
 import { nat64 } from './nat64.ts';
 import { prefilter } from './prefilter.ts';
 import { HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
+import { services } from './services.ts';
 import { sourceCheck } from './source-check.ts';
 import { vlans } from './vlan.ts';
 
@@ -95,6 +96,7 @@ describe('network', { skip: needKernel() }, () => {
   test('a workload sends from its own addresses, unless it may from others', () => sourceCheck(scene));
   test('a prefilter drops and lets in again, live', () => prefilter(scene));
   test('bandwidth: limits come and go, live', () => bandwidth(scene));
+  test('services: asked for by workloads of all hosts, judged by their backends', () => services(scene));
   test('the health mesh shows who is cut off, and that it is back', () => health(scene, 'h3'));
 
   test('a fleet of IPv6 only, then of IPv4 only with packets smaller than IPv6 allows', async () => {
