@@ -35,6 +35,7 @@ export const DROP_TEXT: Readonly<Record<number, DropText>> = {
   181: { name: 'POLICY_DENY', text: 'Policy denied by denylist' },
   182: { name: 'VLAN_FILTERED', text: 'VLAN traffic disallowed by VLAN filter' },
   194: { name: 'NO_EGRESS_GATEWAY', text: 'No egress gateway found' },
+  195: { name: 'UNENCRYPTED', text: 'Traffic is unencrypted' },
   203: { name: 'EP_NOT_READY', text: 'Endpoint policy program not available' },
   204: { name: 'NO_EGRESS_IP', text: 'No Egress IP configured' },
   240: { name: 'PREFILTER', text: 'Source denied by prefilter' },

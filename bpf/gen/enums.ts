@@ -56,6 +56,8 @@ export const weir_ct_flags = {
   CT_MATCHED: 64,
   CT_ESTABLISHED: 128,
   CT_LOCAL_PEER: 256,
+  CT_ENCRYPTED_SENT: 512,
+  CT_ENCRYPTED_RECEIVED: 1024,
 } as const;
 export type weir_ct_flags = (typeof weir_ct_flags)[keyof typeof weir_ct_flags];
 
@@ -105,6 +107,7 @@ export const weir_drop_reason = {
   DROP_POLICY_DENY: 181,
   DROP_VLAN_FILTERED: 182,
   DROP_NO_EGRESS_GATEWAY: 194,
+  DROP_UNENCRYPTED: 195,
   DROP_EP_NOT_READY: 203,
   DROP_NO_EGRESS_IP: 204,
   DROP_PREFILTER: 240,
@@ -160,6 +163,7 @@ export const weir_limits = {
   WEIR_EVENTS_BYTES: 8388608,
   WEIR_MAX_IPV6_EXT: 8,
   WEIR_MAX_UPLINKS: 64,
+  WEIR_MAX_STRICT: 4096,
   WEIR_MAX_NAT: 131072,
   WEIR_MAX_UNMASQUERADED: 65536,
   WEIR_MAX_VLANS: 4096,
@@ -171,6 +175,12 @@ export const weir_limits = {
   WEIR_NAT_TRIES: 32,
 } as const;
 export type weir_limits = (typeof weir_limits)[keyof typeof weir_limits];
+
+export const weir_marks = {
+  MARK_WIREGUARD: 1459617793,
+  MARK_DECRYPTED: 1459617794,
+} as const;
+export type weir_marks = (typeof weir_marks)[keyof typeof weir_marks];
 
 export const weir_nat_sweep_flags = {
   NAT_SWEEP_ORPHANS: 1,
@@ -269,6 +279,7 @@ export type weir_trace_reason = (typeof weir_trace_reason)[keyof typeof weir_tra
 export const weir_tunnel_flags = {
   TUNNEL_SEND: 1,
   TUNNEL_ONLY: 2,
+  TUNNEL_ENCRYPTED: 4,
 } as const;
 export type weir_tunnel_flags = (typeof weir_tunnel_flags)[keyof typeof weir_tunnel_flags];
 
@@ -276,6 +287,9 @@ export const weir_uplink_flags = {
   UPLINK_VLAN_FILTER: 1,
   UPLINK_VLAN_ALL: 2,
   UPLINK_EGRESS: 4,
+  UPLINK_STRICT: 8,
+  UPLINK_STRICT_INGRESS: 16,
+  UPLINK_STRICT_EXCEPT_HOSTS: 32,
 } as const;
 export type weir_uplink_flags = (typeof weir_uplink_flags)[keyof typeof weir_uplink_flags];
 

@@ -735,6 +735,7 @@ export interface flow_event {
   readonly report: number;
   readonly icmp_type: number;
   readonly icmp_code: number;
+  readonly encrypted: number;
   readonly packets: bigint;
   readonly bytes: bigint;
   readonly connection_ns: bigint;
@@ -766,7 +767,8 @@ export const flow_event = {
     report: 81,
     icmp_type: 82,
     icmp_code: 83,
-    pad: 84,
+    encrypted: 84,
+    pad: 85,
     packets: 88,
     bytes: 96,
     connection_ns: 104,
@@ -795,7 +797,8 @@ export const flow_event = {
     out.writeUInt8(value.report, at + 81);
     out.writeUInt8(value.icmp_type, at + 82);
     out.writeUInt8(value.icmp_code, at + 83);
-    out.writeUInt32LE(0, at + 84);
+    out.writeUInt8(value.encrypted, at + 84);
+    out.fill(0, at + 85, at + 88);
     codec.writeU64(out, value.packets, at + 88);
     codec.writeU64(out, value.bytes, at + 96);
     codec.writeU64(out, value.connection_ns, at + 104);
@@ -826,6 +829,7 @@ export const flow_event = {
       report: from.readUInt8(at + 81),
       icmp_type: from.readUInt8(at + 82),
       icmp_code: from.readUInt8(at + 83),
+      encrypted: from.readUInt8(at + 84),
       packets: codec.readU64(from, at + 88),
       bytes: codec.readU64(from, at + 96),
       connection_ns: codec.readU64(from, at + 104),
@@ -855,6 +859,7 @@ export const flow_event = {
     report: (from: Buffer, at = 0): number => from.readUInt8(at + 81),
     icmp_type: (from: Buffer, at = 0): number => from.readUInt8(at + 82),
     icmp_code: (from: Buffer, at = 0): number => from.readUInt8(at + 83),
+    encrypted: (from: Buffer, at = 0): number => from.readUInt8(at + 84),
     packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 88),
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 96),
     connection_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 104),
@@ -1891,6 +1896,33 @@ export const service_slot_key = {
   },
 } as const satisfies codec.StructCodec<service_slot_key>;
 
+export interface strict_value {
+  readonly flags: number;
+}
+
+export const strict_value = {
+  name: 'strict_value',
+  size: 4,
+  offsets: {
+    flags: 0,
+  },
+  encode(value: strict_value, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('strict_value', out, at, 4);
+    out.writeUInt32LE(value.flags, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): strict_value {
+    codec.need('strict_value', from, at, 4);
+    return {
+      flags: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.StructCodec<strict_value>;
+
 export interface sweep_ctx {
   readonly now_ns: bigint;
   readonly flags: number;
@@ -2154,11 +2186,13 @@ export interface uplink {
   readonly ip4: Uint8Array;
   readonly ip6: Uint8Array;
   readonly nat64_ip4: Uint8Array;
+  readonly wireguard_port: number;
+  readonly tunnel_port: number;
 }
 
 export const uplink = {
   name: 'uplink',
-  size: 56,
+  size: 64,
   offsets: {
     flags: 0,
     port_low: 4,
@@ -2166,19 +2200,25 @@ export const uplink = {
     ip4: 8,
     ip6: 24,
     nat64_ip4: 40,
+    wireguard_port: 56,
+    tunnel_port: 58,
+    pad: 60,
   },
-  encode(value: uplink, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
-    codec.need('uplink', out, at, 56);
+  encode(value: uplink, out: Buffer = Buffer.allocUnsafe(64), at = 0): Buffer {
+    codec.need('uplink', out, at, 64);
     out.writeUInt32LE(value.flags, at);
     out.writeUInt16BE(value.port_low, at + 4);
     out.writeUInt16BE(value.port_high, at + 6);
     codec.writeBytes(out, value.ip4, at + 8, 16);
     codec.writeBytes(out, value.ip6, at + 24, 16);
     codec.writeBytes(out, value.nat64_ip4, at + 40, 16);
+    out.writeUInt16BE(value.wireguard_port, at + 56);
+    out.writeUInt16BE(value.tunnel_port, at + 58);
+    out.writeUInt32LE(0, at + 60);
     return out;
   },
   decode(from: Buffer, at = 0): uplink {
-    codec.need('uplink', from, at, 56);
+    codec.need('uplink', from, at, 64);
     return {
       flags: from.readUInt32LE(at),
       port_low: from.readUInt16BE(at + 4),
@@ -2186,6 +2226,8 @@ export const uplink = {
       ip4: codec.readBytes(from, at + 8, 16),
       ip6: codec.readBytes(from, at + 24, 16),
       nat64_ip4: codec.readBytes(from, at + 40, 16),
+      wireguard_port: from.readUInt16BE(at + 56),
+      tunnel_port: from.readUInt16BE(at + 58),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -2196,6 +2238,8 @@ export const uplink = {
     ip4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 8, 16),
     ip6: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 24, 16),
     nat64_ip4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 40, 16),
+    wireguard_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 56),
+    tunnel_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 58),
   },
 } as const satisfies codec.StructCodec<uplink>;
 

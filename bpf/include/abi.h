@@ -42,6 +42,7 @@ enum weir_limits {
 	WEIR_EVENTS_BYTES = 8388608, /* ring buffer: ~60k flow events, 0.2 s at 300k/s */
 	WEIR_MAX_IPV6_EXT = 8, /* extension headers walked before giving up */
 	WEIR_MAX_UPLINKS = 64, /* interfaces with programs of host.bpf.c */
+	WEIR_MAX_STRICT = 4096, /* prefixes between which nothing goes in the clear */
 	WEIR_MAX_NAT = 131072, /* masqueraded connections, LRU: a quarter of what conntrack holds */
 	WEIR_MAX_UNMASQUERADED = 65536, /* prefixes: pools of the fleet, other hosts, what the configuration names */
 	WEIR_MAX_VLANS = 4096, /* every id */
@@ -145,6 +146,12 @@ enum weir_event_kind {
 	EVENT_KIND_MAX = 8,
 };
 
+/* Of skb->mark, on the host alone: a packet that enters or leaves a workload has none. */
+enum weir_marks {
+	MARK_WIREGUARD = 0x57000001, /* what the WireGuard device sends: encrypted */
+	MARK_DECRYPTED = 0x57000002, /* what it gave out, until somebody has it */
+};
+
 /* ---- maps ---- */
 
 /* `workloads`: host-side interface -> what it serves. Hash, key u32 ifindex. */
@@ -200,6 +207,8 @@ struct ipcache_value {
 enum weir_tunnel_flags {
 	TUNNEL_SEND = 1 << 0, /* what goes there goes by tunnel */
 	TUNNEL_ONLY = 1 << 1, /* what claims to come from there comes by tunnel, or is refused */
+	TUNNEL_ENCRYPTED =
+		1 << 2, /* what goes there, by tunnel or not, goes through the WireGuard device; flows say so */
 };
 struct tunnel {
 	__u8 remote[16] WEIR_ALIGNED(8); /* its underlay address: packets go and come only there */
@@ -283,6 +292,8 @@ enum weir_ct_flags {
 	CT_MATCHED = 1 << 6, /* an entry of the policy map decided: matched_identity is its */
 	CT_ESTABLISHED = 1 << 7, /* TCP: answered and past the handshake */
 	CT_LOCAL_PEER = 1 << 8, /* the peer is a workload of this host */
+	CT_ENCRYPTED_SENT = 1 << 9, /* the workload's last packet goes on encrypted */
+	CT_ENCRYPTED_RECEIVED = 1 << 10, /* the peer's last packet came encrypted */
 };
 struct ct_direction {
 	__u64 new_packets; /* since the last report; taken by atomic exchange */
@@ -436,6 +447,10 @@ enum weir_uplink_flags {
 	UPLINK_VLAN_FILTER = 1 << 0, /* tagged frames whose id is not in `vlans` are dropped (182) */
 	UPLINK_VLAN_ALL = 1 << 1, /* every id passes */
 	UPLINK_EGRESS = 1 << 2, /* somebody may leave by a gateway here, and nobody past one */
+	UPLINK_STRICT = 1 << 3, /* between prefixes of `strict` nothing passes unencrypted (195), out or in */
+	UPLINK_STRICT_INGRESS =
+		1 << 4, /* nor, whatever its address, what another host of the fleet or its workloads send to ours */
+	UPLINK_STRICT_EXCEPT_HOSTS = 1 << 5, /* but from and to hosts' own addresses it does */
 };
 struct uplink {
 	__u32 flags; /* enum weir_uplink_flags */
@@ -444,6 +459,9 @@ struct uplink {
 	__u8 ip4[16] WEIR_ALIGNED(8); /* source of what is masqueraded, v4-mapped; all zero = IPv4 is not */
 	__u8 ip6[16] WEIR_ALIGNED(8); /* all zero = IPv6 is not */
 	__u8 nat64_ip4[16] WEIR_ALIGNED(8); /* source of what NAT64 translates, v4-mapped; all zero = nothing is */
+	__be16 wireguard_port; /* UDP; what comes for it is encrypted. Host order is in neither */
+	__be16 tunnel_port; /* UDP port of VXLAN, in which the rest is looked for; 0 = there is no tunnel */
+	__u32 pad;
 };
 
 /*
@@ -482,6 +500,11 @@ struct egress_gateway {
 	__u32 ifindex; /* of this host's: the uplink that has the address */
 	__u8 ip4[16] WEIR_ALIGNED(8); /* of this host's: the source that the world sees; all zero = none (204) */
 	__u8 ip6[16] WEIR_ALIGNED(8);
+};
+
+/* `strict`: prefixes between which nothing goes in the clear. LPM trie, struct prefix_key. */
+struct strict_value {
+	__u32 flags; /* reserved, 0 */
 };
 
 /* `prefilter`: 0 -> LPM trie of sources whose packets are dropped, struct prefix_key. */
@@ -591,7 +614,8 @@ struct flow_event {
 	__u8 report; /* enum weir_report */
 	__u8 icmp_type;
 	__u8 icmp_code;
-	__u32 pad;
+	__u8 encrypted; /* between the hosts: its last packet went on, or came, through the WireGuard device */
+	__u8 pad[3];
 	__u64 packets; /* since the last report of this direction */
 	__u64 bytes; /* L3 bytes since the last report, as seen here: a GSO packet has its headers once */
 	__u64 connection_ns; /* created_ns of the connection: with addresses and ports its id; 0 when none was made */

@@ -142,12 +142,26 @@ INLINE void note_trace_point(const struct pass *pass, struct ct_entry *entry)
 		                             : pass->trace_point;
 }
 
+INLINE void note_encryption(const struct pass *pass, struct ct_entry *entry)
+{
+	__u32 flag = pass->towards ? CT_ENCRYPTED_RECEIVED : CT_ENCRYPTED_SENT;
+
+	if (!(entry->flags & flag) == !pass->encrypted)
+		return;
+	if (pass->encrypted)
+		__sync_fetch_and_or(&entry->flags, flag);
+	else
+		__sync_fetch_and_and(&entry->flags, ~flag);
+}
+
 /* Counts the packet at its connection and reports when it is time. */
 INLINE void count_packet(struct pass *pass, struct ct_entry *entry, bool reply)
 {
 	struct ct_direction *direction = reply ? &entry->reply : &entry->orig;
-	__u32 before = entry->flags, state = before, report = 0;
+	__u32 before, state, report = 0;
 
+	note_encryption(pass, entry);
+	before = state = entry->flags;
 	__sync_fetch_and_add(&direction->new_packets, pass->packets);
 	__sync_fetch_and_add(&direction->new_bytes, pass->bytes);
 	direction->last_ns = pass->now_ns;
@@ -196,6 +210,8 @@ INLINE void make_fresh(struct pass *pass, const struct workload *workload)
 	fresh->expires_ns = pass->now_ns + idle_limit(pass->key.protocol, state);
 	fresh->flags = state | (pass->towards ? CT_INGRESS : 0) | (pass->verdict.matched ? CT_MATCHED : 0) |
 	               (pass->trace_point == TRACE_TO_ENDPOINT ? CT_LOCAL_PEER : 0);
+	if (pass->encrypted)
+		fresh->flags |= pass->towards ? CT_ENCRYPTED_RECEIVED : CT_ENCRYPTED_SENT;
 	fresh->policy_revision = workload->policy_revision;
 	fresh->ifindex = workload->ifindex;
 	fresh->workload_id = workload->id;

@@ -34,6 +34,7 @@
 	X(POLICY_DENY, 181, "Policy denied by denylist") \
 	X(VLAN_FILTERED, 182, "VLAN traffic disallowed by VLAN filter") \
 	X(NO_EGRESS_GATEWAY, 194, "No egress gateway found") \
+	X(UNENCRYPTED, 195, "Traffic is unencrypted") \
 	X(EP_NOT_READY, 203, "Endpoint policy program not available") \
 	X(NO_EGRESS_IP, 204, "No Egress IP configured") \
 	X(PREFILTER, 240, "Source denied by prefilter")

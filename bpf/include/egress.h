@@ -35,6 +35,14 @@ INLINE const __u8 *gateway_address(const struct egress_gateway *gateway, __u8 fa
 	return family == 4 ? gateway->ip4 : gateway->ip6;
 }
 
+/* Does what a workload sends go through the WireGuard device, to its peer's host or to its gateway? */
+INLINE bool leaves_encrypted(const struct pass *pass)
+{
+	const struct egress_gateway *gateway = pass->gateway ? find_gateway(pass->gateway) : NULL;
+
+	return goes_encrypted(gateway ? gateway->host : pass->peer_host);
+}
+
 /*
  * Group of a packet of the workload's to the world, or (`reply`) of the world's to the workload; 0 = it leaves as if there
  * were no gateways; EGRESS_UNKNOWN = nothing is known of the workload.

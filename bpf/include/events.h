@@ -40,7 +40,7 @@ INLINE struct flow_event *reserve(__u64 time_ns)
 		event->header.cpu = bpf_get_smp_processor_id();
 		event->header.size = sizeof(*event);
 		event->header.time_ns = time_ns;
-		event->pad = 0;
+		__builtin_memset(event->pad, 0, sizeof(event->pad));
 	}
 	return event;
 }
@@ -169,6 +169,7 @@ VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 
 	event->trace_point = outgoing ? entry->trace_point : TRACE_TO_ENDPOINT;
 	event->trace_reason = trace_reason(key, reply, report);
 	event->report = report;
+	event->encrypted = !!(entry->flags & (outgoing ? CT_ENCRYPTED_SENT : CT_ENCRYPTED_RECEIVED));
 	event->packets = packets;
 	event->bytes = bytes;
 	event->connection_ns = entry->created_ns;
@@ -243,6 +244,7 @@ VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
 	                              ? TRACE_REASON_REPLY
 	                              : (pass->verdict.connection_ns ? TRACE_REASON_ESTABLISHED : TRACE_REASON_NEW);
 	event->report = REPORT_DROP;
+	event->encrypted = pass->encrypted;
 	event->packets = pass->packets;
 	event->bytes = pass->bytes;
 	event->connection_ns = pass->verdict.connection_ns;

@@ -64,7 +64,7 @@ INLINE int choose_source(struct pass *pass, const struct nat64 *nat64, const str
 	}
 	__builtin_memcpy(key.addr, destination, sizeof(key.addr));
 	owner = bpf_map_lookup_elem(&ipcache, &key);
-	if (owner && tunnel_to(owner->host))
+	if (owner && (tunnel_to(owner->host) || goes_encrypted(owner->host)))
 		return DROP_NO_TUNNEL_ENDPOINT; /* its answers could not find their way to a mapping of this host */
 	if (!owner && is_selected_for_gateway(pass, destination))
 		return DROP_NO_EGRESS_GATEWAY;

@@ -86,7 +86,8 @@ struct pass {
 	__u8 trace_point; /* where it goes when allowed; unknown until asked for */
 	__u8 related; /* an ICMP error about a tracked connection */
 	__u8 unmasqueraded; /* it has got its destination from a mapping, as tuple.daddr */
-	__u8 pad[7];
+	__u8 encrypted; /* between the hosts: it came, or goes on, through the WireGuard device */
+	__u8 pad[6];
 	__u8 tunnel_source[16] WEIR_ALIGNED(8); /* underlay address that sent it, when tunnel_identity is set */
 	struct ct_key key;
 	struct verdict verdict;

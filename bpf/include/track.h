@@ -103,6 +103,8 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 		if (entry->gateway != pass->gateway)
 			entry->gateway = pass->gateway;
 	}
+	if (!pass->towards)
+		pass->encrypted = leaves_encrypted(pass);
 	count_packet(pass, entry, reply);
 	return 0;
 }
@@ -157,6 +159,8 @@ VERIFIED_ONCE int open_connection(struct workload *workload, struct ct_entry *ol
 		if (reason)
 			return reason;
 	}
+	if (!pass->towards)
+		pass->encrypted = leaves_encrypted(pass);
 	return create_connection(pass, workload, old);
 }
 

@@ -29,6 +29,14 @@ INLINE const struct tunnel *tunnel_to(__u32 host)
 	return tunnel && (tunnel->flags & TUNNEL_SEND) ? tunnel : NULL;
 }
 
+/* Does what goes to that host go through the WireGuard device? */
+INLINE bool goes_encrypted(__u32 host)
+{
+	const struct tunnel *tunnel = host ? find_tunnel(host) : NULL;
+
+	return tunnel && (tunnel->flags & TUNNEL_ENCRYPTED);
+}
+
 /* Of a packet towards a workload whose peer's host is known: it came some other way than it had to. */
 INLINE bool must_be_tunnelled(const struct pass *pass)
 {

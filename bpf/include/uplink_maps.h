@@ -32,6 +32,14 @@ struct {
 } unmasqueraded SEC(".maps") DOC("destination to which workloads keep their address; written by the agent");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, WEIR_MAX_STRICT);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct prefix_key);
+	__type(value, struct strict_value);
+} strict SEC(".maps") DOC("prefixes between which nothing goes in the clear; written by the agent");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, WEIR_MAX_NAT);
 	__type(key, struct nat_key);

@@ -5,47 +5,55 @@
  * after its own policy has seen it with its own address, and an answer has the
  * workload's address again before anybody judges it.
  *
- * Packets that are not understood here belong to somebody else: they pass untouched.
+ * Packets that are not understood here belong to somebody else: they pass untouched,
+ * unless they are told to be encrypted and are not (strict.h).
  */
 #include "base.h"
 
 #include "leave.h"
 #include "nat_errors.h"
 #include "nat_sweep.h"
+#include "strict.h"
 #include "vlan.h"
 
-/* The packet's pass, when there is something to translate in it; else *action is final. */
-INLINE struct pass *begin_uplink(struct __sk_buff *skb, const struct uplink *uplink, bool towards, int *action)
+#define GO_ON (-2)
+
+/*
+ * A TC action, or GO_ON: in the packet, now in this_pass(), is something to translate. Not inline: the masquerade, which the
+ * same programs call, needs all the stack that 6.1 gives.
+ */
+VERIFIED_ONCE int begin_uplink(struct __sk_buff *skb, const struct uplink *uplink, __u32 towards)
 {
 	struct pass *pass = this_pass();
 	__u32 id = vlan_id(skb);
 
-	*action = TC_ACT_OK;
-	if (!pass)
-		return NULL;
-	if (id) {
-		if (may_pass_vlan(uplink, id))
-			return NULL;
-		count_drop(DROP_VLAN_FILTERED, towards ? DIRECTION_INGRESS : DIRECTION_EGRESS, 1, skb->len);
-		*action = TC_ACT_SHOT;
-		return NULL;
-	}
-	if (!(uplink->flags & UPLINK_EGRESS) && address_zero(uplink->ip4) && address_zero(uplink->ip6) &&
-		address_zero(uplink->nat64_ip4))
-		return NULL;
-	pass->gateway = 0;
-	pass->tunnel_identity = 0;
-	pass->unmasqueraded = 0;
+	if (!pass || !uplink)
+		return TC_ACT_OK;
 	pass->towards = towards;
 	pass->came_by = skb->ingress_ifindex;
 	pass->from_host = !pass->came_by;
+	pass->encrypted = 0;
+	if ((uplink->flags & UPLINK_STRICT_ANY) && !may_be_plain(skb, uplink))
+		return refuse_plain();
+	if (id) {
+		if (may_pass_vlan(uplink, id))
+			return TC_ACT_OK;
+		count_drop(DROP_VLAN_FILTERED, towards ? DIRECTION_INGRESS : DIRECTION_EGRESS, 1, skb->len);
+		return TC_ACT_SHOT;
+	}
+	if (!(uplink->flags & UPLINK_EGRESS) && address_zero(uplink->ip4) && address_zero(uplink->ip6) &&
+		address_zero(uplink->nat64_ip4))
+		return TC_ACT_OK;
+	pass->gateway = 0;
+	pass->tunnel_identity = 0;
+	pass->unmasqueraded = 0;
 	if (parse(skb, pass) || pass->kind != PACKET_FLOW)
-		return NULL;
+		return TC_ACT_OK;
 	if (uplink->flags & UPLINK_EGRESS)
-		return pass;
+		return GO_ON;
 	if (towards && pass->tuple.family == 4 && !address_zero(uplink->nat64_ip4))
-		return pass;
-	return address_zero(masquerade_address(uplink, pass->tuple.family)) ? NULL : pass;
+		return GO_ON;
+	return address_zero(masquerade_address(uplink, pass->tuple.family)) ? TC_ACT_OK : GO_ON;
 }
 
 /*
@@ -83,8 +91,9 @@ int to_uplink(struct __sk_buff *skb)
 
 	if (!uplink)
 		return TC_ACT_OK;
-	pass = begin_uplink(skb, uplink, false, &action);
-	if (!pass)
+	action = begin_uplink(skb, uplink, false);
+	pass = this_pass();
+	if (action != GO_ON || !pass)
 		return action;
 	reason = uplink->flags & UPLINK_EGRESS ? check_way_out(pass, ifindex) : 0;
 	if (!reason)
@@ -102,8 +111,9 @@ int from_uplink(struct __sk_buff *skb)
 
 	if (!uplink)
 		return TC_ACT_OK;
-	pass = begin_uplink(skb, uplink, true, &action);
-	if (!pass)
+	action = begin_uplink(skb, uplink, true);
+	pass = this_pass();
+	if (action != GO_ON || !pass)
 		return action;
 	if (!(uplink->flags & UPLINK_EGRESS) && !address_equal(pass->tuple.daddr, uplink->nat64_ip4) &&
 		!address_equal(pass->tuple.daddr, masquerade_address(uplink, pass->tuple.family)))

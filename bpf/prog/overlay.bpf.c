@@ -67,6 +67,7 @@ int from_overlay(struct __sk_buff *skb)
 	pass->gateway = 0;
 	pass->from_host = 0;
 	pass->came_by = skb->ifindex;
+	pass->encrypted = skb->mark == MARK_DECRYPTED;
 	reason = parse(skb, pass);
 	if (pass->tuple.family)
 		workload = find_workload(pass->tuple.daddr);
@@ -132,6 +133,7 @@ int to_overlay(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	pass->towards = 0;
 	pass->tunnel_identity = 0;
+	pass->encrypted = 0;
 	pass->came_by = skb->ingress_ifindex;
 	pass->from_host = !pass->came_by;
 	reason = parse(skb, pass);

@@ -48,6 +48,7 @@ int from_workload(struct __sk_buff *skb)
 	pass->tunnel_identity = 0;
 	pass->from_host = 0;
 	pass->came_by = 0;
+	pass->encrypted = 0;
 	reason = parse(skb, pass);
 	if (!workload || !(workload->flags & WORKLOAD_READY))
 		return refuse_for(pass, workload, DROP_EP_NOT_READY);
@@ -85,6 +86,7 @@ int to_workload(struct __sk_buff *skb)
 	pass->tunnel_identity = 0;
 	pass->came_by = skb->ingress_ifindex;
 	pass->from_host = !pass->came_by;
+	pass->encrypted = pass->came_by && skb->mark == MARK_DECRYPTED;
 	reason = parse(skb, pass);
 	if (!workload || !(workload->flags & WORKLOAD_READY))
 		return refuse_for(pass, workload, DROP_EP_NOT_READY);

@@ -42,7 +42,7 @@ export const SUITES: readonly GuestSuite[] = [
   },
   {
     name: 'network',
-    what: 'agents in the guest: VXLAN, masquerading, a workload that goes while its agent is dead',
+    what: 'agents in the guest: VXLAN, WireGuard, masquerading, a workload that goes while its agent is dead',
     files: ['e2e/vm/fleet/network.guest.ts'],
     everyTime: false,
     timeoutMs: 15 * MINUTE_MS,
@@ -68,6 +68,13 @@ export const SUITES: readonly GuestSuite[] = [
     files: ['uplinks', 'overlay', 'pacing'].map((name) => `services/agent/test/kernel/${name}.test.ts`),
     everyTime: false,
     timeoutMs: 8 * MINUTE_MS,
+  },
+  {
+    name: 'encryption',
+    what: 'WireGuard between three hosts: what a witness sees in each way of routing, strict mode, keys, joining and leaving',
+    files: ['wireguard', 'wireguard-ways'].map((name) => `services/agent/test/kernel/${name}.guest.ts`),
+    everyTime: false,
+    timeoutMs: 20 * MINUTE_MS,
   },
   {
     name: 'loader',

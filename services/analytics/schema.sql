@@ -86,7 +86,7 @@ comment on table flows is 'Read the view flow_records; this is its storage';
 comment on column flows.time is 'Of the last packet counted, by the host''s clock; cut to what the store keeps';
 comment on column flows.connection_ns is 'When conntrack made the connection''s entry, unix nanoseconds; 0: none';
 comment on column flows.workload_id is 'Host-local number of the workload where it was seen';
-comment on column flows.detail is 'Bits 0-15 TCP flags, or ICMP type << 8 | code; 16-20 trace point; 21-24 trace reason; 25-28 report; 29-30 direction; 31 reply';
+comment on column flows.detail is 'Bits 0-15 TCP flags, or ICMP type << 8 | code; 16-19 trace point; 20 encrypted; 21-24 trace reason; 25-28 report; 29-30 direction; 31 reply';
 
 -- Who talked to whom, per minute: written in the transaction that stores the flows, so never counted twice. Kept
 -- longer than the flows themselves. Client and server are those of the connection, whichever way a packet went.
@@ -212,13 +212,14 @@ select
   r.path as rule_path,
   (array['INGRESS', 'EGRESS'])[f.detail >> 29 & 3] as direction,
   f.detail < 0 as is_reply,
-  (array['to-endpoint', 'to-stack', 'to-host', 'to-network', 'from-endpoint'])[f.detail >> 16 & 31] as trace_point,
+  (array['to-endpoint', 'to-stack', 'to-host', 'to-network', 'from-endpoint'])[f.detail >> 16 & 15] as trace_point,
   (array['NEW', 'ESTABLISHED', 'REPLY', 'RELATED'])[f.detail >> 21 & 15] as trace_reason,
   (array['FIRST', 'FLAGS', 'INTERVAL', 'CLOSE', 'EXPIRED', 'DROP'])[f.detail >> 25 & 15] as report,
   f.packets,
   f.bytes,
   f.connection_ns,
-  f.workload_id
+  f.workload_id,
+  f.detail >> 20 & 1 = 1 as encrypted
 from flows f
 join hosts h on h.id = f.host_id
 left join rules r on r.id = f.rule_id;

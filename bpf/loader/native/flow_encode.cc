@@ -14,7 +14,7 @@ namespace weir
 namespace
 {
 
-constexpr size_t mostFlowBytes = 256; // all fields at their longest: 190
+constexpr size_t mostFlowBytes = 256; // all fields at their longest: 193
 constexpr size_t usualFlowBytes = 128;
 
 // Numbers of proto/weir/flow/v1/flow.proto.
@@ -43,6 +43,7 @@ enum FlowField {
 	bytes = 21,
 	workloadId = 22,
 	connectionNs = 23,
+	encrypted = 25,
 };
 
 enum WireType { wireVarint = 0, wireFixed64 = 1, wireBytes = 2 };
@@ -113,6 +114,7 @@ size_t EncodeFlow(uint8_t *out, const flow_event &event, const ClockOffsets &off
 	at = Number(at, workloadId, event.workload_id);
 	at = Fixed64(at, connectionNs,
 		event.connection_ns ? event.connection_ns + static_cast<uint64_t>(offsets.connection) : 0);
+	at = Number(at, encrypted, event.encrypted != 0);
 	return static_cast<size_t>(at - out);
 }
 

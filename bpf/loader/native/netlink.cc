@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The transport of rtnetlink and sock_diag: bytes out, bytes in. A socket belongs to the namespace
+// Netlink's transport: bytes out, bytes in. A socket belongs to the namespace
 // it was made in, whichever thread uses it later. Messages are built and read
 // in TypeScript (src/netlink/).
 #include "netlink.h"
@@ -36,7 +36,7 @@ struct Netlink : Resource {
 	uint32_t sequence = 0;
 };
 
-Fd OpenSocket(const std::string &netns, uint32_t groups, int protocol = NETLINK_ROUTE)
+Fd OpenSocket(const std::string &netns, int protocol, uint32_t groups)
 {
 	Fd fd;
 	InNetns(netns, [&] { fd = Fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)); });
@@ -179,11 +179,11 @@ private:
 	std::atomic<int> queued_{0};
 };
 
-// netlinkOpen(netnsPath | undefined, protocol)
+// netlinkOpen(netnsPath | undefined, protocol): NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_GENERIC
 Napi::Value Open(const Napi::CallbackInfo &info)
 {
 	auto netlink = std::make_shared<Netlink>();
-	netlink->fd = OpenSocket(GetOptionalString(info[0], "netns"), 0, static_cast<int>(GetU32(info[1], "protocol")));
+	netlink->fd = OpenSocket(GetOptionalString(info[0], "netns"), static_cast<int>(GetU32(info[1], "protocol")), 0);
 	return MakeHandle(info.Env(), netlink);
 }
 
@@ -207,8 +207,8 @@ Napi::Value JsRequest(const Napi::CallbackInfo &info)
 // netlinkMonitor(netnsPath | undefined, groups, callback(bytes))
 Napi::Value OpenMonitor(const Napi::CallbackInfo &info)
 {
-	auto monitor =
-		std::make_shared<Monitor>(OpenSocket(GetOptionalString(info[0], "netns"), GetU32(info[1], "groups")));
+	auto monitor = std::make_shared<Monitor>(
+		OpenSocket(GetOptionalString(info[0], "netns"), NETLINK_ROUTE, GetU32(info[1], "groups")));
 	monitor->Start(info.Env(), "weir netlink monitor", info[2].As<Napi::Function>(),
 		[thread = monitor.get()] { thread->Run(); });
 	return MakeHandle(info.Env(), monitor);

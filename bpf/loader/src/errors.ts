@@ -69,6 +69,10 @@ export const kernelError = (thrown: unknown, name: string): WeirError => {
   });
 };
 
+/** The kernel refused with one of these. */
+export const isErrno = (error: unknown, ...names: readonly string[]): boolean =>
+  isWeirError(error) && names.includes(String(error.facts.details?.errnoName));
+
 /** Calls the addon; `name` says on what. */
 export const attempt = <T>(name: string, call: () => T): T => {
   try {

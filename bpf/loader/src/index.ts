@@ -18,7 +18,7 @@ export {
   type XdpContext,
   xdpContext,
 } from './context.ts';
-export { type KernelErrorDetails, kernelError } from './errors.ts';
+export { isErrno, type KernelErrorDetails, kernelError } from './errors.ts';
 export { CGROUP_HOOK, type CgroupHook, MAP_TYPE, PROGRAM_TYPE } from './kinds.ts';
 export { Link, type LinkInfo, openPinnedLink } from './link.ts';
 export { BpfMap, createInner, createMap, type MapDefinition, openMapById, openPinnedMap, UPDATE } from './map.ts';
@@ -30,7 +30,17 @@ export type { NetworkChange } from './netlink/monitor.ts';
 export { Netlink, openNetlink } from './netlink/netlink.ts';
 export { type FqOptions, type Qdisc, type QdiscPlace, ROOT as ROOT_QDISC } from './netlink/qdiscs.ts';
 export { ROUTE_TABLE, type Route, type RouteFilter, type RouteOptions, type RouteType } from './netlink/routes.ts';
+export type { Rule, RuleOptions } from './netlink/rules.ts';
 export { destroySockets } from './netlink/sockets.ts';
+export {
+  openWireguard,
+  WIREGUARD_KEY_BYTES,
+  type Wireguard,
+  type WireguardDevice,
+  type WireguardPeer,
+  type WireguardPeerChange,
+  type WireguardSettings,
+} from './netlink/wireguard.ts';
 export {
   createNetns,
   deleteNetns,

@@ -19,7 +19,7 @@ interface Event {
   daddr: Uint8Array;
   sport: number;
   dport: number;
-  /** protocol, tcp_flags, verdict, drop_reason, direction, is_reply, trace_point, trace_reason, report, icmp type, code */
+  /** protocol, tcp_flags, verdict, drop_reason, direction, is_reply, trace_point, trace_reason, report, icmp type, code, encrypted */
   small: number[];
   family: 4 | 6;
   /** source_identity, destination_identity, rule_id, workload_id */
@@ -51,8 +51,8 @@ const raw = (event: Event): Buffer => {
 };
 
 const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
-  const [protocol, tcpFlags, verdict, dropReason, direction, isReply, tracePoint, traceReason, report, type, code] =
-    event.small as [number, number, number, number, number, number, number, number, number, number, number];
+  const [protocol = 0, tcpFlags = 0, verdict = 0, dropReason = 0, direction = 0, isReply = 0, ...others] = event.small;
+  const [tracePoint = 0, traceReason = 0, report = 0, type = 0, code = 0, encrypted = 0] = others;
   const [sourceIdentity, destinationIdentity, ruleId, workloadId] = event.wide as [number, number, number, number];
   const ip = (bytes: Uint8Array): Uint8Array => (event.family === 4 ? bytes.slice(12) : bytes);
   const wrap = (value: bigint): bigint => BigInt.asUintN(64, value);
@@ -82,6 +82,7 @@ const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
     workloadId,
     connectionNs: event.connectionNs === 0n ? 0n : wrap(event.connectionNs + connectionOffset),
     skipped: 0n,
+    encrypted: encrypted !== 0,
   };
 };
 
@@ -96,7 +97,7 @@ const event = fc.record<Event>({
   daddr: address,
   sport: u16,
   dport: u16,
-  small: fc.array(u8, { minLength: 11, maxLength: 11 }),
+  small: fc.array(u8, { minLength: 12, maxLength: 12 }),
   family: fc.constantFrom(4 as const, 6 as const),
   wide: fc.array(u32, { minLength: 4, maxLength: 4 }),
   packets: u64,
@@ -130,7 +131,7 @@ test('a whole batch is read back', { skip }, () => {
     daddr: Uint8Array.from([...Array(10).fill(0), 255, 255, 10, 0, 0, 2]),
     sport: 40000,
     dport: 443,
-    small: [6, 2, 1, 0, 2, 0, 1, 1, 1, 0, 0],
+    small: [6, 2, 1, 0, 2, 0, 1, 1, 1, 0, 0, 1],
     family: 4,
     wide: [256, 257, 7, 3],
     packets: 1n,
@@ -146,6 +147,7 @@ test('a whole batch is read back', { skip }, () => {
   assert.equal(batch.flows.length, 1000);
   assert.deepEqual([batch.boot, batch.firstSeq, batch.flows[999]?.destinationPort], [9n, 5000n, 443]);
   assert.deepEqual([...(batch.flows[0]?.sourceIp ?? [])], [10, 0, 0, 1]);
+  assert.equal(batch.flows[0]?.encrypted, true);
   assert.deepEqual([batch.flows[0]?.timeNs, batch.flows[0]?.connectionNs], [105n, 104n]);
 });
 

@@ -30,6 +30,7 @@ export interface SeenFlow {
   readonly packets: number;
   readonly bytes: number;
   readonly connection: bigint;
+  readonly encrypted: boolean;
 }
 
 /** Only what is given is compared; flags are letters. */
@@ -75,6 +76,7 @@ const seen = (flow: Flow): SeenFlow => ({
   packets: Number(flow.packets),
   bytes: Number(flow.bytes),
   connection: flow.connectionNs,
+  encrypted: flow.encrypted,
 });
 
 export class FlowReader {

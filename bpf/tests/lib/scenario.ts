@@ -15,6 +15,8 @@ export interface Step {
   readonly program: ProgramName;
   readonly frame: Buffer;
   readonly cameBy: number;
+  /** Of the skb; 0 unless told. */
+  readonly mark?: number;
   readonly gso?: { readonly segments: number; readonly size: number };
   readonly action: number;
   readonly reason?: number;
@@ -40,7 +42,7 @@ export interface Case {
   readonly steps: readonly Step[];
 }
 
-type Extra = Partial<Pick<Step, 'flows' | 'out' | 'settle' | 'before' | 'gso' | 'waits'>>;
+type Extra = Partial<Pick<Step, 'flows' | 'out' | 'settle' | 'before' | 'gso' | 'mark' | 'waits'>>;
 
 /** One packet waiting for its verdict. */
 class Moving {
@@ -137,6 +139,7 @@ export const runCase = async (world: World, reader: FlowReader, table: Case): Pr
       ingressIfindex: step.cameBy,
       gsoSegs: step.gso?.segments,
       gsoSize: step.gso?.size,
+      mark: step.mark,
     });
     const after = await world.drops();
     const fresh = new Map([...after].filter(([reason, packets]) => packets !== before.get(reason)));

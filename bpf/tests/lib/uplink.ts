@@ -6,6 +6,7 @@ import {
   nat_out_value,
   nat_sweep_ctx,
   prefix_key,
+  strict_value,
   unmasqueraded_value,
   uplink,
   weir_uplink_flags,
@@ -26,7 +27,14 @@ export interface UplinkOptions {
   readonly isEgress?: boolean;
   /** Source of what NAT64 translates. */
   readonly nat64Ip4?: string;
+  /** Prefixes between which nothing is in the clear. */
+  readonly strict?: readonly string[];
+  readonly strictIngress?: boolean;
+  readonly exceptHosts?: boolean;
 }
+
+export const WIREGUARD_PORT = 51_871;
+export const TUNNEL_PORT = 8_472;
 
 const u32 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
@@ -34,36 +42,46 @@ const u32 = (value: number): Buffer => {
   return bytes;
 };
 
-const { UPLINK_EGRESS, UPLINK_VLAN_ALL, UPLINK_VLAN_FILTER } = weir_uplink_flags;
+const {
+  UPLINK_EGRESS,
+  UPLINK_VLAN_ALL,
+  UPLINK_VLAN_FILTER,
+  UPLINK_STRICT,
+  UPLINK_STRICT_INGRESS,
+  UPLINK_STRICT_EXCEPT_HOSTS,
+} = weir_uplink_flags;
+
+const prefixOf = (text: string): Buffer => {
+  const [address = '', bits] = text.split('/');
+  return prefix_key.encode({ prefixlen: (address.includes(':') ? 0 : 96) + Number(bits), addr: mapped(address) });
+};
 
 /** As a table's `setup`: programs on the uplink masquerade with ports low to high. */
 export const uplinkOf =
   ({ low = 50_000, high = 50_000, ip4 = NAT.ip4, ip6 = NAT.ip6, nat64Ip4 = '', ...more }: UplinkOptions = {}) =>
   (world: World): void => {
-    const { vlans, isEgress = false } = more;
+    const { vlans, isEgress = false, strict = [], strictIngress, exceptHosts } = more;
     const addr = (text: string): Buffer => (text === '' ? Buffer.alloc(16) : mapped(text));
     const filter = vlans === undefined ? 0 : UPLINK_VLAN_FILTER | (vlans.includes(0) ? UPLINK_VLAN_ALL : 0);
-    const flags = filter | (isEgress ? UPLINK_EGRESS : 0);
+    const flags =
+      filter |
+      (isEgress ? UPLINK_EGRESS : 0) |
+      (strict.length > 0 ? UPLINK_STRICT : 0) |
+      (strictIngress ? UPLINK_STRICT_INGRESS : 0) |
+      (exceptHosts ? UPLINK_STRICT_EXCEPT_HOSTS : 0);
     world.map('uplinks').update(
       u32(WEB.ifindex),
       uplink.encode({
-        flags,
-        port_low: low,
-        port_high: high,
-        ip4: addr(ip4),
-        ip6: addr(ip6),
-        nat64_ip4: addr(nat64Ip4),
+        ...{ flags, port_low: low, port_high: high, ip4: addr(ip4), ip6: addr(ip6) },
+        ...{ nat64_ip4: addr(nat64Ip4), wireguard_port: WIREGUARD_PORT, tunnel_port: TUNNEL_PORT },
       }),
     );
+    for (const prefix of strict) world.map('strict').update(prefixOf(prefix), strict_value.encode({ flags: 0 }));
     for (const id of vlans ?? []) if (id !== 0) world.map('vlans').update(u32(id), u32(1));
   };
 
 export const keepAddressTo = (world: World, text: string): void => {
-  const [address = '', bits] = text.split('/');
-  const prefixlen = (address.includes(':') ? 0 : 96) + Number(bits);
-  world
-    .map('unmasqueraded')
-    .update(prefix_key.encode({ prefixlen, addr: mapped(address) }), unmasqueraded_value.encode({ flags: 0 }));
+  world.map('unmasqueraded').update(prefixOf(text), unmasqueraded_value.encode({ flags: 0 }));
 };
 
 export interface Mapping {

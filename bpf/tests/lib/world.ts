@@ -193,7 +193,7 @@ export class World {
   async reset(): Promise<void> {
     for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies', 'throttles', 'throttled', 'bandwidths'])
       await this.clear(name);
-    for (const name of ['uplinks', 'vlans', 'unmasqueraded', 'nat_in', 'nat_out'])
+    for (const name of ['uplinks', 'vlans', 'unmasqueraded', 'strict', 'nat_in', 'nat_out'])
       if (this.#others.some(({ maps }) => maps.has(name))) await this.clear(name);
     this.map('nat64').update(u32(0), Buffer.alloc(nat64.size));
     for (const who of [WEB, DB]) this.workload(who, OPEN);
@@ -306,7 +306,7 @@ export class World {
   async run(
     program: ProgramName,
     frame: Buffer,
-    context: { ingressIfindex?: number; gsoSegs?: number; gsoSize?: number } = {},
+    context: { ingressIfindex?: number; gsoSegs?: number; gsoSize?: number; mark?: number } = {},
     repeat = 1,
   ): Promise<Verdict & { durationNs: number; leavesAtNs: bigint }> {
     const ctx = skbContext({ ifindex: WEB.ifindex, ...context });

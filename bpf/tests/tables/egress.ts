@@ -60,7 +60,7 @@ const atWorkload: Case[] = [
     steps: [
       sent(from4(WEB.ip4)).redirects({
         ...ofWeb(from4(WEB.ip4, syn, WORLD.ip4, 63)),
-        flows: [{ point: 'to-network' }],
+        flows: [{ point: 'to-network', encrypted: false }],
       }),
       sent(from4(WEB.ip4, ack)).redirects({ flows: [] }),
       sent(from6(WEB.ip6)).redirects(),
@@ -75,6 +75,20 @@ const atWorkload: Case[] = [
         udp({ sport: 1, dport: 53, data: Buffer.alloc(100) }),
         [40],
       ).map((packet) => sent(packet).redirects()),
+    ],
+  },
+  {
+    name: 'egress: what goes to a gateway whose host is reached encrypted says so',
+    flags: SELECTED,
+    setup: async (world) => {
+      await gateways({ host: HOSTS.near })(world);
+      const flags = weir_tunnel_flags.TUNNEL_ENCRYPTED;
+      world.tunnel(HOSTS.near, { remote: '198.51.100.2', local: '198.51.100.1', flags, ifindex: DEVICE });
+    },
+    steps: [
+      sent(from4(WEB.ip4)).redirects({ flows: [{ point: 'to-network', encrypted: true }] }),
+      sent(from4(WEB.ip4, tcp({ sport: 1000, dport: 80, flags: 'FA' }))).redirects({ flows: [{ encrypted: true }] }),
+      sent(from4(WEB.ip4, syn, EXCLUDED)).passes({ flows: [{ point: 'to-stack', encrypted: false }] }),
     ],
   },
   {

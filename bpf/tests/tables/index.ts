@@ -13,6 +13,7 @@ import { nat64Errors } from './nat64-errors.ts';
 import { overlay } from './overlay.ts';
 import { policy } from './policy.ts';
 import { related } from './related.ts';
+import { strict } from './strict.ts';
 import { transport } from './transport.ts';
 import { uplink } from './uplink.ts';
 
@@ -32,4 +33,5 @@ export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   nat64Errors,
   overlay,
   egress,
+  strict,
 };

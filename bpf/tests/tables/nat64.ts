@@ -231,7 +231,7 @@ const refused: Case[] = [
     steps: [translated(web(WORLD64, udp({ sport: 1, dport: 2 }))).drops(DROP.DROP_NAT_NO_MAPPING)],
   },
   {
-    name: 'nat64: not to who is reached by tunnel: no answer would find back',
+    name: 'nat64: not to who is reached by tunnel or encrypted: no answer would find back',
     setup: (world) => {
       nat64Of()(world);
       world.managed('10.9.0.1', PEER.identity, 5);
@@ -242,6 +242,12 @@ const refused: Case[] = [
       sent(web(address64('10.9.0.1'), udp({ sport: 1, dport: 2 }))).passes(),
       translated(web(address64('10.9.0.1'), udp({ sport: 1, dport: 2 }))).drops(DROP.DROP_NO_TUNNEL_ENDPOINT, {
         before: () => {},
+      }),
+      translated(web(address64('10.9.0.1'), udp({ sport: 1, dport: 2 }))).drops(DROP.DROP_NO_TUNNEL_ENDPOINT, {
+        before: (world) => {
+          const flags = weir_tunnel_flags.TUNNEL_ENCRYPTED;
+          world.tunnel(5, { remote: '192.168.0.5', local: '192.168.0.1', flags, ifindex: 0 });
+        },
       }),
     ],
   },

@@ -121,10 +121,10 @@ export const removedMeanwhile = async ({ fleet, web }: Scene, gone: Workload): P
   await agent.start();
   await until('the interface to be gone', PATIENT_MS, async () => workloadLinks(netns).length < before.links.length);
   const left = workloadLinks(netns);
-  assert.deepEqual([before.links.length, left.length], [3, 2]);
+  assert.equal(left.length, before.links.length - 1);
   const ofThose = before.filters.filter((filter) => left.some((ifname) => filter.startsWith(`${ifname} `)));
   assert.deepEqual(filtersOf(netns), ofThose);
-  assert.equal(ofThose.length, 2 * 2);
+  assert.equal(ofThose.length, 2 * left.length);
 };
 
 const workloadLinks = (netns: string): string[] => linkNames(netns).filter((name) => /^wr[0-9a-f]{8}$/.test(name));

@@ -19,7 +19,7 @@ interface Attempt {
 }
 
 /** The client may, the stranger may not; what was not so. */
-const judged = async ({ web, client, stranger }: Scene): Promise<string[]> => {
+export const judged = async ({ web, client, stranger }: Scene): Promise<string[]> => {
   const attempts: Attempt[] = [
     { from: client, allowed: true },
     { from: stranger, allowed: false },

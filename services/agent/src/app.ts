@@ -153,6 +153,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     hostAddresses: () => platform.hostAddresses(),
     hostSubnets: () => platform.hostSubnets(),
     health: health?.mesh,
+    encryptionFacts: () => platform.encryptionFacts(),
     readIpcache: () => platform.kernel.maps.readIpcache(),
     resyncMs: config.resyncS * 1000,
     onRealised: (documents, times) => stages.realised(documents, times),
@@ -160,6 +161,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     onPass: ({ durationMs, ok, swapped, committed }) => {
       histogram('weir_agent_pass_duration_seconds').record(durationMs / 1000, { outcome: ok ? 'ok' : 'failed' });
       counter('weir_agent_policy_swaps_total').add(swapped);
+      tellKey();
       const now = performance.now();
       if (ok) {
         for (const at of arrivals.splice(0)) histogram('weir_agent_realise_duration_seconds').record((now - at) / 1000);
@@ -220,6 +222,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       boot,
       kernel: platform.kernelVersion,
       features: platform.features,
+      wireguardKey: platform.kernel.encryption.publicKey,
       report: reconciler.report,
       counters: accounts.counters,
       repairs: inspector.repairs.total,
@@ -235,6 +238,14 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     await accounts.told();
   };
   const heartbeatFailed = (error: unknown): void => onTrouble('a heartbeat failed', error);
+  let toldKey = '';
+  /** The others wait for it. */
+  const tellKey = (): void => {
+    const { publicKey } = platform.kernel.encryption;
+    if (publicKey === toldKey) return;
+    toldKey = publicKey;
+    heartbeat().catch(heartbeatFailed);
+  };
   const link: BusLink = new BusLink({
     host: config.host,
     servers: config.natsUrl,

@@ -4,6 +4,7 @@ import type { Kernel } from './apply/ports.ts';
 import type { SpoolBatch } from './events/segment.ts';
 import type { EndpointPlace } from './health/endpoint.ts';
 import type { Ping } from './health/round.ts';
+import type { EncryptionFacts } from './plan/encryption.ts';
 
 export interface EventSource {
   /** Sequence number that the next event gets. */
@@ -124,6 +125,8 @@ export interface Platform {
   hostAddresses(): Promise<readonly string[]>;
   /** Networks on the host's links, workloads' interfaces excepted; CIDRs. */
   hostSubnets(): Promise<readonly string[]>;
+  /** Of the device that encrypts between hosts. */
+  encryptionFacts(): Promise<EncryptionFacts>;
   /** What makes Unix times of the kernel's, now. */
   clockOffsetNs(): bigint;
   /** Something about interfaces or addresses changed. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What main.ts runs: settings, signals, the end. */
+import { join } from 'node:path';
 import { isWeirError } from '@weir/errors';
 import { logger } from '@weir/telemetry';
 import { createAgent } from './app.ts';
@@ -35,6 +36,7 @@ const run = async (config: AgentConfig): Promise<void> => {
     natPorts: natPortsOf(config),
     maxNat: config.maxNat,
     cgroup: config.cgroup,
+    wireguardKeyPath: join(config.stateDir, 'wireguard.key'),
   });
   if (platform.replaced.length > 0) log.warn({ maps: platform.replaced }, 'pinned maps of another shape were replaced');
   const agent = await createAgent({ config, platform });

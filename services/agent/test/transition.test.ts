@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { FAILPOINTS, type Failpoint } from '../src/apply/failpoint.ts';
 import { HostDatapath } from '../src/apply/host.ts';
 import type { Desired } from '../src/plan/desired.ts';
+import { NO_ENCRYPTION } from '../src/plan/encryption.ts';
 import type { DesiredWorkload, WorkloadPolicy } from '../src/plan/model.ts';
 import { NO_OVERLAY } from '../src/plan/overlay.ts';
 import { emptyState, type MemoryState, memoryKernel } from '../src/sim/memory-kernel.ts';
@@ -20,6 +21,7 @@ const desiredOf = (...workloads: DesiredWorkload[]): Desired => ({
   cidrs: new Map(),
   routes: new Map(),
   overlay: NO_OVERLAY,
+  ...{ encryption: NO_ENCRYPTION, encryptedPools: [] },
   identities: new Set(),
   errors: [],
 });

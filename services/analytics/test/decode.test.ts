@@ -45,6 +45,7 @@ const anyFlow: fc.Arbitrary<FlowInit> = fc.constantFrom(4, 16).chain((length) =>
     bytes: count,
     workloadId: int4,
     connectionNs: timeNs,
+    encrypted: fc.boolean(),
   }),
 );
 
@@ -75,6 +76,7 @@ const seen = (reader: FlowReader): FlowInit => ({
   bytes: wide(reader.bytesHigh, reader.bytesLow),
   workloadId: reader.workloadId,
   connectionNs: wide(reader.connectionHigh, reader.connectionLow),
+  encrypted: reader.encrypted,
 });
 
 const plain = (flow: FlowInit | Flow): Record<string, unknown> =>
@@ -257,11 +259,12 @@ test('detail is packed and unpacked', () => {
         tcpFlags: byte,
         icmpType: byte,
         icmpCode: byte,
-        tracePoint: fc.nat(31),
+        tracePoint: fc.nat(15),
         traceReason: fc.nat(15),
         report: fc.nat(15),
         direction: fc.nat(3),
         isReply: fc.boolean(),
+        encrypted: fc.boolean(),
       }),
       (flow) => {
         const { protocol, ...detail } = flow;

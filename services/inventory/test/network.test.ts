@@ -55,7 +55,13 @@ test('what is set reaches the hosts, as a whole; ETags guard it', async () => {
       masquerade: { ipv4: true, non_masquerade_cidrs: ['10.0.0.0/8', 'FD00::/8'] },
       vlan_bypass: [10, 4094],
       nat64: { prefix: '0064:FF9B::/96' },
-      wireguard: { enabled: true, strict_cidrs: ['10.77.0.0/16'], opt_out_labels: ['rack=r1'] },
+      wireguard: {
+        enabled: true,
+        strict_cidrs: ['10.77.0.0/16'],
+        strict_ingress: true,
+        strict_except_hosts: true,
+        opt_out_labels: ['rack=r1'],
+      },
     },
     { 'if-match': '"0"' },
   );
@@ -75,6 +81,11 @@ test('what is set reaches the hosts, as a whole; ETags guard it', async () => {
   );
   assert.deepEqual([document.nat64?.prefix, set.body.nat64], ['64:ff9b::/96', { prefix: '64:ff9b::/96' }]);
   assert.equal(document.health?.endpoints, true);
+  const { strictCidrs, strictIngress, strictExceptHosts, optOutLabels } = document.wireguard ?? {};
+  assert.deepEqual(
+    [strictCidrs, strictIngress, strictExceptHosts, optOutLabels],
+    [['10.77.0.0/16'], true, true, ['rack=r1']],
+  );
   assert.deepEqual((await weir.call('GET', '/v1/network')).body, set.body);
   const late = await weir.call('PUT', '/v1/network', {}, { 'if-match': '"0"' });
   assert.deepEqual([late.status, late.body.field, late.body.current], [412, 'If-Match', `"${set.body.revision}"`]);
@@ -111,6 +122,14 @@ test('what is wrong is told with field, value and fix', async () => {
     [{ vlan_bypass: [4095] }, 'vlan_bypass[0]', 4095, /4094/],
     [{ vlan_bypass: [7, 7] }, 'vlan_bypass[1]', 7, /leave it out/],
     [{ wireguard: { strict_cidrs: ['10.0.0.0/8'] } }, 'wireguard.strict_cidrs', '10.0.0.0/8', /wireguard\.enabled/],
+    [{ wireguard: { strict_ingress: true } }, 'wireguard.strict_ingress', true, /wireguard\.enabled/],
+    [
+      { wireguard: { enabled: true, strict_except_hosts: true } },
+      'wireguard.strict_except_hosts',
+      true,
+      /strict_cidrs/,
+    ],
+    [{ wireguard: { enabled: true, port: 65_536 } }, 'wireguard.port', 65_536, /65535/],
     [{ wireguard: { enabled: true, strict_cidrs: ['x'] } }, 'wireguard.strict_cidrs[0]', 'x', /10\.0\.0\.0\/8/],
     [{ wireguard: { opt_out_labels: ['rack'] } }, 'wireguard.opt_out_labels[0]', 'rack', /rack=r1/],
     [{ routing: 'tunnel', wireguard: { enabled: true, port: 8472 } }, 'wireguard.port', 8472, /another/],

@@ -152,9 +152,10 @@ export const addVeth = (options: VethOptions, peerNetnsFd: number | undefined): 
 };
 
 /** A link without options of its own, e.g. a bridge. */
-export const addLink = (kind: string, name: string): Buffer =>
+export const addLink = (kind: string, name: string, mtu?: number): Buffer =>
   message(RTM.NEWLINK, FLAG.CREATE | FLAG.EXCL, header(), [
     attribute(IFLA.IFNAME, cstring(name)),
+    mtu === undefined ? undefined : attribute(IFLA.MTU, u32(mtu)),
     nested(IFLA.LINKINFO, attribute(INFO.KIND, cstring(kind))),
   ]);
 

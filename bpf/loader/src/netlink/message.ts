@@ -17,10 +17,16 @@ export const RTM = {
   NEWNEIGH: 28,
   DELNEIGH: 29,
   GETNEIGH: 30,
+  NEWRULE: 32,
+  DELRULE: 33,
+  GETRULE: 34,
   NEWQDISC: 36,
   DELQDISC: 37,
   GETQDISC: 38,
 } as const;
+
+/** Families of sockets (linux/netlink.h). */
+export const NETLINK = { ROUTE: 0, SOCK_DIAG: 4, GENERIC: 16 } as const;
 
 export const FLAG = { REQUEST: 1, ACK: 4, DUMP: 0x300, REPLACE: 0x100, EXCL: 0x200, CREATE: 0x400 } as const;
 
@@ -105,6 +111,18 @@ export const attributes = (bytes: Buffer, from: number): Attributes => {
     const length = bytes.readUInt16LE(at);
     if (length < 4 || at + length > bytes.length) break;
     found.set(bytes.readUInt16LE(at + 2) & TYPE_MASK, bytes.subarray(at + 4, at + length));
+    at += aligned(length);
+  }
+  return found;
+};
+
+/** Attributes whose order counts and whose types repeat: a list. */
+export const elements = (bytes: Buffer): Buffer[] => {
+  const found: Buffer[] = [];
+  for (let at = 0; at + 4 <= bytes.length; ) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 4 || at + length > bytes.length) break;
+    found.push(bytes.subarray(at + 4, at + length));
     at += aligned(length);
   }
   return found;

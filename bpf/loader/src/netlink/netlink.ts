@@ -4,20 +4,15 @@
  * there; no thread of this process ever remains in another namespace.
  */
 import { open } from 'node:fs/promises';
-import { isWeirError } from '@weir/errors';
-import { attempt, attemptAsync } from '../errors.ts';
+import { attempt, attemptAsync, isErrno } from '../errors.ts';
 import { type Handle, native } from '../native.ts';
 import * as addresses from './addresses.ts';
 import * as links from './links.ts';
-import { type Message, messages } from './message.ts';
+import { type Message, messages, NETLINK } from './message.ts';
 import { changes, MONITOR_GROUPS, type NetworkChange } from './monitor.ts';
 import * as qdiscs from './qdiscs.ts';
 import * as routes from './routes.ts';
-
-const NETLINK_ROUTE = 0;
-
-const hasErrno = (error: unknown, ...names: readonly string[]): boolean =>
-  isWeirError(error) && names.includes(String(error.facts.details?.errnoName));
+import * as rules from './rules.ts';
 
 export class Netlink {
   readonly #handle: Handle;
@@ -26,7 +21,7 @@ export class Netlink {
   /** @internal */
   constructor(netns: string | undefined) {
     this.#netns = netns;
-    this.#handle = attempt(netns ?? 'netlink', () => native().netlinkOpen(netns, NETLINK_ROUTE));
+    this.#handle = attempt(netns ?? 'netlink', () => native().netlinkOpen(netns, NETLINK.ROUTE));
   }
 
   async links(): Promise<links.NetworkLink[]> {
@@ -56,6 +51,12 @@ export class Netlink {
   async addVxlan(options: links.VxlanOptions): Promise<links.NetworkLink> {
     await this.#request(`vxlan ${options.name}`, links.addVxlan(options));
     return this.#made(options.name);
+  }
+
+  /** Needs the module, which the kernel loads when it has it; else the kernel refuses (EOPNOTSUPP). */
+  async addWireguard(name: string, mtu?: number): Promise<links.NetworkLink> {
+    await this.#request(`wireguard ${name}`, links.addLink('wireguard', name, mtu));
+    return this.#made(name);
   }
 
   async setUp(ifindex: number): Promise<void> {
@@ -112,7 +113,7 @@ export class Netlink {
       const all = await this.#read('routes', routes.listRoutes(filter), routes.readRoute);
       return all.filter((route) => filter.table === undefined || route.table === filter.table);
     } catch (error) {
-      if (filter.table !== undefined && hasErrno(error, 'ENOENT')) return []; // no such table: nothing in it
+      if (filter.table !== undefined && isErrno(error, 'ENOENT')) return []; // no such table: nothing in it
       throw error;
     }
   }
@@ -123,6 +124,22 @@ export class Netlink {
 
   async delRoute(route: routes.RouteOptions): Promise<void> {
     await this.#request(`route ${route.dst}`, routes.deleteRoute(route));
+  }
+
+  /** Policy rules of both families, or of one. */
+  async rules(family?: 4 | 6): Promise<rules.Rule[]> {
+    const families = family ? [family] : ([4, 6] as const);
+    const found: rules.Rule[] = [];
+    for (const one of families) found.push(...(await this.#read('rules', rules.listRules(one), rules.readRule)));
+    return found;
+  }
+
+  async addRule(rule: rules.RuleOptions): Promise<void> {
+    await this.#request(`rule of table ${rule.table}`, rules.addRule(rule));
+  }
+
+  async delRule(rule: rules.RuleOptions): Promise<void> {
+    await this.#request(`rule of table ${rule.table}`, rules.deleteRule(rule));
   }
 
   async neighbours(family?: 4 | 6): Promise<addresses.Neighbour[]> {
@@ -181,7 +198,7 @@ export class Netlink {
     try {
       return (await this.#read(what, request, links.readLink))[0];
     } catch (error) {
-      if (hasErrno(error, 'ENODEV')) return undefined;
+      if (isErrno(error, 'ENODEV')) return undefined;
       throw error;
     }
   }

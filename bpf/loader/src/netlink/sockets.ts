@@ -6,9 +6,8 @@
 import { isWeirError } from '@weir/errors';
 import { attempt, attemptAsync } from '../errors.ts';
 import { native } from '../native.ts';
-import { AF, FLAG, message, messages } from './message.ts';
+import { AF, FLAG, message, messages, NETLINK } from './message.ts';
 
-const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
 const SOCK_DESTROY = 21;
 const PROTOCOLS = [6, 17];
@@ -43,7 +42,7 @@ export const destroySockets = async (
   wanted: ReadonlyMap<bigint, number>,
 ): Promise<number> => {
   const what = `sockets of ${netns ?? 'this network namespace'}`;
-  const handle = attempt(what, () => native().netlinkOpen(netns, NETLINK_SOCK_DIAG));
+  const handle = attempt(what, () => native().netlinkOpen(netns, NETLINK.SOCK_DIAG));
   const ask = async (type: number, flags: number, body: Buffer): Promise<Buffer> =>
     attemptAsync(what, () => native().netlinkRequest(handle, message(type, flags, body)));
   let destroyed = 0;

@@ -46,6 +46,7 @@ export interface ApplyResult {
   readonly failed: ReadonlyMap<string, Error>;
   readonly routeFailures: readonly RouteFailure[];
   readonly uplinkFailures: readonly string[];
+  readonly encryptionFailures: readonly string[];
   /** Tables swapped, values committed: for logs and metrics. */
   readonly swapped: number;
   readonly committed: number;
@@ -133,7 +134,7 @@ export class Executor {
     await this.#reach('apply.routes-written');
     const uplinkFailures = await this.#kernel.uplinks.sync(desired.uplinks);
     await this.#reach('apply.uplinks-written');
-    return { failed, routeFailures, uplinkFailures, swapped, committed };
+    return { failed, routeFailures, uplinkFailures, encryptionFailures: [], swapped, committed };
   }
 
   async #writeValues(moves: readonly Move[], part: 'close' | 'begin' | 'commit'): Promise<number> {

@@ -270,7 +270,8 @@ export class HostDatapath {
   }
 
   async apply(desired: Desired, ipcache: IpcacheDelta): Promise<ApplyResult> {
-    const { overlay, identities, egress } = desired;
+    const { overlay, identities, egress, encryption } = desired;
+    const encryptionFailures = [...(await this.#kernel.encryption.prepare(encryption))];
     const wirings = () => [...this.#wired.values()].map(({ wiring }) => wiring);
     const isLate = this.#isEmptied || this.#behind.size > 0;
     if (await this.#overlay.prepare(overlay, identities, wirings, isLate)) {
@@ -289,12 +290,13 @@ export class HostDatapath {
       const again = await this.#executor.apply({ ...input(), ipcache: { puts: [], deletes: [], rejudge: true } });
       result = { ...again, swapped: result.swapped + again.swapped, committed: result.committed + again.committed };
     }
+    encryptionFailures.push(...(await this.#kernel.encryption.finish(encryption, desired.encryptedPools)));
     await this.#overlay.finish(overlay, identities, wirings);
     // Policies, addresses and ways know the backends already. Maps that are full must not hold up what else there is.
     const unbalanced = await this.#services
       .apply(desired.services, () => this.#places())
       .catch((error: Error) => [`services could not be written whole: ${error.message}`]);
-    return { ...result, uplinkFailures: [...result.uplinkFailures, ...failures, ...unbalanced] };
+    return { ...result, uplinkFailures: [...result.uplinkFailures, ...failures, ...unbalanced], encryptionFailures };
   }
 
   #places(): Place[] {
@@ -327,7 +329,7 @@ export class HostDatapath {
    */
   async inspect(): Promise<readonly string[]> {
     const { network, maps, attachments } = this.#kernel;
-    const problems: string[] = [...(await this.#overlay.inspect())];
+    const problems = [...(await this.#overlay.inspect()), ...(await this.#kernel.encryption.inspect())];
     const links = new Map((await network.links()).map((link) => [link.ifname, link]));
     const values = new Map((await maps.readWorkloads()).map((value) => [value.ifindex, value]));
     for (const [id, wired] of [...this.#wired]) {
@@ -367,6 +369,7 @@ export class HostDatapath {
     this.#addresses = new Map(await maps.readAddresses());
     this.#routes = new Map(await network.routes());
     this.#kernel.uplinks.doubt();
+    this.#kernel.encryption.doubt();
     await this.#overlay.load();
     await this.#egress.load();
     this.#services.doubt();

@@ -12,7 +12,11 @@ import type { OverlayPlan, Tunnel } from '../plan/overlay.ts';
 import type { Overlay } from './ports.ts';
 
 const sameTunnel = (a: Tunnel | undefined, b: Tunnel): boolean =>
-  a?.remote === b.remote && a.local === b.local && a.send === b.send && a.only === b.only;
+  a?.remote === b.remote &&
+  a.local === b.local &&
+  a.send === b.send &&
+  a.only === b.only &&
+  a.encrypted === b.encrypted;
 
 export class OverlayApplier {
   readonly #port: Overlay;
@@ -20,7 +24,7 @@ export class OverlayApplier {
   #identities = new Set<number>();
   #hasDevice = false;
   /** What workloads' interfaces were last fitted to. */
-  #fitted = '';
+  #fitted = 'unknown';
 
   constructor(port: Overlay) {
     this.#port = port;
@@ -32,8 +36,7 @@ export class OverlayApplier {
     this.#tunnels = new Map(found.tunnels);
     this.#identities = new Set(found.identities);
     this.#hasDevice = found.hasDevice;
-    // Without a device workloads have what the uplink allows.
-    this.#fitted = found.hasDevice ? 'unknown' : '0 0';
+    if (found.hasDevice) this.#fitted = 'unknown';
   }
 
   /**
@@ -50,8 +53,8 @@ export class OverlayApplier {
     if (plan.device) {
       made = await this.#port.ensureDevice(plan.device, later);
       this.#hasDevice = true;
-      await this.#fit(plan, wirings());
     }
+    if (plan.overheadBytes > 0) await this.#fit(plan, wirings());
     const added = [...identities].filter((identity) => !this.#identities.has(identity));
     if (added.length > 0) await this.#port.addIdentities(added);
     for (const identity of added) this.#identities.add(identity);
@@ -75,15 +78,14 @@ export class OverlayApplier {
     const unknown = [...this.#identities].filter((identity) => !identities.has(identity));
     if (unknown.length > 0) await this.#port.removeIdentities(unknown);
     for (const identity of unknown) this.#identities.delete(identity);
-    if (plan.device) return;
-    await this.#fit(plan, wirings());
-    if (!this.#hasDevice) return;
+    if (plan.overheadBytes === 0) await this.#fit(plan, wirings());
+    if (plan.device || !this.#hasDevice) return;
     await this.#port.removeDevice();
     this.#hasDevice = false;
   }
 
   async #fit(plan: OverlayPlan, wirings: Iterable<Wiring>): Promise<void> {
-    const overheadBytes = plan.device?.overheadBytes ?? 0;
+    const { overheadBytes } = plan;
     const wanted = `${overheadBytes} ${plan.mtu}`;
     if (wanted === this.#fitted) return;
     await this.#port.fitMtu({ overheadBytes, mtu: plan.mtu }, wirings);

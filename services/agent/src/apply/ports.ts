@@ -6,6 +6,7 @@
 
 import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { WayOut } from '../plan/egress.ts';
+import type { EncryptedRoute, EncryptionFacts, EncryptionPlan } from '../plan/encryption.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
 import type { OverlayDevice, Tunnel } from '../plan/overlay.ts';
@@ -252,6 +253,21 @@ export const JUDGING: readonly string[] = [
   ...['egress_sources', 'egress_routes', 'egress_groups', 'egress_gateways'],
 ];
 
+/** What encrypts between hosts. Neither part throws: what is not possible is said, for people. */
+export interface Encryption {
+  /** Of this host; empty while it can be sent nothing. */
+  readonly publicKey: string;
+  facts(): Promise<EncryptionFacts>;
+  /** All that hears: device, key, peers. */
+  prepare(plan: EncryptionPlan): Promise<readonly string[]>;
+  /** What leads packets there; then what nobody wants any more goes. `pools`: routes beside those to hosts. */
+  finish(plan: EncryptionPlan, pools: readonly EncryptedRoute[]): Promise<readonly string[]>;
+  /** Nothing that is remembered counts. */
+  doubt(): void;
+  /** What was taken away or changed; the next pass mends it. */
+  inspect(): Promise<readonly string[]>;
+}
+
 export interface Kernel {
   readonly maps: Maps;
   readonly network: Network;
@@ -261,6 +277,7 @@ export interface Kernel {
   readonly overlay: Overlay;
   readonly services: Services;
   readonly pacing: Pacing;
+  readonly encryption: Encryption;
   /** Maps that begin empty because their pin was of another shape. */
   readonly replaced?: readonly string[];
 }

@@ -7,6 +7,7 @@
 import type { ConfigEntry } from '@weir/bus';
 import { nowUs } from '@weir/telemetry';
 import type { HostDatapath } from '../apply/host.ts';
+import { type EncryptionFacts, NO_FACTS } from '../plan/encryption.ts';
 import type { DocumentError } from '../plan/model.ts';
 import type { Planner } from '../plan/planner.ts';
 import { EMPTY_REPORT, type Report, workloadReports } from '../report/report.ts';
@@ -27,6 +28,7 @@ export interface ReconcilerOptions {
   readonly hostSubnets?: () => Promise<readonly string[]>;
   /** Of hosts that others depend on; absent: all of them live. */
   readonly health?: HostHealth | undefined;
+  readonly encryptionFacts?: () => Promise<EncryptionFacts>;
   readonly readIpcache: () => Promise<Parameters<Planner['ipcache']['compareWith']>[0]>;
   /** Documents that came since the last pass stand in the kernel; told before the report. */
   readonly onRealised?: (documents: readonly ConfigEntry[], times: PassTimes) => void;
@@ -178,6 +180,7 @@ export class Reconciler {
       subnets: (await this.#options.hostSubnets?.()) ?? [],
       nowMs: performance.now(),
       ...(this.#options.health ? { unreachable: this.#options.health.unreachable } : {}),
+      encryption: (await this.#options.encryptionFacts?.()) ?? NO_FACTS,
       configurationComplete: true,
     });
     if (this.#compareDue) await this.#compare();
@@ -224,7 +227,7 @@ export class Reconciler {
       code: 'KERNEL',
       message: `the route to ${route.dst} via ${route.via} could not be set: ${error.message}`,
     }));
-    const uplinkErrors = result.uplinkFailures.map((message) => ({
+    const otherErrors = [...result.uplinkFailures, ...result.encryptionFailures].map((message) => ({
       subject: '',
       revision: 0n,
       code: 'KERNEL',
@@ -233,13 +236,14 @@ export class Reconciler {
     this.#publish({
       realised,
       tried,
-      errors: [...desired.errors, ...routeErrors, ...uplinkErrors],
+      errors: [...desired.errors, ...routeErrors, ...otherErrors],
       ...workloadReports(desired, host, result.failed),
     });
     // What was taken away last made room for what waited.
     if (wiring.more || planner.ipcache.delta().puts.length > 0) this.#again = true;
-    const failed = result.failed.size + routeErrors.length + uplinkErrors.length > 0;
-    const dueMs = [failed ? RETRY_MAX_MS : host.retryInMs(), desired.overlay.changesInMs].filter(
+    const failed = result.failed.size + routeErrors.length + otherErrors.length > 0;
+    const { overlay, encryption } = desired;
+    const dueMs = [failed ? RETRY_MAX_MS : host.retryInMs(), overlay.changesInMs, encryption.changesInMs].filter(
       (ms) => ms !== undefined,
     );
     if (dueMs.length > 0) this.#retryIn(Math.min(...dueMs));

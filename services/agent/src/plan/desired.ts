@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** All that this host should hold, from one set of documents and facts. */
+/** What a host should hold: the planner's answer, which the executor writes. */
 import type { DesiredEgress } from './egress.ts';
+import type { EncryptedRoute, EncryptionPlan } from './encryption.ts';
 import type { DesiredWorkload, DocumentError, Route } from './model.ts';
 import type { OverlayPlan } from './overlay.ts';
 import type { DesiredServices } from './services.ts';
@@ -12,6 +13,9 @@ export interface Desired {
   readonly cidrs: ReadonlyMap<string, number>;
   readonly routes: ReadonlyMap<string, Route>;
   readonly overlay: OverlayPlan;
+  readonly encryption: EncryptionPlan;
+  /** Pools whose packets go through the encrypting device as they are. */
+  readonly encryptedPools: readonly EncryptedRoute[];
   /** All that the fleet has given to labels. */
   readonly identities: ReadonlySet<number>;
   /** Undefined: uplinks are left alone. */

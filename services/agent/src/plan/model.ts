@@ -4,6 +4,7 @@
  * the executor. Interface indexes do not occur here: they are facts of the kernel that only the executor knows.
  */
 import type { PolicyTable } from '@weir/bpf/policy-table';
+import type { EncryptionFacts } from './encryption.ts';
 
 /** Everything needed to connect one workload. A change of any of it means new wiring. */
 export interface Wiring {
@@ -94,6 +95,8 @@ export interface LocalFacts {
   readonly nowMs?: number;
   /** Hosts that do not answer any more, of those that were asked. */
   readonly unreachable?: ReadonlySet<string>;
+  /** Of the device that encrypts. */
+  readonly encryption?: EncryptionFacts;
   /** A first whole view of the configuration is there: until then every workload stays closed. */
   readonly configurationComplete: boolean;
 }

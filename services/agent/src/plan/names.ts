@@ -13,6 +13,8 @@ export const OVERLAY_NAME = 'weir_vxlan';
 /** The device that translates for NAT64, and its other end, where nothing arrives. */
 export const NAT64_NAME = 'weir_nat64';
 export const NAT64_PEER = 'weir_nat64p';
+/** The one device that encrypts. */
+export const WIREGUARD_NAME = 'weir_wg0';
 
 /** Every workload's gateway: an address of the host side, the same on all of them. */
 export const GATEWAY4 = '169.254.1.1';

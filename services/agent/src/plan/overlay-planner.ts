@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Keeps the plan of the tunnel until something that it depends on changes, or a step of changing over is due. */
 import type { Host, Network } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { type EncryptionPlan, NO_ENCRYPTION } from './encryption.ts';
 import type { DocumentError, LocalFacts } from './model.ts';
 import { NO_OVERLAY, type Overlay, type OverlayPlan } from './overlay.ts';
 
@@ -46,7 +47,11 @@ export class OverlayPlanner {
   }
 
   /** True when there is a new plan. */
-  compute(hosts: Iterable<Host>, { host, subnets = [], nowMs = 0 }: LocalFacts): boolean {
+  compute(
+    hosts: Iterable<Host>,
+    { host, subnets = [], nowMs = 0 }: LocalFacts,
+    { encrypted, overheadBytes: encryptionBytes }: Pick<EncryptionPlan, 'encrypted' | 'overheadBytes'> = NO_ENCRYPTION,
+  ): boolean {
     if (!this.#isDue && nowMs < this.#dueMs) {
       // Whoever asks in between waits for the rest of the step, not for a whole one again.
       if (this.#plan.changesInMs !== undefined) this.#plan = { ...this.#plan, changesInMs: this.#dueMs - nowMs };
@@ -55,7 +60,7 @@ export class OverlayPlanner {
     this.#isDue = false;
     this.#plan = this.#overlay.plan({
       ...{ network: this.#network, hosts, ownHost: host, subnets, nowMs },
-      peers: this.#peers,
+      ...{ peers: this.#peers, encrypted, encryptionBytes },
     });
     const { changesInMs } = this.#plan;
     this.#dueMs = changesInMs === undefined ? Number.POSITIVE_INFINITY : nowMs + changesInMs;

@@ -37,6 +37,8 @@ export interface Tunnel {
   readonly send: boolean;
   /** What comes from there another way is refused. */
   readonly only: boolean;
+  /** What goes there goes encrypted, by tunnel or not. */
+  readonly encrypted: boolean;
 }
 
 export interface OverlayPlan {
@@ -47,6 +49,8 @@ export interface OverlayPlan {
   readonly numbers: ReadonlyMap<string, number>;
   /** Hosts to whose pools routes lead through the device. */
   readonly routed: ReadonlySet<string>;
+  /** What a packet of a workload grows by on its way, at most. */
+  readonly overheadBytes: number;
   /** Largest packet of workloads as the document says, 0 = what the uplink allows. */
   readonly mtu: number;
   /** When this answer changes by itself, ms from now; undefined: it does not. */
@@ -59,6 +63,7 @@ export const NO_OVERLAY: OverlayPlan = {
   tunnels: new Map(),
   numbers: new Map(),
   routed: new Set(),
+  overheadBytes: 0,
   mtu: 0,
   changesInMs: undefined,
   errors: [],
@@ -77,7 +82,8 @@ interface Ends {
   readonly family: 4 | 6;
 }
 
-const endsOf = (own: Host, other: Host, underlay: Underlay): Ends | undefined => {
+/** Which addresses two hosts speak by; undefined: they have none of one family. */
+export const underlayEnds = (own: Host, other: Host, underlay: Underlay): Ends | undefined => {
   const four = isIp(own.underlayIp4) && isIp(other.underlayIp4);
   const six = isIp(own.underlayIp6) && isIp(other.underlayIp6);
   if (underlay !== Underlay.IPV6 && four) return { remote: other.underlayIp4, local: own.underlayIp4, family: 4 };
@@ -94,6 +100,9 @@ export interface OverlayInput {
   readonly nowMs: number;
   /** Hosts that packets go to and come from through the device, whatever the routing: to egress gateways and back. */
   readonly peers?: ReadonlySet<string>;
+  /** Hosts to which everything goes encrypted, and what that takes of each packet. */
+  readonly encrypted?: ReadonlySet<string>;
+  readonly encryptionBytes?: number;
 }
 
 export class Overlay {
@@ -108,7 +117,8 @@ export class Overlay {
     this.#stepMs = stepMs;
   }
 
-  plan({ network, hosts, ownHost, subnets, nowMs, peers = new Set() }: OverlayInput): OverlayPlan {
+  plan(input: OverlayInput): OverlayPlan {
+    const { network, hosts, ownHost, subnets, nowMs, peers = new Set(), encryptionBytes = 0 } = input;
     const routing = network?.routing ?? Routing.NATIVE;
     const tunnelled = routing === Routing.TUNNEL || routing === Routing.HYBRID;
     const all = [...hosts];
@@ -120,12 +130,13 @@ export class Overlay {
     const links = subnets.map((subnet) => parseCidr(subnet));
     let changesInMs: number | undefined;
     let widest: 4 | 6 = network?.underlay === Underlay.IPV6 ? 6 : 4;
+    let needsDevice = false;
     const seen = new Set<string>();
     let carries = false;
     for (const host of all) {
       if (host.id === ownHost || !own) continue;
       seen.add(host.id);
-      const ends = endsOf(own, host, network?.underlay ?? Underlay.UNSPECIFIED);
+      const ends = underlayEnds(own, host, network?.underlay ?? Underlay.UNSPECIFIED);
       const isNear =
         routing === Routing.HYBRID && ends && links.some((link) => cidrContainsIp(link, parseIp(ends.remote)));
       const way: Way = tunnelled && !isNear ? 'tunnel' : 'native';
@@ -136,10 +147,14 @@ export class Overlay {
       }
       const steps = this.#stepsTaken(host.id, way, nowMs);
       if (steps.nextInMs !== undefined) changesInMs = Math.min(changesInMs ?? Number.POSITIVE_INFINITY, steps.nextInMs);
-      if (!ends || (way === 'native' && steps.taken >= 2 && !isPeer)) continue;
-      if (ends.family === 6) widest = 6;
+      const encrypted = input.encrypted?.has(host.id) ?? false;
+      const isDirect = way === 'native' && steps.taken >= 2;
+      if (!ends || (isDirect && !isPeer && !encrypted)) continue;
+      const isCarried = !isDirect || isPeer;
+      needsDevice ||= isCarried;
       carries ||= isPeer;
-      const send = way === 'tunnel' ? steps.taken >= 1 : steps.taken < 1;
+      if (isCarried && ends.family === 6) widest = 6;
+      const send = way === 'tunnel' ? steps.taken >= 1 : !isDirect && steps.taken < 1;
       const number = this.#numbers.of(host.id);
       numbers.set(host.id, number);
       tunnels.set(number, {
@@ -147,6 +162,7 @@ export class Overlay {
         local: ends.local,
         send,
         only: way === 'tunnel' && steps.taken >= 2,
+        encrypted,
       });
       if (send) routed.add(host.id);
     }
@@ -159,10 +175,14 @@ export class Overlay {
         sourceHigh: network?.tunnelSourcePortHigh ?? 0,
         overheadBytes: OVERHEAD[widest],
       };
-    } else if (tunnels.size === 0) {
+    } else if (!needsDevice) {
       this.#device = undefined;
     }
-    return { device: this.#device, tunnels, numbers, routed, mtu: network?.mtu ?? 0, changesInMs, errors };
+    const overheadBytes = (this.#device?.overheadBytes ?? 0) + encryptionBytes;
+    return {
+      device: this.#device && { ...this.#device, overheadBytes },
+      ...{ tunnels, numbers, routed, overheadBytes, mtu: network?.mtu ?? 0, changesInMs, errors },
+    };
   }
 
   /** How many of the two steps of changing over lie behind; all of them for who was never reached another way. */

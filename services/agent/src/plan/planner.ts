@@ -7,9 +7,11 @@ import type { ConfigEntry } from '@weir/bus';
 import { type Compiler, createCompiler } from '@weir/policy-engine';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { Addresses } from './addresses.ts';
-import { type CompileSettings, compilePolicy } from './compile.ts';
+import { compilePolicy } from './compile.ts';
 import type { Desired } from './desired.ts';
-import { type EgressNumbers, EgressPlanner } from './egress.ts';
+import { EgressPlanner } from './egress.ts';
+import { directPools, NO_FACTS, wireguardIssues } from './encryption.ts';
+import { EncryptionPlanner } from './encryption-planner.ts';
 import { HEALTH_ENDPOINT, HEALTH_IDENTITY, HEALTH_LABELS, HealthEndpoints } from './health-endpoint.ts';
 import { Ipcache } from './ipcache.ts';
 import { lockdownErrors, withoutAddressesOf } from './lockdown.ts';
@@ -18,6 +20,7 @@ import { NamedPorts } from './named-ports.ts';
 import { CidrIds, HostNumbers, LocalIds } from './numbers.ts';
 import { networkIssues, Overlay } from './overlay.ts';
 import { OverlayPlanner } from './overlay-planner.ts';
+import type { PlannerOptions } from './planner-options.ts';
 import { Policies } from './policies.ts';
 import { type PlannedRoutes, routesTo } from './routes.ts';
 import { bandwidthOf, leavingByGateway, limited, withSourceCheck } from './sending.ts';
@@ -26,19 +29,6 @@ import { unplacedErrors } from './unplaced.ts';
 import { UplinkPlanner } from './uplinks.ts';
 import { closedFor, hostIssues, wiringIssues, workloadIssues } from './validate.ts';
 import { type Local, localOf } from './wiring.ts';
-
-export interface PlannerOptions extends CompileSettings {
-  readonly host: string;
-  readonly localIds?: LocalIds;
-  readonly hostNumbers?: HostNumbers;
-  readonly egressNumbers?: EgressNumbers;
-  /** Namespace of this host's health endpoint; without it there is none. */
-  readonly healthNetns?: string | undefined;
-  /** How long each step of a change of routing takes, ms. */
-  readonly overlayStepMs?: number;
-  readonly maxCidrs?: number;
-  readonly maxIpcache?: number;
-}
 
 const NOBODY: ReadonlySet<string> = new Set();
 
@@ -69,6 +59,7 @@ export class Planner {
   readonly #uplinks: UplinkPlanner;
   readonly egress: EgressPlanner;
   readonly services: ServicePlanner;
+  readonly encryption: EncryptionPlanner;
   readonly #endpoints: HealthEndpoints;
 
   constructor(options: PlannerOptions) {
@@ -77,6 +68,7 @@ export class Planner {
     this.ipcache = new Ipcache(options.maxIpcache);
     this.localIds = options.localIds ?? new LocalIds();
     this.hostNumbers = options.hostNumbers ?? new HostNumbers();
+    this.encryption = new EncryptionPlanner(options.host);
     this.#overlay = new OverlayPlanner(new Overlay(this.hostNumbers, options.overlayStepMs));
     this.#facts = { host: options.host, addresses: [], configurationComplete: false };
     this.#addresses = new Addresses(this.ipcache, options.host, (identity) => this.#knowsLabels(identity));
@@ -96,6 +88,7 @@ export class Planner {
       this.services.changed();
     }
     if (facts.subnets?.join() !== this.#facts.subnets?.join()) this.#overlay.changed();
+    this.encryption.setFacts(facts.encryption ?? NO_FACTS);
     this.#facts = { ...facts, host: this.#options.host };
     this.#addresses.setOwn(facts.addresses);
   }
@@ -145,7 +138,10 @@ export class Planner {
         this.egress.put(entry);
         break;
       case 'network':
-        if (this.#refuse(subject, revision, networkIssues(body.value))) this.#overlay.put(body.value);
+        if (this.#refuse(subject, revision, [...networkIssues(body.value), ...wireguardIssues(body.value)])) {
+          this.#overlay.put(body.value);
+          this.encryption.put(body.value);
+        }
         this.#uplinks.put(entry);
         this.services.setSettings(body.value.services);
         break;
@@ -210,6 +206,7 @@ export class Planner {
         break;
       case 'network':
         this.#overlay.put(undefined);
+        this.encryption.put(undefined);
         this.#uplinks.remove(entry);
         this.services.setSettings(undefined);
         break;
@@ -227,6 +224,7 @@ export class Planner {
 
   #hostsChanged(): void {
     this.#overlay.changed();
+    this.encryption.hostsChanged();
     this.#routes = undefined;
     this.#uplinks.changed();
     this.egress.changed();
@@ -297,6 +295,8 @@ export class Planner {
       overlay: this.#overlay.plan,
       egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? NOBODY),
       services: this.services.compute(this.#hosts.values(), this.#facts.addresses),
+      encryption: this.encryption.plan,
+      encryptedPools: directPools(this.encryption.plan, this.#overlay.plan.routed, planned.routes),
       // Without a tunnel nobody can claim one.
       identities: this.#overlay.plan.device ? new Set(this.#identities.keys()) : new Set(),
       errors,
@@ -321,7 +321,8 @@ export class Planner {
   }
 
   #planOverlay(): void {
-    if (!this.#overlay.compute(this.#hosts.values(), this.#facts)) return;
+    if (this.encryption.compute(this.#hosts.values(), this.#facts.nowMs ?? 0)) this.#overlay.changed();
+    if (!this.#overlay.compute(this.#hosts.values(), this.#facts, this.encryption.plan)) return;
     this.#addresses.setHostNumbers(this.#overlay.plan.numbers);
     this.#routes = undefined;
   }

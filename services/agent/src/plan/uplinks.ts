@@ -9,8 +9,21 @@ import type { ConfigEntry } from '@weir/bus';
 import { cidrOfAddress, isIp, parseCidr, parseIp } from '@weir/net';
 import type { Host, Masquerade, Network, Prefilter } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { EgressPlan, WayOut } from './egress.ts';
+import { DEFAULT_WIREGUARD_PORT, encryptionOf, isStrict } from './encryption.ts';
 import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
 import type { DocumentError } from './model.ts';
+import { DEFAULT_TUNNEL_PORT } from './overlay.ts';
+
+export interface DesiredStrict {
+  /** Canonical prefixes between which nothing does. */
+  readonly cidrs: ReadonlySet<string>;
+  /** What other hosts of the fleet and their workloads send to workloads here does not, whatever its address. */
+  readonly ingress: boolean;
+  /** Hosts' own addresses are excepted. */
+  readonly exceptHosts: boolean;
+  readonly wireguardPort: number;
+  readonly tunnelPort: number;
+}
 
 export interface DesiredUplinks {
   /** Names, a final + as wildcard; empty: the uplink. */
@@ -25,6 +38,8 @@ export interface DesiredUplinks {
   readonly nat64?: string | undefined;
   /** VLAN ids that pass; 0 = every one. Undefined: nobody asks. */
   readonly vlans: ReadonlySet<number> | undefined;
+  /** What must not pass in the clear. Undefined: everything may. */
+  readonly strict?: DesiredStrict | undefined;
   /** Canonical prefixes whose packets are dropped. Undefined: no prefilter is there for this host. */
   readonly prefilter: ReadonlySet<string> | undefined;
   /** Ways out of workloads that leave by a gateway; with it nothing that was selected leaves past one. */
@@ -58,8 +73,9 @@ const nat64Issues = (prefix: string): string[] => {
   return family === 6 && bits === NAT64_BITS ? [] : [`nat64.prefix: ${prefix} is not 96 bits of IPv6: 64:ff9b::/96`];
 };
 
-const networkIssues = ({ masquerade, vlanBypass, nat64 }: Network): string[] => [
+const networkIssues = ({ masquerade, vlanBypass, nat64, wireguard }: Network): string[] => [
   ...nat64Issues(nat64?.prefix ?? ''),
+  ...cidrIssues('strict_cidrs', wireguard?.strictCidrs ?? []),
   ...cidrIssues('non_masquerade_cidrs', masquerade?.nonMasqueradeCidrs ?? []),
   ...(masquerade?.interfaces ?? [])
     .filter((name) => !INTERFACE.test(name))
@@ -94,6 +110,19 @@ const unmasquerade = (masquerade: Masquerade, hosts: readonly Host[], own: Host 
       .filter((host) => host !== own)
       .flatMap(({ underlayIp4, underlayIp6 }) => [...hostPrefix(underlayIp4), ...hostPrefix(underlayIp6)]),
   ]);
+
+/** Of a host that takes part in encryption. */
+const strictOf = (network: Network | undefined, own: Host | undefined): DesiredStrict | undefined => {
+  const wireguard = encryptionOf(network, own);
+  if (!wireguard || !isStrict(wireguard)) return undefined;
+  return {
+    cidrs: new Set(wireguard.strictCidrs.map(canonical)),
+    ingress: wireguard.strictIngress,
+    exceptHosts: wireguard.strictExceptHosts,
+    wireguardPort: wireguard.port || DEFAULT_WIREGUARD_PORT,
+    tunnelPort: network?.tunnelPort || DEFAULT_TUNNEL_PORT,
+  };
+};
 
 interface Held<T> {
   readonly revision: bigint;
@@ -161,7 +190,8 @@ export class UplinkPlanner {
     const prefilters = [...this.#prefilters.values()].filter(({ body }) => isSelected(body.hosts, labels));
     const vlans = network && network.vlanBypass.length > 0 ? new Set(network.vlanBypass) : undefined;
     const nat64 = network?.nat64?.prefix ? canonical(network.nat64.prefix) : undefined;
-    const isAsked = isMasquerading || nat64 !== undefined || vlans !== undefined;
+    const strict = strictOf(network, own);
+    const isAsked = isMasquerading || nat64 !== undefined || vlans !== undefined || strict !== undefined;
     if (!isAsked && prefilters.length === 0 && egress.ways.length === 0) return undefined;
     return {
       interfaces: masquerade?.interfaces ?? [],
@@ -171,6 +201,7 @@ export class UplinkPlanner {
       nat64,
       unmasqueraded: isMasquerading ? unmasquerade(masquerade, hosts, own) : new Set(),
       vlans,
+      strict,
       prefilter:
         prefilters.length > 0 ? new Set(prefilters.flatMap(({ body }) => body.cidrs.map(canonical))) : undefined,
       ways: egress.groups.length > 0 ? egress.ways : undefined,

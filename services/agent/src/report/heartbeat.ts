@@ -15,6 +15,8 @@ export interface HeartbeatFacts {
   readonly boot: bigint;
   readonly kernel: string;
   readonly features: readonly string[];
+  /** Public half of the key of what encrypts; empty: it cannot. */
+  readonly wireguardKey: string;
   readonly report: Report;
   readonly counters: Counters;
   readonly spool: SpoolStats;
@@ -54,6 +56,7 @@ export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatF
     },
     counters: { ...counters.named, repairs: BigInt(facts.repairs) },
     features: [...facts.features],
+    wireguardKey: facts.wireguardKey,
     throttles: facts.throttles.map((throttle) => ({ ...throttle })),
     spooledBoots: [...facts.spooledBoots],
     egressLimiter: { ...facts.egressLimiter },

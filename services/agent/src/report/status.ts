@@ -82,6 +82,10 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
     },
     uplinks: platform.uplinks().interfaces,
     egress_limiter: platform.kernel.pacing.state,
+    encryption: {
+      public_key: platform.kernel.encryption.publicKey || null,
+      hosts: sources.planner.encryption.plan.states,
+    },
     throttles: sources.throttles.reports,
     repairs: sources.inspector.repairs,
     counters: accounts.counters.named,

@@ -10,6 +10,7 @@ import type {
   Attachments,
   Egress,
   EgressGatewayValue,
+  Encryption,
   HostLink,
   Kernel,
   LimiterState,
@@ -20,6 +21,7 @@ import type {
   WorkloadValue,
 } from '../apply/ports.ts';
 import type { HeldServices } from '../apply/services.ts';
+import { type EncryptionPlan, NO_FACTS } from '../plan/encryption.ts';
 import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
 import type { OverlayDevice, Tunnel } from '../plan/overlay.ts';
@@ -51,6 +53,9 @@ export interface MemoryState {
   services: HeldServices | undefined;
   /** For tests: called after each single write to the maps of services. */
   onServiceWrite?: (held: HeldServices) => void;
+  encryption: EncryptionPlan | undefined;
+  /** Of workloads' interfaces: overhead and MTU. */
+  fit: string;
   nextIfindex: number;
   /** Writes so far, all kinds. */
   writes: number;
@@ -79,6 +84,8 @@ export const emptyState = (): MemoryState => ({
   uplinks: undefined,
   egress: { sources: new Map(), sets: new Map(), groups: new Map(), gateways: new Map() },
   services: undefined,
+  encryption: undefined,
+  fit: '0 0',
   nextIfindex: 2,
   writes: 0,
 });
@@ -235,7 +242,11 @@ const memoryOverlay = (state: MemoryState): Overlay => {
       for (const identity of identities) state.identities.delete(identity);
       wrote(identities.length);
     },
-    fitMtu: async () => wrote(1),
+    fitMtu: async ({ overheadBytes, mtu }) => {
+      const fit = `${overheadBytes} ${mtu}`;
+      if (state.fit !== fit) wrote(1);
+      state.fit = fit;
+    },
     check: async () => [],
   };
 };
@@ -287,6 +298,19 @@ const memoryPacing = (): Pacing => {
   };
 };
 
+/** Of a kernel without WireGuard: what is wanted of it is remembered, and refused. */
+const memoryEncryption = (state: MemoryState): Encryption => ({
+  publicKey: '',
+  facts: async () => NO_FACTS,
+  prepare: async (plan) => {
+    state.encryption = plan.device && plan;
+    return plan.device ? ['a simulated host encrypts nothing'] : [];
+  },
+  finish: async () => [],
+  doubt: () => {},
+  inspect: async () => [],
+});
+
 /** Deletes the namespace, and with it the pair of interfaces that has an end in it, as the kernel does. */
 export const deleteNetns = (state: MemoryState, path: string): void => {
   const id = state.netns.get(path);
@@ -316,4 +340,5 @@ export const memoryKernel = (state: MemoryState = emptyState(), options: MemoryK
   egress: memoryEgress(state),
   overlay: memoryOverlay(state),
   pacing: memoryPacing(),
+  encryption: memoryEncryption(state),
 });

@@ -70,9 +70,10 @@ const madeUpFlows = (
 
 export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { readonly state: MemoryState } => {
   const state = options.state ?? emptyState();
+  const kernel = memoryKernel(state, { anyNetns: true });
   return {
     state,
-    kernel: memoryKernel(state, { anyNetns: true }),
+    kernel,
     kernelVersion: 'simulated',
     features: ['simulated'],
     replaced: [],
@@ -86,6 +87,7 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
     },
     hostAddresses: async () => options.addresses ?? [],
     hostSubnets: async () => [],
+    encryptionFacts: () => kernel.encryption.facts(),
     clockOffsetNs: () => BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint(),
     monitor: () => ({ stop: async () => {} }),
     repairPins: async () => [],

@@ -240,7 +240,10 @@ describe('inside', () => {
     assert.deepEqual([...new Set(forbidden)], ['timeout']);
     assert.deepEqual([...new Set(kept)], ['ok']);
     assert.deepEqual([...new Set(fresh)], ['ok']);
-    assert.equal(JSON.parse((await askLocal(socket, '/status')).body).workloads.ready, 3);
+    const connected = async (): Promise<number> => JSON.parse((await askLocal(socket, '/status')).body).workloads.ready;
+    for (const end = Date.now() + 20_000; Date.now() < end && (await connected()) !== 3; )
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(await connected(), 3);
   });
 
   it('F03: killed at every step of a change, it comes out right', async () => {

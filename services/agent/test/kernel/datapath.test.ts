@@ -9,6 +9,7 @@ import { cidrOfAddress, parseIp } from '@weir/net';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { type Datapath, openDatapath } from '../../src/apply/kernel/datapath.ts';
 import type { Desired } from '../../src/plan/desired.ts';
+import { NO_ENCRYPTION } from '../../src/plan/encryption.ts';
 import { Ipcache, prefixText } from '../../src/plan/ipcache.ts';
 import type { DesiredWorkload, Route, WorkloadPolicy } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
@@ -77,6 +78,7 @@ describe('the real kernel', { skip: needKernel() }, () => {
     cidrs: new Map(),
     routes,
     overlay: NO_OVERLAY,
+    ...{ encryption: NO_ENCRYPTION, encryptedPools: [] },
     identities: new Set(),
     errors: [],
   });

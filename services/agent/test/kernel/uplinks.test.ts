@@ -17,6 +17,7 @@ import { cidrOfAddress, parseIp } from '@weir/net';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { type Datapath, openDatapath } from '../../src/apply/kernel/datapath.ts';
 import type { Desired } from '../../src/plan/desired.ts';
+import { NO_ENCRYPTION } from '../../src/plan/encryption.ts';
 import { Ipcache, prefixText } from '../../src/plan/ipcache.ts';
 import type { Bandwidth, DesiredWorkload } from '../../src/plan/model.ts';
 import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
@@ -83,6 +84,7 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 300_000 },
     routes: new Map(),
     uplinks,
     overlay: NO_OVERLAY,
+    ...{ encryption: NO_ENCRYPTION, encryptedPools: [] },
     identities: new Set(),
     errors: [],
   });

@@ -95,6 +95,9 @@ export const endpointHostEntry = (id: string, healthIp4: string, healthIp6: stri
     value: { id, name: id, underlayIp4: `192.0.2.${id.slice(1)}`, healthIp4, healthIp6 },
   });
 
+export const fullHostEntry = (value: Extract<Body, { case: 'host' }>['value']): ConfigEntry =>
+  entry('host', String(value.id), { case: 'host', value: { name: String(value.id), ...value } });
+
 export const identityEntry = (identity: number, ...labels: string[]): ConfigEntry =>
   entry('identity', String(identity), { case: 'identity', value: { identity, labels } });
 

@@ -6,10 +6,15 @@
  *     h1 .11, h2 .12 -- 198.18.251.0/24, fd18:251::/64 -- router -- 198.18.252.0/24, fd18:252::/64 -- h3 .13
  */
 import { execFileSync } from 'node:child_process';
-import { ct_entry, ct_key, type weir_drop_reason } from '@weir/bpf';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fromBinary } from '@bufbuild/protobuf';
+import { ct_entry, ct_key, type weir_drop_reason, weir_identity } from '@weir/bpf';
 import type { ConfigEntry } from '@weir/bus';
 import { createNetns, deleteNetns, openNetlink, setSysctl } from '@weir/loader';
 import { formatIp } from '@weir/net';
+import { type Flow, FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import type { ReachFailpoint } from '../../src/apply/failpoint.ts';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { cleanup } from '../../src/apply/kernel/datapath.ts';
@@ -18,13 +23,14 @@ import type { LimiterState } from '../../src/apply/ports.ts';
 import { OVERLAY } from '../../src/plan/model.ts';
 import { HostNumbers } from '../../src/plan/numbers.ts';
 import { Planner } from '../../src/plan/planner.ts';
-import type { Platform } from '../../src/platform.ts';
-import { dualHostEntry, workloadEntry } from './entries.ts';
+import type { EventSource, Platform } from '../../src/platform.ts';
+import { fullHostEntry, workloadEntry } from './entries.ts';
 import { makeCgroup, Resident } from './netns.ts';
 
 const PREFIX = `weir-agent-${process.pid}-`;
 export const netnsPath = (name: string): string => `/run/netns/${PREFIX}${name}`;
 export const STEP_MS = 1000;
+const FLOW_MS = 20_000;
 const SUBNETS = [251, 251, 252] as const;
 
 export const inside = (name: string, ...command: string[]): string =>
@@ -42,6 +48,8 @@ export class JoinedHost {
   readonly underlay4: string;
   readonly underlay6: string;
   readonly document: ConfigEntry;
+  /** Of the places that with the identity `health`: the host's health endpoint, of which nobody is told. */
+  readonly health: Place | undefined;
   readonly workloads: readonly (Place & { readonly document: ConfigEntry; readonly resident: Resident })[];
   readonly #bpffsDir: string;
   readonly #cgroup: string;
@@ -55,16 +63,31 @@ export class JoinedHost {
   uplinkFailures: readonly string[] = [];
   /** Hosts that do not answer this one. */
   unreachable: ReadonlySet<string> = new Set();
+  /** Where its key is; a path that cannot be written makes it a host that cannot encrypt. */
+  keyPath: string;
+  /** What did not work of uplinks and encryption in the last pass, and in all since somebody asked. */
+  failures: readonly string[] = [];
+  readonly #failed: string[] = [];
+  /** Seen since it was started. */
+  readonly flows: Flow[] = [];
+  #events: EventSource | undefined;
+  readonly #dir = mkdtempSync(join(tmpdir(), `${PREFIX}state-`));
+
+  readonly #n: number;
 
   /** `cgroup`: of all that runs on it. */
   constructor(n: number, places: readonly Place[], cgroup: string) {
     this.#cgroup = cgroup;
+    this.#n = n;
     this.name = `h${n}`;
     this.underlay4 = `198.18.${SUBNETS[n - 1]}.${10 + n}`;
     this.underlay6 = `fd18:${SUBNETS[n - 1]}::${10 + n}`;
-    this.document = dualHostEntry(this.name, this.underlay4, this.underlay6, `10.9${n}.0.0/24`, `fd9${n}::/64`);
     this.#bpffsDir = `/sys/fs/bpf/${PREFIX}${this.name}`;
-    this.workloads = places.map((place) => ({
+    this.keyPath = join(this.#dir, 'wireguard.key');
+    this.health = places.find(({ identity }) => identity === weir_identity.IDENTITY_HEALTH);
+    this.document = this.documentWith({}, '');
+    const workloads = places.filter((place) => place !== this.health);
+    this.workloads = workloads.map((place) => ({
       ...place,
       document: workloadEntry(place.id, place.identity, { ...place, host: this.name, netns: netnsPath(place.id) }),
       resident: new Resident(netnsPath(place.id), cgroup),
@@ -87,9 +110,16 @@ export class JoinedHost {
       hostNetns: netnsPath(this.name),
       cgroup: this.#cgroup,
       ...(maxIpcache === undefined ? {} : { maxIpcache }),
+      wireguardKeyPath: this.keyPath,
     });
     this.#platform = platform;
     let isFirst = true;
+    this.#events = platform.startEvents({
+      ...{ boot: 1n, firstSeq: 0n, onTrouble: () => {} },
+      onBatch: async ({ bytes }) => {
+        this.flows.push(...fromBinary(FlowBatchSchema, bytes).flows);
+      },
+    });
     this.host = new HostDatapath({
       kernel: platform.kernel,
       netnsIds: this.#netnsIds,
@@ -103,6 +133,7 @@ export class JoinedHost {
       host: this.name,
       allowHost: true,
       hostNumbers: this.#numbers,
+      healthNetns: this.health && netnsPath(this.health.id),
       overlayStepMs: STEP_MS,
     });
     this.#planner.ipcache.delta();
@@ -128,6 +159,7 @@ export class JoinedHost {
       addresses: await this.#running.hostAddresses(),
       subnets: await this.#running.hostSubnets(),
       ...{ nowMs: this.nowMs, unreachable: this.unreachable },
+      encryption: await this.#running.encryptionFacts(),
       configurationComplete: true,
     });
     const desired = this.#planner.compute();
@@ -141,9 +173,34 @@ export class JoinedHost {
     const second = changed ? await this.host.apply(desired, { puts: [], deletes: [], rejudge: false }) : first;
     Object.assign(this.#netnsIds, this.host.takeNetnsIds());
     this.uplinkFailures = second.uplinkFailures;
+    this.failures = [...second.uplinkFailures, ...second.encryptionFailures];
+    this.#failed.push(...new Set([...first.uplinkFailures, ...first.encryptionFailures, ...this.failures]));
     // Natively there is no way to a host behind a router.
     const failure = second.routeFailures.find(({ route }) => route.via === OVERLAY);
     if (failure) throw failure.error;
+  }
+
+  /** Its document, with the public key that it would tell the fleet now. */
+  documentWith(labels: Readonly<Record<string, string>> = {}, wireguardKey = this.publicKey): ConfigEntry {
+    const pools = [`10.9${this.#n}.0.0/24`, `fd9${this.#n}::/64`];
+    return fullHostEntry({
+      ...{ id: this.name, underlayIp4: this.underlay4, underlayIp6: this.underlay6, pools },
+      ...{ healthIp4: this.health?.ip4 ?? '', healthIp6: this.health?.ip6 ?? '' },
+      ...{ labels: { name: this.name, ...labels }, wireguardKey },
+    });
+  }
+
+  takeFailures(): string[] {
+    return this.#failed.splice(0);
+  }
+
+  get publicKey(): string {
+    return this.#running.kernel.encryption.publicKey;
+  }
+
+  /** Host -> how this one speaks with it. */
+  get peers(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#planner.encryption.plan.states.map(({ host, state }) => [host, state]));
   }
 
   /** Identities of both ends of connections towards that address, as this host's conntrack has them. */
@@ -166,6 +223,13 @@ export class JoinedHost {
     return Number(named[name] ?? 0n);
   }
 
+  /** Every reason with its packets, of those that there are. */
+  async drops(): Promise<Readonly<Record<string, number>>> {
+    const { named } = await this.#running.counters();
+    const found = Object.entries(named).filter(([name, packets]) => name.startsWith('drop.') && packets > 0n);
+    return Object.fromEntries(found.map(([name, packets]) => [name, Number(packets)]));
+  }
+
   get egressLimiter(): LimiterState {
     return this.#running.kernel.pacing.state;
   }
@@ -182,12 +246,25 @@ export class JoinedHost {
     return { sources: await size('egress_sources'), routes: await size('egress_routes') };
   }
 
+  /** The first one so, which may be on its way. */
+  async flow(isMeant: (flow: Flow) => boolean): Promise<Flow> {
+    for (const end = performance.now() + FLOW_MS; performance.now() < end; ) {
+      const found = this.flows.find(isMeant);
+      if (found) return found;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`no such flow among ${this.flows.length}`);
+  }
+
   async stop(): Promise<void> {
+    await this.#events?.stop();
+    this.#events = undefined;
     await this.#platform?.close();
   }
 
   async cleanup(): Promise<void> {
     await cleanup(this.#bpffsDir, netnsPath(this.name));
+    rmSync(this.#dir, { recursive: true, force: true });
   }
 }
 

@@ -14,14 +14,16 @@ export interface Detail {
   readonly report: number;
   readonly direction: number;
   readonly isReply: boolean;
+  readonly encrypted: boolean;
 }
 
 export const DETAIL = {
-  tracePoint: { shift: 16, mask: 0x1f },
+  tracePoint: { shift: 16, mask: 0xf },
   traceReason: { shift: 21, mask: 0xf },
   report: { shift: 25, mask: 0xf },
   direction: { shift: 29, mask: 0x3 },
 } as const;
+const ENCRYPTED = 1 << 20;
 
 /** A value that a newer sender knows and that has no room here is kept as 0, unspecified. */
 const part = (value: number, { shift, mask }: { shift: number; mask: number }): number =>
@@ -35,6 +37,7 @@ export const packDetail = (flow: Detail & { readonly protocol: number }): number
   part(flow.traceReason, DETAIL.traceReason) |
   part(flow.report, DETAIL.report) |
   part(flow.direction, DETAIL.direction) |
+  (flow.encrypted ? ENCRYPTED : 0) |
   (flow.isReply ? 1 << 31 : 0);
 
 const field = (detail: number, { shift, mask }: { shift: number; mask: number }): number => (detail >> shift) & mask;
@@ -50,5 +53,6 @@ export const unpackDetail = (detail: number, protocol: number): Detail => {
     report: field(detail, DETAIL.report),
     direction: field(detail, DETAIL.direction),
     isReply: detail < 0,
+    encrypted: (detail & ENCRYPTED) !== 0,
   };
 };

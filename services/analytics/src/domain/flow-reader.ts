@@ -130,6 +130,7 @@ export class FlowReader {
   traceReason = 0;
   report = 0;
   workloadId = 0;
+  encrypted = false;
   /** Numbers missing before this flow. */
   skipped = 0;
 
@@ -200,6 +201,7 @@ export class FlowReader {
     this.traceReason = 0;
     this.report = 0;
     this.workloadId = 0;
+    this.encrypted = false;
     this.skipped = 0;
   }
 
@@ -295,6 +297,9 @@ export class FlowReader {
         case (24 << 3) | WIRE.VARINT:
           wire.varint64();
           this.skipped = wire.safe('skipped');
+          break;
+        case (25 << 3) | WIRE.VARINT:
+          this.encrypted = wire.uint32() !== 0;
           break;
         default:
           wire.skip(key & 7);

@@ -69,6 +69,7 @@ export interface FlowView {
   readonly packets: number;
   readonly bytes: number;
   readonly connection_id: string | null;
+  readonly encrypted: boolean;
 }
 
 /** Enough that connections of one host do not meet. */
@@ -128,5 +129,6 @@ export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
     packets: Number(flow.packets),
     bytes: Number(flow.bytes),
     connection_id: connectionId(flow, detail.isReply),
+    encrypted: detail.encrypted,
   };
 };

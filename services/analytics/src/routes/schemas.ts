@@ -105,6 +105,7 @@ export const FlowSchema = named(
       packets: Type.Integer({ description: 'Since the last report of this direction' }),
       bytes: Type.Integer({ description: 'L3 bytes since the last report of this direction' }),
       connection_id: nullable(Type.String({ description: 'The same for both directions, as seen at one workload' })),
+      encrypted: Type.Boolean({ description: 'Between the hosts: its last packet went on, or came, encrypted' }),
     },
     { description: 'One direction of a connection since its last report, seen at one workload' },
   ),

@@ -90,5 +90,6 @@ export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInit
     packets: flow.packets,
     bytes: flow.bytes,
     connectionId: view.connection_id ?? '',
+    encrypted: detail.encrypted,
   };
 };

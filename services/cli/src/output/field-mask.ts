@@ -10,7 +10,7 @@ export const FLOW_FIELDS: Readonly<Record<string, readonly string[]>> = {
   ...{ time: [], host: [], boot: [], seq: [], source: END, destination: END, protocol: [], tcp_flags: [] },
   ...{ icmp: ['type', 'code'], verdict: [], drop_reason: ['code', 'name', 'text'], rule: ['id', 'policy', 'path'] },
   ...{ direction: [], is_reply: [], trace_point: [], trace_reason: [], report: [], packets: [], bytes: [] },
-  connection_id: [],
+  ...{ connection_id: [], encrypted: [] },
 };
 
 export type FieldMask = (flow: Flow) => unknown;

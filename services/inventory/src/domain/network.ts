@@ -109,8 +109,19 @@ export const NetworkPutSchema = named(
         {
           enabled: flag('Hosts encrypt what they send to one another'),
           port: number(PORT_MAX, WIREGUARD_PORT, 'UDP port; 0: 51871'),
-          strict_cidrs: texts('Between these nothing leaves or is taken unencrypted'),
-          opt_out_labels: texts('Hosts with one of these labels take no part: key=value', 64),
+          strict_cidrs: texts(
+            'Between these nothing leaves or is taken unencrypted, not even when encryption cannot be had',
+          ),
+          strict_ingress: flag(
+            'What other hosts and their workloads send to workloads is taken encrypted only, whatever its address',
+          ),
+          strict_except_hosts: flag(
+            "Hosts' own addresses are excepted from strict_cidrs and strict_ingress: what hosts say themselves may be in the clear",
+          ),
+          opt_out_labels: texts(
+            'Hosts with one of these labels take no part: key=value. Nothing to or from them is encrypted; hosts of the control plane are such, lest a lost key cuts them off',
+            64,
+          ),
         },
         'Encryption between hosts',
       ),
@@ -212,10 +223,19 @@ const checkNat64 = ({ nat64: { prefix }, families }: NetworkSpec, issues: Issues
 };
 
 const checkWireguard = ({ wireguard }: NetworkSpec, issues: Issues): void => {
-  if (wireguard.strict_cidrs.length > 0 && !wireguard.enabled) {
+  const { enabled, strict_cidrs, strict_ingress, strict_except_hosts } = wireguard;
+  if (strict_cidrs.length > 0 && !enabled) {
     const fix =
       'set wireguard.enabled, or leave strict_cidrs out: without encryption nothing could be sent between them';
-    issues.add('wireguard.strict_cidrs', wireguard.strict_cidrs[0], 'asks for encryption, which is off', fix);
+    issues.add('wireguard.strict_cidrs', strict_cidrs[0], 'asks for encryption, which is off', fix);
+  }
+  if (strict_ingress && !enabled) {
+    const fix = 'set wireguard.enabled, or leave strict_ingress out: without encryption no host would hear another';
+    issues.add('wireguard.strict_ingress', true, 'asks for encryption, which is off', fix);
+  }
+  if (strict_except_hosts && strict_cidrs.length === 0 && !strict_ingress) {
+    const fix = 'give strict_cidrs or strict_ingress too, or leave it out';
+    issues.add('wireguard.strict_except_hosts', true, 'is an exception from nothing', fix);
   }
   for (const [i, label] of wireguard.opt_out_labels.entries()) {
     if (!LABEL.test(label))

@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { weir_limits } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loader';
+import { wireguardKey } from '../../wireguard-key.ts';
 import { type Attachments, JUDGING, type Kernel } from '../ports.ts';
 import { kernelAttachments } from './attachments.ts';
 import { kernelEgress } from './egress.ts';
+import { kernelEncryption } from './encryption.ts';
 import { kernelMaps } from './maps.ts';
 import { type PortRange, releasePorts } from './nat-ports.ts';
 import { removeNat64Device } from './nat64.ts';
@@ -35,6 +37,8 @@ export interface DatapathOptions {
   readonly maxNat?: number;
   /** cgroup v2 folder of this host; that of the whole machine unless told. */
   readonly cgroup?: string;
+  /** File of this host's WireGuard key, made when it is needed; without it nothing is encrypted. */
+  readonly wireguardKeyPath?: string;
 }
 
 export const NAT_PORTS: PortRange = { low: 49_152, high: 65_535 };
@@ -49,6 +53,8 @@ export interface Datapath extends Kernel {
   repairPins(): Promise<readonly string[]>;
   close(): void;
 }
+
+const WIREGUARD_SIDES = [{ direction: 'ingress', program: 'from_wireguard' }] as const;
 
 const OVERLAY_SIDES = [
   { direction: 'ingress', program: 'from_overlay' },
@@ -111,6 +117,14 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
       ...where,
     });
   };
+  let wireguardObject: BpfObject | undefined;
+  const wireguardLinks = async (): Promise<Attachments> => {
+    wireguardObject = await openObject(objectPath('wireguard'), {});
+    return kernelAttachments(wireguardObject, {
+      ...{ linksDir: join(bpffsDir, 'wireguard'), tcx, sides: WIREGUARD_SIDES, ...where },
+    });
+  };
+  const { wireguardKeyPath } = options;
   return {
     object,
     uplinks,
@@ -125,6 +139,10 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     egress: kernelEgress(object),
     pacing: kernelPacing(object, networkOptions),
     overlay: kernelOverlay(object, { network, openAttachments: overlayLinks, ...where }),
+    encryption: kernelEncryption({
+      ...{ network, openAttachments: wireguardLinks, ...networkOptions },
+      key: wireguardKeyPath ? () => wireguardKey(wireguardKeyPath) : undefined,
+    }),
     replaced: [...before].filter((name) => !object.map(name).reused),
     repairPins: async () => {
       const missing = [...object.maps.values()].filter(({ name }) => pinned(name) && !existed(name));
@@ -139,6 +157,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
       uplinks.close();
       services.close();
       overlayObject?.close();
+      wireguardObject?.close();
       object.close();
     },
   };
@@ -167,6 +186,7 @@ export const cleanup = async (
     await network.removeOverlay();
     await removeNat64Device(hostNetns);
     await removePacing(hostNetns);
+    await network.removeEncryption();
     await removeAll(bpffsDir);
     return { workloads: links.length, routes: routes.size };
   } finally {

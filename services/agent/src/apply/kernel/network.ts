@@ -18,8 +18,18 @@ import {
 } from '@weir/loader';
 import { canonicalCidr } from '@weir/net';
 import { OVERLAY, type Route, UNREACHABLE, type Wiring } from '../../plan/model.ts';
-import { GATEWAY4, GATEWAY6, LINK_NAME, NAT64_NAME, NAT64_PEER, OVERLAY_NAME, PEER_NAME } from '../../plan/names.ts';
+import {
+  GATEWAY4,
+  GATEWAY6,
+  LINK_NAME,
+  NAT64_NAME,
+  NAT64_PEER,
+  OVERLAY_NAME,
+  PEER_NAME,
+  WIREGUARD_NAME,
+} from '../../plan/names.ts';
 import type { HostLink, MtuFit, Network } from '../ports.ts';
+import { removeWireguard } from './encryption.ts';
 
 /** Never in the place of a route that somebody else made: those have another metric, and a lower one wins. */
 const POOL_METRIC = 87;
@@ -132,6 +142,7 @@ export interface KernelNetwork extends Network {
   uplinkMtu(): Promise<number | undefined>;
   fitMtu(fit: MtuFit, wirings: Iterable<Wiring>): Promise<void>;
   removeOverlay(): Promise<void>;
+  removeEncryption(): Promise<void>;
   /** Networks on the links of the host, workloads' excepted; CIDRs. */
   hostSubnets(): Promise<string[]>;
   /** Addresses of the host's own interfaces, workloads' excepted; text without prefix length. */
@@ -140,7 +151,8 @@ export interface KernelNetwork extends Network {
   close(): void;
 }
 
-const isOurs = (name: string): boolean => LINK_NAME.test(name) || [OVERLAY_NAME, NAT64_NAME, NAT64_PEER].includes(name);
+const OUR_DEVICES: readonly string[] = [OVERLAY_NAME, NAT64_NAME, NAT64_PEER, WIREGUARD_NAME];
+const isOurs = (name: string): boolean => LINK_NAME.test(name) || OUR_DEVICES.includes(name);
 
 export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
   // Requests on one socket wait for each other, and some wait for RCU.
@@ -348,6 +360,9 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
     removeOverlay: async () => {
       const link = await host.linkByName(OVERLAY_NAME);
       if (link) await host.deleteLink(link.ifindex);
+    },
+    removeEncryption: async () => {
+      await removeWireguard(host);
     },
     hostSubnets: async () => {
       await workloadLinks();

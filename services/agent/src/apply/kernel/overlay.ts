@@ -8,7 +8,8 @@ import type { OverlayDevice, Tunnel } from '../../plan/overlay.ts';
 import type { Attachments, Overlay } from '../ports.ts';
 import type { KernelNetwork } from './network.ts';
 
-const { TUNNEL_SEND, TUNNEL_ONLY } = weir_tunnel_flags;
+const { TUNNEL_SEND, TUNNEL_ONLY, TUNNEL_ENCRYPTED } = weir_tunnel_flags;
+const NO_ADDRESS = Buffer.alloc(16);
 const DEFAULT_UPLINK_MTU = 1500;
 
 const u32 = (value: number): Buffer => {
@@ -84,21 +85,23 @@ export const kernelOverlay = (object: BpfObject, options: KernelOverlayOptions):
         const link = await socket.linkByName(OVERLAY_NAME);
         ifindex = link?.ifindex ?? 0;
         const found = new Map<number, Tunnel>();
-        // What the maps hold of a device that is gone means nothing, and is written again with the next.
-        if (!link) return { tunnels: found, identities: new Set(), hasDevice: false };
         const all = await tunnels.lookupAll();
         for (let i = 0; i < all.count; i++) {
           const at = i * tunnelCodec.size;
           const bound = tunnelCodec.read.ifindex(all.values, at);
-          if (bound === 0 || bound !== ifindex) continue;
+          // Of a device that is gone it means nothing, and is written again with the next. Without one: encrypted directly.
+          if (bound !== 0 && bound !== ifindex) continue;
           const { remote, local, flags } = tunnelCodec.decode(all.values, at);
+          if (NO_ADDRESS.equals(remote)) continue;
           found.set(all.keys.readUInt32LE(i * 4), {
             remote: formatIp(remote),
             local: formatIp(local),
             send: (flags & TUNNEL_SEND) !== 0,
             only: (flags & TUNNEL_ONLY) !== 0,
+            encrypted: (flags & TUNNEL_ENCRYPTED) !== 0,
           });
         }
+        if (!link) return { tunnels: found, identities: new Set(), hasDevice: false };
         const known = await identities.lookupAll();
         const numbers = Array.from({ length: known.count }, (_, i) => known.keys.readUInt32LE(i * 4));
         return { tunnels: found, identities: new Set(numbers), hasDevice: true };
@@ -148,8 +151,8 @@ export const kernelOverlay = (object: BpfObject, options: KernelOverlayOptions):
       }),
 
     writeTunnels: async (entries) => {
-      for (const [number, { remote, local, send, only }] of entries) {
-        const flags = (send ? TUNNEL_SEND : 0) | (only ? TUNNEL_ONLY : 0);
+      for (const [number, { remote, local, send, only, encrypted }] of entries) {
+        const flags = (send ? TUNNEL_SEND : 0) | (only ? TUNNEL_ONLY : 0) | (encrypted ? TUNNEL_ENCRYPTED : 0);
         tunnels.update(
           u32(number),
           tunnelCodec.encode({ remote: parseIp(remote), local: parseIp(local), flags, ifindex }),

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Egress limits by pacing: fq on every uplink keeps packets until the time that the programs gave them. While a workload
- * has such a limit the agent puts fq in the place of what the kernel made by itself (of mq: below it, for each queue). What
- * somebody configured stays as it is: fq serves as well, with anything else the programs drop by a token bucket instead.
+ * Egress limits by pacing: fq on every uplink keeps packets until the time that the programs gave them, and on the device
+ * that encrypts, since what comes out of it has no time any more. While a workload has such a limit the agent puts fq in
+ * the place of what the kernel made by itself (of mq: below it, for each queue). What somebody configured stays as it is:
+ * fq serves as well, with anything else the programs drop by a token bucket instead.
  *
  * The programs give times only after the last fq is there (map `pacing`), and stop before the first one goes; one in which
  * packets wait goes later.
  */
 import { isWeirError } from '@weir/errors';
 import { type BpfObject, type Netlink, openNetlink, type Qdisc, ROOT_QDISC } from '@weir/loader';
+import { WIREGUARD_NAME } from '../../plan/names.ts';
 import type { LimiterState, Pacing } from '../ports.ts';
 import { findUplinks, type WhereUplinksAre } from './uplink-interfaces.ts';
 
@@ -55,7 +57,12 @@ const reasonOf = (error: unknown, ifname: string): string => {
 };
 
 const readUplinks = async (netlink: Netlink, where: WhereUplinksAre): Promise<Uplink[]> => {
-  const found = await findUplinks({ interfaces: [], prefer: [] }, where);
+  const found: { readonly ifname: string; readonly ifindex: number }[] = await findUplinks(
+    { interfaces: [], prefer: [] },
+    where,
+  );
+  const encrypting = await netlink.linkByName(WIREGUARD_NAME);
+  if (found.length > 0 && encrypting) found.push({ ifname: WIREGUARD_NAME, ifindex: encrypting.ifindex });
   const all = await netlink.qdiscs();
   return found.map(({ ifname, ifindex }) => ({
     ...{ ifname, ifindex },

@@ -11,7 +11,7 @@ import {
   weir_ct_flags,
   weir_direction,
 } from '@weir/bpf';
-import { type BpfMap, clockOffsetNs, type Features, featureProbe, ping, ringBuffer } from '@weir/loader';
+import { type BpfMap, clockOffsetNs, type Features, featureProbe, openWireguard, ping, ringBuffer } from '@weir/loader';
 import { formatIp } from '@weir/net';
 import type { Connection, Counters, EventSourceOptions, Platform } from '../../platform.ts';
 import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
@@ -98,8 +98,19 @@ const featureNames = (features: Features): string[] =>
     .filter(([, value]) => value === true)
     .map(([name]) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
 
+/** Whether it can be had; asking loads the module. */
+const hasWireguard = async (hostNetns: string | undefined): Promise<boolean> => {
+  const wireguard = openWireguard(hostNetns);
+  try {
+    return await wireguard.supported();
+  } finally {
+    wireguard.close();
+  }
+};
+
 export const kernelPlatform = async (options: DatapathOptions): Promise<Platform> => {
   const features = await featureProbe();
+  const isEncrypting = await hasWireguard(options.hostNetns);
   const datapath = await openDatapath(options);
   const { object, network } = datapath;
   const conntrack = object.map('conntrack');
@@ -111,7 +122,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
     kernel: datapath,
     replaced: datapath.replaced,
     kernelVersion: features.kernel,
-    features: featureNames(features),
+    features: [...featureNames(features), ...(isEncrypting ? ['wireguard'] : [])],
     capacity: {
       workloads: object.map('workloads').maxEntries,
       addresses: object.map('addresses').maxEntries,
@@ -128,6 +139,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
       subnets ??= await network.hostSubnets();
       return subnets;
     },
+    encryptionFacts: () => datapath.encryption.facts(),
     clockOffsetNs,
     monitor: (onChange) =>
       network.monitor(() => {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which interfaces are uplinks, and which of their addresses is the host's towards the world. */
-import { type InterfaceAddress, type Netlink, openNetlink, ROUTE_TABLE } from '@weir/loader';
+import { type InterfaceAddress, type Netlink, type NetworkLink, openNetlink, ROUTE_TABLE } from '@weir/loader';
 import type { WayOut } from '../../plan/egress.ts';
-import { LINK_NAME, NAT64_NAME, NAT64_PEER, OVERLAY_NAME } from '../../plan/names.ts';
+import { LINK_NAME, NAT64_NAME, NAT64_PEER, OVERLAY_NAME, WIREGUARD_NAME } from '../../plan/names.ts';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
 
 export interface UplinkInterface {
@@ -11,6 +11,8 @@ export interface UplinkInterface {
   /** Text; empty = none. */
   readonly ip4: string;
   readonly ip6: string;
+  /** No uplink, but a way out of the machine: in strict mode nothing may pass it in the clear either. */
+  readonly isGuarded?: boolean;
 }
 
 export interface WhereUplinksAre {
@@ -19,7 +21,7 @@ export interface WhereUplinksAre {
   readonly hostNetns?: string;
 }
 
-const NEVER = new Set(['lo', OVERLAY_NAME, NAT64_NAME, NAT64_PEER]);
+const NEVER = new Set(['lo', OVERLAY_NAME, NAT64_NAME, NAT64_PEER, WIREGUARD_NAME]);
 
 const isNamed = (name: string, patterns: readonly string[]): boolean =>
   patterns.some((pattern) => (pattern.endsWith('+') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
@@ -65,9 +67,12 @@ export const findWays = (
     });
   });
 
-/** Interfaces that the configuration names; else the setting; else those of the default routes. */
+/**
+ * Interfaces that the configuration names; else the setting; else those of the default routes. In strict mode also every
+ * other way out of the machine: hardware, and VLANs on it. What is built on those (bridges, bonds) ends in them.
+ */
 export const findUplinks = async (
-  { interfaces, prefer }: Pick<DesiredUplinks, 'interfaces' | 'prefer'>,
+  { interfaces, prefer, strict }: Pick<DesiredUplinks, 'interfaces' | 'prefer' | 'strict'>,
   { uplink, hostNetns }: WhereUplinksAre,
 ): Promise<UplinkInterface[]> =>
   withNetlink(hostNetns, async (netlink) => {
@@ -80,13 +85,18 @@ export const findUplinks = async (
             .filter(({ dst }) => dst === '0.0.0.0/0' || dst === '::/0')
             .map(({ ifindex }) => ifindex),
     );
-    const chosen = links.filter(({ name, ifindex }) => (named ? isNamed(name, named) : defaults.has(ifindex)));
+    const isUplink = ({ name, ifindex }: NetworkLink): boolean =>
+      named ? isNamed(name, named) : defaults.has(ifindex);
+    const isWayOut = ({ kind }: NetworkLink): boolean =>
+      strict !== undefined && (kind === undefined || kind === 'vlan');
+    const chosen = links.filter((link) => isUplink(link) || isWayOut(link));
     const all = await netlink.addresses();
-    return chosen.map(({ name, ifindex }) => {
+    return chosen.map((link) => {
+      const { name, ifindex } = link;
       const address = (family: 4 | 6): string => {
         const own = addressesOf(all, ifindex, family);
         return own.find((one) => prefer.includes(one)) ?? own[0] ?? '';
       };
-      return { ifname: name, ifindex, ip4: address(4), ip6: address(6) };
+      return { ifname: name, ifindex, ip4: address(4), ip6: address(6), isGuarded: !isUplink(link) };
     });
   });

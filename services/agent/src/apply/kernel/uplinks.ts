@@ -35,10 +35,19 @@ export interface KernelUplinks extends Uplinks {
 }
 
 /** Maps that only the programs on uplinks use. */
-const OWN_MAPS = ['uplinks', 'vlans', 'unmasqueraded', 'nat_out', 'nat_in', 'nat_retries'];
+const OWN_MAPS = ['uplinks', 'vlans', 'unmasqueraded', 'strict', 'nat_out', 'nat_in', 'nat_retries'];
 export const uplinkLinksDirOf = (bpffsDir: string): string => join(bpffsDir, 'uplink-links');
 const NO_ADDRESS = new Uint8Array(16);
-const { UPLINK_EGRESS, UPLINK_VLAN_ALL, UPLINK_VLAN_FILTER } = weir_uplink_flags;
+/** Values of both maps of prefixes. */
+const NO_FLAGS = unmasqueraded_value.encode({ flags: 0 });
+const {
+  UPLINK_EGRESS,
+  UPLINK_VLAN_ALL,
+  UPLINK_VLAN_FILTER,
+  UPLINK_STRICT,
+  UPLINK_STRICT_INGRESS,
+  UPLINK_STRICT_EXCEPT_HOSTS,
+} = weir_uplink_flags;
 
 const u32 = (value: number): Buffer => {
   const out = Buffer.allocUnsafe(4);
@@ -51,13 +60,17 @@ interface Held {
   readonly uplinks: Map<number, string>;
   readonly vlans: Set<number>;
   readonly unmasqueraded: Set<string>;
+  readonly strict: Set<string>;
 }
+
+const prefixesOf = async (object: BpfObject, name: string): Promise<Set<string>> => {
+  const { keys, count } = await object.map(name).lookupAll();
+  return new Set(Array.from({ length: count }, (_, i) => cidrText(keys, i * prefix_key.size)));
+};
 
 const readHeld = async (object: BpfObject): Promise<Held> => {
   const uplinks = await object.map('uplinks').lookupAll();
   const vlans = await object.map('vlans').lookupAll();
-  const prefixes = await object.map('unmasqueraded').lookupAll();
-  const size = prefix_key.size;
   return {
     uplinks: new Map(
       Array.from({ length: uplinks.count }, (_, i) => [
@@ -66,20 +79,31 @@ const readHeld = async (object: BpfObject): Promise<Held> => {
       ]),
     ),
     vlans: new Set(Array.from({ length: vlans.count }, (_, i) => vlans.keys.readUInt32LE(i * 4))),
-    unmasqueraded: new Set(Array.from({ length: prefixes.count }, (_, i) => cidrText(prefixes.keys, i * size))),
+    unmasqueraded: await prefixesOf(object, 'unmasqueraded'),
+    strict: await prefixesOf(object, 'strict'),
   };
 };
 
+const vlanFlags = ({ vlans }: DesiredUplinks): number =>
+  vlans ? UPLINK_VLAN_FILTER | (vlans.has(0) ? UPLINK_VLAN_ALL : 0) : 0;
+
+const strictFlags = ({ strict }: DesiredUplinks): number =>
+  strict
+    ? (strict.cidrs.size > 0 ? UPLINK_STRICT : 0) |
+      (strict.ingress ? UPLINK_STRICT_INGRESS : 0) |
+      (strict.exceptHosts ? UPLINK_STRICT_EXCEPT_HOSTS : 0)
+    : 0;
+
 const uplinkValue = (desired: DesiredUplinks, facts: UplinkFacts, { low, high }: PortRange): Buffer =>
   uplink.encode({
-    flags:
-      (desired.vlans ? UPLINK_VLAN_FILTER | (desired.vlans.has(0) ? UPLINK_VLAN_ALL : 0) : 0) |
-      (desired.ways ? UPLINK_EGRESS : 0),
+    flags: (facts.isGuarded ? 0 : vlanFlags(desired)) | (desired.ways ? UPLINK_EGRESS : 0) | strictFlags(desired),
+    wireguard_port: desired.strict?.wireguardPort ?? 0,
+    tunnel_port: desired.strict?.tunnelPort ?? 0,
     port_low: low,
     port_high: high,
     ip4: facts.masquerade4 ? parseIp(facts.ip4) : NO_ADDRESS,
     ip6: facts.masquerade6 ? parseIp(facts.ip6) : NO_ADDRESS,
-    nat64_ip4: desired.nat64 !== undefined && facts.ip4 !== '' ? parseIp(facts.ip4) : NO_ADDRESS,
+    nat64_ip4: desired.nat64 !== undefined && !facts.isGuarded && facts.ip4 !== '' ? parseIp(facts.ip4) : NO_ADDRESS,
   });
 
 /** An open object and what is attached of it. */
@@ -108,14 +132,12 @@ class UplinkPrograms {
 
   async sync(desired: DesiredUplinks, facts: readonly UplinkFacts[], ports: PortRange): Promise<void> {
     this.held ??= await readHeld(this.object);
-    const { uplinks, vlans, unmasqueraded } = this.held;
-    const [uplinkMap, vlanMap, prefixMap] = ['uplinks', 'vlans', 'unmasqueraded'].map((name) => this.object.map(name));
-    if (!uplinkMap || !vlanMap || !prefixMap) return;
-    for (const prefix of desired.unmasqueraded) {
-      if (unmasqueraded.has(prefix)) continue;
-      prefixMap.update(cidrKey(prefix), unmasqueraded_value.encode({ flags: 0 }));
-      unmasqueraded.add(prefix);
-    }
+    const { uplinks, vlans, unmasqueraded, strict } = this.held;
+    const [uplinkMap, vlanMap] = ['uplinks', 'vlans'].map((name) => this.object.map(name));
+    if (!uplinkMap || !vlanMap) return;
+    const strictCidrs = desired.strict?.cidrs ?? new Set();
+    this.addPrefixes('unmasqueraded', desired.unmasqueraded, unmasqueraded);
+    this.addPrefixes('strict', strictCidrs, strict);
     for (const id of desired.vlans ?? []) {
       if (vlans.has(id)) continue;
       vlanMap.update(u32(id), u32(1));
@@ -146,10 +168,23 @@ class UplinkPrograms {
       vlanMap.delete(u32(id));
       vlans.delete(id);
     }
-    for (const prefix of [...unmasqueraded]) {
-      if (desired.unmasqueraded.has(prefix)) continue;
-      prefixMap.delete(cidrKey(prefix));
-      unmasqueraded.delete(prefix);
+    this.removePrefixes('unmasqueraded', desired.unmasqueraded, unmasqueraded);
+    this.removePrefixes('strict', strictCidrs, strict);
+  }
+
+  private addPrefixes(name: string, wanted: ReadonlySet<string>, held: Set<string>): void {
+    for (const prefix of wanted) {
+      if (held.has(prefix)) continue;
+      this.object.map(name).update(cidrKey(prefix), NO_FLAGS);
+      held.add(prefix);
+    }
+  }
+
+  private removePrefixes(name: string, wanted: ReadonlySet<string>, held: Set<string>): void {
+    for (const prefix of [...held]) {
+      if (wanted.has(prefix)) continue;
+      this.object.map(name).delete(cidrKey(prefix));
+      held.delete(prefix);
     }
   }
 
@@ -236,8 +271,10 @@ export const detachUplinkFilters = async (bpffsDir: string, hostNetns?: string):
 
 const wayKey = (way: WayOut): string => `${way.interface} ${way.egressIp}`;
 
-const isOnlyGateway = ({ masquerade4, masquerade6, nat64, vlans, prefilter }: DesiredUplinks): boolean =>
-  !masquerade4 && !masquerade6 && !nat64 && !vlans && !prefilter;
+const isUplink = ({ isGuarded }: UplinkInterface): boolean => !isGuarded;
+
+const isOnlyGateway = ({ masquerade4, masquerade6, nat64, vlans, strict, prefilter }: DesiredUplinks): boolean =>
+  !masquerade4 && !masquerade6 && !nat64 && !vlans && !strict && !prefilter;
 
 export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
   const { bpffsDir, hostNetns, natPorts } = options;
@@ -252,12 +289,12 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
     const found = isOnlyGateway(desired) ? [] : await findUplinks(desired, options);
     const facts = found.map((one) => ({
       ...one,
-      masquerade4: desired.masquerade4 && one.ip4 !== '',
-      masquerade6: desired.masquerade6 && one.ip6 !== '',
+      masquerade4: desired.masquerade4 && !one.isGuarded && one.ip4 !== '',
+      masquerade6: desired.masquerade6 && !one.isGuarded && one.ip6 !== '',
     }));
     const failures: string[] = [];
     if (isOnlyGateway(desired)) return { facts, failures };
-    if (facts.length === 0) {
+    if (!facts.some(isUplink)) {
       const wanted = desired.interfaces.length > 0 ? `of ${desired.interfaces.join(', ')}` : 'that is the uplink';
       failures.push(
         `this host has no interface ${wanted}; name it in the network's configuration or in WEIR_AGENT_UPLINK`,
@@ -265,7 +302,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
     } else {
       if (desired.masquerade4 && !facts.some(({ masquerade4 }) => masquerade4))
         failures.push(`no uplink of this host has an IPv4 address to masquerade with`);
-      if (desired.nat64 && !facts.some(({ ip4 }) => ip4 !== ''))
+      if (desired.nat64 && !facts.some(({ ip4, isGuarded }) => ip4 !== '' && !isGuarded))
         failures.push(`no uplink of this host has an IPv4 address for NAT64 to send with`);
       if (desired.masquerade6 && !facts.some(({ masquerade6 }) => masquerade6))
         failures.push(`no uplink of this host has an IPv6 address to masquerade with`);
@@ -279,8 +316,10 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
     const found = desired.ways && desired.ways.length > 0 ? await findWays(desired.ways, hostNetns) : [];
     ways = new Map(found.map(({ way, found: by }) => [wayKey(way), by]));
     for (const by of ways.values()) {
-      if (facts.some(({ ifindex }) => ifindex === by.ifindex)) continue;
-      facts.push({ ...by, masquerade4: false, masquerade6: false });
+      const at = facts.findIndex(({ ifindex }) => ifindex === by.ifindex);
+      const fact = facts[at];
+      if (!fact) facts.push({ ...by, masquerade4: false, masquerade6: false });
+      else if (fact.isGuarded) facts[at] = { ...fact, isGuarded: false };
     }
     return { facts, failures };
   };
@@ -292,7 +331,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
       (desired.masquerade4 || desired.masquerade6 || nat64 !== undefined || (desired.ways?.length ?? 0) > 0);
     // It leads packets to the uplinks' maps: there after them, gone before them.
     if (nat64 === undefined) await nat64Device.sync(undefined, facts);
-    if (!desired || (!isTranslating && !desired.vlans)) {
+    if (!desired || (!isTranslating && !desired.vlans && !desired.strict)) {
       if (!programs && !existsSync(join(bpffsDir, 'uplinks'))) return;
       programs ??= await UplinkPrograms.open(options);
       await programs.end(bpffsDir);
@@ -306,7 +345,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
     else await releasePorts(hostNetns, natPorts);
     nat ??= natOf(programs.object, natPorts);
     await programs.sync(desired, facts, natPorts);
-    if (nat64 !== undefined) await nat64Device.sync(nat64, facts);
+    if (nat64 !== undefined) await nat64Device.sync(nat64, facts.filter(isUplink));
   };
 
   const doubt = (): void => {
@@ -329,8 +368,9 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
       try {
         const { facts, failures } = desired ? await find(desired) : { facts: [], failures: [] };
         await syncPrograms(desired, facts);
-        await prefilter.sync(desired?.prefilter, facts);
-        interfaces = facts;
+        const uplinks = facts.filter(isUplink);
+        await prefilter.sync(desired?.prefilter, uplinks);
+        interfaces = uplinks;
         return failures;
       } catch (error) {
         // Policies stand all the same: what they say does not wait for an uplink.

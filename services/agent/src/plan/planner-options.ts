@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What a planner is made with: whose host it plans, what was numbered before, how much fits. */
+import type { CompileSettings } from './compile.ts';
+import type { EgressNumbers } from './egress.ts';
+import type { HostNumbers, LocalIds } from './numbers.ts';
+
+export interface PlannerOptions extends CompileSettings {
+  readonly host: string;
+  readonly localIds?: LocalIds;
+  readonly hostNumbers?: HostNumbers;
+  readonly egressNumbers?: EgressNumbers;
+  /** Namespace of this host's health endpoint; without it there is none. */
+  readonly healthNetns?: string | undefined;
+  /** How long each step of a change of routing takes, ms. */
+  readonly overlayStepMs?: number;
+  readonly maxCidrs?: number;
+  readonly maxIpcache?: number;
+}
