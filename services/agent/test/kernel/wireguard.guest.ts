@@ -11,7 +11,7 @@ import { readFileSync, rmSync, statSync } from 'node:fs';
 import { after, afterEach, before, describe, it, type TestContext } from 'node:test';
 import { weir_drop_reason } from '@weir/bpf';
 import { Routing, Underlay } from '@weir/proto/weir/bus/v1/config_pb.js';
-import { MARKER, nothingPlain, onTheWire, ping, pinged } from '../support/capture.ts';
+import { fragmentsPass, MARKER, nothingPlain, onTheWire, ping, pinged } from '../support/capture.ts';
 import { DB, EVIL, FAR_WEB, hasDevice, indexOf, mtuOf, WEB } from '../support/encrypted-places.ts';
 import { EncryptingFleet, PATIENT_MS, STRICT, WIREGUARD } from '../support/encrypting-fleet.ts';
 import { networkEntry, removal } from '../support/entries.ts';
@@ -37,7 +37,7 @@ describe('hosts that encrypt', { timeout: 1_200_000 }, () => {
         assert.equal(await tcp(from, DB[family]), 'ok', `TCP ${from} ${family}`);
         const udp = await fleet.residentOf(from).ask({ op: 'udp', host: DB[family], port: 80, timeoutMs: PATIENT_MS });
         assert.equal(udp, 'ok', `UDP ${from} ${family}`);
-        pinged(from, DB[family], '-s', '4000');
+        fragmentsPass(from, DB[family]);
       }
       assert.equal(await tcp(EVIL.id, DB[family], SHORT_MS), 'timeout');
       assert.deepEqual(await h2.judged(DB[family], WEB[family]), [`${DB.identity} ${WEB.identity}`]);
