@@ -7,13 +7,16 @@ import { inNetns } from '@weir/infra/netns';
 const PATIENT_MS = 60_000;
 
 /** Resolves when every host has taken it; hosts that are reached another way than before change over for 6 s more. */
-export const setRouting = async (fleet: Fleet, routing: 'native' | 'tunnel' | 'hybrid'): Promise<void> => {
+export const setNetwork = async (fleet: Fleet, network: object): Promise<void> => {
   const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.inventory}/v1/network`, {
     method: 'PUT',
-    body: { routing },
+    body: network,
   });
   await fleet.waitReported('inventory', revision, PATIENT_MS);
 };
+
+export const setRouting = (fleet: Fleet, routing: 'native' | 'tunnel' | 'hybrid'): Promise<void> =>
+  setNetwork(fleet, { routing });
 
 /** No: it goes another way, or nowhere. */
 export const isTunnelled = (fleet: Fleet, from: string, address: string): boolean => {

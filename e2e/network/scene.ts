@@ -5,6 +5,7 @@
  */
 import { callApi } from '@weir/infra/api';
 import type { External, Fleet, Workload } from '@weir/infra/fleet';
+import { setNetwork as setNetworkOf } from '../lib/routing.ts';
 
 export const HOSTS = ['h1', 'h2', 'h3'] as const;
 export const ROUTED = ['h3'] as const;
@@ -78,10 +79,5 @@ export const makeScene = async (fleet: Fleet): Promise<Scene> => {
 const HEALTH = { base_interval_s: 1 };
 
 /** Resolves when every host has taken it; hosts that are reached another way than before change over for 6 s more. */
-export const setNetwork = async ({ fleet }: Pick<Scene, 'fleet'>, spec: object): Promise<void> => {
-  const { revision } = await callApi<{ revision: number }>(`${fleet.control.urls.inventory}/v1/network`, {
-    method: 'PUT',
-    body: { health: HEALTH, ...spec },
-  });
-  await fleet.waitReported('inventory', revision, 60_000);
-};
+export const setNetwork = ({ fleet }: Pick<Scene, 'fleet'>, spec: object): Promise<void> =>
+  setNetworkOf(fleet, { health: HEALTH, ...spec });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * F08: maps are filled to the brim and one beyond. There are no maps for NAT or services in this datapath.
+ * F08: maps are filled to the brim and one beyond.
  *
  * A Kubernetes ipBlock takes two entries of a policy map for each port: its peers may be managed or not.
  */
@@ -11,17 +11,18 @@ import { PATIENT_TIMEOUT_MS, until, type Workload } from '@weir/infra/fleet';
 import { agentMetric, agentStatus, agentWorkloads } from '../../lib/agent-api.ts';
 import { report } from '../../lib/figures.ts';
 import { isLong, size } from '../../lib/size.ts';
+import { fillNat, MAX_NAT } from './full-nat.ts';
 import { applyPolicy, POLICY, type Scene } from './scene.ts';
 
 const CONNTRACK = size({ short: 4_096, long: 65_536 });
 const CIDRS = size({ short: 256, long: 4_096 });
-const FLOWS_PER_TICK = size({ short: 8, long: 16 });
+const FLOWS_PER_TICK = size({ short: 8, long: 48 });
 const PREFIXES = 100;
 const ENTRIES_PER_BLOCK = 2;
 /** Each; how many of them fit. */
 const PORTS = Math.floor(weir_limits.WEIR_MAX_POLICY / PREFIXES / ENTRIES_PER_BLOCK);
 const PRESSURE = 0.9;
-const PATIENT_MS = 60_000;
+const PATIENT_MS = size({ short: 60_000, long: 240_000 });
 const HELD = 20;
 
 const block = (i: number, net: number): string => `{ ipBlock: { cidr: 100.${net}.${i >> 8}.${i & 255}/32 } }`;
@@ -164,6 +165,7 @@ export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
   await agent.kill();
   await agent.start({
     WEIR_AGENT_MAX_CONNTRACK: String(CONNTRACK),
+    WEIR_AGENT_MAX_NAT: String(MAX_NAT),
     WEIR_AGENT_MAX_CIDRS: String(CIDRS),
     WEIR_AGENT_MAX_IPCACHE: String(addresses + 1),
   });
@@ -190,6 +192,7 @@ export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
   const load = await flood.stop({ drainMs: PATIENT_TIMEOUT_MS });
   const kept = await held.stop();
   const evicted = await evictions();
+  const nat = await fillNat(scene, PRESSURE);
   const ready = (await agentStatus(agent)).workloads;
   await agent.kill();
   await agent.start();
@@ -200,6 +203,7 @@ export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
     cidrs: cidrs.pressure,
     ipcache: ipcache.pressure,
     conntrack: ctPressure,
+    nat: nat.pressure,
   };
   const pressure = Object.fromEntries(
     Object.entries(pressures).map(([map, seen]) => [`${map}_pressure`, seen.toFixed(2)]),
@@ -208,7 +212,9 @@ export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
     ct_evicted: evicted,
     flows: load.sent,
     unanswered: load.refused + load.lost,
-    held_resets: kept.resets,
+    held_resets: kept.resets + nat.resets,
+    nat_evicted: nat.evicted,
+    nat_unanswered: nat.unanswered,
   };
   const { unintended, othersFailed } = maps;
   report(t, 'F08', { ...pressure, ...table, others_failed: othersFailed, unintended_allows: unintended }, [
@@ -216,10 +222,10 @@ export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
     ['so are too many prefixes', cidrs.told && cidrs.works],
     ['so are too many addresses, for whom it matters', ipcache.told && ipcache.works],
     ['pressure seen before', Math.min(...Object.values(pressures)) >= PRESSURE],
-    ['evicted connections are counted', evicted > 0],
+    ['evicted connections are counted', evicted > 0 && nat.evicted > 0],
     ['a full conntrack locks nobody down', ready.ready === ready.total],
-    ['allowed connections are made with a full table', duringFlood],
-    ['connections in use stay', kept.resets === 0 && kept.connected === HELD],
+    ['allowed connections are made with a full table', duringFlood && nat.worked],
+    ['connections in use stay', kept.resets + nat.resets === 0 && kept.connected === HELD],
     ['others are not touched', othersFailed === 0],
     ['0 unintended allows', unintended === 0],
   ]);

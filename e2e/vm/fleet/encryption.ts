@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { callApi } from '@weir/infra/api';
 import { type Fleet, until } from '@weir/infra/fleet';
+import { setNetwork } from '../../lib/routing.ts';
 import { linkNames, receivedBy } from './filters.ts';
-import { setNetwork } from './network.ts';
 import { applyPolicy, PATIENT_MS, type Scene } from './scene.ts';
 import { judged } from './tunnel.ts';
 

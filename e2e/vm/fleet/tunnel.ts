@@ -7,8 +7,8 @@ import { createServer, isIPv6 } from 'node:net';
 import { type Fleet, until, type Workload } from '@weir/infra/fleet';
 import { ip } from '@weir/infra/resources';
 import { tcxSupported } from '@weir/loader';
+import { setNetwork } from '../../lib/routing.ts';
 import { filtersOf, linkNames, receivedBy, routesBy } from './filters.ts';
-import { setNetwork } from './network.ts';
 import { applyPolicy, PATIENT_MS, REFUSED_MS, type Scene } from './scene.ts';
 
 const TUNNEL = 'weir_vxlan';

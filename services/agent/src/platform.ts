@@ -27,6 +27,8 @@ export interface SweepResult {
   readonly reported: number;
   readonly expired: number;
   readonly deferred: number;
+  /** Masqueraded connections; absent while nothing is masqueraded. */
+  readonly mappings?: number;
 }
 
 export interface Counters {
@@ -120,7 +122,9 @@ export interface Platform {
   /** Maps that begin empty, because what was pinned had another shape. */
   readonly replaced: readonly string[];
   /** Capacities of the maps, for their pressure. */
-  readonly capacity: Readonly<Record<'workloads' | 'addresses' | 'ipcache' | 'cidrs' | 'policy' | 'conntrack', number>>;
+  readonly capacity: Readonly<
+    Record<'workloads' | 'addresses' | 'ipcache' | 'cidrs' | 'policy' | 'conntrack' | 'nat', number>
+  >;
   /** The host's own addresses, workloads' interfaces excepted. */
   hostAddresses(): Promise<readonly string[]>;
   /** Networks on the host's links, workloads' interfaces excepted; CIDRs. */

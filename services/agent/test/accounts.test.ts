@@ -17,16 +17,16 @@ after(() => rm(dir, { recursive: true, force: true }));
 
 /** A kernel that counts what the test says. */
 const kernel = (replaced: readonly string[] = []) => {
-  const state = { created: 0n, expired: 0n, entries: 0, lost: 0n, throttled: 0n };
+  const state = { created: 0n, expired: 0n, entries: 0, lost: 0n, throttled: 0n, mapped: 0n, mappings: 0 };
   return {
     state,
     replaced,
     counters: async () => ({
-      named: { ct_created: state.created, ct_expired: state.expired },
+      named: { ct_created: state.created, ct_expired: state.expired, nat_created: state.mapped, nat_expired: 3n },
       eventsLost: state.lost,
       eventsThrottled: state.throttled,
     }),
-    sweep: async () => ({ entries: state.entries, reported: 0, expired: 0, deferred: 0 }),
+    sweep: async () => ({ entries: state.entries, reported: 0, expired: 0, deferred: 0, mappings: state.mappings }),
   };
 };
 const pump = { nextSeq: 11n } as EventPump;
@@ -70,4 +70,12 @@ it('a conntrack map that was made anew evicted nothing', async () => {
   Object.assign(host.state, { created: 130n, entries: 28 });
   await accounts.sweep();
   assert.equal(evicted(accounts), 2n);
+});
+
+it('counts mappings of the masquerade that were evicted', async () => {
+  const host = kernel();
+  const accounts = await Accounts.open(host, await StateFile.open(join(dir, 'nat.json')), pump);
+  Object.assign(host.state, { mapped: 50n, mappings: 40 });
+  await accounts.sweep();
+  assert.equal(accounts.counters.named.nat_evicted, 7n);
 });

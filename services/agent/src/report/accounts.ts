@@ -10,6 +10,8 @@ import type { StateFile } from '../state-file.ts';
 
 /** Connections that the kernel dropped to make room; what they had not reported yet is in no flow. */
 const EVICTED = 'ct_evicted';
+/** Mappings of the masquerade that went the same way: a connection that is used again gets another port. */
+const NAT_EVICTED = 'nat_evicted';
 
 /** Counters that were made anew count from nothing again. */
 const before = (told: bigint, now: bigint): bigint => (told <= now ? told : 0n);
@@ -25,6 +27,7 @@ export class Accounts {
   #throttledBefore = 0n;
   #evicted = 0n;
   #evictedBase = 0n;
+  #natEvicted = 0n;
   #swept: SweepResult | undefined;
 
   private constructor(
@@ -64,7 +67,7 @@ export class Accounts {
 
   get counters(): Counters {
     const { named, ...totals } = this.#counters;
-    return { named: { ...named, [EVICTED]: this.#evicted }, ...totals };
+    return { named: { ...named, [EVICTED]: this.#evicted, [NAT_EVICTED]: this.#natEvicted }, ...totals };
   }
 
   get swept(): SweepResult | undefined {
@@ -99,13 +102,18 @@ export class Accounts {
   }
 
   async sweep(): Promise<void> {
-    const created = counted((await this.#platform.counters()).named, 'ct_created');
+    const { named: first } = await this.#platform.counters();
+    const created = counted(first, 'ct_created');
     const swept = await this.#platform.sweep();
     this.#swept = swept;
     await this.read();
     // Made before the walk, gone before its end, not seen by it: never too many, and exact once nothing moves.
     const gone = created - counted(this.#counters.named, 'ct_expired') - BigInt(swept.entries - swept.expired);
     if (gone - this.#evictedBase > this.#evicted) this.#evicted = gone - this.#evictedBase;
+    if (swept.mappings === undefined) return;
+    const expired = counted(this.#counters.named, 'nat_expired');
+    const lost = counted(first, 'nat_created') - expired - BigInt(swept.mappings);
+    if (lost > this.#natEvicted) this.#natEvicted = lost;
   }
 
   /** The losses known now have been told to the bus. */

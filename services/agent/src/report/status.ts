@@ -44,6 +44,7 @@ export const usedOf = ({
   cidrs: host.cidrs.size,
   policy: report().workloads.reduce((most, { policyEntries }) => Math.max(most, policyEntries), 0),
   conntrack: accounts.swept?.entries ?? 0,
+  nat: accounts.swept?.mappings ?? 0,
 });
 
 export const heardOf = (configuration: Configuration): Record<string, number | undefined> =>

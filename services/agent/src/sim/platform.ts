@@ -84,6 +84,7 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
       cidrs: weir_limits.WEIR_MAX_CIDRS,
       policy: weir_limits.WEIR_MAX_POLICY,
       conntrack: weir_limits.WEIR_MAX_CONNTRACK,
+      nat: weir_limits.WEIR_MAX_NAT,
     },
     hostAddresses: async () => options.addresses ?? [],
     hostSubnets: async () => [],

@@ -10,7 +10,8 @@ import type { PortRange } from './nat-ports.ts';
 const ORPHANS_EVERY = 30;
 
 export interface Nat {
-  sweep(): Promise<void>;
+  /** Returns how many mappings there are. */
+  sweep(): Promise<number>;
   read(limit: number): Promise<NatFacts>;
 }
 
@@ -19,13 +20,14 @@ export const natOf = (object: BpfObject, ports: PortRange): Nat => {
   let turn = 0;
   let entries = 0;
 
-  const sweep = async (): Promise<void> => {
+  const sweep = async (): Promise<number> => {
     const flags = ++turn % ORPHANS_EVERY === 0 ? weir_nat_sweep_flags.NAT_SWEEP_ORPHANS : 0;
     const ctx = nat_sweep_ctx.encode({ now_ns: 0n, flags, failed: 0, entries: 0n, expired: 0n, orphans: 0n });
     const { ctxOut } = await program.testRun({ ctx });
     const result = nat_sweep_ctx.decode(ctxOut);
     if (result.failed) throw new Error('the walk over the masquerade mappings failed');
     entries = Number(result.entries - result.expired);
+    return entries;
   };
 
   const mappings = async (limit: number): Promise<NatMapping[]> => {

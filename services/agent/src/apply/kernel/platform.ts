@@ -10,6 +10,7 @@ import {
   weir_counter,
   weir_ct_flags,
   weir_direction,
+  weir_limits,
 } from '@weir/bpf';
 import { type BpfMap, clockOffsetNs, type Features, featureProbe, openWireguard, ping, ringBuffer } from '@weir/loader';
 import { formatIp } from '@weir/net';
@@ -130,6 +131,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
       cidrs: object.map('cidrs').maxEntries / CIDRS_CHANGE,
       policy: MAPS.policies.inner.maxEntries,
       conntrack: conntrack.maxEntries,
+      nat: options.maxNat ?? weir_limits.WEIR_MAX_NAT,
     },
     hostAddresses: async () => {
       addresses ??= await network.hostAddresses();
@@ -149,8 +151,8 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
       }),
     repairPins: () => datapath.repairPins(),
     sweep: async () => {
-      await datapath.uplinks.nat?.sweep();
-      return sweepConnections(ctSweep);
+      const mappings = await datapath.uplinks.nat?.sweep();
+      return { ...(await sweepConnections(ctSweep)), ...(mappings === undefined ? {} : { mappings }) };
     },
     counters: () => readCounters(object.map('counters'), object.map('drops')),
     throttles: () => readThrottles(object.map('throttles'), object.map('throttled'), clockOffsetNs()),
