@@ -4,11 +4,15 @@ import {
   agentInbox,
   agentPermissions,
   type Bus,
+  type ConfigWatcher,
+  configWatcher,
   connectBus,
   createKeys,
   keysOf,
   natsServerConfig,
+  serviceInbox,
   servicePermissions,
+  serviceSnapshotConsumer,
 } from '@weir/bus';
 import { startTestNats, type TestNats } from '@weir/bus/testing';
 import { loadConfig } from '@weir/config';
@@ -34,6 +38,8 @@ export interface Harness {
   agent(host: string): Promise<Bus>;
   /** A reader of all configuration, as another service is one. */
   reader(): Promise<Bus>;
+  /** What such a reader holds, from its first snapshot on. Stop it before the harness. */
+  follow(): Promise<ConfigWatcher>;
   restart(settings?: Readonly<Record<string, string>>): Promise<void>;
   stop(): Promise<void>;
 }
@@ -76,6 +82,7 @@ export const startHarness = async (settings: Readonly<Record<string, string>> = 
     connections.push(bus);
     return bus;
   };
+  const reader = () => connect('policy', serviceInbox('policy'));
   return {
     get app() {
       return app;
@@ -93,7 +100,19 @@ export const startHarness = async (settings: Readonly<Record<string, string>> = 
       return { status: response.status, body: text === '' ? undefined : JSON.parse(text), headers: response.headers };
     },
     agent: (host) => connect(host, agentInbox(host)),
-    reader: () => connect('policy', '_INBOX_SVC_policy'),
+    reader,
+    follow: async () => {
+      const watcher = configWatcher({
+        ...(await reader()),
+        trustedKeys: [keysOf(signing.seed).publicKey],
+        inboxPrefix: serviceInbox('policy'),
+        consumer: serviceSnapshotConsumer('policy'),
+        onReset: () => {},
+        onChange: () => {},
+      });
+      await watcher.ready;
+      return watcher;
+    },
     restart: async (more) => {
       await app.close();
       app = await start(more);

@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { configWatcher, serviceInbox, serviceSnapshotConsumer, subjects } from '@weir/bus';
+import { type ConfigWatcher, subjects } from '@weir/bus';
 import { Families, type Network, Routing, Underlay } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { NetworkService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { createRpcClient } from '@weir/rpc';
 import { eventually, type Harness, startHarness } from './harness.ts';
 
 let weir: Harness;
-let watcher: ReturnType<typeof configWatcher>;
+let watcher: ConfigWatcher;
 before(async () => {
   weir = await startHarness();
-  watcher = configWatcher({
-    ...(await weir.reader()),
-    trustedKeys: [weir.signer],
-    inboxPrefix: serviceInbox('policy'),
-    consumer: serviceSnapshotConsumer('policy'),
-    onReset: () => {},
-    onChange: () => {},
-  });
-  await watcher.ready;
+  watcher = await weir.follow();
 });
 after(async () => {
   await watcher.stop();

@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { configWatcher, serviceInbox, serviceSnapshotConsumer, subjects } from '@weir/bus';
+import { type ConfigWatcher, subjects } from '@weir/bus';
 import { EgressGatewayService, PrefilterService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { createRpcClient } from '@weir/rpc';
 import { eventually, type Harness, startHarness } from './harness.ts';
 
 let weir: Harness;
-let watcher: ReturnType<typeof configWatcher>;
+let watcher: ConfigWatcher;
 before(async () => {
   weir = await startHarness({ WEIR_INVENTORY_CONTROL_ADDRESSES: '198.51.100.7, 2001:db8:ffff::7' });
-  watcher = configWatcher({
-    ...(await weir.reader()),
-    trustedKeys: [weir.signer],
-    inboxPrefix: serviceInbox('policy'),
-    consumer: serviceSnapshotConsumer('policy'),
-    onReset: () => {},
-    onChange: () => {},
-  });
-  await watcher.ready;
+  watcher = await weir.follow();
   await weir.call('POST', '/v1/hosts', { name: 'alpha', underlay_ip4: '192.0.2.1', underlay_ip6: '2001:db8::1' });
 });
 after(async () => {

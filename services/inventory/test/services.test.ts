@@ -2,25 +2,17 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { configWatcher, publishAck, serviceInbox, serviceSnapshotConsumer, subjects } from '@weir/bus';
+import { type ConfigWatcher, publishAck, subjects } from '@weir/bus';
 import { BackendState, type LoadBalancerService as Document } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { LoadBalancerService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { createRpcClient } from '@weir/rpc';
 import { type Answer, eventually, type Harness, startHarness } from './harness.ts';
 
 let weir: Harness;
-let watcher: ReturnType<typeof configWatcher>;
+let watcher: ConfigWatcher;
 before(async () => {
   weir = await startHarness();
-  watcher = configWatcher({
-    ...(await weir.reader()),
-    trustedKeys: [weir.signer],
-    inboxPrefix: serviceInbox('policy'),
-    consumer: serviceSnapshotConsumer('policy'),
-    onReset: () => {},
-    onChange: () => {},
-  });
-  await watcher.ready;
+  watcher = await weir.follow();
   const zone = { 'topology.kubernetes.io/zone': 'a' };
   await weir.call('POST', '/v1/hosts', { name: 'alpha', underlay_ip4: '192.0.2.1', labels: zone });
 });
