@@ -176,6 +176,11 @@ export const weir_limits = {
 } as const;
 export type weir_limits = (typeof weir_limits)[keyof typeof weir_limits];
 
+export const weir_maglev_bits = {
+  MAGLEV_CHANGED: 2147483648,
+} as const;
+export type weir_maglev_bits = (typeof weir_maglev_bits)[keyof typeof weir_maglev_bits];
+
 export const weir_marks = {
   MARK_WIREGUARD: 1459617793,
   MARK_DECRYPTED: 1459617794,
@@ -222,6 +227,7 @@ export const weir_service_flags = {
   SERVICE_DSR: 32768,
   SERVICE_NO_BACKEND_DROP: 65536,
   SERVICE_WILDCARD: 131072,
+  SERVICE_DSR_IPIP: 262144,
 } as const;
 export type weir_service_flags = (typeof weir_service_flags)[keyof typeof weir_service_flags];
 
@@ -231,6 +237,9 @@ export const weir_service_limits = {
   WEIR_MAX_BACKENDS: 524288,
   WEIR_MAX_SERVICE_REVERSE: 262144,
   WEIR_MAX_SERVICE_AFFINITY: 65536,
+  WEIR_MAX_SERVICE_FLOWS: 131072,
+  WEIR_MAX_MAGLEV_TABLES: 65536,
+  WEIR_MAGLEV_SMALLEST: 251,
 } as const;
 export type weir_service_limits = (typeof weir_service_limits)[keyof typeof weir_service_limits];
 

@@ -1038,6 +1038,38 @@ export const ipcache_value = {
   },
 } as const satisfies codec.StructCodec<ipcache_value>;
 
+export interface maglev_slot {
+  readonly current: number;
+  readonly previous: number;
+}
+
+export const maglev_slot = {
+  name: 'maglev_slot',
+  size: 8,
+  offsets: {
+    current: 0,
+    previous: 4,
+  },
+  encode(value: maglev_slot, out: Buffer = Buffer.allocUnsafe(8), at = 0): Buffer {
+    codec.need('maglev_slot', out, at, 8);
+    out.writeUInt32LE(value.current, at);
+    out.writeUInt32LE(value.previous, at + 4);
+    return out;
+  },
+  decode(from: Buffer, at = 0): maglev_slot {
+    codec.need('maglev_slot', from, at, 8);
+    return {
+      current: from.readUInt32LE(at),
+      previous: from.readUInt32LE(at + 4),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    current: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    previous: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+  },
+} as const satisfies codec.StructCodec<maglev_slot>;
+
 export interface nat64 {
   readonly prefix: Uint8Array;
   readonly hairpin4: Uint8Array;
@@ -1473,6 +1505,7 @@ export interface service {
   readonly active: number;
   readonly terminating: number;
   readonly affinity_timeout_s: number;
+  readonly maglev: number;
 }
 
 export const service = {
@@ -1486,7 +1519,7 @@ export const service = {
     active: 16,
     terminating: 20,
     affinity_timeout_s: 24,
-    pad: 28,
+    maglev: 28,
   },
   encode(value: service, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
     codec.need('service', out, at, 32);
@@ -1497,7 +1530,7 @@ export const service = {
     out.writeUInt32LE(value.active, at + 16);
     out.writeUInt32LE(value.terminating, at + 20);
     out.writeUInt32LE(value.affinity_timeout_s, at + 24);
-    out.writeUInt32LE(0, at + 28);
+    out.writeUInt32LE(value.maglev, at + 28);
     return out;
   },
   decode(from: Buffer, at = 0): service {
@@ -1510,6 +1543,7 @@ export const service = {
       active: from.readUInt32LE(at + 16),
       terminating: from.readUInt32LE(at + 20),
       affinity_timeout_s: from.readUInt32LE(at + 24),
+      maglev: from.readUInt32LE(at + 28),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -1521,6 +1555,7 @@ export const service = {
     active: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
     terminating: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
     affinity_timeout_s: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
+    maglev: (from: Buffer, at = 0): number => from.readUInt32LE(at + 28),
   },
 } as const satisfies codec.StructCodec<service>;
 
@@ -1594,6 +1629,101 @@ export const service_affinity_key = {
     kind: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
   },
 } as const satisfies codec.StructCodec<service_affinity_key>;
+
+export interface service_flow {
+  readonly last_ns: bigint;
+  readonly backend: number;
+  readonly table: number;
+  readonly slot: number;
+}
+
+export const service_flow = {
+  name: 'service_flow',
+  size: 24,
+  offsets: {
+    last_ns: 0,
+    backend: 8,
+    table: 12,
+    slot: 16,
+    pad: 20,
+  },
+  encode(value: service_flow, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('service_flow', out, at, 24);
+    codec.writeU64(out, value.last_ns, at);
+    out.writeUInt32LE(value.backend, at + 8);
+    out.writeUInt32LE(value.table, at + 12);
+    out.writeUInt32LE(value.slot, at + 16);
+    out.writeUInt32LE(0, at + 20);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_flow {
+    codec.need('service_flow', from, at, 24);
+    return {
+      last_ns: codec.readU64(from, at),
+      backend: from.readUInt32LE(at + 8),
+      table: from.readUInt32LE(at + 12),
+      slot: from.readUInt32LE(at + 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    last_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    backend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    table: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    slot: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
+  },
+} as const satisfies codec.StructCodec<service_flow>;
+
+export interface service_flow_key {
+  readonly client: Uint8Array;
+  readonly addr: Uint8Array;
+  readonly client_port: number;
+  readonly port: number;
+  readonly protocol: number;
+}
+
+export const service_flow_key = {
+  name: 'service_flow_key',
+  size: 40,
+  offsets: {
+    client: 0,
+    addr: 16,
+    client_port: 32,
+    port: 34,
+    protocol: 36,
+    pad: 37,
+    pad2: 38,
+  },
+  encode(value: service_flow_key, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('service_flow_key', out, at, 40);
+    codec.writeBytes(out, value.client, at, 16);
+    codec.writeBytes(out, value.addr, at + 16, 16);
+    out.writeUInt16BE(value.client_port, at + 32);
+    out.writeUInt16BE(value.port, at + 34);
+    out.writeUInt8(value.protocol, at + 36);
+    out.writeUInt8(0, at + 37);
+    out.writeUInt16LE(0, at + 38);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_flow_key {
+    codec.need('service_flow_key', from, at, 40);
+    return {
+      client: codec.readBytes(from, at, 16),
+      addr: codec.readBytes(from, at + 16, 16),
+      client_port: from.readUInt16BE(at + 32),
+      port: from.readUInt16BE(at + 34),
+      protocol: from.readUInt8(at + 36),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    client: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 16, 16),
+    client_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 32),
+    port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 34),
+    protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 36),
+  },
+} as const satisfies codec.StructCodec<service_flow_key>;
 
 export interface service_key {
   readonly addr: Uint8Array;
@@ -1797,31 +1927,41 @@ export interface service_settings {
   readonly host_netns: bigint;
   readonly node_port_low: number;
   readonly node_port_high: number;
+  readonly hash_seed1: number;
+  readonly hash_seed2: number;
+  readonly hash_seed3: number;
 }
 
 export const service_settings = {
   name: 'service_settings',
-  size: 16,
+  size: 24,
   offsets: {
     host_netns: 0,
     node_port_low: 8,
     node_port_high: 10,
-    pad: 12,
+    hash_seed1: 12,
+    hash_seed2: 16,
+    hash_seed3: 20,
   },
-  encode(value: service_settings, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
-    codec.need('service_settings', out, at, 16);
+  encode(value: service_settings, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('service_settings', out, at, 24);
     codec.writeU64(out, value.host_netns, at);
     out.writeUInt16LE(value.node_port_low, at + 8);
     out.writeUInt16LE(value.node_port_high, at + 10);
-    out.writeUInt32LE(0, at + 12);
+    out.writeUInt32LE(value.hash_seed1, at + 12);
+    out.writeUInt32LE(value.hash_seed2, at + 16);
+    out.writeUInt32LE(value.hash_seed3, at + 20);
     return out;
   },
   decode(from: Buffer, at = 0): service_settings {
-    codec.need('service_settings', from, at, 16);
+    codec.need('service_settings', from, at, 24);
     return {
       host_netns: codec.readU64(from, at),
       node_port_low: from.readUInt16LE(at + 8),
       node_port_high: from.readUInt16LE(at + 10),
+      hash_seed1: from.readUInt32LE(at + 12),
+      hash_seed2: from.readUInt32LE(at + 16),
+      hash_seed3: from.readUInt32LE(at + 20),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -1829,6 +1969,9 @@ export const service_settings = {
     host_netns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
     node_port_low: (from: Buffer, at = 0): number => from.readUInt16LE(at + 8),
     node_port_high: (from: Buffer, at = 0): number => from.readUInt16LE(at + 10),
+    hash_seed1: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    hash_seed2: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
+    hash_seed3: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
   },
 } as const satisfies codec.StructCodec<service_settings>;
 

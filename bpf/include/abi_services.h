@@ -23,6 +23,9 @@ enum weir_service_limits {
 	WEIR_MAX_BACKENDS = 524288,
 	WEIR_MAX_SERVICE_REVERSE = 262144, /* sockets that were sent to a backend; LRU */
 	WEIR_MAX_SERVICE_AFFINITY = 65536, /* clients x tables; LRU */
+	WEIR_MAX_SERVICE_FLOWS = 131072, /* of slots that have changed hands, 1 in 100 when one of 100 leaves; LRU */
+	WEIR_MAX_MAGLEV_TABLES = 65536,
+	WEIR_MAGLEV_SMALLEST = 251, /* slots; tables have one of ten sizes up to 131,071 */
 };
 
 enum weir_service_scope {
@@ -59,6 +62,7 @@ enum weir_service_flags {
 	SERVICE_DSR = 1 << 15,
 	SERVICE_NO_BACKEND_DROP = 1 << 16, /* who finds no backend is not told; else refused at once */
 	SERVICE_WILDCARD = 1 << 17, /* nothing is served here: refused */
+	SERVICE_DSR_IPIP = 1 << 18, /* with SERVICE_DSR: the packet in another one; without: an IP option */
 };
 
 /* `services` */
@@ -70,7 +74,7 @@ struct service {
 	__u32 active; /* slots of backends that take new connections */
 	__u32 terminating; /* the slots after those: taken when there is no other */
 	__u32 affinity_timeout_s; /* with SERVICE_AFFINITY */
-	__u32 pad;
+	__u32 maglev; /* slots of its table in `maglev_tables`, for packets; 0 = chosen at random */
 };
 
 struct service_slot_key {
@@ -80,6 +84,39 @@ struct service_slot_key {
 struct service_slot {
 	__u32 backend;
 	__u32 table; /* as in the key: see service.h */
+};
+
+/*
+ * `maglev_tables`: table -> its slots, which are swapped as a whole. Where the two differ the slot has changed hands:
+ * new connections go to `current`, older ones stay with `previous` until none can be left. 0 = nobody.
+ */
+struct maglev_slot {
+	__u32 current; /* number of a backend */
+	__u32 previous; /* with MAGLEV_CHANGED: the same again, but others have had the slot in between */
+};
+enum weir_maglev_bits {
+	MAGLEV_CHANGED = 0x80000000u, /* no backend has so high a number */
+};
+
+/*
+ * `service_flows`: connections of slots that have changed hands, written by the programs: begun since (then with the
+ * backend that they got), or seen since (then with the earlier one). Only TCP says which of the two a packet belongs to.
+ */
+struct service_flow_key {
+	__u8 client[16] WEIR_ALIGNED(8);
+	__u8 addr[16] WEIR_ALIGNED(8);
+	__be16 client_port;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+	__u16 pad2;
+};
+struct service_flow {
+	__u64 last_ns;
+	__u32 backend;
+	__u32 table;
+	__u32 slot;
+	__u32 pad;
 };
 
 /* `backends`; those that serve nobody are in no slot. */
@@ -144,7 +181,9 @@ struct service_settings {
 	__u64 host_netns; /* cookie of the host's own network namespace; 0 = not known */
 	__u16 node_port_low; /* host order, both included */
 	__u16 node_port_high;
-	__u32 pad;
+	__u32 hash_seed1; /* the fleet's 12 bytes: a connection has the same slot on every host, and nobody outside knows which */
+	__u32 hash_seed2;
+	__u32 hash_seed3;
 };
 
 #endif

@@ -21,6 +21,33 @@ struct {
 	__type(value, struct service_slot);
 } service_slots SEC(".maps") DOC("table and slot -> number of a backend; written by the agent");
 
+struct maglev_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEIR_MAGLEV_SMALLEST);
+	__uint(map_flags, BPF_F_INNER_MAP); /* each has a size of its own */
+	__type(key, __u32);
+	__type(value, struct maglev_slot);
+};
+
+/* Never called: see policy_map_types(). */
+void maglev_map_types(struct maglev_slot *slot) {}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(max_entries, WEIR_MAX_MAGLEV_TABLES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__array(values, struct maglev_map);
+} maglev_tables SEC(".maps")
+	DOC("table -> backend by slot, now and before; a change swaps the whole inner map; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, WEIR_MAX_SERVICE_FLOWS);
+	__type(key, struct service_flow_key);
+	__type(value, struct service_flow);
+} service_flows SEC(".maps") DOC("connection of a slot that has changed hands -> its backend; written by the programs");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, WEIR_MAX_BACKENDS);

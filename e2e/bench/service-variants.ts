@@ -73,13 +73,20 @@ export const standSockets = async (name: string, count: number): Promise<SocketS
   const links: Link[] = [];
   for (const program of object.programs.values())
     links.push(await attachCgroup(program, cgroup, program.name.replace('service_', '') as CgroupHook));
-  const settings = { host_netns: 0n, node_port_low: 30_000, node_port_high: 32_767 };
+  const settings = {
+    host_netns: 0n,
+    node_port_low: 30_000,
+    node_port_high: 32_767,
+    hash_seed1: 0,
+    hash_seed2: 0,
+    hash_seed3: 0,
+  };
   object.map('service_settings').update(Buffer.alloc(4), service_settings.encode(settings));
 
   const frontend = (i: number, active = BACKENDS) =>
     service.encode({
       ...{ frontend: i + 1, service: i + 1, flags: 0, table: (i + 1) * 4 },
-      ...{ active, terminating: 0, affinity_timeout_s: 0 },
+      ...{ active, terminating: 0, affinity_timeout_s: 0, maglev: 0 },
     });
   const keyOf = (i: number) =>
     service_key.encode({ addr: parseIp(addressOf(i)), port: ASKED_PORT, protocol: TCP, scope: 0 });

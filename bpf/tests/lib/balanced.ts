@@ -100,7 +100,8 @@ export class Balanced {
   }
 
   settings(hostNetns: bigint): void {
-    const value = { host_netns: hostNetns, node_port_low: NODE_PORTS.low, node_port_high: NODE_PORTS.high };
+    const seed = { hash_seed1: 1, hash_seed2: 2, hash_seed3: 3 };
+    const value = { host_netns: hostNetns, node_port_low: NODE_PORTS.low, node_port_high: NODE_PORTS.high, ...seed };
     this.object.map('service_settings').update(u32(0), service_settings.encode(value));
   }
 
@@ -131,7 +132,7 @@ export class Balanced {
     }
     const value = {
       ...{ frontend: number, service: number + 1000, flags: one.flags ?? 0, table },
-      ...{ active: active.length, terminating: terminating.length, affinity_timeout_s: affinityS },
+      ...{ active: active.length, terminating: terminating.length, affinity_timeout_s: affinityS, maglev: 0 },
     };
     this.object.map('services').update(key, service.encode(value));
     for (let slot = all.length; slots.delete(slotKey(slot)); slot++);

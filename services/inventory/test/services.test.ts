@@ -49,7 +49,7 @@ test('a service is created once, told to the hosts, replaced, listed and removed
   assert.deepEqual((await weir.call('POST', '/v1/services', input, key)).body, made.body);
   assert.equal((await weir.call('POST', '/v1/services', input)).body.code, 'CONFLICT');
   const { body } = made;
-  assert.deepEqual([body.spec.maglev_size, body.backends[0].weight, body.backends[0].state], [16_381, 100, 'active']);
+  assert.deepEqual([body.spec.maglev_size, body.backends[0].weight, body.backends[0].state], [32_749, 100, 'active']);
   const document = await documentOf('shop.web', body.revision);
   assert.deepEqual([document.number, document.namespace, document.name], [body.number, 'shop', 'web']);
   assert.deepEqual(

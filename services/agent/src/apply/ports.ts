@@ -14,6 +14,7 @@ import type { BackendValue, FrontendKey, PlannedFrontend } from '../plan/service
 import type { NodePorts } from '../plan/services.ts';
 import type { PolicyState } from '../plan/transition.ts';
 import type { DesiredUplinks } from '../plan/uplinks.ts';
+import type { MaglevPort } from './maglev-tables.ts';
 import type { HeldServices } from './services.ts';
 
 /** One element of the map `workloads`. */
@@ -216,14 +217,15 @@ export interface Place {
 }
 
 /** Maps and programs of load balancing. None are there until they are asked for. */
-export interface Services {
+export interface Services extends MaglevPort {
   /** What the maps hold; from now on they are there. */
   read(): Promise<HeldServices>;
   /** The same for who only looks; undefined: there are none. */
   peek(): Promise<HeldServices | undefined>;
   writeNodeAddresses(addresses: readonly string[]): Promise<void>;
   removeNodeAddresses(addresses: readonly string[]): Promise<void>;
-  writeNodePorts(ports: NodePorts): Promise<void>;
+  /** `seed`: 12 bytes, the fleet's. */
+  writeSettings(ports: NodePorts, seed: Uint8Array): Promise<void>;
   writeBackends(entries: readonly (readonly [number: number, value: BackendValue])[]): Promise<void>;
   removeBackends(numbers: readonly number[]): Promise<void>;
   writeMembers(entries: readonly (readonly [table: number, backend: number])[]): Promise<void>;

@@ -4,17 +4,18 @@
  * names a backend that is known and that was right before the change, or is after it:
  *
  *   1 backends     new ones, and who may stay with them
- *   2 slots        in place, and those that are not counted yet
+ *   2 slots        in place, and those that are not counted yet; Maglev tables, whole
  *   3 frontends    new counts; of two scopes the inner one first
  *   4 frontends    that are gone; of two scopes the inner one last
- *   5 slots, members, backends that nothing names any more
+ *   5 slots, tables, members, backends that nothing names any more
  *
  * Sockets that are connected to a backend that left its service are closed last: who connects again finds another. Programs stand in sockets' way when the maps are right for the first time. Killed at any point, the next start reads
  * what is there and goes on.
  */
 
-import type { BackendValue, FrontendValue, PlannedFrontend } from '../plan/service-view.ts';
+import type { BackendValue, FrontendValue, PlannedFrontend, PlannedMaglev } from '../plan/service-view.ts';
 import type { DesiredServices, NodePorts, ServiceChanges } from '../plan/services.ts';
+import { MaglevTables } from './maglev-tables.ts';
 import type { Place, Services } from './ports.ts';
 
 export interface HeldServices {
@@ -23,7 +24,11 @@ export interface HeldServices {
   readonly slots: Map<number, number[]>;
   readonly members: Map<number, Set<number>>;
   readonly backends: Map<number, BackendValue>;
+  /** Tables of `maglev_tables`. */
+  readonly maglev: Set<number>;
   readonly nodeAddresses: Set<string>;
+  /** Base64; undefined: not written yet. */
+  seed: string | undefined;
   nodePorts: NodePorts | undefined;
 }
 
@@ -34,14 +39,15 @@ const sameFrontend = (a: FrontendValue, b: FrontendValue): boolean =>
   a.table === b.table &&
   a.active === b.active &&
   a.terminating === b.terminating &&
-  a.affinityS === b.affinityS;
+  a.affinityS === b.affinityS &&
+  a.maglev === b.maglev;
 
 const sameBackend = (a: BackendValue, b: BackendValue): boolean =>
   a.address === b.address && a.port === b.port && a.protocol === b.protocol;
 
 const everything = (desired: DesiredServices, held: HeldServices): ServiceChanges => ({
   frontends: new Set([...desired.frontends.keys(), ...held.frontends.keys()]),
-  tables: new Set([...desired.tables.keys(), ...held.slots.keys(), ...held.members.keys()]),
+  tables: new Set([...desired.tables.keys(), ...held.slots.keys(), ...held.members.keys(), ...held.maglev]),
   backends: new Set([...desired.backends.keys(), ...held.backends.keys()]),
   isLess: true,
 });
@@ -52,10 +58,12 @@ const NONE: ReadonlySet<number> = new Set();
 
 export class ServicesApplier {
   readonly #port: Services;
+  readonly #maglev: MaglevTables;
   #held: HeldServices | undefined;
 
-  constructor(port: Services) {
+  constructor(port: Services, nowMs: () => number = () => Number(process.hrtime.bigint() / 1_000_000n)) {
     this.#port = port;
+    this.#maglev = new MaglevTables(port, nowMs);
   }
 
   /** Nothing that is remembered counts. */
@@ -90,13 +98,15 @@ export class ServicesApplier {
     return failure === undefined ? [] : [failure];
   }
 
-  async #settings({ nodePorts, nodeAddresses }: DesiredServices, held: HeldServices): Promise<void> {
+  async #settings({ nodePorts, nodeAddresses, seed }: DesiredServices, held: HeldServices): Promise<void> {
     const added = [...nodeAddresses].filter((address) => !held.nodeAddresses.has(address));
     await this.#port.writeNodeAddresses(added);
     for (const address of added) held.nodeAddresses.add(address);
-    if (held.nodePorts?.low !== nodePorts.low || held.nodePorts.high !== nodePorts.high) {
-      await this.#port.writeNodePorts(nodePorts);
+    const text = Buffer.from(seed).toString('base64');
+    if (held.nodePorts?.low !== nodePorts.low || held.nodePorts.high !== nodePorts.high || held.seed !== text) {
+      await this.#port.writeSettings(nodePorts, seed);
       held.nodePorts = nodePorts;
+      held.seed = text;
     }
     const gone = [...held.nodeAddresses].filter((address) => !nodeAddresses.has(address));
     await this.#port.removeNodeAddresses(gone);
@@ -107,9 +117,13 @@ export class ServicesApplier {
     await this.#putBackends(desired, held, changes);
     const [put, left] = slotChanges(desired, held, changes);
     await this.#port.writeSlots(put);
+    await this.#putMaglev(desired, held, changes);
     await this.#putFrontends(desired, held, changes);
     await this.#removeFrontends(desired, held, changes);
     await this.#port.removeSlots(left);
+    const unused = [...changes.tables].filter((table) => held.maglev.has(table) && !desired.tables.get(table)?.maglev);
+    await this.#maglev.remove(unused);
+    for (const table of unused) held.maglev.delete(table);
     for (const table of changes.tables) {
       const wanted = desired.tables.get(table)?.backends;
       if (wanted) held.slots.set(table, [...wanted]);
@@ -119,6 +133,15 @@ export class ServicesApplier {
     const gone = [...changes.backends].filter((number) => held.backends.has(number) && !desired.backends.has(number));
     await this.#port.removeBackends(gone);
     for (const number of gone) held.backends.delete(number);
+  }
+
+  async #putMaglev({ tables, seed }: DesiredServices, held: HeldServices, changes: ServiceChanges): Promise<void> {
+    const wanted = new Map<number, PlannedMaglev>();
+    for (const table of changes.tables) {
+      const maglev = tables.get(table)?.maglev;
+      if (maglev) wanted.set(table, maglev);
+    }
+    for (const table of await this.#maglev.put(wanted, held.maglev, seed)) held.maglev.add(table);
   }
 
   async #putBackends(desired: DesiredServices, held: HeldServices, changes: ServiceChanges): Promise<void> {

@@ -13,6 +13,7 @@
 import { cidrContainsIp, isIp, parseCidr, parseIp } from '@weir/net';
 import { Families, type Host, type Network, Routing, Underlay } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { HostNumbers } from './numbers.ts';
+import { seedIssues } from './services.ts';
 
 /** Longer than a document takes to reach every host that is up. */
 export const STEP_MS = 3_000;
@@ -212,5 +213,6 @@ export const networkIssues = (network: Network): string[] => {
       ? [`tunnel_source_port_low ${low} to high ${high} is no range of UDP ports`]
       : []),
     ...(mtu !== 0 && (mtu < least || mtu > 65_535) ? [`mtu ${mtu} is not between ${least}, ${why}, and 65535`] : []),
+    ...seedIssues(network.services?.maglevSeed ?? ''),
   ];
 };

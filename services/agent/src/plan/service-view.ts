@@ -3,13 +3,16 @@
  * One service document -> what this host's maps should hold of it: pure. Who may be chosen is decided here (state,
  * traffic policy, zone), so that the programs only count slots.
  */
-import { weir_service_flags as FLAG } from '@weir/bpf';
+import { weir_service_flags as FLAG, weir_maglev_bits as MAGLEV_BITS } from '@weir/bpf';
+import { MAGLEV_SIZES } from '@weir/maglev';
 import { canonicalIp, isIp } from '@weir/net';
 import {
+  DsrDispatch,
   FrontendScope,
   FrontendType,
   type LoadBalancerService,
   NoBackendResponse,
+  ServiceAlgorithm,
   type ServiceBackend,
   ServiceForwarding,
   type ServiceFrontend,
@@ -38,6 +41,8 @@ export interface FrontendValue {
   readonly active: number;
   readonly terminating: number;
   readonly affinityS: number;
+  /** Slots of its Maglev table; 0: it has none. */
+  readonly maglev: number;
 }
 
 export interface PlannedFrontend {
@@ -50,6 +55,15 @@ export interface PlannedTable {
   readonly backends: readonly number[];
   /** Clients stay with their backend. */
   readonly sticky: boolean;
+  readonly maglev?: PlannedMaglev;
+}
+
+export interface PlannedMaglev {
+  readonly size: number;
+  /** By address, port and protocol, which the fleet agrees on: those that take new connections. */
+  readonly backends: readonly { readonly number: number; readonly key: string; readonly weight: number }[];
+  /** Those that keep the connections they have. */
+  readonly keeping: ReadonlySet<number>;
 }
 
 export interface BackendValue {
@@ -76,6 +90,8 @@ const TCP = 6;
 const ANY = { 4: '0.0.0.0', 6: '::' } as const;
 /** Four tables for each frontend: by family and by who sees them. */
 const MAX_NUMBER = 2 ** 30 - 1;
+/** The bit above says something else in a slot of Maglev. */
+const MAX_BACKEND = MAGLEV_BITS.MAGLEV_CHANGED - 1;
 const MAX_PORT = 65_535;
 const OUTSIDE: ReadonlySet<FrontendType> = new Set([
   FrontendType.UNSPECIFIED,
@@ -108,8 +124,17 @@ const numberIssues = (field: string, value: number, max: number): string[] =>
   value >= 1 && value <= max ? [] : [`${field} is ${value}; give 1 to ${max}`];
 
 /** What is wrong with it; empty when all is well. */
-export const serviceIssues = ({ number, frontends, backends }: LoadBalancerService): string[] => [
+export const serviceIssues = ({
+  number,
+  frontends,
+  backends,
+  algorithm,
+  maglevSize,
+}: LoadBalancerService): string[] => [
   ...numberIssues('number', number, 2 ** 32 - 1),
+  ...(algorithm !== ServiceAlgorithm.MAGLEV || MAGLEV_SIZES.includes(maglevSize)
+    ? []
+    : [`maglev_size is ${maglevSize}; give one of ${MAGLEV_SIZES.join(', ')}`]),
   ...frontends.flatMap(({ number: one, type, address, port }, i) => [
     ...numberIssues(`frontends[${i}].number`, one, MAX_NUMBER),
     ...numberIssues(`frontends[${i}].port`, port, MAX_PORT),
@@ -118,7 +143,7 @@ export const serviceIssues = ({ number, frontends, backends }: LoadBalancerServi
       : addressIssues(`frontends[${i}].address`, address)),
   ]),
   ...backends.flatMap(({ number: one, address, port }, i) => [
-    ...numberIssues(`backends[${i}].number`, one, 2 ** 32 - 1),
+    ...numberIssues(`backends[${i}].number`, one, MAX_BACKEND),
     ...numberIssues(`backends[${i}].port`, port, MAX_PORT),
     ...addressIssues(`backends[${i}].address`, address),
   ]),
@@ -127,10 +152,13 @@ export const serviceIssues = ({ number, frontends, backends }: LoadBalancerServi
 interface Chosen {
   readonly active: readonly number[];
   readonly terminating: readonly number[];
+  readonly maglev?: PlannedMaglev;
 }
 
 const isActive = ({ state }: ServiceBackend): boolean => state === STATE.ACTIVE || state === STATE.UNSPECIFIED;
 const isTerminating = ({ state }: ServiceBackend): boolean => state === STATE.TERMINATING;
+/** A backend that failed its check has nobody to answer for it; all others keep what they have. */
+const isKeeping = ({ state }: ServiceBackend): boolean => state !== STATE.QUARANTINED;
 const numbers = (backends: readonly ServiceBackend[]): number[] =>
   backends.map(({ number }) => number).sort((a, b) => a - b);
 
@@ -147,6 +175,22 @@ const preferred = (
         ? active.filter((backend) => backend.zone === zone)
         : [];
   return near.length > 0 ? near : active;
+};
+
+const maglevOf = (
+  { algorithm, maglevSize: size }: LoadBalancerService,
+  own: readonly ServiceBackend[],
+  taking: readonly ServiceBackend[],
+): PlannedMaglev | undefined => {
+  if (algorithm !== ServiceAlgorithm.MAGLEV || taking.length === 0) return undefined;
+  return {
+    size,
+    backends: taking.map(({ number, address, port, protocol, weight }) => ({
+      ...{ number, weight: weight === 0 ? 1 : weight },
+      key: `${canonicalIp(address)}:${port}/${protocol}`,
+    })),
+    keeping: new Set(own.filter(isKeeping).map(({ number }) => number)),
+  };
 };
 
 class View {
@@ -209,19 +253,24 @@ class View {
     const active = preferred(own.filter(isActive), this.#service.distribution, this.#facts);
     for (const { number, address: at, port } of own)
       if (!this.backends.has(number)) this.backends.set(number, { address: canonicalIp(at), port, protocol });
-    return { active: numbers(active), terminating: numbers(own.filter(isTerminating)) };
+    const terminating = own.filter(isTerminating);
+    const maglev = maglevOf(this.#service, own, active.length > 0 ? active : terminating);
+    return { active: numbers(active), terminating: numbers(terminating), ...(maglev ? { maglev } : {}) };
   }
 
   #put(
     frontend: ServiceFrontend,
     address: string,
-    { active, terminating }: Chosen,
+    { active, terminating, maglev }: Chosen,
     { isTwo = false, internal }: { isTwo?: boolean; internal: boolean },
   ): void {
     const { number, port, protocol } = frontend;
     const { affinityTimeoutS } = this.#service;
     const table = number * 4 + (familyOf(address) === 6 ? 2 : 0) + (internal ? 1 : 0);
-    this.tables.set(table, { backends: [...active, ...terminating], sticky: affinityTimeoutS > 0 });
+    this.tables.set(table, {
+      ...{ backends: [...active, ...terminating], sticky: affinityTimeoutS > 0 },
+      ...(maglev ? { maglev } : {}),
+    });
     this.frontends.push({
       key: { address, port, protocol, internal },
       value: {
@@ -232,13 +281,14 @@ class View {
         active: active.length,
         terminating: terminating.length,
         affinityS: affinityTimeoutS,
+        maglev: maglev?.size ?? 0,
       },
     });
   }
 
   #flags({ type, scope, protocol }: ServiceFrontend): number {
     const service = this.#service;
-    const { forwarding } = service;
+    const { forwarding, dsrDispatch } = service;
     const isDsr = forwarding === ServiceForwarding.DSR || (forwarding === ServiceForwarding.HYBRID && protocol === TCP);
     const bits: readonly (readonly [boolean, number])[] = [
       [OUTSIDE.has(type) && scope !== FrontendScope.INTERNAL, FLAG.SERVICE_ROUTABLE],
@@ -249,12 +299,13 @@ class View {
       [service.sourceRangesPolicy === SourceRangesPolicy.DENY, FLAG.SERVICE_SOURCE_RANGE_DENY],
       [service.noBackend === NoBackendResponse.DROP, FLAG.SERVICE_NO_BACKEND_DROP],
       [isDsr, FLAG.SERVICE_DSR],
+      [isDsr && dsrDispatch === DsrDispatch.IPIP, FLAG.SERVICE_DSR_IPIP],
     ];
     return bits.reduce((flags, [isSet, bit]) => (isSet ? flags | bit : flags), TYPE_FLAG[type] ?? 0);
   }
 
   #refuseRest(address: string): void {
-    const nobody = { frontend: 0, service: 0, table: 0, active: 0, terminating: 0, affinityS: 0 };
+    const nobody = { frontend: 0, service: 0, table: 0, active: 0, terminating: 0, affinityS: 0, maglev: 0 };
     this.frontends.push({ key: { ...UNNAMED, address }, value: { ...nobody, flags: FLAG.SERVICE_WILDCARD } });
   }
 }

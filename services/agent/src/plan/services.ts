@@ -6,6 +6,7 @@
  */
 import { weir_service_flags as FLAG } from '@weir/bpf';
 import type { ConfigEntry } from '@weir/bus';
+import { decodeSeed } from '@weir/maglev';
 import { canonicalIp, isIp } from '@weir/net';
 import type { Host, LoadBalancerService, ServiceSettings } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
@@ -34,6 +35,8 @@ export interface DesiredServices {
   /** Text, of all hosts. */
   readonly nodeAddresses: ReadonlySet<string>;
   readonly nodePorts: NodePorts;
+  /** The fleet's 12 bytes: with them every host makes the same Maglev tables. */
+  readonly seed: Uint8Array;
   /** The backend is one of the service's, in whatever state. Of a service that is gone all are. */
   isServing(service: number, backend: number): boolean;
   /** What may differ from what it was when this was asked last. */
@@ -55,6 +58,7 @@ interface Held {
 
 const ZONE = 'topology.kubernetes.io/zone';
 const NODE_PORTS: NodePorts = { low: 30_000, high: 32_767 };
+const SEED = 'JLfvgnHc2kaSUFaI';
 const noChanges = () => ({
   ...{ frontends: new Set<string>(), tables: new Set<number>(), backends: new Set<number>() },
   isLess: false,
@@ -65,6 +69,16 @@ const before = (a: PlannedFrontend, b: PlannedFrontend): boolean => {
   const [x, y] = [a, b].map(({ value }) => value.flags & FLAG.SERVICE_LOCAL_REDIRECT);
   if (x !== y) return x !== 0;
   return a.value.service < b.value.service;
+};
+
+/** Of the network document; empty: all is well. */
+export const seedIssues = (text: string): string[] => {
+  try {
+    decodeSeed(text === '' ? SEED : text, 'services.maglev_seed');
+    return [];
+  } catch (error) {
+    return [(error as Error).message];
+  }
 };
 
 export class ServicePlanner {
@@ -81,6 +95,7 @@ export class ServicePlanner {
   readonly #backends = new Map<number, BackendValue>();
   #nodeAddresses: ReadonlySet<string> = new Set();
   #nodePorts = NODE_PORTS;
+  #seed = decodeSeed(SEED);
   /** Service -> its backends. */
   readonly #serving = new Map<number, ReadonlySet<number>>();
   readonly #names = new Map<number, string>();
@@ -130,6 +145,12 @@ export class ServicePlanner {
       low: settings?.nodePortLow || NODE_PORTS.low,
       high: settings?.nodePortHigh || NODE_PORTS.high,
     };
+    const text = settings?.maglevSeed || SEED;
+    if (seedIssues(text).length > 0) return;
+    const seed = decodeSeed(text);
+    if (Buffer.compare(seed, this.#seed) === 0) return;
+    this.#seed = seed;
+    for (const table of this.#tables.keys()) this.#changes.tables.add(table);
   }
 
   /** Hosts, or the own addresses, are others. */
@@ -167,6 +188,7 @@ export class ServicePlanner {
       backends: this.#backends,
       nodeAddresses: this.#nodeAddresses,
       nodePorts: this.#nodePorts,
+      seed: this.#seed,
       isServing: (service, backend) => this.#serving.get(service)?.has(backend) ?? true,
       take: () => {
         const changes = this.#changes;

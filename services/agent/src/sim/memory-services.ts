@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The maps of load balancing that only remember. Element by element, as the kernel does it. */
+import type { MaglevSlots } from '../apply/maglev-tables.ts';
 import type { Services } from '../apply/ports.ts';
 import type { HeldServices } from '../apply/services.ts';
 import { keyText } from '../plan/service-view.ts';
@@ -13,7 +14,7 @@ export interface ServiceMemory {
 
 const noServices = (): HeldServices => ({
   ...{ frontends: new Map(), slots: new Map(), members: new Map(), backends: new Map() },
-  ...{ nodeAddresses: new Set(), nodePorts: undefined },
+  ...{ maglev: new Set(), nodeAddresses: new Set(), nodePorts: undefined, seed: undefined },
 });
 
 export const memoryServices = (state: ServiceMemory): Services => {
@@ -28,14 +29,29 @@ export const memoryServices = (state: ServiceMemory): Services => {
       state.onServiceWrite?.(held());
     }
   };
+  const tables = new Map<number, MaglevSlots>();
   return {
     read: async () => structuredClone(held()),
     peek: async () => state.services,
     writeNodeAddresses: (addresses) => each(addresses, (address) => held().nodeAddresses.add(address)),
     removeNodeAddresses: (addresses) => each(addresses, (address) => held().nodeAddresses.delete(address)),
-    writeNodePorts: async (ports) => {
+    writeSettings: async (ports, seed) => {
       held().nodePorts = ports;
+      held().seed = Buffer.from(seed).toString('base64');
     },
+    readMaglev: async (table) => tables.get(table)?.slice(),
+    writeMaglev: (entries) =>
+      each(entries, ([table, slots]) => {
+        tables.set(table, slots);
+        held().maglev.add(table);
+      }),
+    removeMaglev: (numbers) =>
+      each(numbers, (table) => {
+        tables.delete(table);
+        held().maglev.delete(table);
+      }),
+    // No packet passes here.
+    readFlows: async () => {},
     writeBackends: (entries) => each(entries, ([number, value]) => held().backends.set(number, value)),
     removeBackends: (numbers) => each(numbers, (number) => held().backends.delete(number)),
     writeMembers: (entries) =>

@@ -10,8 +10,8 @@ import {
   type FrontendSpec,
   filled,
   type HealthCheckSpec,
-  MAGLEV_DEFAULT,
   MAGLEV_SIZES,
+  maglevDefault,
   type ServicePut,
   type ServiceSpec,
 } from './services.ts';
@@ -142,7 +142,7 @@ const checkHealth = (check: HealthCheckSpec | undefined, issues: Issues): void =
   }
 };
 
-const checkMaglev = ({ algorithm, maglev_size }: ServiceSpec, issues: Issues): number => {
+const checkMaglev = ({ algorithm, maglev_size, backends }: ServiceSpec, issues: Issues): number => {
   if (algorithm !== 'maglev') {
     if (maglev_size !== 0) {
       const fix = 'leave it out, or set algorithm to maglev';
@@ -150,7 +150,7 @@ const checkMaglev = ({ algorithm, maglev_size }: ServiceSpec, issues: Issues): n
     }
     return 0;
   }
-  if (maglev_size === 0) return MAGLEV_DEFAULT;
+  if (maglev_size === 0) return maglevDefault(backends.length);
   if (!MAGLEV_SIZES.includes(maglev_size)) {
     issues.add('maglev_size', maglev_size, 'is no size of a table', `use one of ${MAGLEV_SIZES.join(', ')}`);
   }

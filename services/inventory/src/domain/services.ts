@@ -15,7 +15,11 @@ export const WEIGHT_DEFAULT = 100;
 const AFFINITY_MAX_S = 0xff_ffff;
 /** Primes, so that every step through a table visits each slot. */
 export const MAGLEV_SIZES = [251, 509, 1_021, 2_039, 4_093, 8_191, 16_381, 32_749, 65_521, 131_071];
-export const MAGLEV_DEFAULT = 16_381;
+/** 327 slots for each backend move less than 1 % of the connections when one of 100 leaves; see services/lib/maglev. */
+const MAGLEV_SLOTS_EACH = 327;
+const MAGLEV_DEFAULTS = [32_749, 65_521, 131_071] as const;
+export const maglevDefault = (backends: number): number =>
+  MAGLEV_DEFAULTS.find((size) => size >= MAGLEV_SLOTS_EACH * backends) ?? MAGLEV_DEFAULTS[2];
 /** A bound on one document. */
 const FRONTENDS_MAX = 1_024;
 const BACKENDS_MAX = 4_096;
@@ -183,7 +187,10 @@ const settings = {
     word(['random', 'maglev', 'least-connections'], 'Stays as it was when the service was created'),
   ),
   maglev_size: Type.Optional(
-    Type.Integer({ minimum: 0, default: 0, description: `One of ${MAGLEV_SIZES.join(', ')}; 0: ${MAGLEV_DEFAULT}` }),
+    Type.Integer({
+      ...{ minimum: 0, default: 0 },
+      description: `One of ${MAGLEV_SIZES.join(', ')}; 0: by the backends named when it is created, at least ${MAGLEV_DEFAULTS[0]}`,
+    }),
   ),
   forwarding: Type.Optional(word(['snat', 'dsr', 'hybrid'], 'hybrid: DSR for TCP, SNAT for everything else')),
   dsr_dispatch: Type.Optional(word(['ip-option', 'ipip'], "How the backend's host learns what was asked for")),

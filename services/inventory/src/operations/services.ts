@@ -104,7 +104,8 @@ const pooledOf = (whole: WholeService | undefined): ReadonlySet<string | null> =
 const put = async (
   trx: Transaction<Tables>,
   id: string,
-  spec: ServiceSpec,
+  checked: ServiceSpec,
+  { maglev_size }: ServicePut,
   check: (had: ServiceRow | undefined) => void,
 ): Promise<{ readonly freed: boolean }> => {
   const { namespace } = partsOf(id);
@@ -113,7 +114,9 @@ const put = async (
   await lockLb(trx);
   const [had] = await lockServices(trx, [id]);
   check(had);
-  if (had) refuseAlgorithm(had, spec);
+  if (had) refuseAlgorithm(had, checked);
+  // Another size moves almost every connection: it stays unless one is named.
+  const spec = had && !maglev_size ? { ...checked, maglev_size: had.spec.maglev_size } : checked;
   const [before] = had ? await withParts(trx, [had]) : [];
   const row = await writeRow(trx, id, had, spec);
   const whole = await settle(trx, row, before, network);
@@ -134,7 +137,7 @@ export const createService = async (
   const id = serviceId(namespace, name);
   const kept = await withTransaction(db, (trx) =>
     onlyOnce(trx, once, 'createService', { id, ...given }, async () => {
-      await put(trx, id, spec, (had) => {
+      await put(trx, id, spec, given, (had) => {
         if (had === undefined) return;
         throw weirError('CONFLICT', `service ${id} exists`, {
           field: 'name',
@@ -171,7 +174,7 @@ export const putService = async (
   const spec = checkService(given);
   try {
     const { freed } = await withTransaction(db, async (trx) => {
-      const done = await put(trx, id, spec, (had) => {
+      const done = await put(trx, id, spec, given, (had) => {
         requireMatch(ifMatch, had?.revision);
         requireNoneMatch(ifNoneMatch, had?.revision);
       });

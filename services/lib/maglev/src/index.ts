@@ -4,7 +4,6 @@ export {
   buildTable,
   checkSize,
   decodeSeed,
-  MAGLEV_DEFAULT_SIZE,
   MAGLEV_SEED_BYTES,
   MAGLEV_SIZES,
   type MaglevBackend,

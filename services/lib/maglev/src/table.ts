@@ -6,7 +6,6 @@ import { populate } from './populate.ts';
 
 /** Prime numbers. */
 export const MAGLEV_SIZES: readonly number[] = [251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071];
-export const MAGLEV_DEFAULT_SIZE = 16381;
 export const MAGLEV_SEED_BYTES = 12;
 const MAX_WEIGHT = 65_535;
 const HASH_BYTES = 6;

@@ -9,6 +9,7 @@ const make = (count: number, spread: number): MaglevBackend[] =>
 console.log('| slots | backends | weights | ms | moved beside what left |\n| --- | --- | --- | --- | --- |');
 for (const [size, count] of [
   [16_381, 100],
+  [32_749, 100],
   [65_521, 100],
   [65_521, 1000],
   [131_071, 1000],

@@ -12,6 +12,7 @@ import {
   backend,
   node_address,
   service,
+  service_flow,
   service_key,
   service_member,
   service_member_key,
@@ -36,11 +37,15 @@ import {
   openObject,
   openPinnedLink,
 } from '@weir/loader';
+import { MAGLEV_SEED_BYTES } from '@weir/maglev';
 import { formatIp, parseIp } from '@weir/net';
-import { breathing } from '../../breathe.ts';
 import { type FrontendKey, keyText, type PlannedFrontend } from '../../plan/service-view.ts';
+import type { NodePorts } from '../../plan/services.ts';
+import type { MaglevFlow, MaglevSlots } from '../maglev-tables.ts';
 import type { Place, Services } from '../ports.ts';
 import type { HeldServices } from '../services.ts';
+import { type Encode, put, take, walk } from './batches.ts';
+import { readTable, writeTables } from './maglev.ts';
 
 export interface ServiceOptions {
   readonly bpffsDir: string;
@@ -53,10 +58,11 @@ export interface ServiceOptions {
 }
 
 const { SERVICE_SCOPE_ANY, SERVICE_SCOPE_INTERNAL } = weir_service_scope;
-const BATCH = 16_384;
 const SLOT = Buffer.alloc(4);
+const SEED_AT = service_settings.offsets.hash_seed1;
 /** Belong to this object alone; the others are the workloads' too. */
 const OWN_MAPS = [
+  ...['maglev_tables', 'service_flows'],
   ...['services', 'service_slots', 'backends', 'service_members', 'service_affinity', 'service_reverse'],
   ...['node_addresses', 'service_settings', 'netns_workloads'],
 ];
@@ -72,42 +78,11 @@ const encodeKey = ({ address, port, protocol, internal }: FrontendKey, out: Buff
 const decodeFrontend = (keys: Buffer, values: Buffer, i: number): PlannedFrontend => {
   const { addr, port, protocol, scope } = service_key.decode(keys, i * service_key.size);
   const value = service.decode(values, i * service.size);
-  const { frontend, service: number, flags, table, active, terminating, affinity_timeout_s: affinityS } = value;
+  const { frontend, service: number, flags, table, active, terminating, affinity_timeout_s: affinityS, maglev } = value;
   return {
     key: { address: formatIp(addr), port, protocol, internal: scope === SERVICE_SCOPE_INTERNAL },
-    value: { frontend, service: number, flags, table, active, terminating, affinityS },
+    value: { frontend, service: number, flags, table, active, terminating, affinityS, maglev },
   };
-};
-
-type Encode<T> = (item: T, out: Buffer, at: number) => void;
-
-const packed = <T>(items: readonly T[], size: number, encode: Encode<T>): Buffer => {
-  const bytes = Buffer.alloc(items.length * size);
-  for (const [i, item] of items.entries()) encode(item, bytes, i * size);
-  return bytes;
-};
-
-const inBatches = async <T>(items: readonly T[], work: (batch: readonly T[]) => Promise<unknown>): Promise<void> => {
-  for (let i = 0; i < items.length; i += BATCH) await work(items.slice(i, i + BATCH));
-};
-
-const put = <T>(map: BpfMap, items: readonly T[], key: Encode<T>, value: Encode<T>): Promise<void> =>
-  inBatches(items, (batch) =>
-    map.updateBatch(packed(batch, map.keySize, key), packed(batch, map.valueSize, value), batch.length),
-  );
-
-const take = <T>(map: BpfMap, items: readonly T[], key: Encode<T>): Promise<void> =>
-  inBatches(items, (batch) => map.deleteBatch(packed(batch, map.keySize, key), batch.length));
-
-/** Every element, with room for others in between. */
-const walk = async (map: BpfMap, visit: (keys: Buffer, values: Buffer, i: number) => void): Promise<void> => {
-  const { keys, values, count } = await map.lookupAll();
-  const breathe = breathing();
-  for (let i = 0; i < count; i++) {
-    const pause = breathe();
-    if (pause) await pause;
-    visit(keys, values, i);
-  }
 };
 
 const u32: Encode<number> = (value, out, at) => {
@@ -155,7 +130,7 @@ export class KernelServices implements Services {
     const object = await this.#open();
     const held: HeldServices = {
       ...{ frontends: new Map(), slots: new Map(), members: new Map(), backends: new Map() },
-      ...{ nodeAddresses: new Set(), nodePorts: undefined },
+      ...{ maglev: new Set(), nodeAddresses: new Set(), nodePorts: undefined, seed: undefined },
     };
     await walk(object.map('services'), (keys, values, i) => {
       const one = decodeFrontend(keys, values, i);
@@ -166,6 +141,9 @@ export class KernelServices implements Services {
       const slots = held.slots.get(table) ?? [];
       slots[slot] = service_slot.read.backend(values, i * service_slot.size);
       held.slots.set(table, slots);
+    });
+    await walk(object.map('maglev_tables'), (keys, _, i) => {
+      held.maglev.add(keys.readUInt32LE(i * 4));
     });
     await walk(object.map('service_members'), (keys, _, i) => {
       const { table, backend: number } = service_member_key.decode(keys, i * service_member_key.size);
@@ -180,8 +158,10 @@ export class KernelServices implements Services {
     });
     const bytes = object.map('service_settings').lookup(SLOT);
     const settings = bytes && service_settings.decode(bytes);
-    if (settings?.host_netns === this.#hostNetns)
+    if (bytes && settings?.host_netns === this.#hostNetns) {
       held.nodePorts = { low: settings.node_port_low, high: settings.node_port_high };
+      held.seed = bytes.toString('base64', SEED_AT, SEED_AT + MAGLEV_SEED_BYTES);
+    }
     return held;
   }
 
@@ -199,9 +179,30 @@ export class KernelServices implements Services {
     return take(this.#map('node_addresses'), addresses, addressKey);
   }
 
-  async writeNodePorts({ low, high }: { readonly low: number; readonly high: number }): Promise<void> {
+  async writeSettings({ low, high }: NodePorts, seed: Uint8Array): Promise<void> {
     const value = { host_netns: this.#hostNetns, node_port_low: low, node_port_high: high };
-    this.#map('service_settings').update(SLOT, service_settings.encode(value));
+    const bytes = service_settings.encode({ ...value, hash_seed1: 0, hash_seed2: 0, hash_seed3: 0 });
+    bytes.set(seed, SEED_AT);
+    this.#map('service_settings').update(SLOT, bytes);
+  }
+
+  readMaglev(table: number): Promise<MaglevSlots | undefined> {
+    return readTable(this.#map('maglev_tables'), table);
+  }
+
+  writeMaglev(entries: Parameters<Services['writeMaglev']>[0]): Promise<void> {
+    return writeTables(this.#map('maglev_tables'), entries);
+  }
+
+  removeMaglev(tables: readonly number[]): Promise<void> {
+    return take(this.#map('maglev_tables'), tables, u32);
+  }
+
+  readFlows(visit: (flow: MaglevFlow) => void): Promise<void> {
+    return walk(this.#map('service_flows'), (_, values, i) => {
+      const { last_ns: lastNs, backend: to, table, slot } = service_flow.decode(values, i * service_flow.size);
+      visit({ table, slot, backend: to, lastNs });
+    });
   }
 
   writeBackends(entries: Parameters<Services['writeBackends']>[0]): Promise<void> {
@@ -244,8 +245,8 @@ export class KernelServices implements Services {
       this.#map('services'),
       entries,
       ({ key }, out, at) => encodeKey(key, out, at),
-      ({ value: { frontend, service: number, flags, table, active, terminating, affinityS } }, out, at) => {
-        const counts = { active, terminating, affinity_timeout_s: affinityS };
+      ({ value: { frontend, service: number, flags, table, active, terminating, affinityS, maglev } }, out, at) => {
+        const counts = { active, terminating, affinity_timeout_s: affinityS, maglev };
         service.encode({ frontend, service: number, flags, table, ...counts }, out, at);
       },
     );
