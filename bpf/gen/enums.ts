@@ -13,6 +13,12 @@ export const weir_affinity_client = {
 } as const;
 export type weir_affinity_client = (typeof weir_affinity_client)[keyof typeof weir_affinity_client];
 
+export const weir_backend_flags = {
+  BACKEND_LOCAL: 1,
+  BACKEND_DSR: 2,
+} as const;
+export type weir_backend_flags = (typeof weir_backend_flags)[keyof typeof weir_backend_flags];
+
 export const weir_counter = {
   COUNTER_PACKETS_IN: 0,
   COUNTER_PACKETS_OUT: 1,

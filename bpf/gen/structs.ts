@@ -61,6 +61,8 @@ export interface backend {
   readonly addr: Uint8Array;
   readonly port: number;
   readonly protocol: number;
+  readonly flags: number;
+  readonly host: number;
 }
 
 export const backend = {
@@ -70,16 +72,16 @@ export const backend = {
     addr: 0,
     port: 16,
     protocol: 18,
-    pad: 19,
-    pad2: 20,
+    flags: 19,
+    host: 20,
   },
   encode(value: backend, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
     codec.need('backend', out, at, 24);
     codec.writeBytes(out, value.addr, at, 16);
     out.writeUInt16BE(value.port, at + 16);
     out.writeUInt8(value.protocol, at + 18);
-    out.writeUInt8(0, at + 19);
-    out.writeUInt32LE(0, at + 20);
+    out.writeUInt8(value.flags, at + 19);
+    out.writeUInt32LE(value.host, at + 20);
     return out;
   },
   decode(from: Buffer, at = 0): backend {
@@ -88,6 +90,8 @@ export const backend = {
       addr: codec.readBytes(from, at, 16),
       port: from.readUInt16BE(at + 16),
       protocol: from.readUInt8(at + 18),
+      flags: from.readUInt8(at + 19),
+      host: from.readUInt32LE(at + 20),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -95,6 +99,8 @@ export const backend = {
     addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
     port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
     protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 18),
+    flags: (from: Buffer, at = 0): number => from.readUInt8(at + 19),
+    host: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
   },
 } as const satisfies codec.StructCodec<backend>;
 

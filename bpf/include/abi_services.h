@@ -120,12 +120,16 @@ struct service_flow {
 };
 
 /* `backends`; those that serve nobody are in no slot. */
+enum weir_backend_flags {
+	BACKEND_LOCAL = 1 << 0, /* a workload of this host, or this host itself */
+	BACKEND_DSR = 1 << 1, /* on another host, reached natively and in the clear: it can answer clients itself */
+};
 struct backend {
 	__u8 addr[16] WEIR_ALIGNED(8);
 	__be16 port;
 	__u8 protocol;
-	__u8 pad;
-	__u32 pad2;
+	__u8 flags; /* enum weir_backend_flags */
+	__u32 host; /* of its host: number in `tunnels`; 0 = it is in none: this host, reached natively, or no host of the fleet */
 };
 
 /* `service_members`: backends that clients of a table with SERVICE_AFFINITY may stay with. */

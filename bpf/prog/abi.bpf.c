@@ -35,6 +35,7 @@ SHARED_ENUM(weir_nat_sweep_flags)
 SHARED_ENUM(weir_service_limits)
 SHARED_ENUM(weir_service_scope)
 SHARED_ENUM(weir_service_flags)
+SHARED_ENUM(weir_backend_flags)
 SHARED_ENUM(weir_affinity_client)
 
 SHARED_STRUCT(drop_text)

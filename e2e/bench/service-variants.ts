@@ -95,7 +95,7 @@ export const standSockets = async (name: string, count: number): Promise<SocketS
     await put(object.map('backends'), count * BACKENDS, (n, keys, keyAt, values, valueAt) => {
       keys.writeUInt32LE(n + 1, keyAt);
       const addr = parseIp(backendOf(Math.floor(n / BACKENDS), count));
-      backend.encode({ addr, port: SERVED_PORT, protocol: TCP }, values, valueAt);
+      backend.encode({ addr, port: SERVED_PORT, protocol: TCP, flags: 0, host: 0 }, values, valueAt);
     });
     await put(object.map('service_slots'), count * BACKENDS, (n, keys, keyAt, values, valueAt) => {
       const table = (Math.floor(n / BACKENDS) + 1) * 4;
@@ -116,7 +116,9 @@ export const standSockets = async (name: string, count: number): Promise<SocketS
     const slot = service_slot_key.encode({ table, slot: BACKENDS });
     const began = performance.now();
     const addr = parseIp(SERVER_IP);
-    object.map('backends').update(number, backend.encode({ addr, port: SERVED_PORT, protocol: TCP }));
+    object
+      .map('backends')
+      .update(number, backend.encode({ addr, port: SERVED_PORT, protocol: TCP, flags: 0, host: 0 }));
     object.map('service_slots').update(slot, service_slot.encode({ backend: count * BACKENDS + 1, table }));
     object.map('services').update(keyOf(i), frontend(i, BACKENDS + 1));
     const tookMs = performance.now() - began;

@@ -110,7 +110,7 @@ export class Balanced {
   }
 
   backend(number: number, address: string, port: number, protocol = TCP): void {
-    const value = backend.encode({ addr: mapped(address), port, protocol });
+    const value = backend.encode({ addr: mapped(address), port, protocol, flags: 0, host: 0 });
     this.object.map('backends').update(u32(number), value);
   }
 

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import { weir_service_flags as FLAG } from '@weir/bpf';
+import { weir_service_flags as FLAG, weir_backend_flags } from '@weir/bpf';
 import {
   BackendState,
   FrontendScope,
@@ -23,6 +23,7 @@ import { emptyState, memoryKernel } from '../src/sim/memory-kernel.ts';
 import { type ServiceBody as Body, serviceEntry } from './support/entries.ts';
 
 const TCP = 6;
+const { BACKEND_LOCAL, BACKEND_DSR } = weir_backend_flags;
 const VIP = '10.96.0.1';
 const ZONE = 'topology.kubernetes.io/zone';
 const hostOf = (id: string, underlayIp4: string, zone: string) =>
@@ -66,7 +67,32 @@ describe('services: plan', () => {
     const states = [TERMINATING, ACTIVE, QUARANTINED, MAINTENANCE, TERMINATING_NOT_SERVING, ACTIVE];
     const desired = planned({ backends: states.map((state, i) => backendAt(i + 1, 'h2', state)) });
     assert.equal(seen(desired), '2,6|1');
-    assert.deepEqual(desired?.backends.get(2), { address: '10.0.0.2', port: 8080, protocol: TCP });
+    const at = { address: '10.0.0.2', port: 8080, protocol: TCP };
+    assert.deepEqual(desired?.backends.get(2), { ...at, flags: BACKEND_DSR, host: 0 });
+  });
+
+  it('backends: of this host, of another one by each way, of no host', () => {
+    const backends = ['h1', 'h2', 'h3', ''].map((host, i) => backendAt(i + 1, host));
+    const planner = new ServicePlanner('h1');
+    planner.put(serviceEntry({ ...WEB, backends: [...backends, { ...backendAt(5, ''), address: '192.168.0.1' }] }));
+    const tunnel = { remote: '192.168.0.2', local: '192.168.0.1', send: true, only: true, encrypted: false };
+    const placed = (desired: DesiredServices | undefined) =>
+      [...(desired?.backends.values() ?? [])].map(({ flags, host }) => [flags, host]);
+    const here = [BACKEND_LOCAL, 0];
+    const native = [BACKEND_DSR, 0];
+    assert.deepEqual(placed(planner.compute(HOSTS, ['192.168.0.1'])), [here, native, native, [0, 0], here]);
+    const by = { numbers: new Map([['h2', 9]]), tunnels: new Map([[9, tunnel]]) };
+    planner.changed();
+    const desired = planner.compute(HOSTS, ['192.168.0.1'], by);
+    assert.deepEqual(placed(desired), [here, [0, 9], native, [0, 0], here]);
+    desired?.take();
+    planner.changed();
+    planner.compute(HOSTS, ['192.168.0.1'], by);
+    assert.equal(desired?.take().backends.size, 0, 'nothing is looked at when no way is another');
+    planner.changed();
+    const encrypted = { ...tunnel, send: false, encrypted: true };
+    const last = planner.compute(HOSTS, ['192.168.0.1'], { ...by, tunnels: new Map([[9, encrypted]]) });
+    assert.deepEqual(placed(last)[1], [0, 9]);
   });
 
   it('traffic policy: local from inside, from outside, both scopes apart', () => {

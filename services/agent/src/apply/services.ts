@@ -43,7 +43,7 @@ const sameFrontend = (a: FrontendValue, b: FrontendValue): boolean =>
   a.maglev === b.maglev;
 
 const sameBackend = (a: BackendValue, b: BackendValue): boolean =>
-  a.address === b.address && a.port === b.port && a.protocol === b.protocol;
+  a.address === b.address && a.port === b.port && a.protocol === b.protocol && a.flags === b.flags && a.host === b.host;
 
 const everything = (desired: DesiredServices, held: HeldServices): ServiceChanges => ({
   frontends: new Set([...desired.frontends.keys(), ...held.frontends.keys()]),

@@ -22,7 +22,7 @@ import { networkIssues, Overlay } from './overlay.ts';
 import { OverlayPlanner } from './overlay-planner.ts';
 import type { PlannerOptions } from './planner-options.ts';
 import { Policies } from './policies.ts';
-import { type PlannedRoutes, routesTo } from './routes.ts';
+import { type PlannedRoutes, routeErrors, routesTo } from './routes.ts';
 import { bandwidthOf, leavingByGateway, limited, withSourceCheck } from './sending.ts';
 import { ServicePlanner } from './services.ts';
 import { unplacedErrors } from './unplaced.ts';
@@ -281,10 +281,7 @@ export class Planner {
     errors.push(...unplacedErrors(unplaced, this.ipcache.size, (subject) => this.#entries.has(subject)));
     this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses, this.#overlay.plan.routed);
     const planned = this.#routes;
-    for (const { subject, message } of planned.refused) {
-      const revision = this.#entries.get(subject)?.document.revision ?? 0n;
-      errors.push({ subject, revision, code: 'INVALID_ARGUMENT', message });
-    }
+    errors.push(...routeErrors(planned, (subject) => this.#entries.get(subject)?.document.revision ?? 0n));
     const uplinks = this.#uplinks.compute(this.#hosts.values(), this.egress.plan);
     errors.push(...this.#overlay.errors);
     return {
@@ -294,7 +291,7 @@ export class Planner {
       uplinks,
       overlay: this.#overlay.plan,
       egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? NOBODY),
-      services: this.services.compute(this.#hosts.values(), this.#facts.addresses),
+      services: this.services.compute(this.#hosts.values(), this.#facts.addresses, this.#overlay.plan),
       encryption: this.encryption.plan,
       encryptedPools: directPools(this.encryption.plan, this.#overlay.plan.routed, planned.routes),
       // Without a tunnel nobody can claim one.
@@ -324,6 +321,7 @@ export class Planner {
     if (this.encryption.compute(this.#hosts.values(), this.#facts.nowMs ?? 0)) this.#overlay.changed();
     if (!this.#overlay.compute(this.#hosts.values(), this.#facts, this.encryption.plan)) return;
     this.#addresses.setHostNumbers(this.#overlay.plan.numbers);
+    this.services.changed();
     this.#routes = undefined;
   }
 

@@ -6,7 +6,7 @@
 import { type Cidr, ipFamily, isIp, maskAddress, parseCidr, parseIp } from '@weir/net';
 import type { Host } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { type PrefixText, prefixText } from './ipcache.ts';
-import { OVERLAY, type Route, UNREACHABLE } from './model.ts';
+import { type DocumentError, OVERLAY, type Route, UNREACHABLE } from './model.ts';
 
 interface Parsed {
   readonly pools: readonly Cidr[];
@@ -58,6 +58,17 @@ export interface PlannedRoutes {
   readonly routes: ReadonlyMap<string, Route>;
   readonly refused: readonly { readonly subject: string; readonly message: string }[];
 }
+
+export const routeErrors = (
+  { refused }: Pick<PlannedRoutes, 'refused'>,
+  revisionOf: (subject: string) => bigint,
+): DocumentError[] =>
+  refused.map(({ subject, message }) => ({
+    subject,
+    revision: revisionOf(subject),
+    code: 'INVALID_ARGUMENT',
+    message,
+  }));
 
 /** `hosts` by the subjects of their documents. */
 export const routesTo = (

@@ -3,7 +3,7 @@
  * One service document -> what this host's maps should hold of it: pure. Who may be chosen is decided here (state,
  * traffic policy, zone), so that the programs only count slots.
  */
-import { weir_service_flags as FLAG, weir_maglev_bits as MAGLEV_BITS } from '@weir/bpf';
+import { weir_backend_flags as BACKEND, weir_service_flags as FLAG, weir_maglev_bits as MAGLEV_BITS } from '@weir/bpf';
 import { MAGLEV_SIZES } from '@weir/maglev';
 import { canonicalIp, isIp } from '@weir/net';
 import {
@@ -70,6 +70,18 @@ export interface BackendValue {
   readonly address: string;
   readonly port: number;
   readonly protocol: number;
+  /** enum weir_backend_flags */
+  readonly flags: number;
+  /** Its host's number in `tunnels`, or 0. */
+  readonly host: number;
+}
+
+/** How packets get to another host. */
+export interface HostWay {
+  /** In `tunnels`; 0: it is in none. */
+  readonly number: number;
+  /** Neither in a tunnel nor encrypted. */
+  readonly isDirect: boolean;
 }
 
 export interface ServiceView {
@@ -84,6 +96,10 @@ export interface ViewFacts {
   readonly zone: string;
   /** Its addresses in the fleet, for host ports. */
   readonly addresses: readonly string[];
+  /** All that its interfaces have. */
+  readonly ownAddresses: ReadonlySet<string>;
+  /** Other hosts by id. */
+  readonly ways: ReadonlyMap<string, HostWay>;
 }
 
 const TCP = 6;
@@ -251,11 +267,20 @@ class View {
         (!isLocal || backend.hostId === this.#facts.host),
     );
     const active = preferred(own.filter(isActive), this.#service.distribution, this.#facts);
-    for (const { number, address: at, port } of own)
-      if (!this.backends.has(number)) this.backends.set(number, { address: canonicalIp(at), port, protocol });
+    for (const backend of own)
+      if (!this.backends.has(backend.number)) this.backends.set(backend.number, this.#placed(backend));
     const terminating = own.filter(isTerminating);
     const maglev = maglevOf(this.#service, own, active.length > 0 ? active : terminating);
     return { active: numbers(active), terminating: numbers(terminating), ...(maglev ? { maglev } : {}) };
+  }
+
+  #placed({ address: text, port, protocol, hostId }: ServiceBackend): BackendValue {
+    const address = canonicalIp(text);
+    const { host, ownAddresses, ways } = this.#facts;
+    const way = ways.get(hostId);
+    const flags =
+      hostId === host || ownAddresses.has(address) ? BACKEND.BACKEND_LOCAL : way?.isDirect ? BACKEND.BACKEND_DSR : 0;
+    return { address, port, protocol, flags, host: way?.number ?? 0 };
   }
 
   #put(

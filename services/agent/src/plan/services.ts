@@ -11,8 +11,10 @@ import { canonicalIp, isIp } from '@weir/net';
 import type { Host, LoadBalancerService, ServiceSettings } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
 import type { DocumentError } from './model.ts';
+import { NO_OVERLAY, type OverlayPlan } from './overlay.ts';
 import {
   type BackendValue,
+  type HostWay,
   keyText,
   type PlannedFrontend,
   type PlannedTable,
@@ -65,6 +67,29 @@ const noChanges = () => ({
 });
 const NO_VIEW: ServiceView = { frontends: [], tables: new Map(), backends: new Map() };
 
+type Ways = ReadonlyMap<string, HostWay>;
+
+const waysTo = (hosts: readonly Host[], { numbers, tunnels }: Pick<OverlayPlan, 'numbers' | 'tunnels'>): Ways =>
+  new Map(
+    hosts.map(({ id }) => {
+      const number = numbers.get(id) ?? 0;
+      const tunnel = tunnels.get(number);
+      return [id, { number, isDirect: !tunnel?.send && !tunnel?.encrypted }];
+    }),
+  );
+
+const movedHosts = (before: Ways, after: Ways): ReadonlySet<string> => {
+  const isSame = (id: string): boolean => {
+    const [a, b] = [before.get(id), after.get(id)];
+    return a?.number === b?.number && a?.isDirect === b?.isDirect;
+  };
+  return new Set([...before.keys(), ...after.keys()].filter((id) => !isSame(id)));
+};
+
+/** What is the same for every backend, to compare. */
+const textOf = ({ host, zone, addresses, ownAddresses }: ViewFacts, labels: readonly string[]): string =>
+  JSON.stringify([host, zone, addresses, [...ownAddresses].sort(), labels]);
+
 const before = (a: PlannedFrontend, b: PlannedFrontend): boolean => {
   const [x, y] = [a, b].map(({ value }) => value.flags & FLAG.SERVICE_LOCAL_REDIRECT);
   if (x !== y) return x !== 0;
@@ -100,7 +125,7 @@ export class ServicePlanner {
   readonly #serving = new Map<number, ReadonlySet<number>>();
   readonly #names = new Map<number, string>();
   #changes = noChanges();
-  #facts: ViewFacts = { host: '', zone: '', addresses: [] };
+  #facts: ViewFacts = { host: '', zone: '', addresses: [], ownAddresses: new Set(), ways: new Map() };
   #labels: readonly string[] = [];
   #hostsChanged = true;
 
@@ -168,8 +193,12 @@ export class ServicePlanner {
   }
 
   /** Undefined: there is no service. */
-  compute(hosts: Iterable<Host>, addresses: readonly string[]): DesiredServices | undefined {
-    if (this.#hostsChanged) this.#readHosts([...hosts], addresses);
+  compute(
+    hosts: Iterable<Host>,
+    addresses: readonly string[],
+    overlay: Pick<OverlayPlan, 'numbers' | 'tunnels'> = NO_OVERLAY,
+  ): DesiredServices | undefined {
+    if (this.#hostsChanged) this.#readHosts([...hosts], addresses, overlay);
     for (const [subject, view] of this.#gone) this.#replace(subject, view, NO_VIEW);
     this.#gone.clear();
     for (const subject of this.#dirty) {
@@ -204,17 +233,34 @@ export class ServicePlanner {
     return gone ?? this.#documents.get(subject)?.view;
   }
 
-  #readHosts(hosts: readonly Host[], addresses: readonly string[]): void {
+  #readHosts(
+    hosts: readonly Host[],
+    addresses: readonly string[],
+    overlay: Pick<OverlayPlan, 'numbers' | 'tunnels'>,
+  ): void {
     this.#hostsChanged = false;
     const own = hosts.find(({ id }) => id === this.#host);
     const underlay = (host: Host): string[] => [host.underlayIp4, host.underlayIp6].filter(isIp).map(canonicalIp);
     this.#nodeAddresses = new Set([...hosts.flatMap(underlay), ...addresses.filter(isIp).map(canonicalIp)]);
-    const facts = { host: this.#host, zone: own?.labels[ZONE] ?? '', addresses: own ? underlay(own) : [] };
+    const ownAddresses = addresses.filter(isIp).map(canonicalIp);
+    const facts: ViewFacts = {
+      host: this.#host,
+      zone: own?.labels[ZONE] ?? '',
+      addresses: own ? underlay(own) : [],
+      ownAddresses: new Set([...ownAddresses, ...(own ? underlay(own) : [])]),
+      ways: waysTo(
+        hosts.filter((host) => host !== own),
+        overlay,
+      ),
+    };
     const labels = labelTexts(own?.labels ?? {});
-    if (JSON.stringify([facts, labels]) === JSON.stringify([this.#facts, this.#labels])) return;
+    const moved = movedHosts(this.#facts.ways, facts.ways);
+    const isSame = textOf(facts, labels) === textOf(this.#facts, this.#labels);
     this.#facts = facts;
     this.#labels = labels;
-    for (const subject of this.#documents.keys()) this.#dirty.add(subject);
+    if (isSame && moved.size === 0) return;
+    for (const [subject, { body }] of this.#documents)
+      if (!isSame || body.backends.some(({ hostId }) => moved.has(hostId))) this.#dirty.add(subject);
   }
 
   #replace(subject: string, old: ServiceView, view: ServiceView): void {

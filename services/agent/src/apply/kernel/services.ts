@@ -150,8 +150,8 @@ export class KernelServices implements Services {
       held.members.set(table, (held.members.get(table) ?? new Set<number>()).add(number));
     });
     await walk(object.map('backends'), (keys, values, i) => {
-      const { addr, port, protocol } = backend.decode(values, i * backend.size);
-      held.backends.set(keys.readUInt32LE(i * 4), { address: formatIp(addr), port, protocol });
+      const { addr, ...rest } = backend.decode(values, i * backend.size);
+      held.backends.set(keys.readUInt32LE(i * 4), { address: formatIp(addr), ...rest });
     });
     await walk(object.map('node_addresses'), (keys, _, i) => {
       held.nodeAddresses.add(formatIp(address_key.decode(keys, i * address_key.size).addr));
@@ -210,8 +210,8 @@ export class KernelServices implements Services {
       this.#map('backends'),
       entries,
       ([number], out, at) => u32(number, out, at),
-      ([, { address, port, protocol }], out, at) => {
-        backend.encode({ addr: parseIp(address), port, protocol }, out, at);
+      ([, { address, ...rest }], out, at) => {
+        backend.encode({ addr: parseIp(address), ...rest }, out, at);
       },
     );
   }
