@@ -186,7 +186,7 @@ export interface ct_direction {
   readonly packets: bigint;
   readonly bytes: bigint;
   readonly tcp_flags: number;
-  readonly new_flags: number;
+  readonly frontend: number;
 }
 
 export const ct_direction = {
@@ -200,7 +200,7 @@ export const ct_direction = {
     packets: 32,
     bytes: 40,
     tcp_flags: 48,
-    new_flags: 52,
+    frontend: 52,
   },
   encode(value: ct_direction, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
     codec.need('ct_direction', out, at, 56);
@@ -211,7 +211,7 @@ export const ct_direction = {
     codec.writeU64(out, value.packets, at + 32);
     codec.writeU64(out, value.bytes, at + 40);
     out.writeUInt32LE(value.tcp_flags, at + 48);
-    out.writeUInt32LE(value.new_flags, at + 52);
+    out.writeUInt32LE(value.frontend, at + 52);
     return out;
   },
   decode(from: Buffer, at = 0): ct_direction {
@@ -224,7 +224,7 @@ export const ct_direction = {
       packets: codec.readU64(from, at + 32),
       bytes: codec.readU64(from, at + 40),
       tcp_flags: from.readUInt32LE(at + 48),
-      new_flags: from.readUInt32LE(at + 52),
+      frontend: from.readUInt32LE(at + 52),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -236,7 +236,7 @@ export const ct_direction = {
     packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 40),
     tcp_flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 48),
-    new_flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
+    frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
   },
 } as const satisfies codec.StructCodec<ct_direction>;
 
@@ -742,6 +742,7 @@ export interface flow_event {
   readonly icmp_type: number;
   readonly icmp_code: number;
   readonly encrypted: number;
+  readonly frontend: number;
   readonly packets: bigint;
   readonly bytes: bigint;
   readonly connection_ns: bigint;
@@ -749,7 +750,7 @@ export interface flow_event {
 
 export const flow_event = {
   name: 'flow_event',
-  size: 112,
+  size: 120,
   offsets: {
     header: 0,
     saddr: 16,
@@ -775,12 +776,14 @@ export const flow_event = {
     icmp_code: 83,
     encrypted: 84,
     pad: 85,
-    packets: 88,
-    bytes: 96,
-    connection_ns: 104,
+    frontend: 88,
+    pad2: 92,
+    packets: 96,
+    bytes: 104,
+    connection_ns: 112,
   },
-  encode(value: flow_event, out: Buffer = Buffer.allocUnsafe(112), at = 0): Buffer {
-    codec.need('flow_event', out, at, 112);
+  encode(value: flow_event, out: Buffer = Buffer.allocUnsafe(120), at = 0): Buffer {
+    codec.need('flow_event', out, at, 120);
     event_header.encode(value.header, out, at);
     codec.writeBytes(out, value.saddr, at + 16, 16);
     codec.writeBytes(out, value.daddr, at + 32, 16);
@@ -805,13 +808,15 @@ export const flow_event = {
     out.writeUInt8(value.icmp_code, at + 83);
     out.writeUInt8(value.encrypted, at + 84);
     out.fill(0, at + 85, at + 88);
-    codec.writeU64(out, value.packets, at + 88);
-    codec.writeU64(out, value.bytes, at + 96);
-    codec.writeU64(out, value.connection_ns, at + 104);
+    out.writeUInt32LE(value.frontend, at + 88);
+    out.writeUInt32LE(0, at + 92);
+    codec.writeU64(out, value.packets, at + 96);
+    codec.writeU64(out, value.bytes, at + 104);
+    codec.writeU64(out, value.connection_ns, at + 112);
     return out;
   },
   decode(from: Buffer, at = 0): flow_event {
-    codec.need('flow_event', from, at, 112);
+    codec.need('flow_event', from, at, 120);
     return {
       header: event_header.decode(from, at),
       saddr: codec.readBytes(from, at + 16, 16),
@@ -836,9 +841,10 @@ export const flow_event = {
       icmp_type: from.readUInt8(at + 82),
       icmp_code: from.readUInt8(at + 83),
       encrypted: from.readUInt8(at + 84),
-      packets: codec.readU64(from, at + 88),
-      bytes: codec.readU64(from, at + 96),
-      connection_ns: codec.readU64(from, at + 104),
+      frontend: from.readUInt32LE(at + 88),
+      packets: codec.readU64(from, at + 96),
+      bytes: codec.readU64(from, at + 104),
+      connection_ns: codec.readU64(from, at + 112),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -866,9 +872,10 @@ export const flow_event = {
     icmp_type: (from: Buffer, at = 0): number => from.readUInt8(at + 82),
     icmp_code: (from: Buffer, at = 0): number => from.readUInt8(at + 83),
     encrypted: (from: Buffer, at = 0): number => from.readUInt8(at + 84),
-    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 88),
-    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 96),
-    connection_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 104),
+    frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 88),
+    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 96),
+    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 104),
+    connection_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 112),
   },
 } as const satisfies codec.StructCodec<flow_event>;
 
@@ -1231,6 +1238,7 @@ export const nat_key = {
 export interface nat_out_value {
   readonly addr: Uint8Array;
   readonly port: number;
+  readonly frontend: number;
 }
 
 export const nat_out_value = {
@@ -1240,14 +1248,14 @@ export const nat_out_value = {
     addr: 0,
     port: 16,
     pad: 18,
-    pad2: 20,
+    frontend: 20,
   },
   encode(value: nat_out_value, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
     codec.need('nat_out_value', out, at, 24);
     codec.writeBytes(out, value.addr, at, 16);
     out.writeUInt16BE(value.port, at + 16);
     out.writeUInt16LE(0, at + 18);
-    out.writeUInt32LE(0, at + 20);
+    out.writeUInt32LE(value.frontend, at + 20);
     return out;
   },
   decode(from: Buffer, at = 0): nat_out_value {
@@ -1255,12 +1263,14 @@ export const nat_out_value = {
     return {
       addr: codec.readBytes(from, at, 16),
       port: from.readUInt16BE(at + 16),
+      frontend: from.readUInt32LE(at + 20),
     };
   },
   /** Single fields, without decoding the rest. */
   read: {
     addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
     port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+    frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
   },
 } as const satisfies codec.StructCodec<nat_out_value>;
 

@@ -302,8 +302,8 @@ struct ct_direction {
 	__u64 reported_ns; /* 0 = never */
 	__u64 packets; /* reported since created */
 	__u64 bytes;
-	__u32 tcp_flags; /* all seen since created */
-	__u32 new_flags; /* since the last report */
+	__u32 tcp_flags; /* low half: all seen since created; high half: since the last report */
+	__u32 frontend; /* of `orig`: number of the service's frontend that was asked for, or 0 */
 };
 struct ct_entry {
 	__u64 created_ns;
@@ -549,7 +549,7 @@ struct nat_out_value {
 	__u8 addr[16] WEIR_ALIGNED(8);
 	__be16 port;
 	__u16 pad;
-	__u32 pad2;
+	__u32 frontend; /* of a service that leads to who is behind the mapping: its number; 0 = it is masquerade */
 };
 struct nat_in_value {
 	__u8 addr[16] WEIR_ALIGNED(8);
@@ -616,6 +616,8 @@ struct flow_event {
 	__u8 icmp_code;
 	__u8 encrypted; /* between the hosts: its last packet went on, or came, through the WireGuard device */
 	__u8 pad[3];
+	__u32 frontend; /* number of the service's frontend that the client asked for; 0 = it asked for the peer itself */
+	__u32 pad2;
 	__u64 packets; /* since the last report of this direction */
 	__u64 bytes; /* L3 bytes since the last report, as seen here: a GSO packet has its headers once */
 	__u64 connection_ns; /* created_ns of the connection: with addresses and ports its id; 0 when none was made */

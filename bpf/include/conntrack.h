@@ -169,13 +169,14 @@ INLINE void count_packet(struct pass *pass, struct ct_entry *entry, bool reply)
 	if (pass->tcp_flags) {
 		__u32 seen = pass->tcp_flags;
 
-		if (seen & ~direction->tcp_flags) {
-			if (seen & ~direction->tcp_flags & report_tcp_flags)
+		__u32 both = seen | seen << NEW_FLAGS_SHIFT;
+		__u32 unseen = both & ~direction->tcp_flags;
+
+		if (unseen) {
+			if (unseen & report_tcp_flags)
 				report = REPORT_FLAGS;
-			__sync_fetch_and_or(&direction->tcp_flags, seen);
+			__sync_fetch_and_or(&direction->tcp_flags, both);
 		}
-		if (seen & ~direction->new_flags)
-			__sync_fetch_and_or(&direction->new_flags, seen);
 		state |= tcp_state(seen, reply);
 		if ((before & CT_REPLIED) && !(seen & (TCP_SYN | TCP_RST)))
 			state |= CT_ESTABLISHED;
@@ -225,8 +226,8 @@ INLINE void make_fresh(struct pass *pass, const struct workload *workload)
 	fresh->orig.new_packets = pass->packets;
 	fresh->orig.new_bytes = pass->bytes;
 	fresh->orig.last_ns = pass->now_ns;
-	fresh->orig.tcp_flags = pass->tcp_flags;
-	fresh->orig.new_flags = pass->tcp_flags;
+	fresh->orig.tcp_flags = pass->tcp_flags | pass->tcp_flags << NEW_FLAGS_SHIFT;
+	fresh->orig.frontend = pass->verdict.frontend;
 }
 
 /*

@@ -30,6 +30,9 @@ INLINE __u64 packet_time(__u64 last_ns, __u64 now)
 	return now < last_ns + CLOCK_TICK_NS ? now : last_ns;
 }
 
+/* Where ct_direction.tcp_flags has those that no event has told yet. */
+#define NEW_FLAGS_SHIFT 16
+
 INLINE struct flow_event *reserve(__u64 time_ns)
 {
 	struct flow_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
@@ -41,6 +44,7 @@ INLINE struct flow_event *reserve(__u64 time_ns)
 		event->header.size = sizeof(*event);
 		event->header.time_ns = time_ns;
 		__builtin_memset(event->pad, 0, sizeof(event->pad));
+		event->pad2 = 0;
 	}
 	return event;
 }
@@ -135,12 +139,12 @@ VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 
 	if (!packets)
 		return FLOW_NOTHING;
 	bytes = __atomic_exchange_n(&direction->new_bytes, 0, __ATOMIC_RELAXED);
-	flags = __atomic_exchange_n(&direction->new_flags, 0, __ATOMIC_RELAXED);
+	flags = __sync_fetch_and_and(&direction->tcp_flags, (1 << NEW_FLAGS_SHIFT) - 1) >> NEW_FLAGS_SHIFT;
 	event = report_flows && !held ? reserve(packet_time(direction->last_ns, now)) : NULL;
 	if (!event && report_flows && !held) {
 		__sync_fetch_and_add(&direction->new_packets, packets);
 		__sync_fetch_and_add(&direction->new_bytes, bytes);
-		__sync_fetch_and_or(&direction->new_flags, flags);
+		__sync_fetch_and_or(&direction->tcp_flags, flags << NEW_FLAGS_SHIFT);
 		return FLOW_NO_ROOM;
 	}
 	__sync_fetch_and_add(&direction->packets, packets);
@@ -170,6 +174,7 @@ VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 
 	event->trace_reason = trace_reason(key, reply, report);
 	event->report = report;
 	event->encrypted = !!(entry->flags & (outgoing ? CT_ENCRYPTED_SENT : CT_ENCRYPTED_RECEIVED));
+	event->frontend = entry->orig.frontend;
 	event->packets = packets;
 	event->bytes = bytes;
 	event->connection_ns = entry->created_ns;
@@ -245,6 +250,7 @@ VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
 	                              : (pass->verdict.connection_ns ? TRACE_REASON_ESTABLISHED : TRACE_REASON_NEW);
 	event->report = REPORT_DROP;
 	event->encrypted = pass->encrypted;
+	event->frontend = pass->verdict.frontend;
 	event->packets = pass->packets;
 	event->bytes = pass->bytes;
 	event->connection_ns = pass->verdict.connection_ns;

@@ -56,7 +56,8 @@ struct verdict {
 	__u8 matched; /* a policy entry decided */
 	__u8 ingress; /* direction of the connection */
 	__u8 reply; /* direction of this packet in it */
-	__u8 pad[5];
+	__u8 pad;
+	__u32 frontend; /* of a service, that the client asked for */
 	__u64 connection_ns;
 };
 

@@ -8,6 +8,7 @@
 #ifndef WEIR_TRACK_H
 #define WEIR_TRACK_H
 
+#include "asked.h"
 #include "bandwidth.h"
 #include "egress.h"
 #include "local.h"
@@ -41,6 +42,7 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 	int reason = judge(pass, workload, (ingress ? JUDGE_INGRESS : 0) | (from_host ? JUDGE_FROM_HOST : 0));
 
 	if (reason) {
+		pass->verdict.frontend = entry->orig.frontend;
 		if (!(__sync_fetch_and_or(&entry->flags, CT_CUT) & CT_CUT))
 			count(COUNTER_CUT);
 		return reason;
@@ -110,7 +112,7 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 }
 
 /* A packet that opens a connection, or would. Returns a drop reason or 0. */
-VERIFIED_ONCE int open_connection(struct workload *workload, struct ct_entry *old)
+VERIFIED_ONCE int open_connection(struct __sk_buff *skb, struct workload *workload, struct ct_entry *old)
 {
 	struct pass *pass = this_pass();
 	__u32 flags;
@@ -121,6 +123,7 @@ VERIFIED_ONCE int open_connection(struct workload *workload, struct ct_entry *ol
 	pass->verdict.ingress = pass->towards;
 	pass->verdict.reply = 0;
 	pass->verdict.connection_ns = 0;
+	pass->verdict.frontend = frontend_asked(skb);
 	if (!pass->towards)
 		find_target(pass);
 	else if (is_forged(pass))
@@ -188,7 +191,7 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 	}
 	connection_key(&pass->tuple, pass->towards, &pass->key);
 	if (workload->flags & WORKLOAD_LOCKDOWN) {
-		reason = open_connection(workload, NULL);
+		reason = open_connection(skb, workload, NULL);
 		refuse(pass, workload);
 		return reason;
 	}
@@ -205,7 +208,7 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 	if (is_alive(entry, workload, pass->now_ns) && !opens_anew(pass, entry, is_reply(entry, pass->towards)))
 		reason = follow_connection(pass, workload, entry);
 	else
-		reason = open_connection(workload, entry);
+		reason = open_connection(skb, workload, entry);
 	if (reason) {
 		pass->verdict.reason = reason;
 		refuse(pass, workload);

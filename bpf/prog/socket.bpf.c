@@ -8,6 +8,7 @@
  */
 #include "base.h"
 
+#include "asked.h"
 #include "events.h"
 #include "service.h"
 
@@ -59,7 +60,7 @@ INLINE void remember(struct bpf_sock_addr *ctx, const struct service_key *asked,
 }
 
 /* What a socket asked for and did not get, as a flow of its workload. Sockets of the host and of others have none. */
-VERIFIED_ONCE int report_refused(struct service_key *asked, __u64 netns)
+VERIFIED_ONCE int report_refused(struct service_key *asked, __u64 netns, __u32 frontend)
 {
 	__u32 *ifindex = bpf_map_lookup_elem(&netns_workloads, &netns);
 	struct throttled_key throttled = {.reason = DROP_NO_BACKEND, .direction = DIRECTION_EGRESS};
@@ -105,6 +106,8 @@ VERIFIED_ONCE int report_refused(struct service_key *asked, __u64 netns)
 	event->report = REPORT_DROP;
 	event->icmp_type = 0;
 	event->icmp_code = 0;
+	event->encrypted = 0;
+	event->frontend = frontend;
 	event->packets = 1;
 	event->bytes = 0;
 	event->connection_ns = 0;
@@ -117,7 +120,7 @@ INLINE int no_backend(struct bpf_sock_addr *ctx, struct service_key *asked, cons
 {
 	count_atomic(COUNTER_SERVICE_REFUSED);
 	count_drop_atomic(DROP_NO_BACKEND, DIRECTION_EGRESS, 1, 0);
-	report_refused(asked, bpf_get_netns_cookie(ctx));
+	report_refused(asked, bpf_get_netns_cookie(ctx), choice->frontend);
 	bpf_set_retval(choice->flags & SERVICE_NO_BACKEND_DROP ? -EPERM : -ECONNREFUSED);
 	return REFUSE;
 }

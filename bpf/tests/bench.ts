@@ -14,7 +14,7 @@ const ROUNDS = Number(process.env.WEIR_BENCH_ROUNDS ?? 100);
 const REPEAT = 10_000;
 /** A packet handed over loses a hop each time and is not restored. */
 const HOPS = 250;
-/** An event each must find room in the ring buffer (1 MiB, 120 bytes each). */
+/** An event each must find room in the ring buffer (1 MiB, 128 bytes each). */
 const ROOM = 8_000;
 
 const SWEPT = 500_000;

@@ -14,7 +14,7 @@ namespace weir
 namespace
 {
 
-constexpr size_t mostFlowBytes = 256; // all fields at their longest: 193
+constexpr size_t mostFlowBytes = 256; // all fields at their longest: 200
 constexpr size_t usualFlowBytes = 128;
 
 // Numbers of proto/weir/flow/v1/flow.proto.
@@ -44,6 +44,7 @@ enum FlowField {
 	workloadId = 22,
 	connectionNs = 23,
 	encrypted = 25,
+	frontend = 26,
 };
 
 enum WireType { wireVarint = 0, wireFixed64 = 1, wireBytes = 2 };
@@ -115,6 +116,7 @@ size_t EncodeFlow(uint8_t *out, const flow_event &event, const ClockOffsets &off
 	at = Fixed64(at, connectionNs,
 		event.connection_ns ? event.connection_ns + static_cast<uint64_t>(offsets.connection) : 0);
 	at = Number(at, encrypted, event.encrypted != 0);
+	at = Number(at, frontend, event.frontend);
 	return static_cast<size_t>(at - out);
 }
 

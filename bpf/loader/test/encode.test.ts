@@ -11,7 +11,7 @@ import { needKernel } from '../src/testing.ts';
 const skip = needKernel();
 
 /** struct flow_event of bpf/include/abi.h. */
-const SIZE = 112;
+const SIZE = 120;
 
 interface Event {
   timeNs: bigint;
@@ -22,7 +22,7 @@ interface Event {
   /** protocol, tcp_flags, verdict, drop_reason, direction, is_reply, trace_point, trace_reason, report, icmp type, code, encrypted */
   small: number[];
   family: 4 | 6;
-  /** source_identity, destination_identity, rule_id, workload_id */
+  /** source_identity, destination_identity, rule_id, workload_id, frontend */
   wide: number[];
   packets: bigint;
   bytes: bigint;
@@ -41,19 +41,20 @@ const raw = (event: Event): Buffer => {
   out.writeUInt16BE(event.sport, 48);
   out.writeUInt16BE(event.dport, 50);
   out.set([protocol, event.family, flags, verdict], 52);
-  for (const [at, value] of event.wide.entries()) out.writeUInt32LE(value, 56 + at * 4);
+  for (const [at, value] of event.wide.slice(0, 4).entries()) out.writeUInt32LE(value, 56 + at * 4);
+  out.writeUInt32LE(event.wide[4] ?? 0, 88);
   out.writeUInt32LE(0xdeadbeef, 72); // ifindex: only of this host
   out.set(rest, 76);
-  out.writeBigUInt64LE(event.packets, 88);
-  out.writeBigUInt64LE(event.bytes, 96);
-  out.writeBigUInt64LE(event.connectionNs, 104);
+  out.writeBigUInt64LE(event.packets, 96);
+  out.writeBigUInt64LE(event.bytes, 104);
+  out.writeBigUInt64LE(event.connectionNs, 112);
   return out;
 };
 
 const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
   const [protocol = 0, tcpFlags = 0, verdict = 0, dropReason = 0, direction = 0, isReply = 0, ...others] = event.small;
   const [tracePoint = 0, traceReason = 0, report = 0, type = 0, code = 0, encrypted = 0] = others;
-  const [sourceIdentity, destinationIdentity, ruleId, workloadId] = event.wide as [number, number, number, number];
+  const [sourceIdentity = 0, destinationIdentity = 0, ruleId = 0, workloadId = 0, frontend = 0] = event.wide;
   const ip = (bytes: Uint8Array): Uint8Array => (event.family === 4 ? bytes.slice(12) : bytes);
   const wrap = (value: bigint): bigint => BigInt.asUintN(64, value);
   return {
@@ -83,6 +84,7 @@ const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
     connectionNs: event.connectionNs === 0n ? 0n : wrap(event.connectionNs + connectionOffset),
     skipped: 0n,
     encrypted: encrypted !== 0,
+    frontend,
   };
 };
 
@@ -99,7 +101,7 @@ const event = fc.record<Event>({
   dport: u16,
   small: fc.array(u8, { minLength: 12, maxLength: 12 }),
   family: fc.constantFrom(4 as const, 6 as const),
-  wide: fc.array(u32, { minLength: 4, maxLength: 4 }),
+  wide: fc.array(u32, { minLength: 5, maxLength: 5 }),
   packets: u64,
   bytes: u64,
   connectionNs: u64,
@@ -133,7 +135,7 @@ test('a whole batch is read back', { skip }, () => {
     dport: 443,
     small: [6, 2, 1, 0, 2, 0, 1, 1, 1, 0, 0, 1],
     family: 4,
-    wide: [256, 257, 7, 3],
+    wide: [256, 257, 7, 3, 41],
     packets: 1n,
     bytes: 60n,
     connectionNs: 4n,
@@ -147,7 +149,7 @@ test('a whole batch is read back', { skip }, () => {
   assert.equal(batch.flows.length, 1000);
   assert.deepEqual([batch.boot, batch.firstSeq, batch.flows[999]?.destinationPort], [9n, 5000n, 443]);
   assert.deepEqual([...(batch.flows[0]?.sourceIp ?? [])], [10, 0, 0, 1]);
-  assert.equal(batch.flows[0]?.encrypted, true);
+  assert.deepEqual([batch.flows[0]?.encrypted, batch.flows[0]?.frontend], [true, 41]);
   assert.deepEqual([batch.flows[0]?.timeNs, batch.flows[0]?.connectionNs], [105n, 104n]);
 });
 

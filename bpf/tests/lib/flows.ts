@@ -31,6 +31,8 @@ export interface SeenFlow {
   readonly bytes: number;
   readonly connection: bigint;
   readonly encrypted: boolean;
+  /** Of a service, that was asked for. */
+  readonly frontend: number;
 }
 
 /** Only what is given is compared; flags are letters. */
@@ -77,6 +79,7 @@ const seen = (flow: Flow): SeenFlow => ({
   bytes: Number(flow.bytes),
   connection: flow.connectionNs,
   encrypted: flow.encrypted,
+  frontend: flow.frontend,
 });
 
 export class FlowReader {

@@ -40,17 +40,25 @@ if (kind === 'tcp') {
 }
 `;
 
-const inNamespace = (netns: string, script: string, args: readonly string[]): ChildProcess =>
-  spawn('nsenter', [`--net=${netns}`, process.execPath, '-e', script, '--', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+/** `cgroup`: folder of the one that it is in from the start. */
+const inNamespace = (netns: string, script: string, args: readonly string[], cgroup?: string): ChildProcess => {
+  const command = ['nsenter', `--net=${netns}`, process.execPath, '-e', script, '--', ...args];
+  const [file = '', ...rest] = cgroup
+    ? ['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', cgroup, ...command]
+    : command;
+  return spawn(file, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+};
 
 export interface Talk {
   readonly kind: 'tcp' | 'udp';
   readonly to: string;
   readonly port: number;
   readonly bytes?: number;
+  /** Folder of the cgroup v2 that the client is in. */
+  readonly cgroup?: string;
 }
+
+export const netnsOf = path;
 
 export class Namespaces {
   readonly world: World;
@@ -143,8 +151,8 @@ export class Namespaces {
   }
 
   /** What came back: a number of bytes, `timeout`, or the name of a socket error. */
-  async talk(from: 'host' | 'a' | 'b', { kind, to, port, bytes = 10 }: Talk): Promise<string> {
-    const client = inNamespace(path(from), CLIENT, [kind, to, `${port}`, `${bytes}`]);
+  async talk(from: 'host' | 'a' | 'b', { kind, to, port, bytes = 10, cgroup }: Talk): Promise<string> {
+    const client = inNamespace(path(from), CLIENT, [kind, to, `${port}`, `${bytes}`], cgroup);
     let text = '';
     client.stdout?.on('data', (chunk) => {
       text += chunk;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Asking } from '@weir/bpf/testing/asking';
-import { ensureBpffs, openPinnedLink } from '@weir/loader';
+import { ensureBpffs, openPinnedLink, openPinnedMap } from '@weir/loader';
 import { needKernel } from '@weir/loader/testing';
 import { BackendState, FrontendType } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { listServices } from '../../src/api/services.ts';
@@ -71,6 +71,14 @@ describe('services in the kernel', { skip: needKernel() }, () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
+  /** Id of the map in which the workloads' programs find what sockets asked for. */
+  const shownToFlows = (): number | undefined => {
+    const asked = openPinnedMap(join(dir, 'asked_sockets'));
+    const id = asked.lookupInnerId(Buffer.alloc(4));
+    asked.close();
+    return id;
+  };
+
   it('nothing is there before there is a service', async () => {
     await apply();
     assert.deepEqual(readdirSync(dir), []);
@@ -79,6 +87,7 @@ describe('services in the kernel', { skip: needKernel() }, () => {
 
   it('LB-03 both families by the service; LB-11 terminating backends when there is no other; LB-12 none: refused', async () => {
     await tell(web([ACTIVE, ACTIVE, ACTIVE]));
+    assert.ok(shownToFlows());
     for (const address of Object.values(VIP)) {
       assert.equal((await asking.ask('tcp', address, 80)).peer, `${address} 80`);
       assert.deepEqual(await served(address), ['9001', '9002', '9003']);
@@ -216,6 +225,7 @@ describe('services in the kernel', { skip: needKernel() }, () => {
     await apply();
     assert.equal(existsSync(socketLinksDirOf(dir)), false);
     assert.equal(existsSync(join(dir, 'services')), false);
+    assert.equal(shownToFlows(), undefined);
     assert.deepEqual(await served(VIP.ip4, 1), ['ENETUNREACH']);
   });
 });

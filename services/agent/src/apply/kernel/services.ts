@@ -44,6 +44,7 @@ import type { NodePorts } from '../../plan/services.ts';
 import type { MaglevFlow, MaglevSlots } from '../maglev-tables.ts';
 import type { Place, Services } from '../ports.ts';
 import type { HeldServices } from '../services.ts';
+import { forgetAsked, showAsked } from './asked.ts';
 import { type Encode, put, take, walk } from './batches.ts';
 import { readTable, writeTables } from './maglev.ts';
 
@@ -348,6 +349,7 @@ export class KernelServices implements Services {
     // At once: with its last holder alone a link would go some time later.
     for (const pin of await readdir(dir).catch(() => [])) openPinnedLink(join(dir, pin)).detach();
     await rm(dir, { recursive: true, force: true });
+    forgetAsked(bpffsDir);
     this.#object?.close();
     this.#object = undefined;
     this.#places.clear();
@@ -383,6 +385,7 @@ export class KernelServices implements Services {
       ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
     });
     await object.commitPins();
+    showAsked(object);
     // Of namespaces that went while nobody looked.
     await clear(object.map('netns_workloads'));
     this.#object = object;

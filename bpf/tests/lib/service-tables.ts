@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The maps of load balancing, written as the agent writes them. */
+import type { BpfMap } from '@weir/loader';
+import {
+  address_key,
+  backend,
+  service,
+  service_key,
+  service_member_key,
+  service_settings,
+  service_slot,
+  service_slot_key,
+  weir_service_scope,
+} from '../../gen/index.ts';
+import { mapped } from './bytes.ts';
+
+export const TCP = 6;
+export const UDP = 17;
+export const NODE_PORTS = { low: 30_000, high: 32_767 } as const;
+
+export interface Frontend {
+  readonly number: number;
+  readonly address: string;
+  readonly port: number;
+  readonly protocol?: number;
+  readonly flags?: number;
+  readonly internal?: boolean;
+  readonly affinityS?: number;
+  /** Numbers of backends. */
+  readonly active: readonly number[];
+  readonly terminating?: readonly number[];
+}
+
+export const u32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+};
+
+const tableOf = ({ number, address, internal }: Frontend): number =>
+  number * 4 + (address.includes(':') ? 2 : 0) + (internal ? 1 : 0);
+
+export class ServiceTables {
+  readonly map: (name: string) => BpfMap;
+
+  constructor(map: (name: string) => BpfMap) {
+    this.map = map;
+  }
+
+  settings(hostNetns: bigint): void {
+    const seed = { hash_seed1: 1, hash_seed2: 2, hash_seed3: 3 };
+    const value = { host_netns: hostNetns, node_port_low: NODE_PORTS.low, node_port_high: NODE_PORTS.high, ...seed };
+    this.map('service_settings').update(u32(0), service_settings.encode(value));
+  }
+
+  nodeAddress(address: string): void {
+    this.map('node_addresses').update(address_key.encode({ addr: mapped(address) }), u32(0));
+  }
+
+  backend(number: number, address: string, port: number, protocol = TCP): void {
+    const value = backend.encode({ addr: mapped(address), port, protocol, flags: 0, host: 0 });
+    this.map('backends').update(u32(number), value);
+  }
+
+  noBackend(number: number): void {
+    this.map('backends').delete(u32(number));
+  }
+
+  /** In the order of writes that the agent has: slots, the frontend, then what is left over. */
+  frontend(one: Frontend): void {
+    const { number, active, terminating = [], affinityS = 0 } = one;
+    const table = tableOf(one);
+    const key = this.#key(one);
+    const slots = this.map('service_slots');
+    const all = [...active, ...terminating];
+    const slotKey = (slot: number): Buffer => service_slot_key.encode({ table, slot });
+    for (const [slot, to] of all.entries()) {
+      slots.update(slotKey(slot), service_slot.encode({ backend: to, table }));
+      this.map('service_members').update(service_member_key.encode({ table, backend: to }), u32(0));
+    }
+    const value = {
+      ...{ frontend: number, service: number + 1000, flags: one.flags ?? 0, table },
+      ...{ active: active.length, terminating: terminating.length, affinity_timeout_s: affinityS, maglev: 0 },
+    };
+    this.map('services').update(key, service.encode(value));
+    for (let slot = all.length; slots.delete(slotKey(slot)); slot++);
+  }
+
+  notMember(one: Frontend, to: number): void {
+    this.map('service_members').delete(service_member_key.encode({ table: tableOf(one), backend: to }));
+  }
+
+  noFrontend(one: Frontend): void {
+    this.map('services').delete(this.#key(one));
+  }
+
+  #key({ address, port, protocol = TCP, internal = false }: Frontend): Buffer {
+    const scope = internal ? weir_service_scope.SERVICE_SCOPE_INTERNAL : weir_service_scope.SERVICE_SCOPE_ANY;
+    return service_key.encode({ addr: mapped(address), port, protocol: port ? protocol : 0, scope });
+  }
+}

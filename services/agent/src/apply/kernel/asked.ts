@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Lets the workloads' programs see what sockets asked for, so that flows can name services. The map in between is theirs
+ * and pinned; while there are no services it is empty, and looking there costs them nothing.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type BpfObject, openPinnedMap } from '@weir/loader';
+
+const SOCKETS = 'asked_sockets';
+const SLOT = Buffer.alloc(4);
+
+/** `object`: that of the sockets' programs, with its maps. */
+export const showAsked = (object: BpfObject): void =>
+  object.map(SOCKETS).updateInner(SLOT, object.map('service_reverse'));
+
+/** What sockets asked for may go: it would stay as long as anybody could see it. */
+export const forgetAsked = (bpffsDir: string): void => {
+  const pin = join(bpffsDir, SOCKETS);
+  if (!existsSync(pin)) return;
+  const asked = openPinnedMap(pin);
+  if (asked.lookupInnerId(SLOT) !== undefined) asked.delete(SLOT);
+  asked.close();
+};
