@@ -76,7 +76,8 @@ create table flows (
   verdict smallint not null,
   drop_reason smallint not null,
   source_ip inet not null,
-  destination_ip inet not null
+  destination_ip inet not null,
+  frontend integer not null default 0
 ) partition by range (time);
 
 -- The only index of the open partition: cheap to keep, and a reader walks back in time.
@@ -87,6 +88,7 @@ comment on column flows.time is 'Of the last packet counted, by the host''s cloc
 comment on column flows.connection_ns is 'When conntrack made the connection''s entry, unix nanoseconds; 0: none';
 comment on column flows.workload_id is 'Host-local number of the workload where it was seen';
 comment on column flows.detail is 'Bits 0-15 TCP flags, or ICMP type << 8 | code; 16-19 trace point; 20 encrypted; 21-24 trace reason; 25-28 report; 29-30 direction; 31 reply';
+comment on column flows.frontend is 'Number of the frontend that the client of the connection asked for; 0: of none';
 
 -- Who talked to whom, per minute: written in the transaction that stores the flows, so never counted twice. Kept
 -- longer than the flows themselves. Client and server are those of the connection, whichever way a packet went.
@@ -155,6 +157,19 @@ create table rules (
 );
 comment on table rules is 'Of every policy revision seen, for ever: flows name the rule that decided them';
 
+create table frontends (
+  number integer primary key,
+  namespace text not null,
+  name text not null,
+  type smallint not null,
+  address text not null,
+  port integer not null,
+  protocol smallint not null
+);
+comment on table frontends is 'Of every service seen, for ever: flows of one that is gone still name it';
+comment on column frontends.type is 'weir.bus.v1.FrontendType';
+comment on column frontends.address is 'Empty: a node port, at every host';
+
 -- Messages that can never be stored, with the reason, so that one of them does not stop the others.
 
 create table dead_letters (
@@ -219,10 +234,18 @@ select
   f.bytes,
   f.connection_ns,
   f.workload_id,
-  f.detail >> 20 & 1 = 1 as encrypted
+  f.detail >> 20 & 1 = 1 as encrypted,
+  nullif(f.frontend, 0) as frontend,
+  s.namespace || '/' || s.name as service,
+  (array[
+    'NONE', 'CLUSTER_IP', 'NODE_PORT', 'EXTERNAL_IP', 'LOAD_BALANCER', 'HOST_PORT', 'LOCAL_REDIRECT'
+  ])[s.type] as frontend_type,
+  nullif(s.address, '')::inet as frontend_ip,
+  s.port as frontend_port
 from flows f
 join hosts h on h.id = f.host_id
-left join rules r on r.id = f.rule_id;
+left join rules r on r.id = f.rule_id
+left join frontends s on s.number = f.frontend;
 comment on view flow_records is 'One direction of a connection since its last report, seen at one workload. Give a time range: partitions are cut by time. Names: labels_at(identity, time), workload_at(ip, time)';
 
 create view edge_records as

@@ -46,6 +46,7 @@ const anyFlow: fc.Arbitrary<FlowInit> = fc.constantFrom(4, 16).chain((length) =>
     workloadId: int4,
     connectionNs: timeNs,
     encrypted: fc.boolean(),
+    frontend: int4,
   }),
 );
 
@@ -77,6 +78,7 @@ const seen = (reader: FlowReader): FlowInit => ({
   workloadId: reader.workloadId,
   connectionNs: wide(reader.connectionHigh, reader.connectionLow),
   encrypted: reader.encrypted,
+  frontend: reader.frontend,
 });
 
 const plain = (flow: FlowInit | Flow): Record<string, unknown> =>
@@ -243,6 +245,7 @@ test('rows are those of the general COPY writer', () => {
           return;
         writer.inet(flow.sourceIp as Uint8Array);
         writer.inet(flow.destinationIp as Uint8Array);
+        writer.int4(flow.frontend as number);
         const expected = Buffer.concat(writer.finish()).subarray(19, -2);
         assert.deepEqual(rows.take(), expected);
       },

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { parseIp } from '@weir/net';
+import { FrontendType } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { PLAIN, SIDED } from '../src/domain/filter.ts';
 import type { EndpointView, FlowView } from '../src/domain/flow-view.ts';
 import { startService, type TestService, until } from './support/app.ts';
@@ -30,7 +31,7 @@ const wide = [
 /** Each combination of ends with one of a few kinds of traffic. */
 const makeFlows = (timeMs: number): FlowInit[] => {
   const kinds: FlowInit[] = [
-    { protocol: 6, destinationPort: 443, sourcePort: 40_000, verdict: 1, direction: 2, ruleId: 7 },
+    { protocol: 6, destinationPort: 443, sourcePort: 40_000, verdict: 1, direction: 2, ruleId: 7, frontend: 41 },
     {
       protocol: 17,
       destinationPort: 53,
@@ -46,12 +47,14 @@ const makeFlows = (timeMs: number): FlowInit[] => {
       destinationPort: 8_080,
       sourcePort: 443,
       verdict: 2,
+      frontend: 42,
       dropReason: 181,
       direction: 2,
       ruleId: 0,
       report: 6,
     },
     { protocol: 1, destinationPort: 0, sourcePort: 0, icmpType: 8, icmpCode: 0, tcpFlags: 0, verdict: 4, direction: 1 },
+    { protocol: 132, destinationPort: 9, sourcePort: 40_002, verdict: 1, direction: 2, frontend: 999 },
   ];
   const flows: FlowInit[] = [];
   const add = (
@@ -95,6 +98,15 @@ const workload = (namespace: string, name: string, number: number, ip4Text: stri
     value: { id: `${namespace}.${name}`, hostId: 'h1', name, namespace, identity: number, ip4: ip4Text, ip6 } as never,
   });
 
+const serve = (name: string, number: number) =>
+  service.publishConfig('service', `shop.${name}`, {
+    case: 'service',
+    value: {
+      ...{ id: `shop.${name}`, namespace: 'shop', name, number, backends: [] },
+      frontends: [{ number, type: FrontendType.EXTERNAL_IP, address: '203.0.113.80', port: number, protocol: 6 }],
+    } as never,
+  });
+
 before(async () => {
   service = await startService();
   await identity(256, ['k8s:app=web', `${NS}=prod`]);
@@ -103,6 +115,11 @@ before(async () => {
   await workload('prod', 'web', 256, '10.1.0.1');
   await workload('prod', 'db', 257, '10.2.0.1', 'fd00:2::5');
   await workload('dev', 'web', 258, '10.3.0.1', 'fd00::1');
+  for (const [name, number] of [
+    ['front', 41],
+    ['frame', 42],
+  ] as const)
+    await serve(name, number);
   await service.publishConfig('policy', 'CiliumNetworkPolicy/prod/db', {
     case: 'policy',
     value: {
@@ -116,7 +133,8 @@ before(async () => {
   await until('stored', async () => (await service.stored()) === count);
   await until('names', async () => {
     const { body } = await service.get('/v1/flows?ip=fd00::1&limit=1');
-    return body.items[0]?.source.workload !== null && body.items[0]?.rule?.policy !== null;
+    const named = (await service.get('/v1/flows?service=shop/frame&limit=1')).body.items.length > 0;
+    return named && body.items[0]?.source.workload !== null && body.items[0]?.rule?.policy !== null;
   });
   all = (await service.get('/v1/flows?limit=1000')).body.items;
   assert.equal(all.length, count);
@@ -171,6 +189,10 @@ const CASES: readonly [string, (flow: FlowView) => boolean][] = [
   ['workload=dev/web', either(is('dev', 'web'))],
   ['from_workload=prod/web&from_workload=prod.db', source((end) => is('prod', 'web')(end) || is('prod', 'db')(end))],
   ['to_workload=prod/db', destination(is('prod', 'db'))],
+  ['service=front', (flow) => flow.frontend?.number === 41],
+  ['service=shop/fr*&service=prod/nothing', (flow) => [41, 42].includes(flow.frontend?.number ?? 0)],
+  ['from_service=shop/front', (flow) => flow.is_reply && flow.frontend?.number === 41],
+  ['to_service=shop/*', (flow) => !flow.is_reply && flow.destination_service?.namespace === 'shop'],
   ['namespace=dev', either((end) => end.namespace === 'dev')],
   ['from_namespace=prod', source((end) => end.namespace === 'prod')],
   ['to_namespace=prod&to_namespace=dev', destination((end) => end.namespace !== null)],
@@ -189,6 +211,8 @@ const EMPTY = [
   'from_workload=nobody',
   'label=app=nothing',
   'namespace=none',
+  'service=nothing',
+  'service=prod/front',
   'host=unheard-of',
   'rule_id=99',
   'ip=203.0.113.1',
@@ -281,5 +305,40 @@ describe('what is wrong is refused with 422', () => {
       const { status, body } = await service.get(`/v1/flows/stream?${query}`);
       assert.deepEqual([status, body.field], [422, field], query);
     }
+  });
+});
+
+describe('services', () => {
+  test('what the client asked for and who served, in JSON and in SQL', async () => {
+    const front = { namespace: 'shop', name: 'front' };
+    const asked = { number: 41, type: 'EXTERNAL_IP', address: '203.0.113.80', port: 41 };
+    const of = (number: number) => all.filter(({ frontend }) => frontend?.number === number);
+    for (const flow of of(41)) {
+      const [service, other] = flow.is_reply
+        ? [flow.source_service, flow.destination_service]
+        : [flow.destination_service, flow.source_service];
+      assert.deepEqual([service, other], [front, null]);
+      const { ip, port } = flow.is_reply ? flow.source : flow.destination;
+      assert.deepEqual(flow.frontend, { ...asked, backend: { ip, port } });
+    }
+    assert.ok(of(41).length > 0 && of(999).length > 0);
+    for (const { source_service: a, destination_service: b, frontend } of of(999))
+      assert.deepEqual([a, b, frontend?.type, frontend?.address], [null, null, 'UNKNOWN', null]);
+    const { rows } = await service.pool.query(
+      `select distinct service, frontend_type, host(frontend_ip) as ip, frontend_port as port from flow_records
+        where frontend = 41`,
+    );
+    assert.deepEqual(rows, [{ service: 'shop/front', frontend_type: 'EXTERNAL_IP', ip: '203.0.113.80', port: 41 }]);
+  });
+
+  test('a service that is gone keeps its name, also for whoever starts later', async () => {
+    await service.publishConfig('service', 'shop.front', undefined);
+    await until('the name to be stored', async () => {
+      const { rowCount } = await service.pool.query('select from frontends where number = 41');
+      return rowCount === 1;
+    });
+    await service.restart();
+    const { body } = await service.get('/v1/flows?service=shop/front&limit=1');
+    assert.equal(body.items[0]?.frontend?.address, '203.0.113.80');
   });
 });

@@ -117,6 +117,32 @@ test('from the service the same flows come, when it filters and when it cannot',
   }
 });
 
+test('--service: by namespace and how the name begins, at the end that serves', async () => {
+  const FRONT = { namespace: 'shop', name: 'front' };
+  const flows = [
+    flow(0, { source_service: null, destination_service: FRONT }),
+    flow(1, { source: DB, destination: WEB, is_reply: true, source_service: FRONT, destination_service: null }),
+    flow(2, { source_service: null, destination_service: { namespace: 'lab', name: 'frame' } }),
+    flow(3),
+  ];
+  const stdin = flows.map((one) => JSON.stringify(one)).join('\n');
+  for (const [flags, wanted, query] of [
+    ['--service shop/fr', [0, 1], 'service=shop/fr*'],
+    ['--service fr', [0, 1, 2], 'service=fr*'],
+    ['--to-service front --to-service lab/', [0, 2], 'to_service=front*&to_service=lab/*'],
+    ['--from-service shop/front', [1], 'from_service=shop/front*'],
+    ['--not --service shop/', [2, 3], ''],
+    ['--allowlist {"destination_service":["lab/frame"]}', [2], ''],
+  ] as const) {
+    const words = ['observe', '-o', 'json', '--all', ...flags.split(' ')];
+    assert.deepEqual(numbers((await weir([...words, '--input-file', '-'], { stdin })).out), wanted, flags);
+    const { asked } = await against({ 'GET /v1/flows': listing([...flows].reverse()) }, words);
+    const sent = new URLSearchParams(asked[0]?.url.search);
+    sent.delete('limit');
+    assert.equal(decodeURIComponent(String(sent)), query, flags);
+  }
+});
+
 test('the newest n of what is sifted here: as many pages as it takes', async () => {
   const pages: Record<string, readonly [readonly unknown[], string | null]> = {
     '': [[FLOWS[4], FLOWS[3]], 'b'],

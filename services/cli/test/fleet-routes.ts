@@ -78,6 +78,11 @@ const flow = (seq: number, more: object) => ({
   ...{ rule: { id: 17, policy: 'NetworkPolicy/shop/db', path: 'spec.ingress[0]' }, is_reply: false },
   ...{ trace_point: 'to-network', packets: 3, bytes: 180, ...more },
 });
+const FRONT = { namespace: 'shop', name: EVIL };
+const FRONTEND = {
+  ...{ number: 41, type: 'EXTERNAL_IP', address: '203.0.113.80', port: 80 },
+  backend: { ip: '10.0.1.3', port: 5432 },
+};
 const FLOWS = [
   flow(1, {}),
   flow(2, {
@@ -97,6 +102,20 @@ const FLOWS = [
     },
     ...{ verdict: 'DROPPED', direction: 'INGRESS', trace_point: 'to-endpoint', rule: null, packets: 1, bytes: 64 },
     ...{ drop_reason: { code: 133, name: 'POLICY_DENIED', text: 'Policy denied' }, host: EVIL },
+  }),
+  flow(4, {
+    ...{ source: end(DB, 5432), destination: end(WEB, 40_001), is_reply: true, rule: null, trace_point: 'to-endpoint' },
+    ...{ source_service: FRONT, destination_service: null, frontend: FRONTEND },
+  }),
+  flow(5, {
+    ...{
+      destination: { ...end(null, 80), ip: '203.0.113.80' },
+      verdict: 'DROPPED',
+      trace_point: 'from-endpoint',
+      rule: null,
+    },
+    ...{ drop_reason: { code: 158, name: 'NO_BACKEND', text: 'Service backend not found' } },
+    ...{ source_service: null, destination_service: FRONT, frontend: { ...FRONTEND, backend: null } },
   }),
 ];
 

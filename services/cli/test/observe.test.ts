@@ -67,7 +67,7 @@ test('table and json', async () => {
   const table = await against(FLOWS, 'observe -o table --last 3');
   assert.equal(
     table.out.split('\n')[3],
-    'Nov 22 19:41:18.000   h1     [2001:db8::1] (world-ipv6)   shop/db (ID:257)          ICMPv6 type 128 code 0   EGRESS         DROPPED     Policy denied   rule 99',
+    'Nov 22 19:41:18.000   h1     [2001:db8::1] (world-ipv6)   shop/db (ID:257)          -         ICMPv6 type 128 code 0   EGRESS         DROPPED     Policy denied   rule 99',
   );
   const json = await against(FLOWS, 'observe -o jsonpb');
   assert.deepEqual(

@@ -52,6 +52,15 @@ const applyEntry = (directory: Directory, entry: ConfigEntry, nowMs: number): Di
         rules.map(({ path, id }) => ({ id, path, policyKey: key, policyRevision: Number(policyRevision) })),
       );
     }
+    case 'service': {
+      const { namespace, name, frontends } = body.value;
+      return directory.setFrontends(
+        frontends.map(({ number, type, address, port, protocol }) => ({
+          ...{ number, namespace, name, type, port, protocol },
+          address: isIp(address) ? canonicalIp(address) : '',
+        })),
+      );
+    }
     default:
       return [];
   }

@@ -5,8 +5,8 @@
  */
 import type { Cidr } from '@weir/net';
 import { type LabelSelector, selectorMatches } from '@weir/net';
-import type { AddressUse, Directory } from './directory.ts';
-import type { FlowFilter, Side, Term } from './filter.ts';
+import type { AddressUse, Directory, FrontendName } from './directory.ts';
+import type { FlowFilter, ServiceRef, Side, Term, WorkloadRef } from './filter.ts';
 import { FIRST_LOCAL, fixedLabels, RESERVED } from './identities.ts';
 
 export type Condition =
@@ -22,7 +22,9 @@ export type Condition =
   /** `local`: those of CIDRs too, which are numbered by each host on its own. */
   | { readonly kind: 'identity'; readonly side: Side; readonly values: number[]; readonly local: boolean }
   | { readonly kind: 'ip'; readonly side: Side; readonly cidrs: Cidr[] }
-  | { readonly kind: 'use'; readonly side: Side; readonly uses: AddressUse[] };
+  | { readonly kind: 'use'; readonly side: Side; readonly uses: AddressUse[] }
+  /** The source serves in replies, else the destination. */
+  | { readonly kind: 'frontend'; readonly side: Side; readonly values: number[] };
 
 /** Where inventory writes a workload's namespace among its labels. */
 const NAMESPACE_KEY = 'k8s:io.kubernetes.pod.namespace';
@@ -38,6 +40,12 @@ const identities = (side: Side, selectors: readonly LabelSelector[], directory: 
     local: matches(fixedLabels(FIRST_LOCAL)),
   };
 };
+
+const isOf = ({ namespace, name }: WorkloadRef, one: { readonly namespace: string; readonly name: string }): boolean =>
+  one.name === name && (namespace === undefined || one.namespace === namespace);
+
+const beginsSo = ({ namespace, name, isPrefix }: ServiceRef, one: FrontendName): boolean =>
+  isPrefix && one.name.startsWith(name) && (namespace === undefined || one.namespace === namespace);
 
 const resolveTerm = (term: Term, directory: Directory): Condition => {
   switch (term.kind) {
@@ -62,11 +70,13 @@ const resolveTerm = (term: Term, directory: Directory): Condition => {
       return {
         kind: 'use',
         side: term.side,
-        uses: directory.usesOf((span) =>
-          term.refs.some(
-            ({ namespace, name }) => span.name === name && (namespace === undefined || span.namespace === namespace),
-          ),
-        ),
+        uses: directory.usesOf((span) => term.refs.some((ref) => isOf(ref, span))),
+      };
+    case 'service':
+      return {
+        kind: 'frontend',
+        side: term.side,
+        values: directory.frontendsOf((one) => term.refs.some((ref) => isOf(ref, one) || beginsSo(ref, one))),
       };
     default:
       return term;

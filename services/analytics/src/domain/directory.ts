@@ -36,6 +36,19 @@ export interface RuleName {
   readonly policyRevision: number;
 }
 
+/** Of a service; its number is never used again, so it is kept for ever. */
+export interface FrontendName {
+  readonly number: number;
+  readonly namespace: string;
+  readonly name: string;
+  /** weir.bus.v1.FrontendType */
+  readonly type: number;
+  /** Canonical text; empty for a node port. */
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: number;
+}
+
 export interface WorkloadFacts {
   readonly workloadId: string;
   readonly name: string;
@@ -49,7 +62,8 @@ export interface WorkloadFacts {
 export type DirectoryChange =
   | { readonly kind: 'labels'; readonly span: LabelSpan }
   | { readonly kind: 'address'; readonly span: AddressSpan }
-  | { readonly kind: 'rule'; readonly rule: RuleName };
+  | { readonly kind: 'rule'; readonly rule: RuleName }
+  | { readonly kind: 'frontend'; readonly frontend: FrontendName };
 
 /** Between two owners of an address: half open, in time. */
 export interface AddressUse {
@@ -73,6 +87,14 @@ const asOf = <S extends { readonly fromMs: number }>(spans: readonly S[] | undef
   return spans[0];
 };
 
+const sameFrontend = (a: FrontendName | undefined, b: FrontendName): boolean =>
+  a?.namespace === b.namespace &&
+  a.name === b.name &&
+  a.type === b.type &&
+  a.address === b.address &&
+  a.port === b.port &&
+  a.protocol === b.protocol;
+
 const put = <S extends { readonly fromMs: number }>(spans: S[], span: S): void => {
   const at = spans.findIndex(({ fromMs }) => fromMs >= span.fromMs);
   if (at < 0) spans.push(span);
@@ -84,6 +106,7 @@ export class Directory {
   readonly #labels = new Map<number, LabelSpan[]>();
   readonly #addresses = new Map<string, AddressSpan[]>();
   readonly #rules = new Map<number, RuleName>();
+  readonly #frontends = new Map<number, FrontendName>();
   readonly #ipsOf = new Map<string, Set<string>>();
   /** Rises with every change: what was resolved under an older one must be resolved again. */
   version = 0;
@@ -98,6 +121,15 @@ export class Directory {
 
   rule(id: number): RuleName | undefined {
     return this.#rules.get(id);
+  }
+
+  frontend(number: number): FrontendName | undefined {
+    return this.#frontends.get(number);
+  }
+
+  /** Numbers of frontends of services that are asked for. */
+  frontendsOf(wanted: (frontend: FrontendName) => boolean): number[] {
+    return [...this.#frontends.values()].filter(wanted).map(({ number }) => number);
   }
 
   /** Allocated identities whose labels, at any time that we know of, match one of the selectors. */
@@ -142,6 +174,10 @@ export class Directory {
     this.version += 1;
     if (change.kind === 'rule') {
       this.#rules.set(change.rule.id, change.rule);
+      return;
+    }
+    if (change.kind === 'frontend') {
+      this.#frontends.set(change.frontend.number, change.frontend);
       return;
     }
     if (change.kind === 'labels') {
@@ -208,6 +244,11 @@ export class Directory {
   setRules(rules: readonly RuleName[]): DirectoryChange[] {
     const news = rules.filter(({ id }) => !this.#rules.has(id));
     return this.#apply(news.map((rule) => ({ kind: 'rule', rule })));
+  }
+
+  setFrontends(frontends: readonly FrontendName[]): DirectoryChange[] {
+    const news = frontends.filter((frontend) => !sameFrontend(this.#frontends.get(frontend.number), frontend));
+    return this.#apply(news.map((frontend) => ({ kind: 'frontend', frontend })));
   }
 
   /** Identities and workloads that exist now, to see what a snapshot lacks. */

@@ -18,6 +18,11 @@ export interface WorkloadRef {
   readonly name: string;
 }
 
+export interface ServiceRef extends WorkloadRef {
+  /** The name only begins so. */
+  readonly isPrefix: boolean;
+}
+
 export type Term =
   | { readonly kind: 'verdict' | 'direction' | 'protocol' | 'drop_reason' | 'rule_id'; readonly values: number[] }
   | { readonly kind: 'is_reply'; readonly value: boolean }
@@ -27,7 +32,8 @@ export type Term =
   | { readonly kind: 'ip'; readonly side: Side; readonly cidrs: Cidr[] }
   | { readonly kind: 'label'; readonly side: Side; readonly selectors: LabelSelector[] }
   | { readonly kind: 'namespace'; readonly side: Side; readonly names: string[] }
-  | { readonly kind: 'workload'; readonly side: Side; readonly refs: WorkloadRef[] };
+  | { readonly kind: 'workload'; readonly side: Side; readonly refs: WorkloadRef[] }
+  | { readonly kind: 'service'; readonly side: Side; readonly refs: ServiceRef[] };
 
 export interface FlowFilter {
   /** Unix microseconds; since is inside the range, until is not. */
@@ -37,7 +43,7 @@ export interface FlowFilter {
 }
 
 /** Parameters with an end: `ip`, `from_ip`, `to_ip`. */
-export const SIDED = ['ip', 'port', 'identity', 'label', 'workload', 'namespace'] as const;
+export const SIDED = ['ip', 'port', 'identity', 'label', 'workload', 'namespace', 'service'] as const;
 export const PLAIN = ['verdict', 'direction', 'protocol', 'drop_reason', 'rule_id', 'host', 'is_reply'] as const;
 type SidedName = (typeof SIDED)[number];
 export type FilterName = SidedName | `from_${SidedName}` | `to_${SidedName}` | (typeof PLAIN)[number];
@@ -97,6 +103,15 @@ const parseWorkload = (field: string, text: string): WorkloadRef => {
   return { ...(match[1] === undefined ? {} : { namespace: match[1] }), name: match[2] as string };
 };
 
+/** As a workload; `*` at the end: what begins so. */
+const parseService = (field: string, text: string): ServiceRef => {
+  const match = /^(?:([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)[./])?((?:[A-Za-z0-9][A-Za-z0-9_-]*)?)(\*?)$/.exec(text);
+  if (match === null || (match[2] === '' && match[3] === ''))
+    return refuse(field, text, 'a service', 'write it as name or namespace/name, or with * at its end');
+  const [, namespace, name = '', star] = match;
+  return { ...(namespace === undefined ? {} : { namespace }), name, isPrefix: star === '*' };
+};
+
 const parseToken = (field: string, text: string): string =>
   /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?$/.test(text)
     ? text
@@ -119,6 +134,8 @@ const sidedTerm = (kind: SidedName, side: Side, field: string, texts: readonly s
       return { kind, side, names: each(field, texts, parseToken) };
     case 'workload':
       return { kind, side, refs: each(field, texts, parseWorkload) };
+    case 'service':
+      return { kind, side, refs: each(field, texts, parseService) };
   }
 };
 

@@ -131,6 +131,8 @@ export class FlowReader {
   report = 0;
   workloadId = 0;
   encrypted = false;
+  /** Of a service; 0: none was asked for. */
+  frontend = 0;
   /** Numbers missing before this flow. */
   skipped = 0;
 
@@ -202,6 +204,7 @@ export class FlowReader {
     this.report = 0;
     this.workloadId = 0;
     this.encrypted = false;
+    this.frontend = 0;
     this.skipped = 0;
   }
 
@@ -301,6 +304,9 @@ export class FlowReader {
         case (25 << 3) | WIRE.VARINT:
           this.encrypted = wire.uint32() !== 0;
           break;
+        case (26 << 3) | WIRE.VARINT:
+          this.frontend = wire.uint32();
+          break;
         default:
           wire.skip(key & 7);
       }
@@ -320,8 +326,8 @@ export class FlowReader {
       poison('ports or flags do not fit 16 bits');
     if ((this.protocol | this.icmpType | this.icmpCode) >>> 8 !== 0) poison('protocol or ICMP do not fit 8 bits');
     if ((this.verdict | this.dropReason) >>> 15 !== 0) poison('verdict or drop reason do not fit 15 bits');
-    if ((this.sourceIdentity | this.destinationIdentity | this.ruleId | this.workloadId) < 0) {
-      poison('an identity, rule or workload number does not fit 31 bits');
+    if ((this.sourceIdentity | this.destinationIdentity | this.ruleId | this.workloadId | this.frontend) < 0) {
+      poison('an identity, rule, workload or frontend number does not fit 31 bits');
     }
   }
 }

@@ -26,14 +26,15 @@ export const FLOW_COLUMNS = [
   'drop_reason',
   'source_ip',
   'destination_ip',
+  'frontend',
 ] as const;
 
 /** Signature, flags, length of the header's extension (PostgreSQL: COPY, Binary Format). */
 export const COPY_HEAD: Uint8Array = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
 export const COPY_TAIL: Uint8Array = Buffer.from([0xff, 0xff]);
 
-/** Count, six int8, eight int4, three int2, two inet of IPv6. */
-const ROW_MAX_BYTES = 2 + 6 * 12 + 8 * 8 + 3 * 6 + 2 * 24;
+/** Count, six int8, nine int4, three int2, two inet of IPv6. */
+const ROW_MAX_BYTES = 2 + 6 * 12 + 9 * 8 + 3 * 6 + 2 * 24;
 /** A message of a thousand flows fits, mostly. */
 const BUFFER_BYTES = 256 * 1024;
 /** Postgres counts from 2000-01-01. */
@@ -116,7 +117,10 @@ export class FlowRows {
     view.setInt32(at + 150, 2);
     view.setInt16(at + 154, flow.dropReason);
     at = this.#inet(at + 156, flow.message, flow.sourceAt, flow.addressBytes);
-    this.#at = this.#inet(at, flow.message, flow.destinationAt, flow.addressBytes);
+    at = this.#inet(at, flow.message, flow.destinationAt, flow.addressBytes);
+    view.setInt32(at, 4);
+    view.setInt32(at + 4, flow.frontend);
+    this.#at = at + 8;
     this.rows += 1;
   }
 

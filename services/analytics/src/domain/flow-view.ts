@@ -8,6 +8,7 @@ import {
   DIRECTIONS,
   DROP_REASONS,
   dropReasonText,
+  FRONTEND_TYPES,
   REPORTS,
   TRACE_POINTS,
   TRACE_REASONS,
@@ -37,6 +38,8 @@ export interface StoredFlow {
   readonly dropReason: number;
   readonly sourceIp: string;
   readonly destinationIp: string;
+  /** Number of the service's frontend that the client asked for; 0: of none. */
+  readonly frontend: number;
 }
 
 export interface EndpointView {
@@ -46,6 +49,23 @@ export interface EndpointView {
   readonly labels: string[];
   readonly workload: string | null;
   readonly namespace: string | null;
+}
+
+export interface ServiceView {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** What the client asked for, and where it was sent. */
+export interface FrontendView {
+  readonly number: number;
+  /** UNKNOWN: it has not been heard of. */
+  readonly type: string;
+  /** null: of a node port, which is at every host, or not known. */
+  readonly address: string | null;
+  readonly port: number | null;
+  /** null: there was none. */
+  readonly backend: { readonly ip: string; readonly port: number } | null;
 }
 
 export interface FlowView {
@@ -70,6 +90,10 @@ export interface FlowView {
   readonly bytes: number;
   readonly connection_id: string | null;
   readonly encrypted: boolean;
+  /** Of the flow's source, when that is what serves. */
+  readonly source_service: ServiceView | null;
+  readonly destination_service: ServiceView | null;
+  readonly frontend: FrontendView | null;
 }
 
 /** Enough that connections of one host do not meet. */
@@ -97,10 +121,30 @@ const endpoint = (ip: string, port: number, identity: number, directory: Directo
   };
 };
 
+/** Of the drop reason: nobody served, so the packet never got another destination. */
+const NO_BACKEND = 158;
+
+const frontendView = (flow: StoredFlow, isReply: boolean, directory: Directory): FrontendView | null => {
+  if (flow.frontend === 0) return null;
+  const known = directory.frontend(flow.frontend);
+  const backend = isReply
+    ? { ip: flow.sourceIp, port: flow.sourcePort }
+    : { ip: flow.destinationIp, port: flow.destinationPort };
+  return {
+    number: flow.frontend,
+    type: FRONTEND_TYPES.name(known?.type ?? 0),
+    address: known?.address || null,
+    port: known?.port ?? null,
+    backend: flow.dropReason === NO_BACKEND ? null : backend,
+  };
+};
+
 export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
   const detail = unpackDetail(flow.detail, flow.protocol);
   const atMs = flow.timeUs / 1000;
   const rule = directory.rule(flow.ruleId);
+  const asked = directory.frontend(flow.frontend);
+  const service = asked ? { namespace: asked.namespace, name: asked.name } : null;
   return {
     time: formatTimeUs(flow.timeUs),
     host: flow.host,
@@ -130,5 +174,8 @@ export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
     bytes: Number(flow.bytes),
     connection_id: connectionId(flow, detail.isReply),
     encrypted: detail.encrypted,
+    source_service: detail.isReply ? service : null,
+    destination_service: detail.isReply ? null : service,
+    frontend: frontendView(flow, detail.isReply, directory),
   };
 };

@@ -85,6 +85,14 @@ const compileOne = (condition: Condition): FlowTest => {
       return onAddresses(condition.side, (flow, at) =>
         condition.cidrs.some((cidr: Cidr) => addressMatches(flow, at, cidr.addr, cidr.bits)),
       );
+    case 'frontend': {
+      const set = new Set(condition.values);
+      return sided(
+        condition.side,
+        (flow) => flow.isReply && set.has(flow.frontend),
+        (flow) => !flow.isReply && set.has(flow.frontend),
+      );
+    }
     case 'use': {
       const uses = condition.uses.map(({ ip, fromMs, toMs }) => ({ bytes: parseIp(ip), fromMs, toMs }));
       return onAddresses(condition.side, (flow, at, timeMs) =>

@@ -5,6 +5,7 @@
  */
 import type { DescEnum } from '@bufbuild/protobuf';
 import { getOption } from '@bufbuild/protobuf';
+import { FrontendTypeSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { DropReasonSchema, text } from '@weir/proto/weir/flow/v1/drop_reason_pb.js';
 import {
   DirectionSchema,
@@ -43,6 +44,7 @@ export const TRACE_POINTS = enumTable(TracePointSchema, dashed);
 export const TRACE_REASONS = enumTable(TraceReasonSchema);
 export const REPORTS = enumTable(ReportSchema);
 export const DROP_REASONS = enumTable(DropReasonSchema);
+export const FRONTEND_TYPES = enumTable(FrontendTypeSchema);
 
 const dropTexts = new Map(DropReasonSchema.values.map((value) => [value.number, getOption(value, text)]));
 

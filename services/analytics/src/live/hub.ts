@@ -53,6 +53,7 @@ const storedFlow = (flow: FlowReader, host: string, boot: number, seq: number, t
     dropReason: flow.dropReason,
     sourceIp: formatIp(message.subarray(sourceAt, sourceAt + addressBytes)),
     destinationIp: formatIp(message.subarray(destinationAt, destinationAt + addressBytes)),
+    frontend: flow.frontend,
   };
 };
 

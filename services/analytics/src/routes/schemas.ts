@@ -3,7 +3,15 @@
 import { named, nullable, ref } from '@weir/http';
 import { type TSchema, Type } from 'typebox';
 import type { FilterName } from '../domain/filter.ts';
-import { DIRECTIONS, DROP_REASONS, REPORTS, TRACE_POINTS, TRACE_REASONS, VERDICTS } from '../domain/names.ts';
+import {
+  DIRECTIONS,
+  DROP_REASONS,
+  FRONTEND_TYPES,
+  REPORTS,
+  TRACE_POINTS,
+  TRACE_REASONS,
+  VERDICTS,
+} from '../domain/names.ts';
 
 const VALUES_MAX = 100;
 const TEXT_MAX = 1_000;
@@ -38,6 +46,11 @@ const filters = {
   ...sided('label', 'Label selector', 'app=web,tier!=db'),
   ...sided('workload', 'Workload: name or namespace/name', 'prod/web'),
   ...sided('namespace', 'Namespace', 'prod'),
+  ...sided(
+    'service',
+    'Service that was asked for: name or namespace/name, with * at its end what begins so;',
+    'prod/api',
+  ),
 } satisfies Record<FilterName, TSchema>;
 
 const time = (description: string) =>
@@ -75,6 +88,14 @@ export const EndpointSchema = named(
 const nameOf = (known: readonly string[], description?: string) =>
   Type.String({ examples: [...known], ...(description === undefined ? {} : { description }) });
 
+export const ServiceNameSchema = named(
+  'ServiceName',
+  Type.Object(
+    { namespace: Type.String(), name: Type.String() },
+    { description: 'The service by which this end serves; null: the client asked for it itself' },
+  ),
+);
+
 export const FlowSchema = named(
   'Flow',
   Type.Object(
@@ -106,6 +127,22 @@ export const FlowSchema = named(
       bytes: Type.Integer({ description: 'L3 bytes since the last report of this direction' }),
       connection_id: nullable(Type.String({ description: 'The same for both directions, as seen at one workload' })),
       encrypted: Type.Boolean({ description: 'Between the hosts: its last packet went on, or came, encrypted' }),
+      source_service: nullable(ref(ServiceNameSchema)),
+      destination_service: nullable(ref(ServiceNameSchema)),
+      frontend: nullable(
+        Type.Object(
+          {
+            number: Type.Integer(),
+            type: nameOf(FRONTEND_TYPES.names),
+            address: nullable(Type.String({ description: 'null: of a node port, which is at every host' })),
+            port: nullable(Type.Integer()),
+            backend: nullable(
+              Type.Object({ ip: Type.String(), port: Type.Integer() }, { description: 'null: there was none' }),
+            ),
+          },
+          { description: 'Of a service: what the client asked for, and where it was sent' },
+        ),
+      ),
     },
     { description: 'One direction of a connection since its last report, seen at one workload' },
   ),
@@ -216,4 +253,11 @@ export const AccountSchema = named(
   ),
 );
 
-export const SCHEMAS = [EndpointSchema, FlowSchema, ServiceMapSchema, WatermarkSchema, AccountSchema] as const;
+export const SCHEMAS = [
+  EndpointSchema,
+  ServiceNameSchema,
+  FlowSchema,
+  ServiceMapSchema,
+  WatermarkSchema,
+  AccountSchema,
+] as const;

@@ -7,11 +7,12 @@ import type {
   EndpointSchema,
   FlowFilter,
   FlowSchema,
+  FrontendSchema,
 } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { isIcmp, unpackDetail } from '../domain/detail.ts';
 import type { Directory } from '../domain/directory.ts';
 import type { FilterParams } from '../domain/filter.ts';
-import { type EndpointView, flowView, type StoredFlow } from '../domain/flow-view.ts';
+import { type EndpointView, type FrontendView, flowView, type StoredFlow } from '../domain/flow-view.ts';
 import { DIRECTIONS, VERDICTS } from '../domain/names.ts';
 import { formatTimeUs } from '../domain/times.ts';
 
@@ -34,6 +35,7 @@ const endParams = (prefix: '' | 'from_' | 'to_', end: EndpointFilter | undefined
         [`${prefix}label`]: end.labels,
         [`${prefix}workload`]: end.workloads,
         [`${prefix}namespace`]: end.namespaces,
+        [`${prefix}service`]: end.services,
       };
 
 /** The same parameters as REST's, so that one parser refuses what is wrong with one text. */
@@ -66,6 +68,15 @@ const endpointMessage = (end: EndpointView): MessageInitShape<typeof EndpointSch
   namespace: end.namespace ?? '',
 });
 
+const frontendMessage = (
+  number: number,
+  { address, port, backend }: FrontendView,
+  directory: Directory,
+): MessageInitShape<typeof FrontendSchema> => ({
+  ...{ number, type: directory.frontend(number)?.type ?? 0, address: address ?? '', port: port ?? 0 },
+  ...(backend ? { backend } : {}),
+});
+
 export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInitShape<typeof FlowSchema> => {
   const view = flowView(flow, directory);
   const detail = unpackDetail(flow.detail, flow.protocol);
@@ -91,5 +102,8 @@ export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInit
     bytes: flow.bytes,
     connectionId: view.connection_id ?? '',
     encrypted: detail.encrypted,
+    ...(view.source_service ? { sourceService: view.source_service } : {}),
+    ...(view.destination_service ? { destinationService: view.destination_service } : {}),
+    ...(view.frontend ? { frontend: frontendMessage(flow.frontend, view.frontend, directory) } : {}),
   };
 };

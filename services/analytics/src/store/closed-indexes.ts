@@ -17,6 +17,7 @@ export const CLOSED_INDEXES: Readonly<Record<string, string>> = {
   destination_port: '(destination_port, time)',
   // Nearly every flow is FORWARDED: an index of the others is small, and serves drops of any reason.
   verdict: '(verdict, time) where verdict <> 1',
+  frontend: '(frontend, time) where frontend <> 0',
 };
 
 const FORWARDED = 1;
@@ -48,6 +49,8 @@ const singles = (condition: Condition): Condition[] | undefined => {
       return condition.values.map((value) => ({ ...condition, values: [value] }));
     case 'identity':
       return condition.local ? undefined : condition.values.map((value) => ({ ...condition, values: [value] }));
+    case 'frontend':
+      return condition.values.map((value) => ({ ...condition, values: [value] }));
     case 'in':
       return condition.column === 'verdict' && !condition.values.includes(FORWARDED)
         ? condition.values.map((value) => ({ ...condition, values: [value] }))
@@ -58,7 +61,9 @@ const singles = (condition: Condition): Condition[] | undefined => {
 };
 
 const alternatives = (condition: Condition): readonly Alternative[] | undefined => {
-  if (!('side' in condition) || condition.side !== 'any') return singles(condition)?.map((one) => ({ condition: one }));
+  // A flow has one frontend, whichever end serves.
+  if (!('side' in condition) || condition.side !== 'any' || condition.kind === 'frontend')
+    return singles(condition)?.map((one) => ({ condition: one }));
   const from: Condition = { ...condition, side: 'from' };
   const to: Condition = { ...condition, side: 'to' };
   const both = [singles(from), singles(to)];
@@ -67,7 +72,7 @@ const alternatives = (condition: Condition): readonly Alternative[] | undefined 
 };
 
 /** From the rarest on. */
-const ORDER = ['use', 'ip', 'port', 'identity', 'in'] as const;
+const ORDER = ['use', 'frontend', 'ip', 'port', 'identity', 'in'] as const;
 
 /**
  * A filter whose rows the indexes have in the order of time: together the alternatives are the condition at `index`,

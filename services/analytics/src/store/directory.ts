@@ -50,6 +50,8 @@ export const loadDirectory = async (pool: pg.Pool): Promise<Directory> => {
       },
     });
   }
+  const frontends = await pool.query('select number, namespace, name, type, address, port, protocol from frontends');
+  for (const frontend of frontends.rows) directory.load({ kind: 'frontend', frontend });
   return directory;
 };
 
@@ -81,6 +83,17 @@ const saveChange = (client: Pick<pg.ClientBase, 'query'>, change: DirectoryChang
         [id, policyKey, path, policyRevision],
       );
     }
+    case 'frontend': {
+      const { number, namespace, name, type, address, port, protocol } = change.frontend;
+      return client.query(
+        `insert into frontends (number, namespace, name, type, address, port, protocol)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (number) do update set
+           namespace = excluded.namespace, name = excluded.name, type = excluded.type, address = excluded.address,
+           port = excluded.port, protocol = excluded.protocol`,
+        [number, namespace, name, type, address, port, protocol],
+      );
+    }
   }
 };
 
@@ -99,7 +112,7 @@ export const saveChanges = async (pool: pg.Pool, changes: readonly DirectoryChan
   }
 };
 
-/** Rows that ended before anything that is still stored; rules are kept for ever. */
+/** Rows that ended before anything that is still stored; rules and frontends are kept for ever. */
 export const pruneDirectory = async (pool: pg.Pool, beforeMs: number): Promise<void> => {
   const before = new Date(beforeMs);
   await pool.query('delete from identity_labels where removed_at < $1', [before]);

@@ -69,11 +69,13 @@ interface Row {
   readonly drop_reason: number;
   readonly source_ip: string;
   readonly destination_ip: string;
+  readonly frontend: number;
 }
 
 const COLUMNS = sql`(extract(epoch from time) * 1000000)::int8 as time_us, boot, seq, connection_ns, packets, bytes,
   host_id, source_identity, destination_identity, rule_id, workload_id, source_port, destination_port, detail,
-  protocol, verdict, drop_reason, host(source_ip) as source_ip, host(destination_ip) as destination_ip`;
+  protocol, verdict, drop_reason, host(source_ip) as source_ip, host(destination_ip) as destination_ip,
+  frontend`;
 
 /**
  * As text, which has whole microseconds; a double of seconds would not. A plain parameter and no expression, so that the
@@ -247,6 +249,7 @@ export class FlowPages {
         dropReason: row.drop_reason,
         sourceIp: row.source_ip,
         destinationIp: row.destination_ip,
+        frontend: row.frontend,
       };
     });
     if (rows.length > limit) return { flows, next: flows.at(-1)?.key };

@@ -91,6 +91,12 @@ const one = (condition: Condition, hostIds: readonly number[]): Sql => {
       });
     case 'ip':
       return sided(condition.side, (end) => inCidrs(sql.ref(`${end}_ip`), condition.cidrs));
+    case 'frontend': {
+      // The index leaves out flows of no service.
+      const plain = sql`frontend <> 0 and ${isIn(sql`frontend`, condition.values)}`;
+      if (condition.side === 'any') return plain;
+      return sql`${plain} and ${condition.side === 'from' ? sql`detail < 0` : sql`detail >= 0`}`;
+    }
     case 'use':
       return sided(condition.side, (end) => inUses(sql.ref(`${end}_ip`), condition.uses));
   }

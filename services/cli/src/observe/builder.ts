@@ -16,6 +16,7 @@ export const END_FLAGS = {
   label: 'label',
   identity: 'identity',
   port: 'port',
+  service: 'service',
 } as const;
 
 /** Flags of the flow itself, and their field. */

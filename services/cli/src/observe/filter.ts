@@ -18,6 +18,8 @@ const TEXT_FIELDS = [
   'destination_identity',
   'source_port',
   'destination_port',
+  'source_service',
+  'destination_service',
   'verdict',
   'protocol',
   'node_name',

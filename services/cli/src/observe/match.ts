@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Whether a flow is one that filters ask for; used for what the service cannot filter, and for flows from a file. */
 import { cidrContainsIp, parseCidr, parseIp, parseLabelSelector, protocolNumber, selectorMatches } from '@weir/net';
-import type { Flow, FlowEnd } from '../output/flow.ts';
+import type { Flow, FlowEnd, ServiceName } from '../output/flow.ts';
 import { EVENT_TYPES, TRACE_POINT_NAMES } from './event-types.ts';
 import { type EventType, type Filters, type FlowFilter, usage } from './filter.ts';
 
@@ -43,6 +43,14 @@ const byWorkload = (text: string): ((end: FlowEnd) => boolean) => {
   return (end) => nameOf(end) === name && (namespace === undefined || end.namespace === namespace);
 };
 
+/** [namespace/]prefix, as Hubble matches services. */
+const byService = (text: string): ((service: ServiceName | null | undefined) => boolean) => {
+  const slash = text.indexOf('/');
+  const [namespace, prefix] = slash < 0 ? [undefined, text] : [text.slice(0, slash), text.slice(slash + 1)];
+  return (service) =>
+    !!service && service.name.startsWith(prefix) && (namespace === undefined || service.namespace === namespace);
+};
+
 const byIdentity = (text: string): ((end: FlowEnd) => boolean) =>
   /^\d+$/.test(text)
     ? ({ identity }) => identity === Number(text)
@@ -62,6 +70,10 @@ const endTest = (filter: FlowFilter, end: 'source' | 'destination'): Test[] => {
     any(selectors, (selector) => at(({ labels }) => selectorMatches(selector, labels))),
     any(filter[`${end}_identity`], (text) => at(byIdentity(text))),
     any(filter[`${end}_port`], (text) => at(({ port }) => String(port) === text)),
+    any(filter[`${end}_service`], (text) => {
+      const isIt = byService(text);
+      return (flow) => isIt(flow[`${end}_service`]);
+    }),
   ];
 };
 

@@ -18,7 +18,7 @@ const PLAIN: Readonly<Record<string, string>> = {
   'rule-id': 'rule_id',
   'is-reply': 'is_reply',
 };
-const ENDS = new Set(['ip', 'workload', 'namespace', 'label', 'identity', 'port']);
+const ENDS = new Set(['ip', 'workload', 'namespace', 'label', 'identity', 'port', 'service']);
 
 const parameterOf = (flag: string, value: string): string | undefined => {
   const { end, name } = splitFlag(flag);
@@ -27,6 +27,10 @@ const parameterOf = (flag: string, value: string): string | undefined => {
   // The service knows hosts by their whole name.
   return parameter === 'host' && /[*/]/.test(value) ? undefined : parameter;
 };
+
+/** A service is named by how its name begins. */
+const parameterValue = (flag: string, value: string): string =>
+  splitFlag(flag).name === 'service' ? `${value}*` : value;
 
 /** Flags of one group are alternatives to each other. */
 const groupOf = (flag: string): string => {
@@ -47,7 +51,10 @@ export const serviceFilter = (builder: FilterBuilder, denies: boolean): ServiceF
   let isExact = !denies;
   const groups = Map.groupBy(builder.given, ({ flag }) => groupOf(flag));
   for (const flags of groups.values()) {
-    const asked = flags.map(({ flag, value }) => ({ parameter: parameterOf(flag, value), value }));
+    const asked = flags.map(({ flag, value }) => ({
+      parameter: parameterOf(flag, value),
+      value: parameterValue(flag, value),
+    }));
     if (new Set(asked.map(({ parameter }) => parameter)).size > 1 || asked[0]?.parameter === undefined) isExact = false;
     else for (const { parameter, value } of asked) query.append(parameter as string, value);
   }

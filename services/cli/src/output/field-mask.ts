@@ -3,6 +3,7 @@
 import { usage } from '../observe/filter.ts';
 import type { Flow } from './flow.ts';
 
+const SERVICE = ['namespace', 'name'];
 const END = ['ip', 'port', 'identity', 'labels', 'workload', 'namespace'];
 
 /** Fields of a flow as GET /v1/flows gives it; a test compares them with its openapi.json. */
@@ -10,7 +11,8 @@ export const FLOW_FIELDS: Readonly<Record<string, readonly string[]>> = {
   ...{ time: [], host: [], boot: [], seq: [], source: END, destination: END, protocol: [], tcp_flags: [] },
   ...{ icmp: ['type', 'code'], verdict: [], drop_reason: ['code', 'name', 'text'], rule: ['id', 'policy', 'path'] },
   ...{ direction: [], is_reply: [], trace_point: [], trace_reason: [], report: [], packets: [], bytes: [] },
-  ...{ connection_id: [], encrypted: [] },
+  ...{ connection_id: [], encrypted: [], source_service: SERVICE, destination_service: SERVICE },
+  frontend: ['number', 'type', 'address', 'port', 'backend'],
 };
 
 export type FieldMask = (flow: Flow) => unknown;

@@ -14,6 +14,20 @@ export interface FlowEnd {
   readonly namespace: string | null;
 }
 
+export interface ServiceName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** What the client asked for, which is a service's. */
+export interface Frontend {
+  readonly number: number;
+  readonly type: string;
+  readonly address: string | null;
+  readonly port: number | null;
+  readonly backend: { readonly ip: string; readonly port: number } | null;
+}
+
 export interface Flow {
   readonly time: string;
   readonly host: string;
@@ -30,6 +44,9 @@ export interface Flow {
   readonly trace_point: string;
   readonly packets: number | string;
   readonly bytes: number | string;
+  readonly source_service?: ServiceName | null;
+  readonly destination_service?: ServiceName | null;
+  readonly frontend?: Frontend | null;
 }
 
 /** What of a flow is shown, and how. */
@@ -62,6 +79,17 @@ const workloadName = (e: FlowEnd): string => {
   return `${e.namespace}/${workload.startsWith(`${e.namespace}.`) ? workload.slice(e.namespace.length + 1) : workload}`;
 };
 
+/** `203.0.113.80:80 (shop/front)`: what was asked for, by its address and its name. */
+const asked = (flow: Flow, { names, numeric }: FlowStyle): string => {
+  const { frontend } = flow;
+  if (!frontend) return '';
+  const service = flow.destination_service ?? flow.source_service;
+  const { address, port, number, type } = frontend;
+  const host = address?.includes(':') ? `[${address}]` : (address ?? type.toLowerCase().replaceAll('_', '-'));
+  const place = port === null ? `frontend ${number}` : `${host}:${port}`;
+  return service && names && !numeric ? `${place} (${service.namespace}/${service.name})` : place;
+};
+
 const detail = (flow: Flow): string => {
   if (flow.tcp_flags.length) return `${flow.protocol} ${flow.tcp_flags.join(',')}`;
   if (flow.icmp) return `${flow.protocol} type ${flow.icmp.type} code ${flow.icmp.code}`;
@@ -76,15 +104,21 @@ const ruleOf = (flow: Flow): string => {
 const counts = (flow: Flow): string =>
   `${flow.packets} ${Number(flow.packets) === 1 ? 'packet' : 'packets'}, ${flow.bytes} bytes`;
 
-export const compactFlow = (flow: Flow, paint: Paint, style: FlowStyle = PLAIN_STYLE): string => {
-  const arrow = flow.is_reply ? '<-' : '->';
+/** Client, the service that it asked for, and who serves; a service that has nobody stands for itself. */
+const way = (flow: Flow, style: FlowStyle): string => {
   const [left, right] = flow.is_reply ? [flow.destination, flow.source] : [flow.source, flow.destination];
+  const service = escapeUntrusted(asked(flow, style));
+  const ends = [end(left, style), service, flow.frontend?.backend === null ? '' : end(right, style)];
+  return ends.filter((one) => one !== '').join(flow.is_reply ? ' <- ' : ' -> ');
+};
+
+export const compactFlow = (flow: Flow, paint: Paint, style: FlowStyle = PLAIN_STYLE): string => {
   const verdict = paint(flow.verdict === 'FORWARDED' ? 'green' : 'red', escapeUntrusted(flow.verdict));
   const reason = flow.drop_reason ? ` ${escapeUntrusted(flow.drop_reason.text)}` : '';
   const rule = style.policies ? ruleOf(flow) : '';
   return [
     `${formatTime(flow.time, style.time)}${style.host ? ` ${escapeUntrusted(flow.host)}` : ''}:`,
-    `${end(left, style)} ${arrow} ${end(right, style)}`,
+    way(flow, style),
     escapeUntrusted(flow.trace_point),
     `${verdict}${reason}`,
     `(${escapeUntrusted(detail(flow))}; ${counts(flow)})`,
@@ -99,6 +133,7 @@ export const dictFlow = (flow: Flow, style: FlowStyle): string[] => {
     ...(style.host ? ([['NODE', flow.host]] as const) : []),
     ['SOURCE', end(flow.source, style)],
     ['DESTINATION', end(flow.destination, style)],
+    ...(flow.frontend ? ([['SERVICE', asked(flow, style)]] as const) : []),
     ['TYPE', `${flow.trace_point}${flow.is_reply ? ' reply' : ''}`],
     ['VERDICT', flow.drop_reason ? `${flow.verdict} ${flow.drop_reason.text}` : flow.verdict],
     ...(style.policies ? ([['RULE', ruleOf(flow) || '-']] as const) : []),
@@ -112,6 +147,7 @@ export const flowColumns = (style: FlowStyle): readonly Column<Flow>[] => [
   ...(style.host ? [{ title: 'HOST', cell: (f: Flow) => f.host }] : []),
   { title: 'SOURCE', cell: (f) => end(f.source, style) },
   { title: 'DESTINATION', cell: (f) => end(f.destination, style) },
+  { title: 'SERVICE', cell: (f) => asked(f, style) || undefined },
   { title: 'PROTOCOL', cell: detail },
   { title: 'DIRECTION', cell: (f) => (f.is_reply ? `${f.direction} reply` : f.direction) },
   { title: 'VERDICT', cell: (f) => f.verdict },

@@ -17,6 +17,7 @@ const END_FLAGS: Readonly<Record<string, string>> = {
   label: 'label selector: app=web, "tier in (a,b)"',
   identity: 'identity: number or reserved name',
   port: 'port',
+  service: 'service that was asked for, whose name begins so: [namespace/]name',
 };
 /** Flags of the flow itself. */
 const FLOW_FLAGS: Readonly<Record<string, string>> = {
