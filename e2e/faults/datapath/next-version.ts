@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The agent and its datapath as a later version could be: built from these sources with the value of a policy entry
- * grown by a field and one map under another name.
+ * The agent and its datapath as a later version could be: built from these sources with the values of a policy entry and of a
+ * service grown by a field, and one map under another name.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -23,8 +23,9 @@ const ROOT = new URL('../../../', import.meta.url).pathname;
 export interface NextVersion {
   /** Program of its agent. */
   readonly main: string;
-  /** Of a policy entry, bytes, before and after. */
-  readonly grown: readonly [number, number];
+  /** Bytes, before and after. */
+  readonly policyEntry: readonly [number, number];
+  readonly service: readonly [number, number];
   remove(): void;
 }
 
@@ -46,9 +47,11 @@ const linkModules = (dir: string): void => {
   symlinkSync(join(dir, 'bpf'), join(modules, '@weir', 'bpf'));
 };
 
-const entryBytes = (gen: string): number => {
-  const found = /export const policy_entry = [\s\S]*?size: (\d+)/.exec(readFileSync(join(gen, 'structs.ts'), 'utf8'));
-  if (!found) throw new Error(`${gen} does not say how large a policy entry is`);
+const bytesOf = (gen: string, struct: string): number => {
+  const found = new RegExp(`export const ${struct} = [\\s\\S]*?size: (\\d+)`).exec(
+    readFileSync(join(gen, 'structs.ts'), 'utf8'),
+  );
+  if (!found) throw new Error(`${gen} does not say how large a ${struct} is`);
   return Number(found[1]);
 };
 
@@ -68,14 +71,27 @@ export const buildNextVersion = (): NextVersion => {
       '\t__u64 bytes;\n};\n\n/* `conntrack`',
       '\t__u64 bytes;\n\t__u64 hits;\n};\n\n/* `conntrack`',
     );
+    replaceIn(
+      join(bpf, 'include/abi_services.h'),
+      '/* `services` */\nstruct service {\n',
+      'struct service {\n\t__u64 hits;\n',
+    );
+    replaceIn(
+      join(dir, 'services/agent/src/apply/kernel/services.ts'),
+      'service.encode({',
+      'service.encode({ hits: 0n,',
+    );
     replaceIn(join(bpf, 'policy-table.ts'), 'bytes: 0n', 'bytes: 0n, hits: 0n');
     replaceIn(join(bpf, 'include/maps.h'), '} fragments SEC', '} fragments_next SEC');
     for (let i = 0; i < 2; i++) replaceIn(join(bpf, 'include/fragments.h'), '&fragments,', '&fragments_next,');
     for (const script of ['build.ts', 'codegen/main.ts'])
       execFileSync(process.execPath, [join(bpf, script)], { stdio: 'pipe' });
+    const beforeAndAfter = (struct: string) =>
+      [bytesOf(join(ROOT, 'bpf/gen'), struct), bytesOf(join(bpf, 'gen'), struct)] as const;
     return {
       main: join(dir, 'services/agent/src/main.ts'),
-      grown: [entryBytes(join(ROOT, 'bpf/gen')), entryBytes(join(bpf, 'gen'))],
+      policyEntry: beforeAndAfter('policy_entry'),
+      service: beforeAndAfter('service'),
       remove: () => rmSync(dir, { recursive: true, force: true }),
     };
   } catch (error) {
