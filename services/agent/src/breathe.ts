@@ -4,11 +4,11 @@ import { setImmediate } from 'node:timers/promises';
 
 const STEPS = 4096;
 
-/** Call it at each step and await what it returns, if anything: every few thousand steps it gives way. */
-export const breathing = (): (() => Promise<void> | undefined) => {
+/** Call it at each step and await what it returns, if anything: every `every` steps, a few thousand, it gives way. */
+export const breathing = (every = STEPS): (() => Promise<void> | undefined) => {
   let steps = 0;
   return () => {
-    if (++steps % STEPS !== 0) return undefined;
+    if (++steps % every !== 0) return undefined;
     return setImmediate();
   };
 };

@@ -170,6 +170,35 @@ describe('services: plan', () => {
     assert.equal(desired?.backends.has(4), false);
   });
 
+  it('many are planned with room for others in between, and come out the same', async () => {
+    const bodies = Array.from({ length: 1_000 }, (_, i) => ({
+      ...{ ...WEB, id: `shop.s${i}`, number: i + 10 },
+      frontends: [frontend({ number: i + 10, port: i + 1 })],
+    }));
+    const planner = new ServicePlanner('h1');
+    for (const body of bodies) planner.put(serviceEntry(body));
+    let others = 0;
+    const count = (): void => {
+      others++;
+      immediate = setImmediate(count);
+    };
+    let immediate = setImmediate(count);
+    const prepared = planner.prepare(HOSTS, ['192.168.0.1'], { numbers: new Map(), tunnels: new Map() });
+    // Told while it goes on.
+    planner.remove(serviceEntry(bodies[999] ?? WEB).subject);
+    planner.put(serviceEntry({ ...WEB, id: 'shop.s0', number: 10, frontends: [frontend({ number: 10, port: 5000 })] }));
+    await prepared;
+    clearImmediate(immediate);
+    assert.ok(others > 3, `${others} turns`);
+    const desired = planner.compute(HOSTS, ['192.168.0.1']);
+    const [first, ...rest] = bodies.slice(0, 999);
+    const atOnce = planned({ ...first, frontends: [frontend({ number: 10, port: 5000 })] }, ...rest);
+    const sorted = <K, V>(map: ReadonlyMap<K, V> | undefined) =>
+      [...(map ?? [])].sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1));
+    for (const part of ['frontends', 'tables', 'backends'] as const)
+      assert.deepEqual(sorted<unknown, unknown>(desired?.[part]), sorted<unknown, unknown>(atOnce?.[part]), part);
+  });
+
   it('what cannot be read is told by name, and what was before stays', () => {
     const planner = new ServicePlanner('h1');
     planner.put(serviceEntry(WEB));

@@ -185,6 +185,7 @@ export class Reconciler {
     });
     if (this.#compareDue) await this.#compare();
 
+    await planner.prepare();
     // From here to the next await nothing can be told to the planner: these belong together.
     const startedUs = nowUs();
     const desired = planner.compute();

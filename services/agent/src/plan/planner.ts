@@ -260,10 +260,14 @@ export class Planner {
     this.#allDirty = true;
   }
 
+  /** What takes long of compute(), with room for others in between; what is told meanwhile compute() does. */
+  prepare(): Promise<void> {
+    this.#planWays();
+    return this.services.prepare(this.#hosts.values(), this.#facts.addresses, this.#overlay.plan);
+  }
+
   compute(): Desired {
-    this.#planEgress();
-    // First: it says whose addresses go by tunnel, and the ipcache is asked what has room.
-    this.#planOverlay();
+    this.#planWays();
     this.#followLocals();
     const { changed, refused } = this.cidrIds.want(this.#policies.cidrs());
     if (changed || refused.size > 0) this.#allDirty = true;
@@ -300,29 +304,27 @@ export class Planner {
     };
   }
 
-  /** Before the tunnel: gateways are reached through it. */
-  #planEgress(): void {
+  /** First gateways, which the tunnel leads to, then that: it says whose addresses go by it, before the ipcache is asked what has room. */
+  #planWays(): void {
     const changed = this.egress.compute({
       hosts: this.#hosts.values(),
       workloads: this.#workloads(),
       labelsOf: (identity) => (this.#knowsLabels(identity) ? this.#identities.get(identity) : undefined),
     });
-    if (!changed) return;
-    this.#overlay.setPeers(this.egress.plan.peers);
-    this.#uplinks.changed();
-  }
-
-  *#workloads(): Iterable<Workload> {
-    for (const { subject, document } of this.#entries.values())
-      if (document.body.case === 'workload' && !this.#errors.has(subject)) yield document.body.value;
-  }
-
-  #planOverlay(): void {
+    if (changed) {
+      this.#overlay.setPeers(this.egress.plan.peers);
+      this.#uplinks.changed();
+    }
     if (this.encryption.compute(this.#hosts.values(), this.#facts.nowMs ?? 0)) this.#overlay.changed();
     if (!this.#overlay.compute(this.#hosts.values(), this.#facts, this.encryption.plan)) return;
     this.#addresses.setHostNumbers(this.#overlay.plan.numbers);
     this.services.changed();
     this.#routes = undefined;
+  }
+
+  *#workloads(): Iterable<Workload> {
+    for (const { subject, document } of this.#entries.values())
+      if (document.body.case === 'workload' && !this.#errors.has(subject)) yield document.body.value;
   }
 
   /** The policies must know which identities live here before anything is compiled. */

@@ -9,6 +9,7 @@ import type { ConfigEntry } from '@weir/bus';
 import { decodeSeed } from '@weir/maglev';
 import { canonicalIp, isIp } from '@weir/net';
 import type { Host, LoadBalancerService, ServiceSettings } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { breathing } from '../breathe.ts';
 import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
 import type { DocumentError } from './model.ts';
 import { NO_OVERLAY, type OverlayPlan } from './overlay.ts';
@@ -59,6 +60,8 @@ interface Held {
 }
 
 const ZONE = 'topology.kubernetes.io/zone';
+/** A few milliseconds. */
+const SERVICES_AT_ONCE = 128;
 const NODE_PORTS: NodePorts = { low: 30_000, high: 32_767 };
 const SEED = 'JLfvgnHc2kaSUFaI';
 const noChanges = () => ({
@@ -67,9 +70,10 @@ const noChanges = () => ({
 });
 const NO_VIEW: ServiceView = { frontends: [], tables: new Map(), backends: new Map() };
 
+type OverlayFacts = Pick<OverlayPlan, 'numbers' | 'tunnels'>;
 type Ways = ReadonlyMap<string, HostWay>;
 
-const waysTo = (hosts: readonly Host[], { numbers, tunnels }: Pick<OverlayPlan, 'numbers' | 'tunnels'>): Ways =>
+const waysTo = (hosts: readonly Host[], { numbers, tunnels }: OverlayFacts): Ways =>
   new Map(
     hosts.map(({ id }) => {
       const number = numbers.get(id) ?? 0;
@@ -192,23 +196,31 @@ export class ServicePlanner {
     return [...this.#errors.values()];
   }
 
+  /**
+   * What takes long of compute(), with room for others in between: ten thousand services are a third of a second. Nobody
+   * may use what compute() has given meanwhile. What is told meanwhile, the next compute() does.
+   */
+  async prepare(hosts: Iterable<Host>, addresses: readonly string[], overlay: OverlayFacts): Promise<void> {
+    if (this.#hostsChanged) this.#readHosts([...hosts], addresses, overlay);
+    const breathe = breathing(SERVICES_AT_ONCE);
+    for (const subject of this.#dirty) {
+      this.#dirty.delete(subject);
+      this.#plan(subject);
+      const pause = breathe();
+      if (pause) await pause;
+    }
+  }
+
   /** Undefined: there is no service. */
   compute(
     hosts: Iterable<Host>,
     addresses: readonly string[],
-    overlay: Pick<OverlayPlan, 'numbers' | 'tunnels'> = NO_OVERLAY,
+    overlay: OverlayFacts = NO_OVERLAY,
   ): DesiredServices | undefined {
     if (this.#hostsChanged) this.#readHosts([...hosts], addresses, overlay);
     for (const [subject, view] of this.#gone) this.#replace(subject, view, NO_VIEW);
     this.#gone.clear();
-    for (const subject of this.#dirty) {
-      const held = this.#documents.get(subject);
-      if (!held) continue;
-      const isMeant = isSelected(held.body.hosts, this.#labels);
-      const view = isMeant ? viewOf(held.body, this.#facts) : NO_VIEW;
-      this.#replace(subject, held.view ?? NO_VIEW, view);
-      held.view = view;
-    }
+    for (const subject of this.#dirty) this.#plan(subject);
     this.#dirty.clear();
     if (this.#documents.size === 0) return undefined;
     return {
@@ -227,17 +239,22 @@ export class ServicePlanner {
     };
   }
 
+  #plan(subject: string): void {
+    const held = this.#documents.get(subject);
+    if (!held) return;
+    const isMeant = isSelected(held.body.hosts, this.#labels);
+    const view = isMeant ? viewOf(held.body, this.#facts) : NO_VIEW;
+    this.#replace(subject, held.view ?? NO_VIEW, view);
+    held.view = view;
+  }
+
   #viewBefore(subject: string): ServiceView | undefined {
     const gone = this.#gone.get(subject);
     this.#gone.delete(subject);
     return gone ?? this.#documents.get(subject)?.view;
   }
 
-  #readHosts(
-    hosts: readonly Host[],
-    addresses: readonly string[],
-    overlay: Pick<OverlayPlan, 'numbers' | 'tunnels'>,
-  ): void {
+  #readHosts(hosts: readonly Host[], addresses: readonly string[], overlay: OverlayFacts): void {
     this.#hostsChanged = false;
     const own = hosts.find(({ id }) => id === this.#host);
     const underlay = (host: Host): string[] => [host.underlayIp4, host.underlayIp6].filter(isIp).map(canonicalIp);
