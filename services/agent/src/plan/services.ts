@@ -64,6 +64,11 @@ const ZONE = 'topology.kubernetes.io/zone';
 const SERVICES_AT_ONCE = 128;
 const NODE_PORTS: NodePorts = { low: 30_000, high: 32_767 };
 const SEED = 'JLfvgnHc2kaSUFaI';
+interface Claim {
+  readonly subject: string;
+  readonly frontend: PlannedFrontend;
+}
+
 const noChanges = () => ({
   ...{ frontends: new Set<string>(), tables: new Set<number>(), backends: new Set<number>() },
   isLess: false,
@@ -116,9 +121,10 @@ export class ServicePlanner {
   readonly #errors = new Map<string, DocumentError>();
   readonly #dirty = new Set<string>();
   readonly #gone = new Map<string, ServiceView>();
-  /** By key and subject. */
-  readonly #claims = new Map<string, Map<string, PlannedFrontend>>();
-  readonly #users = new Map<number, Set<string>>();
+  /** By key: one for each subject. Nearly always there is one, and lists of one are cheap. */
+  readonly #claims = new Map<string, Claim[]>();
+  /** Of how many subjects it is. */
+  readonly #users = new Map<number, number>();
   readonly #frontends = new Map<string, PlannedFrontend>();
   readonly #tables = new Map<number, PlannedTable>();
   readonly #backends = new Map<number, BackendValue>();
@@ -281,14 +287,22 @@ export class ServicePlanner {
   }
 
   #replace(subject: string, old: ServiceView, view: ServiceView): void {
-    for (const { key } of old.frontends) this.#claims.get(keyText(key))?.delete(subject);
-    for (const one of view.frontends) {
-      const text = keyText(one.key);
-      const claims = this.#claims.get(text) ?? new Map<string, PlannedFrontend>();
-      claims.set(subject, one);
-      this.#claims.set(text, claims);
+    const texts = new Set<string>();
+    for (const { key } of old.frontends) {
+      const text = keyText(key);
+      texts.add(text);
+      const left = this.#claims.get(text)?.filter((claim) => claim.subject !== subject) ?? [];
+      if (left.length > 0) this.#claims.set(text, left);
+      else this.#claims.delete(text);
     }
-    for (const { key } of [...old.frontends, ...view.frontends]) this.#decide(keyText(key));
+    for (const frontend of view.frontends) {
+      const text = keyText(frontend.key);
+      texts.add(text);
+      const others = this.#claims.get(text)?.filter((claim) => claim.subject !== subject) ?? [];
+      others.push({ subject, frontend });
+      this.#claims.set(text, others);
+    }
+    for (const text of texts) this.#decide(text);
     for (const table of old.tables.keys()) {
       if (view.tables.has(table)) continue;
       this.#tables.delete(table);
@@ -298,30 +312,28 @@ export class ServicePlanner {
       this.#tables.set(number, table);
       this.#changes.tables.add(number);
     }
-    for (const number of old.backends.keys()) if (!view.backends.has(number)) this.#leave(subject, number);
+    for (const number of old.backends.keys()) if (!view.backends.has(number)) this.#leave(number);
     for (const [number, value] of view.backends) {
       this.#backends.set(number, value);
-      const users = this.#users.get(number) ?? new Set<string>();
-      users.add(subject);
-      this.#users.set(number, users);
+      if (!old.backends.has(number)) this.#users.set(number, (this.#users.get(number) ?? 0) + 1);
       this.#changes.backends.add(number);
     }
   }
 
   #decide(text: string): void {
-    const claims = this.#claims.get(text);
     let winner: PlannedFrontend | undefined;
-    for (const one of claims?.values() ?? []) if (!winner || before(one, winner)) winner = one;
-    if (claims?.size === 0) this.#claims.delete(text);
+    for (const { frontend } of this.#claims.get(text) ?? []) if (!winner || before(frontend, winner)) winner = frontend;
     if (winner) this.#frontends.set(text, winner);
     else this.#frontends.delete(text);
     this.#changes.frontends.add(text);
   }
 
-  #leave(subject: string, number: number): void {
-    const users = this.#users.get(number);
-    users?.delete(subject);
-    if (users?.size) return;
+  #leave(number: number): void {
+    const users = (this.#users.get(number) ?? 0) - 1;
+    if (users > 0) {
+      this.#users.set(number, users);
+      return;
+    }
     this.#users.delete(number);
     this.#backends.delete(number);
     this.#changes.backends.add(number);
