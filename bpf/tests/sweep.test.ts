@@ -183,7 +183,7 @@ describe('ring buffer full', { skip: needKernel() }, () => {
       const reader = new FlowReader(world);
       const packet = query(1);
       let sentPackets = 0;
-      // an event per packet: 120 bytes with the ring's own header, 1 MiB of ring
+      // an event per packet: 128 bytes with the ring's own header, 1 MiB of ring
       for (const times of [8000, 2000]) {
         await world.run(packet.program, packet.frame, {}, times);
         sentPackets += times;

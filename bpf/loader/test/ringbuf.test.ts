@@ -202,8 +202,8 @@ test('other events come as they are; what is no event is counted', { skip }, asy
     await ring.stop();
     const bytes = Buffer.concat(raw);
     assert.equal(others, 5);
-    assert.equal(bytes.length, 5 * 112);
-    assert.deepEqual([bytes[0], bytes[1], bytes.readUInt32LE(4)], [1, OTHER, 112]);
+    assert.equal(bytes.length, 5 * 120);
+    assert.deepEqual([bytes[0], bytes[1], bytes.readUInt32LE(4)], [1, OTHER, 120]);
     assert.equal(flowsOf(batches).length, 2);
     const { malformed, events } = ring.stats();
     assert.deepEqual([malformed, ring.stats().others, events], [3n, 5n, 2n]);
