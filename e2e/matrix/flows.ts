@@ -26,6 +26,21 @@ export interface Flow {
   readonly drop_reason: { readonly code: number; readonly name: string; readonly text: string } | null;
   readonly rule: { readonly id: number; readonly policy: string | null; readonly path: string | null } | null;
   readonly trace_point: string;
+  readonly source_service: ServiceName | null;
+  readonly destination_service: ServiceName | null;
+  /** Of a service, that the client asked for. */
+  readonly frontend: {
+    readonly number: number;
+    readonly type: string;
+    readonly address: string | null;
+    readonly port: number | null;
+    readonly backend: { readonly ip: string; readonly port: number } | null;
+  } | null;
+}
+
+export interface ServiceName {
+  readonly namespace: string;
+  readonly name: string;
 }
 
 export const flowsSince = (analyticsUrl: string, sinceMs: number): Promise<Flow[]> =>

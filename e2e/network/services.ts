@@ -4,9 +4,10 @@
  * leaves is left alone, nobody left is a refusal, and an agent that is killed takes nothing with it.
  */
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { callApi } from '@weir/infra/api';
 import { until, type Workload } from '@weir/infra/fleet';
-import { flowsSince } from '../matrix/flows.ts';
+import { type Flow, flowsSince } from '../matrix/flows.ts';
 import { FAMILIES, type Family, PATIENT_MS, REFUSED_MS, type Scene, TCP, UDP } from './scene.ts';
 
 const VIP = { ip4: '203.0.113.80', ip6: '2001:db8:80::80' } as const;
@@ -14,6 +15,8 @@ const ASKED = { tcp: 8080, udp: 5353 } as const;
 const SERVED = { tcp: TCP, udp: UDP } as const;
 const PROTOCOLS = ['tcp', 'udp'] as const;
 type Protocol = (typeof PROTOCOLS)[number];
+
+const EVERY_WAY = PROTOCOLS.flatMap((protocol) => FAMILIES.map((family) => ({ protocol, family })));
 
 /** So many connections by chance miss one of two backends once in a million times. */
 const MANY = 20;
@@ -32,6 +35,31 @@ const serviceOf = (...apps: readonly string[]) => ({
   selector: { match_expressions: [{ key: 'app', operator: 'In', values: apps }] },
 });
 
+/** Flows of db, both ways, say what it asked for: by its name, its address and its backend. The backend's host can not know. */
+const named = async ({ fleet, db }: Scene, sinceMs: number): Promise<void> => {
+  for (const { protocol, family } of EVERY_WAY) {
+    const asked = { type: 'EXTERNAL_IP', address: VIP[family], port: ASKED[protocol] };
+    const tells = (flow: Flow): boolean => {
+      const { source, destination, source_service: ofSource, destination_service: ofDestination } = flow;
+      const { ip, port } = flow.is_reply ? source : destination;
+      const services = flow.is_reply ? [ofSource, ofDestination] : [ofDestination, ofSource];
+      return (
+        isDeepStrictEqual(services, [{ namespace: 'default', name: 'front' }, null]) &&
+        isDeepStrictEqual({ ...flow.frontend, number: 0 }, { ...asked, number: 0, backend: { ip, port } })
+      );
+    };
+    await until(`flows of ${db.id} by ${protocol} over ${family} to name the service`, 30_000, async () => {
+      const flows = (await flowsSince(fleet.control.urls.analytics, sinceMs)).filter(
+        (flow) =>
+          flow.host === db.spec.host &&
+          flow.protocol === protocol.toUpperCase() &&
+          (flow.is_reply ? flow.destination : flow.source).ip === db[family],
+      );
+      return [true, false].every((reply) => flows.some((flow) => flow.is_reply === reply)) && flows.every(tells);
+    });
+  }
+};
+
 export const services = async (scene: Scene): Promise<void> => {
   const { fleet, web, evil, db, shop, thief } = scene;
   const { inventory, analytics } = fleet.control.urls;
@@ -42,10 +70,9 @@ export const services = async (scene: Scene): Promise<void> => {
   };
   const ask = (from: Workload, protocol: Protocol, family: Family, timeoutMs = PATIENT_MS) =>
     from.probe({ protocol, host: VIP[family], port: ASKED[protocol], timeoutMs });
-  const everyWay = PROTOCOLS.flatMap((protocol) => FAMILIES.map((family) => ({ protocol, family })));
   const outcomes = async (from: Workload, timeoutMs?: number): Promise<string[]> =>
-    Promise.all(everyWay.map(async ({ protocol, family }) => (await ask(from, protocol, family, timeoutMs)).outcome));
-  const all = (outcome: string): string[] => everyWay.map(() => outcome);
+    Promise.all(EVERY_WAY.map(async ({ protocol, family }) => (await ask(from, protocol, family, timeoutMs)).outcome));
+  const all = (outcome: string): string[] => EVERY_WAY.map(() => outcome);
   /** Backends that flows of these clients name, which is where the packets went. */
   const reached = async (since: number, from: Workload, family: Family): Promise<Set<string>> => {
     const flows = await flowsSince(analytics, since);
@@ -57,7 +84,7 @@ export const services = async (scene: Scene): Promise<void> => {
 
   await set(serviceOf('web'));
   const since = Date.now();
-  for (const { protocol, family } of everyWay)
+  for (const { protocol, family } of EVERY_WAY)
     for (let i = 0; i < MANY; i++) assert.equal((await ask(db, protocol, family)).outcome, 'answered');
   for (const from of [web, evil, shop, thief]) assert.deepEqual(await outcomes(from), all('answered'), from.id);
   assert.equal((await ask(db, 'tcp', 'ip4')).ok, true);
@@ -72,6 +99,8 @@ export const services = async (scene: Scene): Promise<void> => {
       () => wanted,
     );
   }
+
+  await named(scene, since);
 
   // Policy is that of the backend: db lets in the app web only.
   await set(serviceOf('db'));
@@ -97,7 +126,21 @@ export const services = async (scene: Scene): Promise<void> => {
 
   // Nobody serves: refused at once. Nothing is asked for any more: as if there had never been a service.
   await set(serviceOf('nobody'));
+  const last = Date.now();
   for (const from of [web, db, thief]) assert.deepEqual(await outcomes(from), all('ECONNREFUSED'), from.id);
+  await until('the refusals to be recorded', 30_000, async () => {
+    const refused = (await flowsSince(analytics, last)).filter(
+      ({ drop_reason: reason, frontend }) => reason?.code === 158 && frontend?.backend === null,
+    );
+    return FAMILIES.every((family) =>
+      [web, db, thief].every((from) =>
+        refused.some(
+          ({ source, destination, destination_service: service }) =>
+            source.ip === from[family] && destination.ip === VIP[family] && service?.name === 'front',
+        ),
+      ),
+    );
+  });
   await callApi(url, { method: 'DELETE' });
   await until('the service to be gone', 60_000, async () => {
     const left = await outcomes(web, REFUSED_MS);
