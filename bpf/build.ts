@@ -31,7 +31,8 @@ const modifiedMs = (path: string): number => (existsSync(path) ? statSync(path).
 const newestSourceMs = (source: string): number =>
   Math.max(...[source, join(HERE, 'build.ts'), ...filesIn(join(HERE, 'include'), '.h')].map(modifiedMs));
 
-const compile = (clang: string, source: string, object: string): void => {
+/** One program with the headers of include/. Moved into place when it is whole. */
+export const compile = (source: string, object: string, clang: string = findClang()): void => {
   const unfinished = `${object}.${process.pid}`;
   const args = [
     ...['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-sign-compare'],
@@ -67,7 +68,7 @@ export const build = (options: { force?: boolean; out?: string } = {}): Built[] 
     const object = objectOf(source);
     if (!options.force && modifiedMs(object) > newestSourceMs(source)) return { object, compiled: false };
     clang ??= findClang();
-    compile(clang, source, object);
+    compile(source, object, clang);
     return { object, compiled: true };
   });
 };

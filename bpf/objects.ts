@@ -4,7 +4,15 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { weirError } from '@weir/errors';
 
-export type ObjectName = 'workload' | 'host' | 'balancer' | 'overlay' | 'nat64' | 'socket' | 'wireguard';
+export type ObjectName =
+  | 'workload'
+  | 'host'
+  | 'balancer'
+  | 'accelerator'
+  | 'overlay'
+  | 'nat64'
+  | 'socket'
+  | 'wireguard';
 
 export const objectPath = (name: ObjectName): string => {
   const path = join(import.meta.dirname, 'obj', `${name}.bpf.o`);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Builds the benchmarks' timer of requests (bench/native). Moved into place when it is whole. */
+/** Builds the benchmarks' timer of requests (bench/native) and their BPF programs (bench/bpf). Moved into place when they are whole. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, renameSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { compile } from '@weir/bpf/build';
 
 const HERE = import.meta.dirname;
 const binary = join(HERE, 'bench/build/rr');
@@ -12,3 +13,7 @@ execFileSync('gcc', ['-O2', '-std=gnu11', '-Wall', '-Wextra', '-Werror', join(HE
   stdio: ['ignore', process.env.WEIR_VERBOSE ? 'inherit' : 'ignore', 'inherit'],
 });
 renameSync(next, binary);
+
+const programs = join(HERE, 'bench/bpf');
+for (const name of readdirSync(programs).filter((file) => file.endsWith('.bpf.c')))
+  compile(join(programs, name), join(HERE, 'bench/build', `${basename(name, '.c')}.o`));

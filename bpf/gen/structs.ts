@@ -1646,6 +1646,70 @@ export const service_affinity_key = {
   },
 } as const satisfies codec.StructCodec<service_affinity_key>;
 
+export interface service_count {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export const service_count = {
+  name: 'service_count',
+  size: 16,
+  offsets: {
+    packets: 0,
+    bytes: 8,
+  },
+  encode(value: service_count, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('service_count', out, at, 16);
+    codec.writeU64(out, value.packets, at);
+    codec.writeU64(out, value.bytes, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_count {
+    codec.need('service_count', from, at, 16);
+    return {
+      packets: codec.readU64(from, at),
+      bytes: codec.readU64(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+  },
+} as const satisfies codec.StructCodec<service_count>;
+
+export interface service_flood {
+  readonly second: bigint;
+  readonly remembered: bigint;
+}
+
+export const service_flood = {
+  name: 'service_flood',
+  size: 16,
+  offsets: {
+    second: 0,
+    remembered: 8,
+  },
+  encode(value: service_flood, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('service_flood', out, at, 16);
+    codec.writeU64(out, value.second, at);
+    codec.writeU64(out, value.remembered, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_flood {
+    codec.need('service_flood', from, at, 16);
+    return {
+      second: codec.readU64(from, at),
+      remembered: codec.readU64(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    second: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    remembered: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+  },
+} as const satisfies codec.StructCodec<service_flood>;
+
 export interface service_flow {
   readonly last_ns: bigint;
   readonly backend: number;
@@ -1946,11 +2010,15 @@ export interface service_settings {
   readonly hash_seed1: number;
   readonly hash_seed2: number;
   readonly hash_seed3: number;
+  readonly source4_bits: number;
+  readonly source6_bits: number;
+  readonly source4: Uint8Array;
+  readonly source6: Uint8Array;
 }
 
 export const service_settings = {
   name: 'service_settings',
-  size: 24,
+  size: 64,
   offsets: {
     host_netns: 0,
     node_port_low: 8,
@@ -1958,19 +2026,27 @@ export const service_settings = {
     hash_seed1: 12,
     hash_seed2: 16,
     hash_seed3: 20,
+    source4_bits: 24,
+    source6_bits: 28,
+    source4: 32,
+    source6: 48,
   },
-  encode(value: service_settings, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
-    codec.need('service_settings', out, at, 24);
+  encode(value: service_settings, out: Buffer = Buffer.allocUnsafe(64), at = 0): Buffer {
+    codec.need('service_settings', out, at, 64);
     codec.writeU64(out, value.host_netns, at);
     out.writeUInt16LE(value.node_port_low, at + 8);
     out.writeUInt16LE(value.node_port_high, at + 10);
     out.writeUInt32LE(value.hash_seed1, at + 12);
     out.writeUInt32LE(value.hash_seed2, at + 16);
     out.writeUInt32LE(value.hash_seed3, at + 20);
+    out.writeUInt32BE(value.source4_bits, at + 24);
+    out.writeUInt32BE(value.source6_bits, at + 28);
+    codec.writeBytes(out, value.source4, at + 32, 16);
+    codec.writeBytes(out, value.source6, at + 48, 16);
     return out;
   },
   decode(from: Buffer, at = 0): service_settings {
-    codec.need('service_settings', from, at, 24);
+    codec.need('service_settings', from, at, 64);
     return {
       host_netns: codec.readU64(from, at),
       node_port_low: from.readUInt16LE(at + 8),
@@ -1978,6 +2054,10 @@ export const service_settings = {
       hash_seed1: from.readUInt32LE(at + 12),
       hash_seed2: from.readUInt32LE(at + 16),
       hash_seed3: from.readUInt32LE(at + 20),
+      source4_bits: from.readUInt32BE(at + 24),
+      source6_bits: from.readUInt32BE(at + 28),
+      source4: codec.readBytes(from, at + 32, 16),
+      source6: codec.readBytes(from, at + 48, 16),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -1988,6 +2068,10 @@ export const service_settings = {
     hash_seed1: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
     hash_seed2: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
     hash_seed3: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
+    source4_bits: (from: Buffer, at = 0): number => from.readUInt32BE(at + 24),
+    source6_bits: (from: Buffer, at = 0): number => from.readUInt32BE(at + 28),
+    source4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 32, 16),
+    source6: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 48, 16),
   },
 } as const satisfies codec.StructCodec<service_settings>;
 
@@ -2054,6 +2138,55 @@ export const service_slot_key = {
     slot: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
   },
 } as const satisfies codec.StructCodec<service_slot_key>;
+
+export interface service_way {
+  readonly until: bigint;
+  readonly addr: Uint8Array;
+  readonly macs: Uint8Array;
+  readonly mtu: number;
+  readonly ifindex: number;
+}
+
+export const service_way = {
+  name: 'service_way',
+  size: 48,
+  offsets: {
+    until: 0,
+    addr: 8,
+    macs: 24,
+    mtu: 36,
+    ifindex: 40,
+    pad: 44,
+  },
+  encode(value: service_way, out: Buffer = Buffer.allocUnsafe(48), at = 0): Buffer {
+    codec.need('service_way', out, at, 48);
+    codec.writeU64(out, value.until, at);
+    codec.writeBytes(out, value.addr, at + 8, 16);
+    codec.writeBytes(out, value.macs, at + 24, 12);
+    out.writeUInt32LE(value.mtu, at + 36);
+    out.writeUInt32LE(value.ifindex, at + 40);
+    out.writeUInt32LE(0, at + 44);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_way {
+    codec.need('service_way', from, at, 48);
+    return {
+      until: codec.readU64(from, at),
+      addr: codec.readBytes(from, at + 8, 16),
+      macs: codec.readBytes(from, at + 24, 12),
+      mtu: from.readUInt32LE(at + 36),
+      ifindex: from.readUInt32LE(at + 40),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    until: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 8, 16),
+    macs: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 24, 12),
+    mtu: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
+  },
+} as const satisfies codec.StructCodec<service_way>;
 
 export interface strict_value {
   readonly flags: number;

@@ -386,7 +386,12 @@ enum weir_counter {
 	COUNTER_SERVICE_REFUSED = 25, /* the same, refused: nothing serves there (158) */
 	COUNTER_SERVICE_REVERSE_FAILED = 26, /* what a socket asked for could not be remembered */
 	COUNTER_SERVICE_BINDS = 27, /* sockets that were not given the port of a NodePort */
-	COUNTER_MAX = 32,
+	COUNTER_SERVICE_ENCAPSULATED = 48, /* packets sent to a backend in another packet */
+	COUNTER_SERVICE_FLOW_HIT = 49, /* of slots that have changed hands: connections that were remembered */
+	COUNTER_SERVICE_FLOW_MISS = 50, /* and those that were not: begun now, or older than the change */
+	COUNTER_SERVICE_FLOW_FLOOD = 51, /* not remembered, because too many began in this second */
+	COUNTER_SERVICE_TOO_BIG = 52, /* ICMP "too big" of routers, sent on to the backend they are about */
+	COUNTER_MAX = 64,
 };
 
 /* `drops`: per-CPU hash (reason, direction) -> packets, bytes. */

@@ -24,6 +24,8 @@ enum weir_service_limits {
 	WEIR_MAX_SERVICE_REVERSE = 262144, /* sockets that were sent to a backend; LRU */
 	WEIR_MAX_SERVICE_AFFINITY = 65536, /* clients x tables; LRU */
 	WEIR_MAX_SERVICE_FLOWS = 131072, /* of slots that have changed hands, 1 in 100 when one of 100 leaves; LRU */
+	WEIR_MAX_SERVICE_WAYS = 4096, /* backends of which a CPU remembers the next hop; LRU */
+	WEIR_SERVICE_FLOOD = 125000, /* connections that a CPU remembers in a second */
 	WEIR_MAX_MAGLEV_TABLES = 65536,
 	WEIR_MAGLEV_SMALLEST = 251, /* slots; tables have one of ten sizes up to 131,071 */
 };
@@ -188,6 +190,33 @@ struct service_settings {
 	__u32 hash_seed1; /* the fleet's 12 bytes: a connection has the same slot on every host, and nobody outside knows which */
 	__u32 hash_seed2;
 	__u32 hash_seed3;
+	__be32 source4_bits; /* of source4 that a connection's hash decides, so that receivers spread over their queues */
+	__be32 source6_bits; /* the same of the last 4 bytes of source6 */
+	__u8 source4[16] WEIR_ALIGNED(
+		8); /* of packets that carry another to its backend, v4-mapped; all zero = none leave */
+	__u8 source6[16] WEIR_ALIGNED(8);
+};
+
+/* `service_counts`: frontend -> what packets asked of it, per CPU. Sockets are counted when they connect. */
+struct service_count {
+	__u64 packets;
+	__u64 bytes; /* L3 */
+};
+
+/* `service_ways`: backend -> how a CPU sends it packets in XDP, kept for WAY_JIFFIES. */
+struct service_way {
+	__u64 until; /* jiffies */
+	__u8 addr[16] WEIR_ALIGNED(8);
+	__u8 macs[12]; /* destination, source */
+	__u32 mtu;
+	__u32 ifindex; /* 0 = the stack does it */
+	__u32 pad;
+};
+
+/* `service_floods`: array of one, per CPU. */
+struct service_flood {
+	__u64 second;
+	__u64 remembered;
 };
 
 #endif

@@ -20,12 +20,11 @@
 
 INLINE void map_ipv4(__u8 *to, __be32 address)
 {
-	__u32 *words = __builtin_assume_aligned(to, 8);
+	__u64 *halves = __builtin_assume_aligned(to, 8);
 
-	words[0] = 0;
-	words[1] = 0;
-	words[2] = bpf_htonl(0xffff);
-	words[3] = address;
+	/* as wide as it is read: what was stored in smaller parts would have to leave the processor's store buffer first */
+	halves[0] = 0;
+	halves[1] = bpf_cpu_to_be64(0xffffull << 32 | bpf_ntohl(address));
 }
 
 INLINE bool ipv4_multicast(__be32 address)

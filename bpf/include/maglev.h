@@ -53,36 +53,48 @@ INLINE __u32 maglev_hash(const struct tuple *tuple, __be16 sport, const struct s
 	return c;
 }
 
-/* The slot of a connection; false: there is no such table. A whole slot is read at once. */
-INLINE bool maglev_slot_of(const struct service *service, const struct tuple *tuple, struct maglev_slot *to)
+/* Where a connection has been put, and by what. */
+struct maglev_place {
+	struct maglev_slot slot;
+	__u32 table;
+	__u32 number;
+	__u32 hash;
+	__u32 pad;
+};
+
+/* False: there is no such table. A whole slot is read at once. */
+INLINE bool maglev_place_of(const struct service *service, const struct tuple *tuple, struct maglev_place *to)
 {
 	const struct service_settings *settings = settings_of_services();
+	__u32 size = service->maglev;
 	union {
 		__u64 whole;
 		struct maglev_slot slot;
 	} seen;
-	__u32 table = service->table, number;
 	const __u64 *slot;
 	void *slots;
 
-	slots = bpf_map_lookup_elem(&maglev_tables, &table);
-	if (!slots || !settings || !service->maglev)
+	to->table = service->table;
+	slots = bpf_map_lookup_elem(&maglev_tables, &to->table);
+	if (!slots || !settings || !size)
 		return false;
-	number = maglev_hash(tuple, service->flags & SERVICE_AFFINITY ? 0 : tuple->sport, settings) % service->maglev;
-	slot = bpf_map_lookup_elem(slots, &number);
+	to->hash = maglev_hash(tuple, service->flags & SERVICE_AFFINITY ? 0 : tuple->sport, settings);
+	to->number = to->hash % size;
+	to->pad = 0;
+	slot = bpf_map_lookup_elem(slots, &to->number);
 	if (!slot)
 		return false;
 	seen.whole = *(const volatile __u64 *)slot;
-	*to = seen.slot;
+	to->slot = seen.slot;
 	return true;
 }
 
 /* Number of the backend of a new connection to a frontend that has a Maglev table; 0 = nobody. */
 INLINE __u32 maglev_backend(const struct service *service, const struct tuple *tuple)
 {
-	struct maglev_slot slot;
+	struct maglev_place place;
 
-	return maglev_slot_of(service, tuple, &slot) ? slot.current : 0;
+	return maglev_place_of(service, tuple, &place) ? place.slot.current : 0;
 }
 
 #endif

@@ -51,6 +51,13 @@ it('a round of services, at sockets and on the way', { skip: needKernel() }, asy
   assert.match(stdout, /one backend among 100 services +[\d.]+ ms/);
 });
 
+it('a round of packets for services in XDP, ours and what it is compared with', { skip: needKernel() }, async () => {
+  const { stdout } = await run(process.execPath, [MAIN, 'lb-prog', '--smoke']);
+  for (const one of ['1 flow', '1k flows', '64k flows', '512k flows', 'SYN'])
+    for (const lane of ['ours', 'stateless', 'lru'])
+      assert.match(stdout, new RegExp(`${one}, ${lane} over the floor +-?[\\d.]+ ns`), stdout);
+});
+
 it('an unknown benchmark is refused with the names of those that exist', async () => {
   await assert.rejects(
     run(process.execPath, [MAIN, 'nonsense']),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `npm run bench -- policy|events|churn|overlay|svc [--part NAME]... [--long] [--json FILE]`: measures, prints a table with the losing rows
+ * `npm run bench -- policy|events|churn|overlay|svc|lb-prog [--part NAME]... [--long] [--json FILE]`: measures, prints a table with the losing rows
  * first, and says PASS or FAIL against each goal. Exits 1 when a goal is missed. The machine should have nothing else to do.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { balancerPrograms } from './balancer.ts';
 import { churn } from './churn.ts';
 import { events } from './events.ts';
 import { overlay } from './overlay.ts';
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, Part>>>> = {
   churn,
   overlay,
   svc: services,
+  'lb-prog': balancerPrograms,
 };
 
 const { values, positionals } = parseArgs({

@@ -81,7 +81,9 @@ export const standSockets = async (name: string, count: number): Promise<SocketS
     hash_seed2: 0,
     hash_seed3: 0,
   };
-  object.map('service_settings').update(Buffer.alloc(4), service_settings.encode(settings));
+  const none = new Uint8Array(16);
+  const sources = { source4: none, source6: none, source4_bits: 0, source6_bits: 0 };
+  object.map('service_settings').update(Buffer.alloc(4), service_settings.encode({ ...settings, ...sources }));
 
   const frontend = (i: number, active = BACKENDS) =>
     service.encode({

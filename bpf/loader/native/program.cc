@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "args.h"
 #include "async.h"
@@ -16,6 +17,13 @@ namespace weir
 namespace
 {
 
+uint64_t ThreadCpuNs()
+{
+	timespec now{};
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
 struct TestRun {
 	std::shared_ptr<Program> program;
 	std::string netns;
@@ -24,6 +32,7 @@ struct TestRun {
 	Bytes ctx;
 	Bytes ctxOut;
 	bpf_test_run_opts options{};
+	uint64_t cpuNs = 0; // of this thread: what others do meanwhile does not count
 
 	// Kinds of programs differ in what they take: a syscall program works on
 	// the context in place and refuses everything else.
@@ -52,7 +61,10 @@ struct TestRun {
 			options.ctx_size_out = static_cast<uint32_t>(ctxOut.size());
 		}
 		const size_t room = dataOut.size();
-		if (bpf_prog_test_run_opts(program->fd.get(), &options) < 0)
+		const uint64_t began = ThreadCpuNs();
+		const int failed = bpf_prog_test_run_opts(program->fd.get(), &options);
+		cpuNs = ThreadCpuNs() - began;
+		if (failed < 0)
 			ThrowErrno("test run",
 				errno == ENOSPC ? "the packet out (" + std::to_string(options.data_size_out) +
 							  " bytes) does not fit into " + std::to_string(room) + " bytes"
@@ -87,6 +99,7 @@ Napi::Value JsTestRun(const Napi::CallbackInfo &info)
 			auto js = Napi::Object::New(env);
 			js.Set("retval", Napi::Number::New(env, run->options.retval));
 			js.Set("durationNs", Napi::Number::New(env, run->options.duration));
+			js.Set("cpuNs", Napi::Number::New(env, static_cast<double>(run->cpuNs)));
 			js.Set("dataOut", ToBuffer(env, std::move(run->dataOut)));
 			js.Set("ctxOut", ToBuffer(env, std::move(run->ctxOut)));
 			return js;

@@ -63,7 +63,10 @@ export interface TestRunResult {
   readonly retval: number;
   readonly dataOut: Buffer;
   readonly ctxOut: Buffer;
+  /** Of one repeat, by the wall clock. */
   readonly durationNs: number;
+  /** Of all repeats, the processor time of the thread that ran them. */
+  readonly cpuNs: number;
 }
 
 export interface Elements {

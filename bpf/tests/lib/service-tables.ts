@@ -48,8 +48,16 @@ export class ServiceTables {
   }
 
   settings(hostNetns: bigint): void {
+    const none = new Uint8Array(16);
     const seed = { hash_seed1: 1, hash_seed2: 2, hash_seed3: 3 };
-    const value = { host_netns: hostNetns, node_port_low: NODE_PORTS.low, node_port_high: NODE_PORTS.high, ...seed };
+    const sources = { source4: none, source6: none, source4_bits: 0, source6_bits: 0 };
+    const value = {
+      host_netns: hostNetns,
+      node_port_low: NODE_PORTS.low,
+      node_port_high: NODE_PORTS.high,
+      ...seed,
+      ...sources,
+    };
     this.map('service_settings').update(u32(0), service_settings.encode(value));
   }
 

@@ -11,7 +11,7 @@ import type { IpcacheEntry, PrefixText } from '../plan/ipcache.ts';
 import type { Bandwidth, Route, Wiring } from '../plan/model.ts';
 import type { OverlayDevice, Tunnel } from '../plan/overlay.ts';
 import type { BackendValue, FrontendKey, PlannedFrontend } from '../plan/service-view.ts';
-import type { NodePorts } from '../plan/services.ts';
+import type { IpipSources, NodePorts } from '../plan/services.ts';
 import type { PolicyState } from '../plan/transition.ts';
 import type { DesiredUplinks } from '../plan/uplinks.ts';
 import type { MaglevPort } from './maglev-tables.ts';
@@ -225,7 +225,7 @@ export interface Services extends MaglevPort {
   writeNodeAddresses(addresses: readonly string[]): Promise<void>;
   removeNodeAddresses(addresses: readonly string[]): Promise<void>;
   /** `seed`: 12 bytes, the fleet's. */
-  writeSettings(ports: NodePorts, seed: Uint8Array): Promise<void>;
+  writeSettings(ports: NodePorts, seed: Uint8Array, sources: IpipSources): Promise<void>;
   writeBackends(entries: readonly (readonly [number: number, value: BackendValue])[]): Promise<void>;
   removeBackends(numbers: readonly number[]): Promise<void>;
   writeMembers(entries: readonly (readonly [table: number, backend: number])[]): Promise<void>;

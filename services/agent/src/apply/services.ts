@@ -29,6 +29,8 @@ export interface HeldServices {
   readonly nodeAddresses: Set<string>;
   /** Base64; undefined: not written yet. */
   seed: string | undefined;
+  /** As text; undefined: not written yet. */
+  sources: string | undefined;
   nodePorts: NodePorts | undefined;
 }
 
@@ -98,15 +100,21 @@ export class ServicesApplier {
     return failure === undefined ? [] : [failure];
   }
 
-  async #settings({ nodePorts, nodeAddresses, seed }: DesiredServices, held: HeldServices): Promise<void> {
+  async #settings({ nodePorts, nodeAddresses, seed, sources }: DesiredServices, held: HeldServices): Promise<void> {
     const added = [...nodeAddresses].filter((address) => !held.nodeAddresses.has(address));
     await this.#port.writeNodeAddresses(added);
     for (const address of added) held.nodeAddresses.add(address);
     const text = Buffer.from(seed).toString('base64');
-    if (held.nodePorts?.low !== nodePorts.low || held.nodePorts.high !== nodePorts.high || held.seed !== text) {
-      await this.#port.writeSettings(nodePorts, seed);
+    const isSame =
+      held.nodePorts?.low === nodePorts.low &&
+      held.nodePorts.high === nodePorts.high &&
+      held.seed === text &&
+      held.sources === JSON.stringify(sources);
+    if (!isSame) {
+      await this.#port.writeSettings(nodePorts, seed, sources);
       held.nodePorts = nodePorts;
       held.seed = text;
+      held.sources = JSON.stringify(sources);
     }
     const gone = [...held.nodeAddresses].filter((address) => !nodeAddresses.has(address));
     await this.#port.removeNodeAddresses(gone);

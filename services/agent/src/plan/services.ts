@@ -30,6 +30,19 @@ export interface NodePorts {
   readonly high: number;
 }
 
+/** Where packets come from that carry another to its backend. */
+export interface IpipSources {
+  readonly ip4: IpipSource;
+  readonly ip6: IpipSource;
+}
+
+export interface IpipSource {
+  /** Empty: none is sent. */
+  readonly address: string;
+  /** Of its last 32 bits, those that connections decide. */
+  readonly bits: number;
+}
+
 export interface DesiredServices {
   /** By `keyText`. */
   readonly frontends: ReadonlyMap<string, PlannedFrontend>;
@@ -40,6 +53,7 @@ export interface DesiredServices {
   readonly nodePorts: NodePorts;
   /** The fleet's 12 bytes: with them every host makes the same Maglev tables. */
   readonly seed: Uint8Array;
+  readonly sources: IpipSources;
   /** The backend is one of the service's, in whatever state. Of a service that is gone all are. */
   isServing(service: number, backend: number): boolean;
   /** What may differ from what it was when this was asked last. */
@@ -236,6 +250,10 @@ export class ServicePlanner {
       nodeAddresses: this.#nodeAddresses,
       nodePorts: this.#nodePorts,
       seed: this.#seed,
+      sources: {
+        ip4: { address: this.#facts.addresses.find((address) => !address.includes(':')) ?? '', bits: 0 },
+        ip6: { address: this.#facts.addresses.find((address) => address.includes(':')) ?? '', bits: 0 },
+      },
       isServing: (service, backend) => this.#serving.get(service)?.has(backend) ?? true,
       take: () => {
         const changes = this.#changes;

@@ -14,7 +14,7 @@ export interface ServiceMemory {
 
 const noServices = (): HeldServices => ({
   ...{ frontends: new Map(), slots: new Map(), members: new Map(), backends: new Map() },
-  ...{ maglev: new Set(), nodeAddresses: new Set(), nodePorts: undefined, seed: undefined },
+  ...{ maglev: new Set(), nodeAddresses: new Set(), nodePorts: undefined, seed: undefined, sources: undefined },
 });
 
 export const memoryServices = (state: ServiceMemory): Services => {
@@ -35,9 +35,10 @@ export const memoryServices = (state: ServiceMemory): Services => {
     peek: async () => state.services,
     writeNodeAddresses: (addresses) => each(addresses, (address) => held().nodeAddresses.add(address)),
     removeNodeAddresses: (addresses) => each(addresses, (address) => held().nodeAddresses.delete(address)),
-    writeSettings: async (ports, seed) => {
+    writeSettings: async (ports, seed, sources) => {
       held().nodePorts = ports;
       held().seed = Buffer.from(seed).toString('base64');
+      held().sources = JSON.stringify(sources);
     },
     readMaglev: async (table) => tables.get(table)?.slice(),
     writeMaglev: (entries) =>

@@ -18,7 +18,6 @@ import {
   service_member_key,
   service_reverse,
   service_reverse_key,
-  service_settings,
   service_slot,
   service_slot_key,
   weir_service_scope,
@@ -37,16 +36,16 @@ import {
   openObject,
   openPinnedLink,
 } from '@weir/loader';
-import { MAGLEV_SEED_BYTES } from '@weir/maglev';
 import { formatIp, parseIp } from '@weir/net';
 import { type FrontendKey, keyText, type PlannedFrontend } from '../../plan/service-view.ts';
-import type { NodePorts } from '../../plan/services.ts';
+import type { IpipSources, NodePorts } from '../../plan/services.ts';
 import type { MaglevFlow, MaglevSlots } from '../maglev-tables.ts';
 import type { Place, Services } from '../ports.ts';
 import type { HeldServices } from '../services.ts';
 import { forgetAsked, showAsked } from './asked.ts';
 import { type Encode, put, take, walk } from './batches.ts';
 import { readTable, writeTables } from './maglev.ts';
+import { decodeSettings, encodeSettings } from './service-settings.ts';
 
 export interface ServiceOptions {
   readonly bpffsDir: string;
@@ -60,7 +59,6 @@ export interface ServiceOptions {
 
 const { SERVICE_SCOPE_ANY, SERVICE_SCOPE_INTERNAL } = weir_service_scope;
 const SLOT = Buffer.alloc(4);
-const SEED_AT = service_settings.offsets.hash_seed1;
 /** Belong to this object alone; the others are the workloads' too. */
 const OWN_MAPS = [
   ...['maglev_tables', 'service_flows'],
@@ -131,7 +129,7 @@ export class KernelServices implements Services {
     const object = await this.#open();
     const held: HeldServices = {
       ...{ frontends: new Map(), slots: new Map(), members: new Map(), backends: new Map() },
-      ...{ maglev: new Set(), nodeAddresses: new Set(), nodePorts: undefined, seed: undefined },
+      ...{ maglev: new Set(), nodeAddresses: new Set(), nodePorts: undefined, seed: undefined, sources: undefined },
     };
     await walk(object.map('services'), (keys, values, i) => {
       const one = decodeFrontend(keys, values, i);
@@ -158,11 +156,8 @@ export class KernelServices implements Services {
       held.nodeAddresses.add(formatIp(address_key.decode(keys, i * address_key.size).addr));
     });
     const bytes = object.map('service_settings').lookup(SLOT);
-    const settings = bytes && service_settings.decode(bytes);
-    if (bytes && settings?.host_netns === this.#hostNetns) {
-      held.nodePorts = { low: settings.node_port_low, high: settings.node_port_high };
-      held.seed = bytes.toString('base64', SEED_AT, SEED_AT + MAGLEV_SEED_BYTES);
-    }
+    const settings = bytes && decodeSettings(bytes);
+    if (settings?.hostNetns === this.#hostNetns) Object.assign(held, settings.shared);
     return held;
   }
 
@@ -180,11 +175,8 @@ export class KernelServices implements Services {
     return take(this.#map('node_addresses'), addresses, addressKey);
   }
 
-  async writeSettings({ low, high }: NodePorts, seed: Uint8Array): Promise<void> {
-    const value = { host_netns: this.#hostNetns, node_port_low: low, node_port_high: high };
-    const bytes = service_settings.encode({ ...value, hash_seed1: 0, hash_seed2: 0, hash_seed3: 0 });
-    bytes.set(seed, SEED_AT);
-    this.#map('service_settings').update(SLOT, bytes);
+  async writeSettings(ports: NodePorts, seed: Uint8Array, sources: IpipSources): Promise<void> {
+    this.#map('service_settings').update(SLOT, encodeSettings(this.#hostNetns, ports, seed, sources));
   }
 
   readMaglev(table: number): Promise<MaglevSlots | undefined> {
