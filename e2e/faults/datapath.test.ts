@@ -9,6 +9,7 @@ import { swapped } from './datapath/f02.ts';
 import { killedInWrites } from './datapath/f03.ts';
 import { takenAway } from './datapath/f05.ts';
 import { mapsFull } from './datapath/f08.ts';
+import { churned } from './datapath/f09.ts';
 import { eventFlood } from './datapath/f33.ts';
 import { makeScene, type Scene } from './datapath/scene.ts';
 
@@ -28,6 +29,7 @@ describe('datapath faults', { skip: needKernel() }, () => {
   it('F05 pins, links and the file system taken away: put back, and told', (t) => takenAway(t, scene));
   it('F08 maps filled beyond the brim: denied, told, and only for whom it matters', (t) => mapsFull(t, scene));
   it('F33 event flood by one workload: throttled, others lose nothing', (t) => eventFlood(t, scene));
+  it('F09 backends churn under live connections, and the agent is killed', (t) => churned(t, scene));
   it('F03 agent killed at any point of a map update', (t) => killedInWrites(t, scene));
   // Last, because it leaves the hosts joined by tunnel.
   it('F02 a version with maps of another shape comes and goes', (t) => swapped(t, scene));

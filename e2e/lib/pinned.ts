@@ -44,6 +44,14 @@ export const configuredMaps = async (bpffs: string): Promise<Readonly<Record<str
   return maps;
 };
 
+/** Whom sockets are sent to: frontends, the slots of their tables, and backends. */
+export const serviceMaps = async (bpffs: string): Promise<Readonly<Record<string, readonly string[]>>> => {
+  const maps: Record<string, readonly string[]> = {};
+  for (const name of ['services', 'service_slots', 'backends'])
+    maps[name] = await elements(openPinnedMap(join(bpffs, name)), hex);
+  return maps;
+};
+
 /** Keys of established connections that were made at least `ageMs` ago and are not closing. */
 export const establishedConnections = (bpffs: string, ageMs: number): Promise<ReadonlySet<string>> =>
   withMap(openPinnedMap(join(bpffs, 'conntrack')), async (map) => {
