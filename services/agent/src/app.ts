@@ -5,7 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Verify } from '@weir/bus';
+import type { ConfigEntry, Verify } from '@weir/bus';
 import { counter, histogram, logger, startTelemetry } from '@weir/telemetry';
 import { localRoutes } from './api/routes.ts';
 import { serveLocalApi } from './api/server.ts';
@@ -13,10 +13,11 @@ import { killingFailpoint, type ReachFailpoint } from './apply/failpoint.ts';
 import { HostDatapath } from './apply/host.ts';
 import { connectionOffset, FIRST_SEQ, nextBoot } from './boot.ts';
 import { BusLink } from './bus-link.ts';
+import { Healthz } from './checks/healthz.ts';
+import { CHECKS_FEATURE, type Checks, startChecks } from './checks/start.ts';
 import type { AgentConfig } from './config.ts';
 import { EventPump } from './events/pump.ts';
 import { spooledBoots } from './events/spooled-boots.ts';
-import type { HealthMesh } from './health/mesh.ts';
 import { startHealthMesh } from './health/start.ts';
 import { every, type Loop } from './loops/every.ts';
 import { Inspector } from './loops/inspector.ts';
@@ -25,6 +26,7 @@ import { observeAgent } from './metrics.ts';
 import { egressNumbers } from './plan/egress.ts';
 import { HostNumbers, LocalIds } from './plan/numbers.ts';
 import { Planner } from './plan/planner.ts';
+import { addressesOfServers } from './plan/service-addresses.ts';
 import type { Platform } from './platform.ts';
 import { Accounts } from './report/accounts.ts';
 import { AckReporter } from './report/ack.ts';
@@ -61,25 +63,31 @@ const OVERDUE_MS = 10_000;
 
 type Trouble = (what: string, cause: unknown) => void;
 
+/** Others that follow the configuration. */
+interface Follower {
+  reset(entries: readonly ConfigEntry[]): void;
+  change(entry: ConfigEntry): void;
+}
+
 /** Documents to the planner and a signal to the reconciler; arrival times for the histogram. */
 const listenerOf = (
   planner: Planner,
   reconciler: Reconciler,
   arrivals: number[],
   onTrouble: Trouble,
-  health: () => HealthMesh | undefined,
+  followers: () => readonly Follower[],
 ): ConfigurationListener => ({
   onReset: (entries, news) => {
     for (const entry of entries) reconciler.noteDocument(entry, news.has(entry));
     planner.reset(entries);
-    health()?.reset(entries);
+    for (const follower of followers()) follower.reset(entries);
     reconciler.trigger();
   },
   onChange: (entry) => {
     arrivals.push(performance.now());
     reconciler.noteDocument(entry, true);
     planner.change(entry);
-    health()?.change(entry);
+    for (const follower of followers()) follower.change(entry);
     reconciler.trigger();
   },
   onError: (error, subject) => onTrouble(`configuration ${subject ?? ''} was refused`, error),
@@ -121,9 +129,13 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     hostNumbers: new HostNumbers(stateFile.state.hostNumbers),
     egressNumbers: egressNumbers(stateFile.state),
     healthNetns: platform.healthEndpoint && config.healthNetns,
+    controlAddresses: addressesOfServers(config.natsUrl),
   });
   for (const [prefix, identity] of host.cidrs) planner.cidrIds.adopt(prefix, identity);
 
+  /** Set last, and asked for from the first round of probes on. */
+  let linked: BusLink | undefined;
+  const bus = () => (linked?.connected ? linked.bus : undefined);
   const health: ReturnType<typeof startHealthMesh> | undefined =
     platform.ping &&
     startHealthMesh({
@@ -131,10 +143,21 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       boot,
       ping: platform.ping,
       endpoint: platform.healthEndpoint?.(config.healthNetns),
-      bus: () => (link.connected ? link.bus : undefined),
+      bus,
       onWatched: () => reconciler.trigger(),
       onTrouble,
     });
+  const checks: Checks | undefined =
+    platform.ping &&
+    startChecks({
+      host: config.host,
+      boot,
+      ping: platform.ping,
+      bus,
+    });
+  // Simulated hosts have no ports of their own.
+  const healthz = platform.ping && new Healthz({ host: config.host, onTrouble });
+  const followers = [health?.mesh, checks, healthz].filter((one) => one !== undefined);
   const arrivals: number[] = [];
   const stages = new Stages(config.host);
   const ack = new AckReporter({
@@ -178,7 +201,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     loaded,
     jitterMs,
     verify,
-    listener: listenerOf(planner, reconciler, arrivals, onTrouble, () => health?.mesh),
+    listener: listenerOf(planner, reconciler, arrivals, onTrouble, () => followers),
   });
   configuration.restore();
   if (!configuration.complete)
@@ -221,7 +244,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       host: config.host,
       boot,
       kernel: platform.kernelVersion,
-      features: platform.features,
+      features: checks ? [...platform.features, CHECKS_FEATURE] : platform.features,
       wireguardKey: platform.kernel.encryption.publicKey,
       report: reconciler.report,
       counters: accounts.counters,
@@ -255,6 +278,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       configuration.connect(bus);
       pump.connect(bus);
       ack.connect(bus);
+      checks?.again();
       heartbeat().catch(heartbeatFailed);
     },
     onLost: () => {
@@ -265,9 +289,11 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       log.info('the connection to the bus is back');
       pump.reconnected();
       ack.again();
+      checks?.again();
     },
     onTrouble,
   });
+  linked = link;
 
   const inspector = new Inspector({
     platform,
@@ -322,7 +348,11 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   const api = config.socket
     ? await serveLocalApi(
         config.socket,
-        localRoutes({ platform, host, planner, report, status, health: () => health?.mesh.summary ?? null }),
+        localRoutes({
+          ...{ platform, host, planner, report, status },
+          health: () => health?.mesh.summary ?? null,
+          checks: () => checks?.list() ?? null,
+        }),
       )
     : undefined;
 
@@ -335,6 +365,8 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     close: async () => {
       await inspector.stop();
       await health?.stop();
+      checks?.stop();
+      await healthz?.stop();
       for (const loop of loops) await loop.stop();
       await configuration.stop();
       await reconciler.stop();

@@ -21,6 +21,8 @@ export interface LocalSources {
   readonly status: () => unknown;
   /** How this host reaches the others. */
   readonly health: () => unknown;
+  /** Which backends it asks, and what they answered. */
+  readonly checks: () => unknown;
 }
 
 const LIMIT_DEFAULT = 1_000;
@@ -135,6 +137,7 @@ const prefilter = async ({ platform }: LocalSources): Promise<unknown> =>
 export const localRoutes = (sources: LocalSources): LocalRoutes => ({
   status: () => sources.status(),
   health: () => sources.health(),
+  checks: () => sources.checks(),
   workloads: () => workloads(sources),
   policy: (request) => policy(sources, request),
   ipcache: (request) => ipcache(sources, request),

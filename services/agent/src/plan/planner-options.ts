@@ -11,6 +11,8 @@ export interface PlannerOptions extends CompileSettings {
   readonly egressNumbers?: EgressNumbers;
   /** Namespace of this host's health endpoint; without it there is none. */
   readonly healthNetns?: string | undefined;
+  /** Of the control plane: no service's. */
+  readonly controlAddresses?: ReadonlySet<string>;
   /** How long each step of a change of routing takes, ms. */
   readonly overlayStepMs?: number;
   readonly maxCidrs?: number;

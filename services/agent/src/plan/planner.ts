@@ -75,7 +75,7 @@ export class Planner {
     this.#addresses.setOwn([]);
     this.#uplinks = new UplinkPlanner(options.host);
     this.egress = new EgressPlanner(options.host, options.egressNumbers);
-    this.services = new ServicePlanner(options.host);
+    this.services = new ServicePlanner(options.host, options.controlAddresses);
     this.#endpoints = new HealthEndpoints({
       ...{ host: options.host, netns: options.healthNetns, addresses: this.#addresses },
       onOwn: (own) => this.#setLocal(HEALTH_ENDPOINT, own),

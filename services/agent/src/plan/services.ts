@@ -13,6 +13,7 @@ import { breathing } from '../breathe.ts';
 import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
 import type { DocumentError } from './model.ts';
 import { NO_OVERLAY, type OverlayPlan } from './overlay.ts';
+import { hijackIssues, takesHost } from './service-addresses.ts';
 import {
   type BackendValue,
   type HostWay,
@@ -70,6 +71,7 @@ export interface ServiceChanges {
 
 interface Held {
   readonly body: LoadBalancerService;
+  readonly revision: bigint;
   view: ServiceView | undefined;
 }
 
@@ -131,6 +133,7 @@ export const seedIssues = (text: string): string[] => {
 
 export class ServicePlanner {
   readonly #host: string;
+  readonly #control: ReadonlySet<string>;
   readonly #documents = new Map<string, Held>();
   readonly #errors = new Map<string, DocumentError>();
   readonly #dirty = new Set<string>();
@@ -139,6 +142,8 @@ export class ServicePlanner {
   readonly #claims = new Map<string, Claim[]>();
   /** Of how many subjects it is. */
   readonly #users = new Map<number, number>();
+  /** Frontends that take a host's address, by key. */
+  readonly #hijacks = new Map<string, DocumentError[]>();
   readonly #frontends = new Map<string, PlannedFrontend>();
   readonly #tables = new Map<number, PlannedTable>();
   readonly #backends = new Map<number, BackendValue>();
@@ -153,21 +158,27 @@ export class ServicePlanner {
   #labels: readonly string[] = [];
   #hostsChanged = true;
 
-  constructor(host: string) {
+  /** `control`: addresses of the control plane. */
+  constructor(host: string, control: ReadonlySet<string> = new Set()) {
     this.#host = host;
+    this.#control = control;
   }
 
   /** What cannot be read leaves what was before it in force, and says so. */
   put({ subject, document: { body, revision } }: ConfigEntry): void {
     if (body.case !== 'service') return;
-    const issues = [...serviceIssues(body.value), ...selectorIssues('hosts', body.value.hosts)];
+    const issues = [
+      ...serviceIssues(body.value),
+      ...hijackIssues(body.value, this.#control),
+      ...selectorIssues('hosts', body.value.hosts),
+    ];
     this.#errors.delete(subject);
     if (issues.length > 0) {
       const message = `${subject}: ${issues.join('; ')}`;
       this.#errors.set(subject, { subject, revision, code: 'INVALID_ARGUMENT', message });
       return;
     }
-    this.#documents.set(subject, { body: body.value, view: this.#viewBefore(subject) });
+    this.#documents.set(subject, { body: body.value, revision, view: this.#viewBefore(subject) });
     const serving = new Set(body.value.backends.map(({ number }) => number));
     for (const number of this.#serving.get(body.value.number) ?? [])
       if (!serving.has(number)) this.#changes.isLess = true;
@@ -213,7 +224,7 @@ export class ServicePlanner {
   }
 
   errors(): DocumentError[] {
-    return [...this.#errors.values()];
+    return [...this.#errors.values(), ...[...this.#hijacks.values()].flat()];
   }
 
   /**
@@ -282,7 +293,10 @@ export class ServicePlanner {
     this.#hostsChanged = false;
     const own = hosts.find(({ id }) => id === this.#host);
     const underlay = (host: Host): string[] => [host.underlayIp4, host.underlayIp6].filter(isIp).map(canonicalIp);
-    this.#nodeAddresses = new Set([...hosts.flatMap(underlay), ...addresses.filter(isIp).map(canonicalIp)]);
+    const nodes = new Set([...hosts.flatMap(underlay), ...addresses.filter(isIp).map(canonicalIp)]);
+    const isOther = nodes.size !== this.#nodeAddresses.size || !nodes.isSubsetOf(this.#nodeAddresses);
+    this.#nodeAddresses = nodes;
+    if (isOther) for (const text of this.#claims.keys()) this.#decide(text);
     const ownAddresses = addresses.filter(isIp).map(canonicalIp);
     const facts: ViewFacts = {
       host: this.#host,
@@ -340,10 +354,21 @@ export class ServicePlanner {
 
   #decide(text: string): void {
     let winner: PlannedFrontend | undefined;
-    for (const { frontend } of this.#claims.get(text) ?? []) if (!winner || before(frontend, winner)) winner = frontend;
+    this.#hijacks.delete(text);
+    for (const { subject, frontend } of this.#claims.get(text) ?? []) {
+      if (takesHost(frontend, this.#nodeAddresses)) this.#refuse(text, subject, frontend);
+      else if (!winner || before(frontend, winner)) winner = frontend;
+    }
     if (winner) this.#frontends.set(text, winner);
     else this.#frontends.delete(text);
     this.#changes.frontends.add(text);
+  }
+
+  #refuse(text: string, subject: string, { key }: PlannedFrontend): void {
+    const message = `${subject}: ${key.address} is the address of a host, where only node ports and host ports are served`;
+    const revision = this.#documents.get(subject)?.revision ?? 0n;
+    const refused = this.#hijacks.get(text) ?? [];
+    this.#hijacks.set(text, [...refused, { subject, revision, code: 'INVALID_ARGUMENT', message }]);
   }
 
   #leave(number: number): void {

@@ -8,6 +8,7 @@ import {
   ConfigDocumentSchema,
   type FrontendScope,
   type FrontendType,
+  type HealthCheckSchema,
   type NoBackendResponse,
   type TrafficDistribution,
   type TrafficPolicy,
@@ -64,7 +65,12 @@ export interface ServiceBody {
     readonly hostId?: string;
     readonly zone?: string;
     readonly portName?: string;
+    readonly prober?: string;
   }[];
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly healthCheckNodePort?: number;
+  readonly healthCheck?: MessageInitShape<typeof HealthCheckSchema>;
   readonly affinityTimeoutS?: number;
   readonly internalTrafficPolicy?: TrafficPolicy;
   readonly externalTrafficPolicy?: TrafficPolicy;

@@ -55,6 +55,7 @@ export const agentPermissions = (host: string): Permissions => {
       subjects.ack.build({ host }),
       subjects.hb.build({ host }),
       subjects.health.build({ host }),
+      subjects.check.build({ host }),
       rpcSubject.replyWildcard(host),
       ...snapshotCalls(hostSnapshotConsumer(host)),
     ],
@@ -94,7 +95,7 @@ const SERVICE_PUBLISH: Readonly<Record<Service, readonly string[]>> = {
 };
 
 const SERVICE_SUBSCRIBE: Readonly<Record<Service, readonly string[]>> = {
-  inventory: [subjects.hb.wildcard, subjects.ack.wildcard, subjects.health.wildcard],
+  inventory: [subjects.hb.wildcard, subjects.ack.wildcard, subjects.health.wildcard, subjects.check.wildcard],
   policy: [subjects.ack.wildcard, subjects.hb.wildcard],
   analytics: [evtWildcard(), subjects.hb.wildcard],
 };

@@ -6,6 +6,7 @@
 import {
   AckSchema,
   AgentHeartbeatSchema,
+  CheckReportSchema,
   HealthReportSchema,
   WatermarkSchema,
 } from '@weir/proto/weir/bus/v1/agent_pb.js';
@@ -38,6 +39,8 @@ export const subjects = {
   hb: subject('weir.v1.hb.{host}', AgentHeartbeatSchema),
   /** How a host reaches the others, after each round of probes; not kept. */
   health: subject('weir.v1.health.{host}', HealthReportSchema),
+  /** Whether backends serve, by the host that asks them: when it changes, and all of it every minute; not kept. */
+  check: subject('weir.v1.check.{host}', CheckReportSchema),
   /** Up to where analytics has committed a host's events. */
   wm: subject('weir.v1.wm.{host}', WatermarkSchema),
 } as const;

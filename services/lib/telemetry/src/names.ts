@@ -91,6 +91,16 @@ export const METRICS = {
     unit: '1',
     help: 'Pairs of hosts of which one reaches no address of the health endpoint of the other, by the newest reports; should be 0',
   },
+  weir_inventory_check_verdicts_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Verdicts of health checks of backends that hosts told, again and again those that did not change',
+  },
+  weir_inventory_checked_services_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Documents of services written again because of verdicts',
+  },
   weir_inventory_acks_total: { kind: 'counter', unit: '1', help: 'Agent acknowledgements received' },
 
   weir_policy_applied_total: {
@@ -260,6 +270,23 @@ export const METRICS = {
     kind: 'gauge',
     unit: '1',
     help: 'Health endpoints of other hosts of which no address answers this host: the path of workloads is broken; should be 0',
+  },
+  weir_agent_checks_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Probes of backends of services, by kind (tcp, http, https, udp, icmp, grpc) and outcome (ok, failed)',
+    labels: ['kind', 'outcome'],
+  },
+  weir_agent_checked_backends: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Backends of services that this host asks, by health (healthy, unhealthy, unknown)',
+    labels: ['health'],
+  },
+  weir_agent_checks_waiting: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Probes of backends that are due and wait for their turn; should be 0',
   },
   weir_datapath_events_total: {
     kind: 'counter',
