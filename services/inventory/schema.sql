@@ -256,6 +256,9 @@ create table services (
 );
 create index services_labels on services using gin (labels);
 create index services_selects on services using gin (selects) where selects is not null;
+-- Where hosts tell the health of a service.
+create index services_health_port on services (((spec->>'health_check_node_port')::integer))
+  where (spec->>'health_check_node_port')::integer <> 0;
 
 -- Of which services get addresses that they do not name.
 create table lb_pools (
@@ -320,8 +323,29 @@ create table service_backends (
   workload_id text,
   host_id text,
   zone text not null default '',
+  -- It has its state since.
+  since timestamptz not null default now(),
+  -- Host that asks it; empty: nobody can; null: its service has no health check.
+  prober text,
+  -- healthy, unhealthy; empty: nothing was said yet.
+  verdict text not null default '',
+  -- Of the last failure.
+  verdict_reason text not null default '',
+  -- Of the newest verdict of this prober: the boot of its agent, and its number.
+  verdict_boot bigint not null default 0,
+  verdict_sequence bigint not null default 0,
+  -- Quarantined because of the verdict: the opposite one ends it.
+  by_check boolean not null default false,
+  -- Tenths of its weight that it gets: less than ten while it starts slowly, since then.
+  share smallint not null default 10 check (share between 1 and 10),
+  slow_since timestamptz,
   primary key (service_id, port_name, number)
 );
+create index service_backends_number on service_backends (number);
+create index service_backends_prober on service_backends (prober) where prober is not null;
+-- Another host stands in for the one that has it.
+create index service_backends_stood_in on service_backends (host_id) where prober <> host_id;
+create index service_backends_slow on service_backends (service_id) where slow_since is not null;
 create index service_backends_workload on service_backends (workload_id) where workload_id is not null;
 create index service_backends_host on service_backends (host_id) where host_id is not null;
 -- Workloads that their hosts have not connected yet (operations/service-backends.ts).

@@ -160,9 +160,20 @@ const SERVICE = {
     { number: 3, type: 'node-port', address: null, port: 30_080, protocol: 'TCP', pool: null },
   ],
   backends: [
-    { number: 4, address: '10.0.1.2', port: 8080, protocol: 'TCP', state: 'active', weight: 100, workload: 'shop.web' },
-    { number: 5, address: '10.0.1.3', port: 8080, protocol: 'TCP', state: 'maintenance', weight: 100, workload: null },
-    { number: 6, address: '10.0.1.3', port: 8081, protocol: 'TCP', state: 'active', weight: 100, workload: null },
+    {
+      ...{ number: 4, address: '10.0.1.2', port: 8080, protocol: 'TCP', state: 'active', weight: 100 },
+      ...{ workload: 'shop.web', host: 'h1', zone: 'a', since: at('19:00:00'), reason: '' },
+      ...{ effective_weight: 30, health: 'healthy', prober: 'h1' },
+    },
+    {
+      ...{ number: 5, address: '10.0.1.3', port: 8080, protocol: 'TCP', state: 'quarantined', weight: 100 },
+      ...{ workload: null, host: null, zone: '', since: at('19:59:00'), reason: `health check: ${EVIL}` },
+      ...{ effective_weight: 100, health: 'unhealthy', prober: 'h2' },
+    },
+    {
+      ...{ number: 6, address: '10.0.1.3', port: 8081, protocol: 'TCP', state: 'active', weight: 100, workload: null },
+      ...{ host: null, zone: '', since: at('19:00:00'), reason: '', effective_weight: 100, health: null, prober: null },
+    },
   ],
   conditions: [{ type: 'AddressesAssigned', status: true, reason: 'Assigned', message: '' }],
 };

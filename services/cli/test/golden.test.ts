@@ -136,6 +136,8 @@ const CASES: Readonly<Record<string, string>> = {
   'diff-gateway': `diff -f ${join(dir, 'gateway.yaml')}`,
   service: 'service',
   'service-get': 'service get shop/web',
+  'service-backends': 'service backends shop/web',
+  'service-backends-wide': 'service backends shop/web -o wide',
   'service-drain': 'service drain shop/web 10.0.1.3:8080 --reason disk',
   'service-drain-many': 'service drain shop/web 10.0.1.3',
   'service-drain-nobody': 'service maintain shop/web 10.0.1.9:80',

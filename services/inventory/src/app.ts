@@ -11,9 +11,11 @@ import { createRpcServer } from '@weir/rpc';
 import { logger, startTelemetry } from '@weir/telemetry';
 import type { InventoryConfig } from './config.ts';
 import { consumeAcks } from './consumers/acks.ts';
+import { consumeChecks } from './consumers/checks.ts';
 import { consumeHealth } from './consumers/health.ts';
 import { consumeHeartbeats } from './consumers/heartbeats.ts';
 import { watchLiveness } from './consumers/liveness.ts';
+import { watchProbers } from './consumers/probers.ts';
 import { checkControlAddresses, controlAddresses } from './control-addresses.ts';
 import { parsePools } from './domain/pools.ts';
 import { every } from './every.ts';
@@ -65,7 +67,9 @@ const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Pro
     consumeHeartbeats(bus, db, onError),
     consumeAcks(bus, db, onError),
     consumeHealth(bus, db, onError),
+    consumeChecks(bus, db, onError),
     watchLiveness(db, onError),
+    watchProbers(bus, db, onError),
   ];
   for (const consumer of consumers) ending.defer(() => consumer.stop());
 
@@ -83,7 +87,8 @@ const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Pro
   ending.defer(() => assigning.stop());
 
   const changes = new ChangeFeed({ db, onError });
-  const operations = { db, changes, controlAddresses: controlAddresses(config.natsUrl, config.controlAddresses) };
+  const servers = [...config.natsUrl.split(','), config.databaseUrl];
+  const operations = { db, changes, controlAddresses: controlAddresses(servers, config.controlAddresses) };
   ending.defer(measureInventory(operations));
   const rpc = await createRpcServer({ services: inventoryRpc(operations), host: config.host, port: config.grpcPort });
   ending.defer(() => rpc.close());

@@ -32,7 +32,7 @@ export const InventoryConfig = Type.Object({
   controlAddresses: Type.Array(Type.String(), {
     default: [],
     description:
-      'addresses at which hosts reach the control plane, beside those of the bus: no prefilter may contain them',
+      'addresses at which hosts reach the control plane, beside those of the bus and the database: no prefilter may contain them, no service has one',
   }),
 });
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Where hosts reach the control plane: what is set, and the servers of the bus. No prefilter may contain them. */
+/**
+ * Where the control plane is: what is set, the servers of the bus, the database. No prefilter may contain them, and no service
+ * has one of them.
+ */
 import { lookup } from 'node:dns/promises';
 import { weirError } from '@weir/errors';
 import { canonicalIp, isIp } from '@weir/net';
@@ -11,17 +14,19 @@ const hostOf = (server: string): string =>
 
 /** What can't be resolved now is left out: the hosts can't reach it by that name either. */
 const addressesOf = async (name: string): Promise<string[]> => {
+  if (name === '') return [];
   if (isIp(name)) return [name];
   const found = await lookup(name, { all: true }).catch(() => []);
   return found.map(({ address }) => address).filter(isIp);
 };
 
 /** Loopback addresses are left out: nobody hears from them over an uplink. */
-export const controlAddresses = (natsUrl: string, given: readonly string[]) => async (): Promise<readonly string[]> => {
-  const servers = await Promise.all(natsUrl.split(',').map((server) => addressesOf(hostOf(server.trim()))));
-  const all = [...given, ...servers.flat()].map(canonicalIp);
-  return [...new Set(all)].filter((address) => !LOOPBACK.test(address));
-};
+export const controlAddresses =
+  (servers: readonly string[], given: readonly string[]) => async (): Promise<readonly string[]> => {
+    const found = await Promise.all(servers.map((server) => addressesOf(hostOf(server.trim()))));
+    const all = [...given, ...found.flat()].map(canonicalIp);
+    return [...new Set(all)].filter((address) => !LOOPBACK.test(address));
+  };
 
 /** Throws INVALID_ARGUMENT naming the setting. */
 export const checkControlAddresses = (given: readonly string[]): void => {

@@ -134,7 +134,9 @@ test('one frontend belongs to one service; external and internal scope are two',
   assert.match(body.detail, /default\.one/);
   good(await put('default.two', { ...BASE, frontends: [frontend({ scope: 'internal' }), frontend({ port: 81 })] }));
   const both = await Promise.all(
-    ['three', 'four', 'five'].map((name) => put(`${name}.race`, { ...BASE, frontends: [frontend({ port: 90 })] })),
+    ['three', 'four', 'five'].map((name) =>
+      put(`${name}.race`, { ...BASE, frontends: [frontend({ address: '203.0.113.90' })] }),
+    ),
   );
   assert.deepEqual(both.map(({ status }) => status).sort(), [200, 409, 409]);
   for (const id of ['default.one', 'default.two']) good(await weir.call('DELETE', `/v1/services/${id}`));

@@ -122,7 +122,9 @@ const SOURCES: Readonly<Record<string, Source>> = {
   ),
   ...Object.fromEntries(OBJECTS.flatMap(sourcesOf)),
   ...Object.fromEntries(sourcesOf({ ...LB_POOLS, command: 'lb pools' })),
-  ...Object.fromEntries(['drain', 'maintain', 'activate', 'weigh'].map((verb) => [`service ${verb} id`, services])),
+  ...Object.fromEntries(
+    ['backends', 'drain', 'maintain', 'activate', 'weigh'].map((verb) => [`service ${verb} id`, services]),
+  ),
   'network set field=value': networkFields,
   'health from': hosts,
   'health to': hosts,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The words of `weir network`, `service`, `lb`, `pools`, `reservations`, `prefilter`, `egress`, `workloads` and `health`. */
 import { type Command, Option } from 'commander';
-import { changeBackend } from '../commands/backends.ts';
+import { changeBackend, showBackends } from '../commands/backends.ts';
 import { type GetOptions, get } from '../commands/get.ts';
 import { type HealthOptions, health } from '../commands/health.ts';
 import { getNetwork } from '../commands/network.ts';
@@ -66,6 +66,11 @@ const BACKEND_VERBS = {
 } as const;
 
 const addBackends = (service: Command, context: Context): void => {
+  service
+    .command('backends <id>')
+    .description('its backends: state since when and why, health, weight')
+    .addOption(format())
+    .action((id: string, { output }: { output: Format }) => showBackends(context, id, output));
   for (const [verb, [state, description]] of Object.entries(BACKEND_VERBS)) {
     waiting(service.command(`${verb} <id> <backend>`))
       .description(`one backend (address:port, workload or number): ${description}`)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Addresses that people give, as the one text under which they are stored. */
 import { type WeirError, weirError } from '@weir/errors';
-import { cidrContainsIp, formatIp, ipFamily, parseCidr, parseIp } from '@weir/net';
+import { cidrContainsIp, compareIp, formatIp, ipFamily, lastAddress, parseCidr, parseIp } from '@weir/net';
 
 export const refused = (field: string, value: string, why: string, fix: string): WeirError =>
   weirError('INVALID_ARGUMENT', `${field} ${JSON.stringify(value)} ${why}`, { field, value, fix });
@@ -23,6 +23,25 @@ export const checkAddress = (field: string, text: string, family: 4 | 6): string
 const UNUSABLE = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'fe80::/10', 'ff00::/8'].map((text) =>
   parseCidr(text),
 );
+
+/**
+ * Nor is a service found there, or does one lead there: what belongs to one link, one host or one network namespace. Metadata
+ * services of clouds are at such addresses, and answer whoever asks.
+ */
+const UNSERVABLE = [...UNUSABLE, ...['169.254.0.0/16', '::/96'].map((text) => parseCidr(text))];
+
+/** The range, when the (well-formed) address can be none of a service's. */
+export const unservableRange = (address: string): string | undefined =>
+  UNSERVABLE.find((cidr) => cidrContainsIp(cidr, parseIp(address)))?.text;
+
+/** The first such range that some address from `start` to `stop` (well-formed, of one family) lies in. */
+export const unservableBetween = (start: string, stop: string): string | undefined =>
+  UNSERVABLE.find(
+    (cidr) =>
+      cidr.family === ipFamily(parseIp(start)) &&
+      compareIp(cidr.addr, parseIp(stop)) <= 0 &&
+      compareIp(lastAddress(cidr), parseIp(start)) >= 0,
+  )?.text;
 
 /** The range, when no other host reaches the (well-formed) address. */
 export const unusableRange = (address: string): string | undefined =>

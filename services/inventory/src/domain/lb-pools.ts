@@ -3,7 +3,7 @@
 import { named } from '@weir/http';
 import { compareIp, formatIp, ipFamily, isIp, lastAddress, nextAddress, parseIp } from '@weir/net';
 import { type Static, Type } from 'typebox';
-import { unusableRange } from './addresses.ts';
+import { unservableBetween } from './addresses.ts';
 import { Issues } from './refused.ts';
 import { checkSelector, LabelSelectorSchema } from './selectors.ts';
 
@@ -110,9 +110,9 @@ export const checkLbPool = (given: LbPoolPut): { readonly spec: LbPoolSpec; read
     const at = `blocks[${i}]`;
     const range = rangeOf(at, block, spec.allow_first_last_ips, issues);
     if (range === undefined) continue;
-    const unusable = unusableRange(range.start) ?? unusableRange(range.stop);
+    const unusable = unservableBetween(range.start, range.stop);
     if (unusable)
-      issues.add(at, block, `lies in ${unusable}, where no other host reaches it`, 'give unicast addresses');
+      issues.add(at, block, `touches ${unusable}, where no other host reaches it`, 'give unicast addresses');
     const other = ranges.findIndex(
       (one) =>
         one.start.includes(':') === range.start.includes(':') &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What of a service contradicts itself, told at once with field, value and fix; what contradicts the fleet, in operations/. */
 import { canonicalIp, isIp, parseIp } from '@weir/net';
-import { unusableRange } from './addresses.ts';
+import { unservableRange } from './addresses.ts';
 import { checkLabels } from './labels.ts';
 import { Issues } from './refused.ts';
 import { checkSelector } from './selectors.ts';
@@ -18,19 +18,17 @@ import {
 
 /** Types whose address Weir gives when none is named. */
 export const POOLED = ['load-balancer', 'cluster-ip'];
-/** Types that may have an address that only one host knows. */
-const LOCAL_TYPES = ['host-port', 'local-redirect'];
 
 const familyOf = (address: string): 'ipv4' | 'ipv6' => (address.includes(':') ? 'ipv6' : 'ipv4');
 
-const checkAddress = (at: string, address: string, local: boolean, issues: Issues): string => {
+const checkAddress = (at: string, address: string, issues: Issues): string => {
   if (!isIp(address)) {
     issues.add(at, address, 'is not an IP address', 'give one address such as 192.0.2.7 or 2001:db8::7');
     return address;
   }
   parseIp(address);
-  const unusable = unusableRange(address);
-  if (unusable && !local) {
+  const unusable = unservableRange(address);
+  if (unusable) {
     issues.add(at, address, `lies in ${unusable}, where no other host reaches it`, 'give a unicast address');
   }
   return canonicalIp(address);
@@ -47,7 +45,7 @@ const checkFrontend = (at: string, frontend: FrontendSpec, issues: Issues): Fron
     return whole;
   }
   if (!port) issues.add(`${at}.port`, port ?? 0, 'is no port', 'give a port from 1 to 65535');
-  if (address) return { ...whole, address: checkAddress(`${at}.address`, address, LOCAL_TYPES.includes(type), issues) };
+  if (address) return { ...whole, address: checkAddress(`${at}.address`, address, issues) };
   if (!POOLED.includes(type)) {
     const fix = `give its address, or make it load-balancer or cluster-ip to get one of a pool`;
     issues.add(`${at}.address`, '', `is missing, and ${type} gets none of a pool`, fix);
@@ -80,7 +78,7 @@ const checkBackends = (spec: ServiceSpec, issues: Issues): BackendSpec[] => {
   const seen = new Map<string, number>();
   return spec.backends.map((given, i) => {
     const at = `backends[${i}]`;
-    const backend = { ...given, address: checkAddress(`${at}.address`, given.address, false, issues) };
+    const backend = { ...given, address: checkAddress(`${at}.address`, given.address, issues) };
     const { address, port, protocol, port_name } = backend;
     const key = `${address} ${port} ${protocol} ${port_name}`;
     const other = seen.get(key);
@@ -179,6 +177,14 @@ export const checkService = (given: ServicePut): ServiceSpec => {
   }
   if (spec.sharing_namespaces.length > 0 && spec.sharing_key === '') {
     issues.add('sharing_namespaces', spec.sharing_namespaces, 'mean nothing without sharing_key', 'give sharing_key');
+  }
+  const own = frontends.findIndex(
+    ({ type, protocol, port }) =>
+      type === 'node-port' && protocol === 'TCP' && port !== 0 && port === spec.health_check_node_port,
+  );
+  if (own >= 0) {
+    const why = `is the node port of frontends[${own}]`;
+    issues.add('health_check_node_port', spec.health_check_node_port, why, 'give another port');
   }
   if (spec.health_check_node_port !== 0 && spec.external_traffic_policy !== 'local') {
     const fix = 'leave it out, or set external_traffic_policy to local';

@@ -16,6 +16,7 @@ import {
   TrafficPolicy,
 } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { WholeService } from '../store/services.ts';
+import { effectiveWeight } from './backend-health.ts';
 import type { LabelSelector } from './selectors.ts';
 import type { HealthCheckSpec } from './services.ts';
 
@@ -77,11 +78,12 @@ export const serviceDocument = ({ row, frontends, backends }: WholeService): Out
           port: one.port,
           protocol: protocolNumber(one.protocol),
           portName: one.port_name,
-          weight: one.weight,
+          weight: effectiveWeight(one),
           state: enumValue(BackendState, one.state),
           hostId: one.host_id ?? '',
           workloadId: one.workload_id ?? '',
           zone: one.zone,
+          prober: one.prober ?? '',
         })),
         algorithm: enumValue(ServiceAlgorithm, spec.algorithm),
         maglevSize: spec.maglev_size,

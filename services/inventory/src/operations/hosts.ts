@@ -19,7 +19,8 @@ import { listObjects } from '../store/objects.ts';
 import { lockPool, type PoolRow, poolTouching } from '../store/pools.ts';
 import type { Tables } from '../store/tables.ts';
 import { notFound, type Operations } from './context.ts';
-import { holdNetwork } from './network.ts';
+import { holdNetwork, readNetwork } from './network.ts';
+import { serviceAt } from './service-addresses.ts';
 import { enqueueWith, followHost, ZONE_LABEL } from './service-backends.ts';
 
 /** As many as anybody has; a bound on one query. */
@@ -85,6 +86,12 @@ const refusePooled = async (trx: Transaction<Tables>, input: Partial<HostInput>)
       throw refused(field, address, `lies in ${pool.cidr} of pool ${pool.pool}, which belongs to workloads`, fix);
     const block = await lbPoolTouching(trx, { start: address, stop: address });
     if (block) throw refused(field, address, `lies in pool ${block.pool}, which belongs to services`, fix);
+    const service = await serviceAt(trx, address);
+    if (service) throw refused(field, address, `is an address of service ${service}`, fix);
+    const { prefix } = (await readNetwork(trx)).spec.nat64;
+    if (prefix !== '' && cidrContainsIp(parseCidr(prefix), parseIp(address))) {
+      throw refused(field, address, `lies in nat64.prefix ${prefix} of the network`, fix);
+    }
   }
 };
 
@@ -193,6 +200,8 @@ export const deleteHost = ({ db }: Operations, id: string, ifMatch: string | und
       });
     }
     await giveBack(trx, id);
+    // Somebody else is found soon.
+    await trx.updateTable('service_backends').set({ prober: '' }).where('prober', '=', id).execute();
     await trx.deleteFrom('hosts').where('id', '=', id).execute();
     await enqueueConfig(trx, [{ kind: 'host', key: id }]);
   });

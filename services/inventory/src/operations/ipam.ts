@@ -21,6 +21,7 @@ import {
 import { lbPoolTouching } from '../store/lb-pools.ts';
 import { lockPool, type PoolRow, poolTouching } from '../store/pools.ts';
 import type { Tables } from '../store/tables.ts';
+import { serviceAt } from './service-addresses.ts';
 
 /** The workload's own choice, else its namespace's, else the default; it stays as it is until the transaction ends. */
 export const poolFor = async (
@@ -58,6 +59,14 @@ const checkOwn = async (trx: Transaction<Tables>, field: string, address: string
   if (block) {
     const why = `lies in pool ${block.pool}, which belongs to services`;
     throw weirError('CONFLICT', `${field} ${address} ${why}`, { field, value: address, fix });
+  }
+  const service = await serviceAt(trx, address);
+  if (service) {
+    throw weirError('CONFLICT', `${field} ${address} is an address of service ${service}`, {
+      field,
+      value: address,
+      fix,
+    });
   }
   await requireFree(trx, field, address, id);
 };

@@ -4,6 +4,7 @@ import { noteChanges } from '@weir/bus';
 import { withTransaction } from '@weir/db';
 import { type WeirError, weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';
+import { compareIp, ipFamily, lastAddress, parseCidr, parseIp } from '@weir/net';
 import { sql, type Transaction } from 'kysely';
 import { Type } from 'typebox';
 import { checkLbPool, type LbPoolPut, type Range } from '../domain/lb-pools.ts';
@@ -13,6 +14,7 @@ import { lockUnderlay } from '../store/hosts.ts';
 import { getLbPool, type LbPoolRow, lbPoolTouching, listLbPools, lockLb } from '../store/lb-pools.ts';
 import type { Tables } from '../store/tables.ts';
 import { notFound, type Operations } from './context.ts';
+import { readNetwork } from './network.ts';
 import type { Conditions } from './objects.ts';
 import type { PageRequest } from './pages.ts';
 import { assignPending } from './services.ts';
@@ -23,13 +25,38 @@ const CURSORS = new Cursors('lb-pools', Type.String());
 const refuse = (field: string, value: string, why: string, fix: string): WeirError =>
   weirError('CONFLICT', `${field} ${value} ${why}`, { field, value, fix });
 
+const familyOf = (address: string): number => ipFamily(parseIp(address));
+
+const contains = ({ start, stop }: Range, address: string): boolean =>
+  familyOf(start) === familyOf(address) &&
+  compareIp(parseIp(start), parseIp(address)) <= 0 &&
+  compareIp(parseIp(address), parseIp(stop)) <= 0;
+
+const touches = ({ start, stop }: Range, prefix: string): boolean => {
+  const cidr = parseCidr(prefix);
+  if (cidr.family !== familyOf(start)) return false;
+  return compareIp(cidr.addr, parseIp(stop)) <= 0 && compareIp(parseIp(start), lastAddress(cidr)) <= 0;
+};
+
 /** A range is nobody else's: no other pool's, no workloads', no host's. */
-const admit = async (trx: Transaction<Tables>, pool: string, at: string, range: Range): Promise<void> => {
+const admit = async (
+  trx: Transaction<Tables>,
+  pool: string,
+  at: string,
+  range: Range,
+  control: readonly string[],
+): Promise<void> => {
   const { start, stop } = range;
   const value = `${start}-${stop}`;
   const other = await lbPoolTouching(trx, range, pool);
   const fix = 'choose a range that no pool, host or workload has';
   if (other) throw refuse(at, value, `overlaps ${other.start}-${other.stop} of pool ${other.pool}`, fix);
+  const inside = control.find((address) => contains(range, address));
+  if (inside) throw refuse(at, value, `contains ${inside}, an address of the control plane`, fix);
+  const { prefix } = (await readNetwork(trx)).spec.nat64;
+  if (prefix !== '' && touches(range, prefix)) {
+    throw refuse(at, value, `overlaps nat64.prefix ${prefix} of the network`, fix);
+  }
   const { rows } = await sql<{ whose: string }>`
     select 'overlaps ' || cidr::text || ' of pool ' || pool || ', which belongs to workloads' as whose from pool_cidrs
       where family(cidr) = family(${start}::inet) and set_masklen(cidr::inet, case family(cidr) when 4 then 32 else 128 end) <= ${stop}::inet
@@ -63,13 +90,14 @@ const checkUsed = async (trx: Transaction<Tables>, pool: string, ranges: readonl
 };
 
 export const putLbPool = async (
-  { db }: Operations,
+  { db, controlAddresses }: Operations,
   name: string,
   given: LbPoolPut,
   { ifMatch, ifNoneMatch }: Conditions,
 ): Promise<LbPoolRow> => {
   checkName('name', name);
   const { spec, ranges } = checkLbPool(given);
+  const control = await controlAddresses();
   await withTransaction(db, async (trx) => {
     await lockUnderlay(trx);
     await lockBlocks(trx);
@@ -82,7 +110,7 @@ export const putLbPool = async (
       throw refuse('frontend_type', spec.frontend_type, `can't be: services have ${row.used} addresses of it`, fix);
     }
     if (row) await checkUsed(trx, name, ranges);
-    for (const [i, range] of ranges.entries()) await admit(trx, name, `blocks[${i}]`, range);
+    for (const [i, range] of ranges.entries()) await admit(trx, name, `blocks[${i}]`, range, control);
     const values = { spec: JSON.stringify(spec) };
     if (row === undefined)
       await trx

@@ -81,12 +81,23 @@ const checkNat64 = async (trx: Transaction<Tables>, { nat64: { prefix } }: Netwo
   const { rows } = await sql<{ cidr: string; pool: string }>`
     select cidr::text as cidr, pool from pool_cidrs where cidr && ${prefix}::cidr order by cidr limit 1`.execute(trx);
   const [taken] = rows;
-  if (taken === undefined) return;
-  throw weirError('CONFLICT', `nat64.prefix ${prefix} overlaps ${taken.cidr} of the pool ${taken.pool}`, {
-    field: 'nat64.prefix',
-    value: prefix,
-    fix: 'give 64:ff9b::/96, or 96 bits that belong to no pool',
-  });
+  const refuse = (why: string): Error =>
+    weirError('CONFLICT', `nat64.prefix ${prefix} ${why}`, {
+      field: 'nat64.prefix',
+      value: prefix,
+      fix: 'give 64:ff9b::/96, or 96 bits that belong to no pool, host or service',
+    });
+  if (taken) throw refuse(`overlaps ${taken.cidr} of the pool ${taken.pool}`);
+  const { rows: others } = await sql<{ why: string }>`
+    select 'contains ' || host(underlay_ip6) || ', the address of host ' || id as why
+      from hosts where underlay_ip6 <<= ${prefix}::inet
+    union all select 'overlaps ' || host(start) || '-' || host(stop) || ' of the pool ' || pool || ' of services'
+      from lb_blocks where start <= host(broadcast(${prefix}::inet))::inet and stop >= host(${prefix}::inet)::inet
+        and family(start) = 6
+    union all select 'contains ' || host(address) || ', which service ' || service_id || ' has'
+      from service_frontends where address <<= ${prefix}::inet
+    limit 1`.execute(trx);
+  if (others[0]) throw refuse(others[0].why);
 };
 
 const checkNodePorts = async (trx: Transaction<Tables>, { services }: NetworkSpec): Promise<void> => {

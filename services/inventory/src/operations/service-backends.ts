@@ -7,7 +7,8 @@
 import { enqueueConfig, type OutboxDocument } from '@weir/bus';
 import { type Database, withTransaction } from '@weir/db';
 import { sql, type Transaction } from 'kysely';
-import { firstStanding, nextStanding } from '../domain/backend-states.ts';
+import { afterChange, askedBy, type BackendHealth, type Moment, UNASKED, unasked } from '../domain/backend-health.ts';
+import { firstStanding } from '../domain/backend-states.ts';
 import type { Labels } from '../domain/labels.ts';
 import { equalLabels, selects } from '../domain/selectors.ts';
 import { serviceDocument } from '../domain/service-document.ts';
@@ -30,7 +31,7 @@ import type { WorkloadRow } from '../store/workloads.ts';
 export const ZONE_LABEL = 'topology.kubernetes.io/zone';
 
 /** A backend before it has its number. */
-type Candidate = Omit<NewBackend, 'number'> & Endpoint;
+type Candidate = Omit<NewBackend, 'number' | keyof BackendHealth> & BackendHealth & Endpoint;
 export type SelectedWorkload = Pick<
   WorkloadRow,
   'id' | 'namespace' | 'host_id' | 'labels' | 'ip4' | 'ip6' | 'ports'
@@ -81,7 +82,9 @@ const candidatesOf = (spec: ServiceSpec, workload: SelectedWorkload): Candidate[
       port: number,
       protocol,
       port_name,
+      ...UNASKED,
       ...firstStanding(workload.ready ? {} : { state: 'quarantined' }),
+      since: new Date(),
       reason: workload.ready ? '' : UNCONNECTED,
       workload_id: workload.id,
       host_id: workload.host_id,
@@ -131,17 +134,18 @@ export const assignBackends = async (
     spec.backends.map(({ address }) => address),
   );
   const wanted = new Map<string, Candidate>();
+  const moment = momentOf(spec);
   for (const [i, { state, weight, zone, ...given }] of spec.backends.entries()) {
     const place = places.get(given.address);
     const had = known.get(slotOf(given));
     const at = `backends[${i}].`;
+    const asked = { ...(state === undefined ? {} : { state }), ...(weight === undefined ? {} : { weight }) };
     const standing = had
-      ? nextStanding(had, { state, weight }, at)
-      : firstStanding({ ...(state === undefined ? {} : { state }), ...(weight === undefined ? {} : { weight }) }, at);
+      ? healthOnly(afterChange(had, asked, moment, at))
+      : { ...UNASKED, ...firstStanding(asked, at), since: moment.at, reason: '' };
     wanted.set(slotOf(given), {
       ...given,
       ...standing,
-      reason: had?.state === standing.state ? had.reason : '',
       workload_id: null,
       host_id: place?.host ?? null,
       zone: zone || (place?.zone ?? ''),
@@ -153,32 +157,55 @@ export const assignBackends = async (
       if (!wanted.has(slot)) wanted.set(slot, keepStanding(candidate, known.get(slot)));
     }
   }
-  await replaceBackends(trx, service.id, undefined, [...wanted.values()]);
+  await replaceBackends(trx, service, undefined, [...wanted.values()]);
+};
+
+const healthOnly = (row: BackendRow): BackendHealth => {
+  const { weight, state, reason, since, prober, verdict, verdict_reason } = row;
+  const { verdict_boot, verdict_sequence, by_check, share, slow_since } = row;
+  return {
+    ...{ weight, state, reason, since, prober, verdict, verdict_reason },
+    ...{ verdict_boot, verdict_sequence, by_check, share, slow_since },
+  };
 };
 
 const keepStanding = (candidate: Candidate, had: BackendRow | undefined): Candidate =>
-  had ? { ...candidate, weight: had.weight, state: had.state, reason: had.reason } : candidate;
+  had ? { ...candidate, ...healthOnly(had) } : candidate;
+
+export const momentOf = ({ health_check }: ServiceSpec): Moment => ({
+  at: new Date(),
+  slowStartMs: health_check?.slow_start_ms ?? 0,
+});
+
+/** Who asks it: at first the host that has it; where there is none, or it can't, somebody else is found soon. */
+const withProber = (spec: ServiceSpec, candidate: Candidate): Candidate => {
+  if (spec.health_check === undefined) return unasked(candidate, momentOf(spec));
+  return candidate.prober === null ? askedBy(candidate, candidate.host_id ?? '') : candidate;
+};
 
 /** `workload`: only the backends that it is; undefined: all. */
 const replaceBackends = async (
   trx: Transaction<Tables>,
-  service: string,
+  service: ServiceRow,
   workload: string | undefined,
   wanted: readonly Candidate[],
 ): Promise<void> => {
   await trx
     .deleteFrom('service_backends')
-    .where('service_id', '=', service)
+    .where('service_id', '=', service.id)
     .$if(workload !== undefined, (query) => query.where('workload_id', '=', workload as string))
     .execute();
   const numbers = await numbersOf(trx, wanted);
   await insertBackends(
     trx,
-    service,
-    wanted.map(({ address, port, protocol, ...rest }) => ({
-      ...rest,
-      number: numbers.get(endpointKey({ address, port, protocol })) as bigint,
-    })),
+    service.id,
+    wanted.map((one) => {
+      const { address, port, protocol, ...rest } = withProber(service.spec, one);
+      return {
+        ...rest,
+        number: numbers.get(endpointKey({ address, port, protocol })) as bigint,
+      };
+    }),
   );
 };
 
@@ -259,7 +286,7 @@ export const followWorkload = async (
     if (sameSlots(mine, wanted)) continue;
     const known = new Map(mine.map((one) => [slotOf(one), one]));
     const kept = wanted.map((one) => keepStanding(one, known.get(slotOf(one))));
-    await replaceBackends(trx, row.id, id, kept);
+    await replaceBackends(trx, row, id, kept);
     changed.push(row);
   }
   return withParts(trx, changed);
@@ -306,7 +333,9 @@ export const admitConnected = async (db: Database<Tables>): Promise<number> => {
         waiting.map(({ service_id }) => service_id),
       );
       await sql`
-        update service_backends b set state = 'active', reason = ''
+        update service_backends b set since = now(), by_check = b.verdict = 'unhealthy',
+          state = case b.verdict when 'unhealthy' then 'quarantined' else 'active' end,
+          reason = case b.verdict when 'unhealthy' then 'health check: ' || b.verdict_reason else '' end
         from workload_status s
         where s.workload_id = b.workload_id and s.state = 'ready' and b.reason = ${UNCONNECTED}
           and b.state = 'quarantined' and b.service_id = any(${rows.map(({ id }) => id)}::text[])`.execute(trx);

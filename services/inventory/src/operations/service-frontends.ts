@@ -13,6 +13,7 @@ import { POOLED } from '../domain/service-checks.ts';
 import type { FrontendSpec } from '../domain/services.ts';
 import {
   freeNodePort,
+  healthPortOwner,
   type Neighbour,
   neighboursAt,
   nodePortOwner,
@@ -21,9 +22,9 @@ import {
   type WantedFrontend,
 } from '../store/frontends.ts';
 import { freeIn, type LbPoolRow, lbPoolTouching, listLbPools } from '../store/lb-pools.ts';
-import { poolTouching } from '../store/pools.ts';
 import type { FrontendRow, ServiceRow } from '../store/services.ts';
 import type { Tables } from '../store/tables.ts';
+import { admitAddress } from './service-addresses.ts';
 
 type Owner = Pick<ServiceRow, 'id' | 'namespace' | 'name' | 'labels' | 'spec'>;
 
@@ -70,7 +71,8 @@ const admit = async (trx: Transaction<Tables>, service: Owner, at: string, wante
       const fix = `give another port or address, or take it from service ${other.service_id} first`;
       throw conflict(at, `${address}:${port}/${protocol}`, `belongs to service ${other.service_id}`, fix);
     }
-    if (!POOLED.includes(type) && !POOLED.includes(other.type)) continue;
+    const isForeign = other.namespace !== service.namespace && type !== 'host-port';
+    if (!isForeign && !POOLED.includes(type) && !POOLED.includes(other.type)) continue;
     const why = unshared(service, other);
     if (why === undefined) continue;
     const fix = 'give both the same sharing_key, or another address';
@@ -87,11 +89,6 @@ const poolOf = async (
   pools: readonly LbPoolRow[],
 ): Promise<string | null> => {
   const field = `${at}.address`;
-  const workloads = ['host-port', 'local-redirect'].includes(type) ? undefined : await poolTouching(trx, address);
-  if (workloads) {
-    const why = `lies in ${workloads.cidr} of pool ${workloads.pool}, which belongs to workloads`;
-    throw conflict(field, address, why, 'give an address outside the pools of workloads');
-  }
   const touched = await lbPoolTouching(trx, { start: address, stop: address });
   const pool = pools.find(({ name }) => name === touched?.pool);
   if (pool === undefined) {
@@ -183,12 +180,18 @@ const nodePort = async (
       });
     }
     const owner = await nodePortOwner(trx, port, protocol, service.id);
+    const teller = protocol === 'TCP' ? await healthPortOwner(trx, port, service.id) : undefined;
+    if (teller !== undefined) {
+      const why = `is where hosts tell the health of service ${teller}`;
+      throw conflict(at, `node port ${port}/${protocol}`, why, 'give another one, or 0');
+    }
     if (owner === undefined) return port;
     throw conflict(at, `node port ${port}/${protocol}`, `belongs to service ${owner}`, 'give another one, or 0');
   }
   const mine = [...wanted, ...service.spec.frontends]
     .filter((one) => one.type === 'node-port' && one.protocol === protocol)
-    .map((one) => one.port);
+    .map((one) => one.port)
+    .concat(protocol === 'TCP' ? service.spec.health_check_node_port : []);
   const had = existing.find(
     (row) =>
       row.type === 'node-port' &&
@@ -207,14 +210,29 @@ const nodePort = async (
   );
 };
 
-/** Gives every frontend its address and port, and stores them. */
+/** Hosts listen there: no other service's node port, nor where its health is told. */
+const admitHealthPort = async (trx: Transaction<Tables>, { id, spec }: Owner): Promise<void> => {
+  const port = spec.health_check_node_port;
+  if (port === 0) return;
+  const field = 'health_check_node_port';
+  const fix = 'give another port';
+  const owner = await nodePortOwner(trx, port, 'TCP', id);
+  if (owner) throw conflict(field, String(port), `is a node port of service ${owner}`, fix);
+  const teller = await healthPortOwner(trx, port, id);
+  if (teller) throw conflict(field, String(port), `is where hosts tell the health of service ${teller}`, fix);
+};
+
+/** Gives every frontend its address and port, and stores them. `control`: addresses of the control plane. */
 export const assignFrontends = async (
   trx: Transaction<Tables>,
   service: Owner,
   existing: readonly FrontendRow[],
-  { services: range }: NetworkSpec,
+  network: NetworkSpec,
+  control: readonly string[] = [],
 ): Promise<FrontendRow[]> => {
+  const { services: range } = network;
   const { frontends, families } = service.spec;
+  await admitHealthPort(trx, service);
   const pools = await listLbPools(trx, '');
   const found = new Map<string, Given | undefined>();
   const wanted: WantedFrontend[] = [];
@@ -229,6 +247,7 @@ export const assignFrontends = async (
     }
     if (frontend.address !== '') {
       const has = existing.find((row) => row.type === type && row.address === frontend.address);
+      if (!has) await admitAddress(trx, at, frontend, network, control);
       const pool = has ? has.pool : await poolOf(trx, service, at, frontend, pools);
       const one = { ...common, address: frontend.address, pool };
       await admit(trx, service, at, one);

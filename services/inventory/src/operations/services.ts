@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Services: set as a whole, removed, and single backends taken out and put back. Locks are taken in one order: the network,
- * the namespace (so that no workload comes or goes unseen), the addresses of pools, services by their ids.
+ * Services: set as a whole, removed, and single backends taken out and put back. Locks are taken in one order: addresses
+ * of hosts, the network, the namespace (so that no workload comes or goes unseen), the addresses of pools, services by their ids.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { enqueueConfig } from '@weir/bus';
@@ -10,12 +10,14 @@ import { weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';
 import type { Transaction } from 'kysely';
 import { Type } from 'typebox';
-import { nextStanding } from '../domain/backend-states.ts';
+import { afterChange } from '../domain/backend-health.ts';
 import { checkName } from '../domain/names.ts';
 import type { NetworkSpec } from '../domain/network.ts';
 import { equalLabels } from '../domain/selectors.ts';
 import { checkService } from '../domain/service-checks.ts';
 import type { BackendPatch, ServicePut, ServiceSpec } from '../domain/services.ts';
+import { lockBlocks } from '../store/blocks.ts';
+import { lockUnderlay } from '../store/hosts.ts';
 import { lockLb } from '../store/lb-pools.ts';
 import { lockNamespace } from '../store/namespaces.ts';
 import {
@@ -24,6 +26,7 @@ import {
   lockServices,
   type ServiceFilter,
   type ServiceRow,
+  saveStandings,
   type WholeService,
   withParts,
 } from '../store/services.ts';
@@ -33,7 +36,7 @@ import { noteNamespace } from './namespaces.ts';
 import { holdNetwork } from './network.ts';
 import type { Conditions } from './objects.ts';
 import type { PageRequest } from './pages.ts';
-import { assignBackends, enqueueWith, termsOf } from './service-backends.ts';
+import { assignBackends, enqueueWith, momentOf, termsOf } from './service-backends.ts';
 import { assignFrontends } from './service-frontends.ts';
 
 export const serviceId = (namespace: string, name: string): string => `${namespace}.${name}`;
@@ -86,8 +89,9 @@ const settle = async (
   row: ServiceRow,
   before: WholeService | undefined,
   network: NetworkSpec,
+  control: readonly string[],
 ): Promise<WholeService> => {
-  await assignFrontends(trx, row, before?.frontends ?? [], network);
+  await assignFrontends(trx, row, before?.frontends ?? [], network, control);
   await assignBackends(trx, row, before?.backends ?? []);
   return (await withParts(trx, [row]))[0] as WholeService;
 };
@@ -100,17 +104,33 @@ const same = (a: WholeService, b: WholeService): boolean =>
 const pooledOf = (whole: WholeService | undefined): ReadonlySet<string | null> =>
   new Set(whole?.frontends.filter(({ pool }) => pool !== null).map(({ address }) => address));
 
+interface Asked {
+  readonly checked: ServiceSpec;
+  /** Of it: what somebody said himself. */
+  readonly given: ServicePut;
+  /** Addresses of the control plane. */
+  readonly control: readonly string[];
+}
+
+const read = async ({ controlAddresses }: Operations, given: ServicePut): Promise<Asked> => ({
+  ...{ checked: checkService(given), given },
+  control: await controlAddresses(),
+});
+
 /** `freed`: it gave an address of a pool back, for which others may wait. */
 const put = async (
   trx: Transaction<Tables>,
   id: string,
-  checked: ServiceSpec,
-  { maglev_size }: ServicePut,
+  { checked, given: { maglev_size }, control }: Asked,
   check: (had: ServiceRow | undefined) => void,
 ): Promise<{ readonly freed: boolean }> => {
   const { namespace } = partsOf(id);
+  const namesAddress = checked.frontends.some(({ address }) => address !== '');
+  // Nobody else gets the addresses that it names while it is looked whose they are.
+  if (namesAddress) await lockUnderlay(trx);
   const network = await holdNetwork(trx);
   const { made } = await lockNamespace(trx, namespace, 'update');
+  if (namesAddress) await lockBlocks(trx);
   await lockLb(trx);
   const [had] = await lockServices(trx, [id]);
   check(had);
@@ -119,7 +139,7 @@ const put = async (
   const spec = had && !maglev_size ? { ...checked, maglev_size: had.spec.maglev_size } : checked;
   const [before] = had ? await withParts(trx, [had]) : [];
   const row = await writeRow(trx, id, had, spec);
-  const whole = await settle(trx, row, before, network);
+  const whole = await settle(trx, row, before, network, control);
   if (before === undefined || !same(before, whole)) await enqueueWith(trx, [], [whole]);
   if (made) await noteNamespace(trx, namespace, 'written');
   const has = pooledOf(whole);
@@ -127,17 +147,18 @@ const put = async (
 };
 
 export const createService = async (
-  { db }: Operations,
+  operations: Operations,
   { namespace, name, ...given }: ServicePut & { readonly namespace: string; readonly name: string },
   once?: Once,
 ): Promise<WholeService> => {
   checkName('name', name);
   checkName('namespace', namespace);
-  const spec = checkService(given);
   const id = serviceId(namespace, name);
+  const asked = await read(operations, given);
+  const { db } = operations;
   const kept = await withTransaction(db, (trx) =>
     onlyOnce(trx, once, 'createService', { id, ...given }, async () => {
-      await put(trx, id, spec, given, (had) => {
+      await put(trx, id, asked, (had) => {
         if (had === undefined) return;
         throw weirError('CONFLICT', `service ${id} exists`, {
           field: 'name',
@@ -164,17 +185,18 @@ class Tried extends Error {
 
 /** What is there already is not written again. `dryRun`: what would become of it, with all that would refuse it. */
 export const putService = async (
-  { db }: Operations,
+  operations: Operations,
   id: string,
   given: ServicePut,
   { ifMatch, ifNoneMatch }: Conditions,
   dryRun = false,
 ): Promise<WholeService> => {
   partsOf(id);
-  const spec = checkService(given);
+  const asked = await read(operations, given);
+  const { db } = operations;
   try {
     const { freed } = await withTransaction(db, async (trx) => {
-      const done = await put(trx, id, spec, given, (had) => {
+      const done = await put(trx, id, asked, (had) => {
         requireMatch(ifMatch, had?.revision);
         requireNoneMatch(ifNoneMatch, had?.revision);
       });
@@ -246,16 +268,11 @@ export const patchBackend = async (
         fix: `use the number of one of its backends: GET /v1/services/${id}`,
       });
     }
-    for (const { port_name, ...now } of mine) {
-      const { state, weight } = nextStanding(now, change);
-      await trx
-        .updateTable('service_backends')
-        .set({ state, weight, reason: change.reason ?? (state === now.state ? now.reason : '') })
-        .where('service_id', '=', id)
-        .where('port_name', '=', port_name)
-        .where('number', '=', now.number)
-        .execute();
-    }
+    const moment = momentOf(row.spec);
+    await saveStandings(
+      trx,
+      mine.map((now) => afterChange(now, change, moment)),
+    );
     await enqueueWith(trx, [], await withParts(trx, [row]));
   });
   return (await getService(db.kysely, id)) as WholeService;

@@ -13,6 +13,7 @@ import {
   ref,
 } from '@weir/http';
 import { type Static, Type } from 'typebox';
+import { effectiveWeight, healthOf } from '../domain/backend-health.ts';
 import { serviceConditions } from '../domain/conditions.ts';
 import { BackendPatchSchema, ServiceCreateSchema, ServicePutSchema } from '../domain/services.ts';
 import type { Operations } from '../operations/context.ts';
@@ -66,6 +67,14 @@ export const ServiceSchema = named(
         workload: nullable(Type.String({ description: 'null: given, not selected' })),
         host: nullable(Type.String()),
         zone: Type.String(),
+        since: Type.String({ format: 'date-time', description: 'It has had this state since then' }),
+        effective_weight: Type.Integer({
+          description: 'What Maglev goes by: less than weight while a backend that came back starts slowly',
+        }),
+        health: nullable(
+          Type.String({ description: 'healthy, unhealthy or unknown; null: the service has no health check' }),
+        ),
+        prober: nullable(Type.String({ description: 'Host that asks it; null: nobody does' })),
       }),
     ),
     conditions: Type.Array(ref(ConditionSchema)),
@@ -99,7 +108,7 @@ export const serviceView = (whole: WholeService): Static<typeof ServiceSchema> =
       port_name,
       pool,
     })),
-    backends: backends.map(({ number, address, port, protocol, port_name, weight, state, reason, ...place }) => ({
+    backends: backends.map(({ number, address, port, protocol, port_name, weight, state, reason, ...more }) => ({
       number: Number(number),
       address,
       port,
@@ -108,9 +117,13 @@ export const serviceView = (whole: WholeService): Static<typeof ServiceSchema> =
       weight,
       state,
       reason,
-      workload: place.workload_id,
-      host: place.host_id,
-      zone: place.zone,
+      workload: more.workload_id,
+      host: more.host_id,
+      zone: more.zone,
+      since: more.since.toISOString(),
+      effective_weight: effectiveWeight({ weight, share: more.share }),
+      health: healthOf(more),
+      prober: more.prober || null,
     })),
     conditions: serviceConditions(whole),
     created_at: row.created_at.toISOString(),

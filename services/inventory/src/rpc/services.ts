@@ -69,8 +69,12 @@ const serviceMessage = (whole: WholeService) => {
       portName: port_name,
       pool: pool ?? '',
     })),
-    backends: backends.map(({ port_name, workload, host, ...one }) => ({
+    backends: backends.map(({ port_name, workload, host, since, effective_weight, health, prober, ...one }) => ({
       ...one,
+      since: timestampFromDate(new Date(since)),
+      effectiveWeight: effective_weight,
+      health: health ?? '',
+      prober: prober ?? '',
       portName: port_name,
       workload: workload ?? '',
       host: host ?? '',

@@ -66,6 +66,20 @@ export const nodePortOwner = async (
       .executeTakeFirst()
   )?.service_id;
 
+const HEALTH_PORT = sql`(s.spec->>'health_check_node_port')::integer`;
+
+/** The service whose health hosts tell at the port. */
+export const healthPortOwner = async (
+  trx: Transaction<Tables>,
+  port: number,
+  service: string,
+): Promise<string | undefined> => {
+  const { rows } = await sql<{ id: string }>`
+    select s.id from services s where ${HEALTH_PORT} = ${port} and ${HEALTH_PORT} <> 0 and s.id <> ${service}
+    order by s.id limit 1`.execute(trx);
+  return rows[0]?.id;
+};
+
 /** The lowest one that is free and not among `taken`. */
 export const freeNodePort = async (
   trx: Transaction<Tables>,
@@ -79,6 +93,8 @@ export const freeNodePort = async (
     where p.port <> all(${taken}::int[])
       and not exists (select 1 from service_frontends f
         where f.type = 'node-port' and f.port = p.port and f.protocol = ${protocol})
+      and (${protocol} <> 'TCP' or not exists (select 1 from services s
+        where ${HEALTH_PORT} = p.port and ${HEALTH_PORT} <> 0))
     order by p.port limit 1`.execute(trx);
   return rows[0]?.port;
 };

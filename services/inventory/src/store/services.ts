@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Services with their frontends and backends. */
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import type { Verdict } from '../domain/backend-health.ts';
 import type { Labels } from '../domain/labels.ts';
 import type { BackendState, ServiceSpec } from '../domain/services.ts';
 import type { Tables } from './tables.ts';
@@ -10,8 +11,9 @@ export type ServiceRow = Omit<Selectable<Tables['services']>, 'spec' | 'labels'>
   readonly labels: Labels;
 };
 export type FrontendRow = Selectable<Tables['service_frontends']>;
-export type BackendRow = Omit<Selectable<Tables['service_backends']>, 'state'> & {
+export type BackendRow = Omit<Selectable<Tables['service_backends']>, 'state' | 'verdict'> & {
   readonly state: BackendState;
+  readonly verdict: Verdict;
   readonly address: string;
   readonly port: number;
   readonly protocol: string;
@@ -127,6 +129,12 @@ export const numbersOf = async (
 
 export type NewBackend = Omit<Selectable<Tables['service_backends']>, 'service_id'>;
 
+const json = (value: unknown): string =>
+  JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? part.toString() : part));
+
+const HEALTH = sql`prober text, verdict text, verdict_reason text, verdict_boot bigint, verdict_sequence bigint,
+  by_check boolean, share smallint, slow_since timestamptz`;
+
 export const insertBackends = async (
   trx: Transaction<Tables>,
   service: string,
@@ -134,9 +142,21 @@ export const insertBackends = async (
 ): Promise<void> => {
   if (backends.length === 0) return;
   await sql`
-    insert into service_backends (service_id, number, port_name, weight, state, reason, workload_id, host_id, zone)
-    select ${service}, b.* from jsonb_to_recordset(${JSON.stringify(
-      backends.map((backend) => ({ ...backend, number: backend.number.toString() })),
-    )}::jsonb) as b (number bigint, port_name text, weight integer, state text, reason text, workload_id text,
-      host_id text, zone text)`.execute(trx);
+    insert into service_backends (service_id, number, port_name, weight, state, reason, workload_id, host_id, zone, since,
+      prober, verdict, verdict_reason, verdict_boot, verdict_sequence, by_check, share, slow_since)
+    select ${service}, b.* from jsonb_to_recordset(${json(backends)}::jsonb) as b (number bigint, port_name text,
+      weight integer, state text, reason text, workload_id text, host_id text, zone text, since timestamptz,
+      ${HEALTH})`.execute(trx);
+};
+
+/** Standing and health of backends that are there, in one statement. */
+export const saveStandings = async (trx: Transaction<Tables>, backends: readonly BackendRow[]): Promise<void> => {
+  if (backends.length === 0) return;
+  await sql`
+    update service_backends b set state = r.state, weight = r.weight, reason = r.reason, since = r.since,
+      prober = r.prober, verdict = r.verdict, verdict_reason = r.verdict_reason, verdict_boot = r.verdict_boot,
+      verdict_sequence = r.verdict_sequence, by_check = r.by_check, share = r.share, slow_since = r.slow_since
+    from jsonb_to_recordset(${json(backends)}::jsonb) as r (service_id text, number bigint, port_name text,
+      state text, weight integer, reason text, since timestamptz, ${HEALTH})
+    where b.service_id = r.service_id and b.port_name = r.port_name and b.number = r.number`.execute(trx);
 };

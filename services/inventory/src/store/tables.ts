@@ -165,6 +165,16 @@ export interface Tables {
     workload_id: string | null;
     host_id: string | null;
     zone: string;
+    since: Date;
+    /** Null: its service has no health check; empty: nobody can ask it. */
+    prober: string | null;
+    verdict: string;
+    verdict_reason: string;
+    verdict_boot: bigint;
+    verdict_sequence: bigint;
+    by_check: boolean;
+    share: number;
+    slow_since: Date | null;
   };
   lb_pools: {
     name: string;
