@@ -43,9 +43,9 @@ export const WORKLOADS = ['web', 'db', 'gone-rest', 'gone-grpc'] as const;
 /** Three of each, the last but one to be deleted by REST, the last by gRPC. */
 export const NAMED = ['n1', 'gone-rest', 'gone-grpc'] as const;
 const GATEWAY = { workloads: [{}], destination_cidrs: ['0.0.0.0/0'], gateways: [{ hosts: {}, interface: 'eth1' }] };
-/** All with one backend, whose number is 1. */
+/** All with one backend, whose number is 1. Namespaces do not share an address: ports from 1,010 on are of `default`. */
 export const service = (port: number) => ({
-  frontends: [{ address: '203.0.113.200', port }],
+  frontends: [{ address: port < 1_010 ? '203.0.113.200' : '203.0.113.201', port }],
   backends: [{ address: '198.51.100.250', port: 80 }],
 });
 /** What is put under a path, for each name of NAMED. */

@@ -73,3 +73,29 @@ export const agentMetric = async (
     .map((line) => Number(/^[^ {]+(?:\{.*\})? (\S+)/.exec(line)?.[1]))
     .reduce((sum, value) => sum + value, 0);
 };
+
+/** A backend that the agent asks whether it serves. */
+export interface AgentCheck {
+  readonly service: string;
+  readonly address: string;
+  readonly health: 'healthy' | 'unhealthy' | 'unknown';
+  /** Unix milliseconds of the probe that decided it. */
+  readonly decided_ms: number | null;
+  readonly last_failure: string | null;
+}
+
+export const agentChecks = async (agent: AgentDoor): Promise<readonly AgentCheck[]> =>
+  (JSON.parse(await ask(agent, '/checks')) as { items: AgentCheck[] }).items;
+
+/** What the kernel holds of load balancing. */
+export interface AgentServices {
+  readonly items: readonly {
+    readonly service: string | null;
+    readonly address: string;
+    readonly port: number;
+    readonly active: readonly string[];
+  }[];
+}
+
+export const agentServices = async (agent: AgentDoor): Promise<AgentServices> =>
+  JSON.parse(await ask(agent, '/services')) as AgentServices;

@@ -33,6 +33,8 @@ export interface ControlPlane {
   agentSeed(host: string): string;
   /** For who listens on the bus as that service does. */
   serviceSeed(name: ServiceName): string;
+  /** For who signs configuration as that service does. */
+  signingSeed(name: ServiceName): string;
   stop(): Promise<void>;
 }
 
@@ -125,6 +127,7 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
     services,
     agentSeed: (host) => credentials.agents.get(host)?.seed ?? '',
     serviceSeed: (name) => credentials.services.get(name)?.seed ?? '',
+    signingSeed: (name) => credentials.signers.get(name)?.seed ?? '',
     stop: async () => {
       await Promise.all(SERVICES.map((name) => services[name].stop()));
       await nats.stop();

@@ -98,6 +98,7 @@ export const distantControlPlane = async (
     },
     agentSeed: (host) => facts.agentSeeds[host] ?? '',
     serviceSeed: () => notHere('a service'),
+    signingSeed: () => notHere('a service'),
     stop: async () => stop(),
   };
 };

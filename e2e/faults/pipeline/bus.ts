@@ -33,7 +33,7 @@ export const asHost = (control: ControlPlane, host: string): Promise<Bus> =>
     inboxPrefix: agentInbox(host),
   });
 
-export const asService = (control: ControlPlane, service: 'analytics' | 'policy'): Promise<Bus> =>
+export const asService = (control: ControlPlane, service: 'analytics' | 'inventory' | 'policy'): Promise<Bus> =>
   open({
     servers: control.natsUrl,
     name: `${service} (test)`,
