@@ -90,9 +90,12 @@ export const hijack = async (t: TestContext, pipeline: Pipeline): Promise<void> 
     revision += 1n;
     const number = Number(revision);
     const frontends = [{ number, type, address, port: 443, protocol: 6 }];
+    // A redirect without a backend on its host redirects nobody.
+    const own = address.includes(':') ? '2001:db8:9::9' : '198.51.100.99';
+    const backends = [{ number, address: own, port: 443, protocol: 6, hostId: S20_HOST }];
     const bytes = signDocument(signer, {
       ...{ subject, epoch, revision, publisher: PUBLISHER_OF.service },
-      body: { case: 'service', value: { id: key, number, namespace: 'blue', name: key, frontends } },
+      body: { case: 'service', value: { id: key, number, namespace: 'blue', name: key, frontends, backends } },
     });
     await publishTo(publisher.js, STREAM.CONFIG, subject, bytes, `${subject} ${revision}`);
     return subject;
