@@ -292,7 +292,7 @@ test('a silent host decides nothing: another one asks instead, until it is back;
 test('a slow start is in the document, step by step', async () => {
   const [host = ''] = features.keys();
   const address = `192.0.2.${(HOSTS as readonly string[]).indexOf(host) + 1}`;
-  const check = { ...CHECK, slow_start_ms: 2_000 };
+  const check = { ...CHECK, slow_start_ms: 1_200 };
   const made = await put('shop.slow', service(82, [{ address, port: 8082, weight: 50 }], check));
   const backend = made.backends[0]?.number ?? 0;
   tell(host, made.number, backend, false);
