@@ -29,7 +29,7 @@ describe('packets', { skip }, () => {
   let reader: FlowReader;
   const provoked = new Set<number>();
   before(async () => {
-    world = await World.open({}, 4096, 1 << 20, ['host', 'nat64']);
+    world = await World.open({}, 4096, 1 << 20, ['host', 'nat64'], 4096);
     reader = new FlowReader(world);
   });
   after(() => world.close());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The churn in small: 20 simulated agents, 300 workloads, 60 policies, changed without a pause for a few seconds. */
+/** The churn in small: 10 simulated agents, 150 workloads, 30 policies, changed without a pause for a few seconds. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { runChurn, SIZES } from './churn.ts';

@@ -108,7 +108,7 @@ const rowsOf = ({ labels, policies, samples, ...filled }: ChurnFigures): Row[] =
 };
 
 export const SIZES = {
-  smoke: { hosts: 20, workloads: 300, policies: 60, writers: 2, durationMs: 5_000 },
+  smoke: { hosts: 10, workloads: 150, policies: 30, writers: 2, durationMs: 4_000 },
   short: { hosts: 200, workloads: 5_000, policies: 2_000, writers: 4, durationMs: 60_000 },
   long: { hosts: 200, workloads: 5_000, policies: 2_000, writers: 4, durationMs: 600_000 },
 } as const satisfies Record<string, ChurnSize>;

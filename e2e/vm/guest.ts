@@ -50,6 +50,11 @@ export interface GuestResult {
   readonly wallMs: number;
 }
 
+/**
+ * Everything but what makes a kernel do for safety or speed what costs an emulator much: copying byte by byte (erms), a fifth
+ * level of page tables, opening and closing user memory around each copy. The packets take 73 s of processor instead of 84.
+ */
+const CPU = 'max,-erms,-fsrm,-la57,-smap,-smep';
 const QEMU = 'qemu-system-x86_64';
 /** Where QEMU's user network puts the machine. */
 export const MACHINE = '10.0.2.2';
@@ -106,7 +111,7 @@ const qemuArguments = (options: GuestOptions, kernel: string, initrd: string, di
     `local,path=${path},mount_tag=${tag},security_model=none,multidevs=remap${more}`,
   ];
   return [
-    ...['-accel', `tcg,thread=${countInstructions ? 'single' : 'multi'}`, '-cpu', 'max'],
+    ...['-accel', `tcg,thread=${countInstructions ? 'single' : 'multi'}`, '-cpu', CPU],
     ...(countInstructions ? ['-icount', 'shift=1,sleep=off'] : []),
     ...['-smp', String(countInstructions ? 1 : cpus), '-m', String(memoryMb)],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],

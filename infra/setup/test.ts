@@ -15,9 +15,21 @@ import { globSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startTestPostgres } from '@weir/db/testing';
 import { CHECKS, runChecks } from './checks.ts';
+import { longestFirst } from './long-files.ts';
 import { runTests } from './test-run.ts';
 
 const TEST_FILES = '{bpf,services,infra,e2e}/**/*.test.ts';
+
+/**
+ * Two cores, so two files at once. With three the processors are never idle, and all of it took 1156 s instead of 1040:
+ * whoever waits for something asks again and again meanwhile.
+ */
+const FILES_AT_ONCE = 2;
+/** A test that hangs fails by name long before CI's own limit; the longest takes a few minutes. */
+const TEST_TIMEOUT_MS = 20 * 60_000;
+/** At full length an agent is killed two hundred times. */
+const LONG_TIMEOUT_MS = 60 * 60_000;
+const SLOWEST_SHOWN = 12;
 
 const { values: options, positionals: words } = parseArgs({
   options: { checks: { type: 'boolean', default: false }, name: { type: 'string' }, long: { type: 'string' } },
@@ -39,13 +51,14 @@ const testFiles = (): string[] =>
         ? words.length === 0 || words.some((word) => file.includes(word))
         : file.startsWith(`${long.replace(/\/$/, '')}/`),
     )
-    .sort();
+    .sort(longestFirst);
 
 /** One Postgres for a whole run; for a few files the tests' own, which starts when one needs it, is quicker. */
 const startShared = async () => {
-  if (isPartial || process.env.WEIR_TEST_PG_URL !== undefined) return { env: {}, stop: async () => {} };
+  if (isPartial || process.env.WEIR_TEST_PG_URL !== undefined) return { stop: async () => {} };
   const postgres = await startTestPostgres();
-  return { env: { WEIR_TEST_PG_URL: postgres.url }, stop: () => postgres.stop() };
+  process.env.WEIR_TEST_PG_URL = postgres.url;
+  return { stop: () => postgres.stop() };
 };
 
 const run = async (): Promise<number> => {
@@ -58,11 +71,17 @@ const run = async (): Promise<number> => {
     return 1;
   }
   const shared = await startShared();
-  const { exitCode, counts, closing } = await runTests({
+  if (long !== undefined) process.env.WEIR_TEST_LONG = '1';
+  const ran = await runTests({
     files,
-    env: { ...process.env, ...shared.env, ...(long === undefined ? {} : { WEIR_TEST_LONG: '1' }) },
+    concurrency: FILES_AT_ONCE,
+    timeoutMs: long === undefined ? TEST_TIMEOUT_MS : LONG_TIMEOUT_MS,
     namePattern,
   }).finally(shared.stop);
+  const { exitCode, counts, closing } = ran;
+  if (!isPartial)
+    for (const { file, ms } of ran.files.slice(0, SLOWEST_SHOWN))
+      process.stdout.write(`test: ${(ms / 1000).toFixed(0)} s in ${file}\n`);
 
   const complaints = [
     ...failedChecks.map((name) => `check failed: ${name} (its output is at the top)`),

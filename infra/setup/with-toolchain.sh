@@ -137,6 +137,8 @@ flock --nonblock 9 || {
 ensure_debian_packages
 ensure_node_modules
 export PATH=$root/node_modules/.bin:$PATH
+# A run starts hundreds of programs of ours, each of a thousand modules: what one has read and compiled the next one takes.
+export NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE-$root/node_modules/.cache/compiled}
 step 'building protobuf types, BPF objects, their codecs, the addon' \
 	turbo run build codegen --output-logs=errors-only --log-order=grouped
 exec 9<&-

@@ -219,7 +219,8 @@ export class Fleet {
     await deleteNetns(netnsPath(workload.netns));
   }
 
-  waitWorkloadReady(id: string, timeoutMs = 20_000): Promise<void> {
+  /** The bound is for a machine that does much else: an agent may have to start, or the fleet to change its routing first. */
+  waitWorkloadReady(id: string, timeoutMs = 60_000): Promise<void> {
     return this.#readiness.of(id, timeoutMs);
   }
 

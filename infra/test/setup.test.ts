@@ -2,10 +2,11 @@
 /** The commands that everybody runs first: what they print, what they refuse, what they leave alone. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { LONG_FILES, longestFirst } from '../setup/long-files.ts';
 
 const SETUP = resolve(import.meta.dirname, '../setup');
 
@@ -54,6 +55,14 @@ test('a skipped test passes by hand and fails CI, which says so before the closi
   const inCi = npmTest(dir, { CI: 'true' }, 'e2e');
   assert.equal(inCi.status, 1);
   assert.match(inCi.stdout, /1 tests were skipped; with CI=true none may be\nℹ tests 2\n/);
+});
+
+test('long files begin first, and are there', () => {
+  assert.deepEqual(['b', 'e2e/vm/vm.test.ts', 'a'].sort(longestFirst), ['e2e/vm/vm.test.ts', 'a', 'b']);
+  assert.deepEqual(
+    LONG_FILES.filter((file) => !existsSync(resolve(SETUP, '../..', file))),
+    [],
+  );
 });
 
 test('a word that no test file has is an error', (t) => {

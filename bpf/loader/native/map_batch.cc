@@ -17,6 +17,7 @@ namespace
 {
 
 constexpr uint32_t chunkElements = 4096; // bytes copied per system call stay in the cache
+constexpr uint32_t firstElements = 128; // most maps hold few: room for many would have to be cleared first
 
 struct Elements {
 	Bytes keys;
@@ -64,7 +65,7 @@ Elements LookupAll(const Map &map)
 	// The cursor is a bucket number or, for tries, a key.
 	Bytes cursor(std::max<size_t>(keySize, 8));
 	Bytes nextCursor(cursor.size());
-	uint32_t chunk = std::min(chunkElements, std::max(map.info.max_entries, 1U));
+	uint32_t chunk = std::min(firstElements, std::max(map.info.max_entries, 1U));
 	bool first = true;
 	uint32_t stuck = 0;
 	for (;;) {
@@ -101,6 +102,7 @@ Elements LookupAll(const Map &map)
 			Throw("map batch lookup", err);
 		first = false;
 		cursor.swap(nextCursor);
+		chunk = std::max(chunk, std::min(chunk * 4, chunkElements));
 	}
 }
 

@@ -16,6 +16,7 @@ import {
   ct_key,
   drop_key,
   ipcache_value,
+  MAPS,
   nat64,
   policy_entry,
   policy_key,
@@ -127,14 +128,19 @@ export type ProgramName = 'from_workload' | 'to_workload' | 'from_uplink' | 'to_
 /** Objects meet in pinned maps. */
 const openTogether = async (
   names: readonly ObjectName[],
-  options: { rodata: Record<string, Buffer>; maxEntries: Record<string, number> },
+  { rodata, maxEntries }: { rodata: Record<string, Buffer>; maxEntries: Record<string, number> },
 ): Promise<BpfObject[]> => {
-  if (names.length === 1) return [await openObject(objectPath(names[0] as ObjectName), options)];
+  const has = (name: ObjectName, map: string) => MAPS[map as keyof typeof MAPS].objects.includes(name as never);
+  const optionsOf = (name: ObjectName) => ({
+    ...{ rodata, maxEntries: Object.fromEntries(Object.entries(maxEntries).filter(([map]) => has(name, map))) },
+  });
+  const open = (name: ObjectName, more = {}) => openObject(objectPath(name), { ...optionsOf(name), ...more });
+  if (names.length === 1) return [await open(names[0] as ObjectName)];
   const pinDir = await ensureBpffs(`/sys/fs/bpf/weir-packets-${process.pid}-${++opened}`);
   try {
     const objects: BpfObject[] = [];
     for (const name of names) {
-      objects.push(await openObject(objectPath(name), { ...options, pinDir }));
+      objects.push(await open(name, { pinDir }));
       await objects.at(-1)?.commitPins();
     }
     return objects;
@@ -153,16 +159,20 @@ export class World {
     this.#others = others;
   }
 
-  /** `others`: objects whose programs work with this one's maps. */
+  /** `others`: objects whose programs work with this one's maps. Small maps: every case looks through all of them. */
   static async open(
     config: workload_config = {},
     maxConntrack = 4096,
     ringBytes = 1 << 20,
     others: readonly ObjectName[] = [],
+    maxNat?: number,
   ): Promise<World> {
     const [object, ...rest] = await openTogether(['workload', ...others], {
       rodata: CONFIG.workload.encode(config),
-      maxEntries: { conntrack: maxConntrack, fragments: 64, events: ringBytes },
+      maxEntries: {
+        ...{ conntrack: maxConntrack, fragments: 64, events: ringBytes, throttled: 1024 },
+        ...(maxNat === undefined ? {} : { nat_in: maxNat, nat_out: maxNat }),
+      },
     });
     const world = new World(object as BpfObject, rest);
     world.managed(PEER.ip4, PEER.identity);

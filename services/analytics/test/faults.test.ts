@@ -230,6 +230,7 @@ describe('the service is killed while it works', () => {
         stdio: ['ignore', 'pipe', 'ignore'],
         env: {
           PATH: process.env.PATH,
+          NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
           WEIR_ANALYTICS_PORT: '0',
           WEIR_ANALYTICS_GRPC_PORT: '0',
           WEIR_ANALYTICS_DATABASE_URL: service.config.databaseUrl,
