@@ -9,8 +9,8 @@ import {
   strict_value,
   unmasqueraded_value,
   uplink,
-  weir_uplink_flags,
 } from '../../gen/index.ts';
+import { uplinkFlags } from '../../uplink-flags.ts';
 import { mapped } from './bytes.ts';
 import { WEB, type World } from './world.ts';
 
@@ -42,15 +42,6 @@ const u32 = (value: number): Buffer => {
   return bytes;
 };
 
-const {
-  UPLINK_EGRESS,
-  UPLINK_VLAN_ALL,
-  UPLINK_VLAN_FILTER,
-  UPLINK_STRICT,
-  UPLINK_STRICT_INGRESS,
-  UPLINK_STRICT_EXCEPT_HOSTS,
-} = weir_uplink_flags;
-
 const prefixOf = (text: string): Buffer => {
   const [address = '', bits] = text.split('/');
   return prefix_key.encode({ prefixlen: (address.includes(':') ? 0 : 96) + Number(bits), addr: mapped(address) });
@@ -60,15 +51,13 @@ const prefixOf = (text: string): Buffer => {
 export const uplinkOf =
   ({ low = 50_000, high = 50_000, ip4 = NAT.ip4, ip6 = NAT.ip6, nat64Ip4 = '', ...more }: UplinkOptions = {}) =>
   (world: World): void => {
-    const { vlans, isEgress = false, strict = [], strictIngress, exceptHosts } = more;
+    const { vlans, isEgress = false, strict = [], strictIngress = false, exceptHosts = false } = more;
     const addr = (text: string): Buffer => (text === '' ? Buffer.alloc(16) : mapped(text));
-    const filter = vlans === undefined ? 0 : UPLINK_VLAN_FILTER | (vlans.includes(0) ? UPLINK_VLAN_ALL : 0);
-    const flags =
-      filter |
-      (isEgress ? UPLINK_EGRESS : 0) |
-      (strict.length > 0 ? UPLINK_STRICT : 0) |
-      (strictIngress ? UPLINK_STRICT_INGRESS : 0) |
-      (exceptHosts ? UPLINK_STRICT_EXCEPT_HOSTS : 0);
+    const flags = uplinkFlags({
+      vlans: vlans && new Set(vlans),
+      egress: isEgress,
+      strict: { cidrs: new Set(strict), ingress: strictIngress, exceptHosts },
+    });
     world.map('uplinks').update(
       u32(WEB.ifindex),
       uplink.encode({

@@ -21,9 +21,10 @@ import type { EncryptionFacts, EncryptionPeer, EncryptionPlan } from '../../plan
 import { WIREGUARD_NAME } from '../../plan/names.ts';
 import type { WireguardKey } from '../../wireguard-key.ts';
 import type { Attachments, Encryption } from '../ports.ts';
-import { loosenSourceChecks, quietDevice } from './encryption-settings.ts';
+import { loosenSourceChecks } from './encryption-settings.ts';
 import { EncryptionWays, removeRules } from './encryption-ways.ts';
 import type { KernelNetwork } from './network.ts';
+import { quietDevice } from './quiet-device.ts';
 
 const DEFAULT_UPLINK_MTU = 1500;
 /** Between questions to a peer that has not answered; WireGuard itself asks again every 5 s. */
@@ -124,7 +125,7 @@ export const kernelEncryption = (options: KernelEncryptionOptions): Encryption =
       throw new Error(`an interface ${WIREGUARD_NAME} is there that is none of WireGuard's; remove it`);
     const { ifindex: index } = link ?? (await socket.addWireguard(WIREGUARD_NAME, mtu));
     mayExist = true;
-    if (!link) await quietDevice(hostNetns);
+    if (!link) await quietDevice(hostNetns, WIREGUARD_NAME);
     if (link && link.mtu !== mtu) await socket.setMtu(index, mtu);
     if (index !== ifindex) doubt();
     ifindex = index;

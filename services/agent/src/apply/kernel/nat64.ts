@@ -11,10 +11,11 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nat64 as nat64Codec } from '@weir/bpf';
-import { type BpfObject, type Netlink, type NetworkLink, openNetlink, setSysctl, tcxSupported } from '@weir/loader';
+import { type BpfObject, type Netlink, type NetworkLink, openNetlink, tcxSupported } from '@weir/loader';
 import { parseCidr, parseIp, parseMac } from '@weir/net';
 import { NAT64_NAME, NAT64_PEER } from '../../plan/names.ts';
 import { type KernelAttachments, kernelAttachments } from './attachments.ts';
+import { quietDevice } from './quiet-device.ts';
 import type { UplinkInterface } from './uplink-interfaces.ts';
 import { openTranslating, type UplinkOptions } from './uplink-objects.ts';
 
@@ -27,16 +28,6 @@ const SIDES = [{ direction: 'egress', program: 'to_nat64' }] as const;
 const KEY = Buffer.alloc(4);
 /** Not that of the pools' routes, of which each change removes what it does not know. */
 const ROUTE_PROTOCOL = 88;
-
-const settings = (name: string): Record<string, string> => ({
-  [`net/ipv6/conf/${name}/disable_ipv6`]: '0',
-  // No address is needed: errors of the host are translated whatever it is called.
-  [`net/ipv6/conf/${name}/addr_gen_mode`]: '1',
-  [`net/ipv6/conf/${name}/accept_ra`]: '0',
-  [`net/ipv6/conf/${name}/router_solicitations`]: '0',
-  [`net/ipv4/conf/${name}/rp_filter`]: '0',
-  [`net/ipv4/conf/${name}/send_redirects`]: '0',
-});
 
 const linksDirOf = (bpffsDir: string): string => join(bpffsDir, 'nat64-links');
 
@@ -125,10 +116,8 @@ export class Nat64Device {
 
   async #setUp(socket: Netlink, link: NetworkLink): Promise<void> {
     const peer = await socket.linkByName(NAT64_PEER);
-    for (const [key, value] of Object.entries({ ...settings(NAT64_NAME), ...settings(NAT64_PEER) })) {
-      // What this kernel or namespace does not have changes nothing.
-      await setSysctl(this.#options.hostNetns, key, value).catch(() => {});
-    }
+    // No address is needed: errors of the host are translated whatever it is called.
+    for (const ifname of [NAT64_NAME, NAT64_PEER]) await quietDevice(this.#options.hostNetns, ifname);
     if (peer) await socket.setUp(peer.ifindex);
     await socket.setUp(link.ifindex);
   }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The tunnel device of the real kernel, its programs, and the maps `tunnels` and `identities`. */
 import { tunnel as tunnelCodec, weir_tunnel_flags } from '@weir/bpf';
-import { type BpfObject, type Netlink, type NetworkLink, openNetlink, setSysctl } from '@weir/loader';
+import { type BpfObject, type Netlink, type NetworkLink, openNetlink } from '@weir/loader';
 import { formatIp, parseIp } from '@weir/net';
 import { OVERLAY_NAME } from '../../plan/names.ts';
 import type { OverlayDevice, Tunnel } from '../../plan/overlay.ts';
 import type { Attachments, Overlay } from '../ports.ts';
 import type { KernelNetwork } from './network.ts';
+import { quietDevice } from './quiet-device.ts';
 
 const { TUNNEL_SEND, TUNNEL_ONLY, TUNNEL_ENCRYPTED } = weir_tunnel_flags;
 const NO_ADDRESS = Buffer.alloc(16);
@@ -17,16 +18,6 @@ const u32 = (value: number): Buffer => {
   out.writeUInt32LE(value, 0);
   return out;
 };
-
-/** Nobody answers or announces anything on this link: what it carries is known without asking. */
-const QUIET = {
-  'ipv6/conf/X/addr_gen_mode': '1',
-  'ipv6/conf/X/accept_ra': '0',
-  'ipv6/conf/X/router_solicitations': '0',
-  // The program has checked the source, better than a route could.
-  'ipv4/conf/X/rp_filter': '0',
-  'ipv4/conf/X/send_redirects': '0',
-} as const;
 
 export interface KernelOverlayOptions {
   readonly hostNetns?: string;
@@ -73,9 +64,7 @@ export const kernelOverlay = (object: BpfObject, options: KernelOverlayOptions):
 
   const makeDevice = async (socket: Netlink, device: OverlayDevice, mtu: number): Promise<NetworkLink> => {
     const link = await socket.addVxlan({ name: OVERLAY_NAME, ...device, mtu });
-    for (const [key, value] of Object.entries(QUIET)) {
-      await setSysctl(hostNetns, `net/${key.replace('X', OVERLAY_NAME)}`, value).catch(() => {});
-    }
+    await quietDevice(hostNetns, OVERLAY_NAME);
     return link;
   };
 

@@ -6,7 +6,8 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { prefix_key, unmasqueraded_value, uplink, weir_uplink_flags } from '@weir/bpf';
+import { prefix_key, unmasqueraded_value, uplink } from '@weir/bpf';
+import { uplinkFlags } from '@weir/bpf/uplink-flags';
 import { type BpfObject, clsactFilter, openPinnedMap, tcxSupported } from '@weir/loader';
 import { parseIp } from '@weir/net';
 import type { WayOut } from '../../plan/egress.ts';
@@ -40,14 +41,6 @@ export const uplinkLinksDirOf = (bpffsDir: string): string => join(bpffsDir, 'up
 const NO_ADDRESS = new Uint8Array(16);
 /** Values of both maps of prefixes. */
 const NO_FLAGS = unmasqueraded_value.encode({ flags: 0 });
-const {
-  UPLINK_EGRESS,
-  UPLINK_VLAN_ALL,
-  UPLINK_VLAN_FILTER,
-  UPLINK_STRICT,
-  UPLINK_STRICT_INGRESS,
-  UPLINK_STRICT_EXCEPT_HOSTS,
-} = weir_uplink_flags;
 
 const u32 = (value: number): Buffer => {
   const out = Buffer.allocUnsafe(4);
@@ -84,19 +77,13 @@ const readHeld = async (object: BpfObject): Promise<Held> => {
   };
 };
 
-const vlanFlags = ({ vlans }: DesiredUplinks): number =>
-  vlans ? UPLINK_VLAN_FILTER | (vlans.has(0) ? UPLINK_VLAN_ALL : 0) : 0;
-
-const strictFlags = ({ strict }: DesiredUplinks): number =>
-  strict
-    ? (strict.cidrs.size > 0 ? UPLINK_STRICT : 0) |
-      (strict.ingress ? UPLINK_STRICT_INGRESS : 0) |
-      (strict.exceptHosts ? UPLINK_STRICT_EXCEPT_HOSTS : 0)
-    : 0;
-
 const uplinkValue = (desired: DesiredUplinks, facts: UplinkFacts, { low, high }: PortRange): Buffer =>
   uplink.encode({
-    flags: (facts.isGuarded ? 0 : vlanFlags(desired)) | (desired.ways ? UPLINK_EGRESS : 0) | strictFlags(desired),
+    flags: uplinkFlags({
+      vlans: facts.isGuarded ? undefined : desired.vlans,
+      egress: desired.ways !== undefined,
+      strict: desired.strict,
+    }),
     wireguard_port: desired.strict?.wireguardPort ?? 0,
     tunnel_port: desired.strict?.tunnelPort ?? 0,
     port_low: low,
