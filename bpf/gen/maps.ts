@@ -40,8 +40,8 @@ export const MAPS = {
   },
   asked_mappings: {
     name: 'asked_mappings',
-    type: 'array_of_maps',
-    typeNumber: 12,
+    type: 'hash_of_maps',
+    typeNumber: 13,
     key: 'u32',
     keySize: 4,
     value: 'map',
@@ -63,8 +63,8 @@ export const MAPS = {
   },
   asked_sockets: {
     name: 'asked_sockets',
-    type: 'array_of_maps',
-    typeNumber: 12,
+    type: 'hash_of_maps',
+    typeNumber: 13,
     key: 'u32',
     keySize: 4,
     value: 'map',

@@ -2,7 +2,8 @@
 /*
  * Which service's frontend a client asked for, when it was sent to a backend instead: for flows. Asked once, when a
  * connection begins; conntrack remembers the number. Both maps are empty while this host has no services, and then a
- * look costs nothing.
+ * look costs next to nothing. Hashes and not arrays: of an empty one the kernel tells what may be put in, so that an
+ * agent finds out at its start whether the pinned one is of its own shape.
  */
 #ifndef WEIR_ASKED_H
 #define WEIR_ASKED_H
@@ -31,14 +32,14 @@ void asked_map_types(
 }
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__array(values, struct asked_sockets_map);
 } asked_sockets SEC(".maps") DOC("0 -> `service_reverse`, while there are services; written by the agent");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__array(values, struct asked_mappings_map);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Lets the workloads' programs see what sockets asked for, so that flows can name services. The map in between is theirs
- * and pinned; while there are no services it is empty, and looking there costs them nothing.
+ * and pinned; while there are no services it is empty, and looking there costs them next to nothing.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
