@@ -7,6 +7,7 @@ import { weirError } from '@weir/errors';
 export type ObjectName =
   | 'workload'
   | 'host'
+  | 'frontend'
   | 'balancer'
   | 'accelerator'
   | 'overlay'

@@ -4,6 +4,7 @@ import { weir_uplink_flags } from './gen/index.ts';
 
 const {
   UPLINK_EGRESS,
+  UPLINK_SERVICES,
   UPLINK_VLAN_ALL,
   UPLINK_VLAN_FILTER,
   UPLINK_STRICT,
@@ -16,6 +17,8 @@ export interface UplinkDuties {
   readonly vlans?: ReadonlySet<number> | undefined;
   /** Somebody may leave by an egress gateway. */
   readonly egress: boolean;
+  /** Clients outside are served. */
+  readonly services: boolean;
   /** Undefined: everything may be in the clear. */
   readonly strict?:
     | { readonly cidrs: { readonly size: number }; readonly ingress: boolean; readonly exceptHosts: boolean }
@@ -23,11 +26,12 @@ export interface UplinkDuties {
 }
 
 /** enum weir_uplink_flags */
-export const uplinkFlags = ({ vlans, egress, strict }: UplinkDuties): number => {
+export const uplinkFlags = ({ vlans, egress, services, strict }: UplinkDuties): number => {
   const bits: readonly (readonly [boolean | undefined, number])[] = [
     [vlans !== undefined, UPLINK_VLAN_FILTER],
     [vlans?.has(0), UPLINK_VLAN_ALL],
     [egress, UPLINK_EGRESS],
+    [services, UPLINK_SERVICES],
     [strict && strict.cidrs.size > 0, UPLINK_STRICT],
     [strict?.ingress, UPLINK_STRICT_INGRESS],
     [strict?.exceptHosts, UPLINK_STRICT_EXCEPT_HOSTS],

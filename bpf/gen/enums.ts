@@ -48,6 +48,11 @@ export const weir_counter = {
   COUNTER_SERVICE_REFUSED: 25,
   COUNTER_SERVICE_REVERSE_FAILED: 26,
   COUNTER_SERVICE_BINDS: 27,
+  COUNTER_SERVICE_CONNECTIONS: 28,
+  COUNTER_SERVICE_IN: 29,
+  COUNTER_SERVICE_OUT: 30,
+  COUNTER_SERVICE_STALE: 31,
+  COUNTER_SERVICE_TOLD: 32,
   COUNTER_SERVICE_ENCAPSULATED: 48,
   COUNTER_SERVICE_FLOW_HIT: 49,
   COUNTER_SERVICE_FLOW_MISS: 50,
@@ -98,6 +103,7 @@ export const weir_drop_reason = {
   DROP_POLICY_DENIED: 133,
   DROP_INVALID_PACKET: 134,
   DROP_CT_INVALID_HEADER: 135,
+  DROP_FRAGMENTATION_NEEDED: 136,
   DROP_CT_UNKNOWN_PROTO: 137,
   DROP_UNSUPPORTED_L3: 139,
   DROP_WRITE_ERROR: 141,
@@ -111,14 +117,18 @@ export const weir_drop_reason = {
   DROP_UNSUPPORTED_L2: 166,
   DROP_NAT_NO_MAPPING: 167,
   DROP_NAT_UNSUPPORTED_PROTO: 168,
+  DROP_NO_FIB: 169,
   DROP_INVALID_IDENTITY: 171,
   DROP_UNKNOWN_SENDER: 172,
+  DROP_IS_CLUSTER_IP: 174,
   DROP_FRAGMENT_NOT_FOUND: 175,
   DROP_FORBIDDEN_ICMPV6: 176,
+  DROP_NOT_IN_SOURCE_RANGE: 177,
   DROP_POLICY_DENY: 181,
   DROP_VLAN_FILTERED: 182,
   DROP_NO_EGRESS_GATEWAY: 194,
   DROP_UNENCRYPTED: 195,
+  DROP_TTL_EXCEEDED: 196,
   DROP_EP_NOT_READY: 203,
   DROP_NO_EGRESS_IP: 204,
   DROP_PREFILTER: 240,
@@ -198,6 +208,14 @@ export const weir_marks = {
 } as const;
 export type weir_marks = (typeof weir_marks)[keyof typeof weir_marks];
 
+export const weir_nat_flags = {
+  NAT_SERVICE: 65536,
+  NAT_BOTH: 131072,
+  NAT_ANSWER: 262144,
+  NAT_KINDS: 458752,
+} as const;
+export type weir_nat_flags = (typeof weir_nat_flags)[keyof typeof weir_nat_flags];
+
 export const weir_nat_sweep_flags = {
   NAT_SWEEP_ORPHANS: 1,
 } as const;
@@ -248,6 +266,7 @@ export const weir_service_limits = {
   WEIR_MAX_BACKENDS: 524288,
   WEIR_MAX_SERVICE_REVERSE: 262144,
   WEIR_MAX_SERVICE_AFFINITY: 65536,
+  WEIR_MAX_SERVICE_RANGES: 262144,
   WEIR_MAX_SERVICE_FLOWS: 131072,
   WEIR_MAX_SERVICE_WAYS: 4096,
   WEIR_SERVICE_FLOOD: 125000,
@@ -255,6 +274,11 @@ export const weir_service_limits = {
   WEIR_MAGLEV_SMALLEST: 251,
 } as const;
 export type weir_service_limits = (typeof weir_service_limits)[keyof typeof weir_service_limits];
+
+export const weir_service_range_bits = {
+  SERVICE_RANGE_STATIC_BITS: 32,
+} as const;
+export type weir_service_range_bits = (typeof weir_service_range_bits)[keyof typeof weir_service_range_bits];
 
 export const weir_service_scope = {
   SERVICE_SCOPE_ANY: 0,
@@ -312,6 +336,7 @@ export const weir_uplink_flags = {
   UPLINK_STRICT: 8,
   UPLINK_STRICT_INGRESS: 16,
   UPLINK_STRICT_EXCEPT_HOSTS: 32,
+  UPLINK_SERVICES: 64,
 } as const;
 export type weir_uplink_flags = (typeof weir_uplink_flags)[keyof typeof weir_uplink_flags];
 

@@ -1908,6 +1908,119 @@ export const service_member_key = {
   },
 } as const satisfies codec.StructCodec<service_member_key>;
 
+export interface service_nat {
+  readonly addr: Uint8Array;
+  readonly port: number;
+  readonly backend: number;
+  readonly frontend: number;
+  readonly service: number;
+}
+
+export const service_nat = {
+  name: 'service_nat',
+  size: 32,
+  offsets: {
+    addr: 0,
+    port: 16,
+    pad: 18,
+    backend: 20,
+    frontend: 24,
+    service: 28,
+  },
+  encode(value: service_nat, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
+    codec.need('service_nat', out, at, 32);
+    codec.writeBytes(out, value.addr, at, 16);
+    out.writeUInt16BE(value.port, at + 16);
+    out.writeUInt16LE(0, at + 18);
+    out.writeUInt32LE(value.backend, at + 20);
+    out.writeUInt32LE(value.frontend, at + 24);
+    out.writeUInt32LE(value.service, at + 28);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_nat {
+    codec.need('service_nat', from, at, 32);
+    return {
+      addr: codec.readBytes(from, at, 16),
+      port: from.readUInt16BE(at + 16),
+      backend: from.readUInt32LE(at + 20),
+      frontend: from.readUInt32LE(at + 24),
+      service: from.readUInt32LE(at + 28),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+    backend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
+    frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
+    service: (from: Buffer, at = 0): number => from.readUInt32LE(at + 28),
+  },
+} as const satisfies codec.StructCodec<service_nat>;
+
+export interface service_range {
+  readonly flags: number;
+}
+
+export const service_range = {
+  name: 'service_range',
+  size: 4,
+  offsets: {
+    flags: 0,
+  },
+  encode(value: service_range, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('service_range', out, at, 4);
+    out.writeUInt32LE(value.flags, at);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_range {
+    codec.need('service_range', from, at, 4);
+    return {
+      flags: from.readUInt32LE(at),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+  },
+} as const satisfies codec.StructCodec<service_range>;
+
+export interface service_range_key {
+  readonly prefixlen: number;
+  readonly service: number;
+  readonly addr: Uint8Array;
+}
+
+export const service_range_key = {
+  name: 'service_range_key',
+  size: 24,
+  offsets: {
+    prefixlen: 0,
+    service: 4,
+    addr: 8,
+  },
+  encode(value: service_range_key, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('service_range_key', out, at, 24);
+    out.writeUInt32LE(value.prefixlen, at);
+    out.writeUInt32LE(value.service, at + 4);
+    codec.writeBytes(out, value.addr, at + 8, 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_range_key {
+    codec.need('service_range_key', from, at, 24);
+    return {
+      prefixlen: from.readUInt32LE(at),
+      service: from.readUInt32LE(at + 4),
+      addr: codec.readBytes(from, at + 8, 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    prefixlen: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    service: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 8, 16),
+  },
+} as const satisfies codec.StructCodec<service_range_key>;
+
 export interface service_reverse {
   readonly addr: Uint8Array;
   readonly port: number;
@@ -2480,11 +2593,13 @@ export interface uplink {
   readonly nat64_ip4: Uint8Array;
   readonly wireguard_port: number;
   readonly tunnel_port: number;
+  readonly service_ip4: Uint8Array;
+  readonly service_ip6: Uint8Array;
 }
 
 export const uplink = {
   name: 'uplink',
-  size: 64,
+  size: 96,
   offsets: {
     flags: 0,
     port_low: 4,
@@ -2495,9 +2610,11 @@ export const uplink = {
     wireguard_port: 56,
     tunnel_port: 58,
     pad: 60,
+    service_ip4: 64,
+    service_ip6: 80,
   },
-  encode(value: uplink, out: Buffer = Buffer.allocUnsafe(64), at = 0): Buffer {
-    codec.need('uplink', out, at, 64);
+  encode(value: uplink, out: Buffer = Buffer.allocUnsafe(96), at = 0): Buffer {
+    codec.need('uplink', out, at, 96);
     out.writeUInt32LE(value.flags, at);
     out.writeUInt16BE(value.port_low, at + 4);
     out.writeUInt16BE(value.port_high, at + 6);
@@ -2507,10 +2624,12 @@ export const uplink = {
     out.writeUInt16BE(value.wireguard_port, at + 56);
     out.writeUInt16BE(value.tunnel_port, at + 58);
     out.writeUInt32LE(0, at + 60);
+    codec.writeBytes(out, value.service_ip4, at + 64, 16);
+    codec.writeBytes(out, value.service_ip6, at + 80, 16);
     return out;
   },
   decode(from: Buffer, at = 0): uplink {
-    codec.need('uplink', from, at, 64);
+    codec.need('uplink', from, at, 96);
     return {
       flags: from.readUInt32LE(at),
       port_low: from.readUInt16BE(at + 4),
@@ -2520,6 +2639,8 @@ export const uplink = {
       nat64_ip4: codec.readBytes(from, at + 40, 16),
       wireguard_port: from.readUInt16BE(at + 56),
       tunnel_port: from.readUInt16BE(at + 58),
+      service_ip4: codec.readBytes(from, at + 64, 16),
+      service_ip6: codec.readBytes(from, at + 80, 16),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -2532,6 +2653,8 @@ export const uplink = {
     nat64_ip4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 40, 16),
     wireguard_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 56),
     tunnel_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 58),
+    service_ip4: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 64, 16),
+    service_ip6: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 80, 16),
   },
 } as const satisfies codec.StructCodec<uplink>;
 

@@ -386,6 +386,12 @@ enum weir_counter {
 	COUNTER_SERVICE_REFUSED = 25, /* the same, refused: nothing serves there (158) */
 	COUNTER_SERVICE_REVERSE_FAILED = 26, /* what a socket asked for could not be remembered */
 	COUNTER_SERVICE_BINDS = 27, /* sockets that were not given the port of a NodePort */
+	COUNTER_SERVICE_CONNECTIONS = 28, /* of clients outside, sent to a backend here or elsewhere */
+	COUNTER_SERVICE_IN = 29, /* packets of clients outside that were sent on to a backend */
+	COUNTER_SERVICE_OUT = 30, /* packets of backends that were given back to such a client */
+	COUNTER_SERVICE_STALE = 31, /* connections whose backend was gone: another one was chosen */
+	COUNTER_SERVICE_TOLD =
+		32, /* ICMP sent to clients: nobody serves there, too long, too many hops, answered pings */
 	COUNTER_SERVICE_ENCAPSULATED = 48, /* packets sent to a backend in another packet */
 	COUNTER_SERVICE_FLOW_HIT = 49, /* of slots that have changed hands: connections that were remembered */
 	COUNTER_SERVICE_FLOW_MISS = 50, /* and those that were not: begun now, or older than the change */
@@ -456,6 +462,7 @@ enum weir_uplink_flags {
 	UPLINK_STRICT_INGRESS =
 		1 << 4, /* nor, whatever its address, what another host of the fleet or its workloads send to ours */
 	UPLINK_STRICT_EXCEPT_HOSTS = 1 << 5, /* but from and to hosts' own addresses it does */
+	UPLINK_SERVICES = 1 << 6, /* frontends of services are served here, to whoever asks from outside */
 };
 struct uplink {
 	__u32 flags; /* enum weir_uplink_flags */
@@ -467,6 +474,9 @@ struct uplink {
 	__be16 wireguard_port; /* UDP; what comes for it is encrypted. Host order is in neither */
 	__be16 tunnel_port; /* UDP port of VXLAN, in which the rest is looked for; 0 = there is no tunnel */
 	__u32 pad;
+	__u8 service_ip4[16] WEIR_ALIGNED(
+		8); /* source of what is sent on to backends elsewhere, v4-mapped; all zero = none */
+	__u8 service_ip6[16] WEIR_ALIGNED(8);
 };
 
 /*
@@ -550,6 +560,12 @@ struct nat_key {
 	__u8 family; /* 4 or 6 */
 	__u16 pad;
 };
+enum weir_nat_flags {
+	NAT_SERVICE = 1 << 16, /* of a frontend of a service, for a client outside; its backend has local as address */
+	NAT_BOTH = 1 << 17, /* source and destination change: the other one is in `service_nat` */
+	NAT_ANSWER = 1 << 18, /* with NAT_BOTH: of what the backend sends */
+	NAT_KINDS = NAT_SERVICE | NAT_BOTH | NAT_ANSWER,
+};
 struct nat_out_value {
 	__u8 addr[16] WEIR_ALIGNED(8);
 	__be16 port;
@@ -560,7 +576,7 @@ struct nat_in_value {
 	__u8 addr[16] WEIR_ALIGNED(8);
 	__be16 port;
 	__u16 pad;
-	__u32 flags; /* enum weir_ct_flags that say how far TCP is */
+	__u32 flags; /* enum weir_ct_flags that say how far TCP is, enum weir_nat_flags */
 	__u64 created_ns;
 	__u64 expires_ns; /* 0 = being deleted; changed as in conntrack */
 };

@@ -23,6 +23,7 @@ enum weir_service_limits {
 	WEIR_MAX_BACKENDS = 524288,
 	WEIR_MAX_SERVICE_REVERSE = 262144, /* sockets that were sent to a backend; LRU */
 	WEIR_MAX_SERVICE_AFFINITY = 65536, /* clients x tables; LRU */
+	WEIR_MAX_SERVICE_RANGES = 262144, /* prefixes of all services */
 	WEIR_MAX_SERVICE_FLOWS = 131072, /* of slots that have changed hands, 1 in 100 when one of 100 leaves; LRU */
 	WEIR_MAX_SERVICE_WAYS = 4096, /* backends of which a CPU remembers the next hop; LRU */
 	WEIR_SERVICE_FLOOD = 125000, /* connections that a CPU remembers in a second */
@@ -175,6 +176,32 @@ struct service_reverse {
 	__u32 frontend;
 	__u32 service;
 	__u32 backend;
+};
+
+/*
+ * `service_nat`: what `nat_in` has no room for of a connection to a frontend, by the same key. As a client sees it local is the
+ * frontend; as a backend elsewhere does (NAT_ANSWER), the host.
+ */
+struct service_nat {
+	__u8 addr[16] WEIR_ALIGNED(8); /* with NAT_BOTH: the source that its packets get */
+	__be16 port;
+	__u16 pad;
+	__u32 backend;
+	__u32 frontend;
+	__u32 service;
+};
+
+/* `service_ranges`: clients that a service with SERVICE_SOURCE_RANGE names. LPM trie; `service` is always matched whole. */
+enum weir_service_range_bits {
+	SERVICE_RANGE_STATIC_BITS = 32,
+};
+struct service_range_key {
+	__u32 prefixlen;
+	__u32 service;
+	__u8 addr[16] WEIR_ALIGNED(4);
+};
+struct service_range {
+	__u32 flags; /* reserved, 0 */
 };
 
 /* `node_addresses`: where NodePorts are served. */

@@ -63,6 +63,13 @@ INLINE __u32 asked_by_socket(struct __sk_buff *skb, const struct tuple *tuple)
 	return asked ? asked->frontend : 0;
 }
 
+INLINE bool is_serving_outside(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&asked_mappings, &zero);
+}
+
 /* By somebody outside: an uplink has given the packet its destination, and the answer's mapping says why. */
 INLINE __u32 asked_from_outside(const struct tuple *tuple)
 {

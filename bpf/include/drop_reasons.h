@@ -14,6 +14,7 @@
 	X(POLICY_DENIED, 133, "Policy denied") \
 	X(INVALID_PACKET, 134, "Invalid packet") \
 	X(CT_INVALID_HEADER, 135, "CT: Truncated or invalid header") \
+	X(FRAGMENTATION_NEEDED, 136, "Fragmentation needed") \
 	X(CT_UNKNOWN_PROTO, 137, "CT: Unknown L4 protocol") \
 	X(UNSUPPORTED_L3, 139, "Unsupported L3 protocol") \
 	X(WRITE_ERROR, 141, "Error writing to packet") \
@@ -27,14 +28,18 @@
 	X(UNSUPPORTED_L2, 166, "Unsupported L2 protocol") \
 	X(NAT_NO_MAPPING, 167, "No mapping for NAT masquerade") \
 	X(NAT_UNSUPPORTED_PROTO, 168, "Unsupported protocol for NAT masquerade") \
+	X(NO_FIB, 169, "FIB lookup failed") \
 	X(INVALID_IDENTITY, 171, "Invalid identity") \
 	X(UNKNOWN_SENDER, 172, "Unknown sender") \
+	X(IS_CLUSTER_IP, 174, "Is a ClusterIP") \
 	X(FRAGMENT_NOT_FOUND, 175, "First logical datagram fragment not found") \
 	X(FORBIDDEN_ICMPV6, 176, "Forbidden ICMPv6 message") \
+	X(NOT_IN_SOURCE_RANGE, 177, "Denied by LB src range check") \
 	X(POLICY_DENY, 181, "Policy denied by denylist") \
 	X(VLAN_FILTERED, 182, "VLAN traffic disallowed by VLAN filter") \
 	X(NO_EGRESS_GATEWAY, 194, "No egress gateway found") \
 	X(UNENCRYPTED, 195, "Traffic is unencrypted") \
+	X(TTL_EXCEEDED, 196, "TTL exceeded") \
 	X(EP_NOT_READY, 203, "Endpoint policy program not available") \
 	X(NO_EGRESS_IP, 204, "No Egress IP configured") \
 	X(PREFILTER, 240, "Source denied by prefilter")

@@ -68,7 +68,7 @@ INLINE void nat_follow(const struct pass *pass, struct nat_in_value *in, bool re
 
 	if (pass->tcp_flags) {
 		if (!reply && is_first_syn(pass) && is_closed(before)) {
-			in->flags = state = before = 0; /* the same ports, another connection */
+			in->flags = state = before = before & NAT_KINDS; /* the same ports, another connection */
 			in->expires_ns = pass->now_ns + tcp_handshake_ns;
 		}
 		state |= tcp_state(pass->tcp_flags, reply);

@@ -14,6 +14,8 @@
 enum judge_flags {
 	JUDGE_INGRESS = 1 << 0, /* direction of the connection */
 	JUDGE_FROM_HOST = 1 << 1, /* this host made the packet */
+	JUDGE_FOR_CLIENT =
+		1 << 2, /* the peer was the world's: a host that sends for a client of a service is no peer itself */
 };
 
 /* The port a rule can name: the one connected to; for ICMP the type. Network order. */
@@ -127,6 +129,8 @@ VERIFIED_ONCE int judge(struct pass *pass, struct workload *workload, __u32 flag
 	find_peer(pass->key.remote, pass->key.family, workload->flags & WORKLOAD_IPBLOCK,
 		!ingress || (flags & JUDGE_FROM_HOST), &peer);
 	pass->peer_host = peer.host;
+	if ((flags & JUDGE_FOR_CLIENT) && peer.identity == IDENTITY_REMOTE_NODE)
+		peer.identity = pass->key.family == 4 ? IDENTITY_WORLD_IPV4 : IDENTITY_WORLD_IPV6;
 	if (pass->tunnel_identity) /* the sender knows its own workloads first; checked by check_tunnelled() */
 		peer.identity = pass->tunnel_identity;
 	pass->verdict.reason = DROP_NONE;

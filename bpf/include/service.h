@@ -72,8 +72,8 @@ INLINE struct service *node_port_of(struct service_key *key, bool on_host)
 	return bpf_map_lookup_elem(&services, key);
 }
 
-/* The frontend that somebody inside the fleet means. The key's address, port and protocol are given; then it is the key found. */
-INLINE struct service *service_for(struct service_key *key, bool on_host)
+/* The frontend that somebody outside means. The key's address, port and protocol are given; then it is the key found. */
+INLINE struct service *find_service(struct service_key *key, bool on_host)
 {
 	struct service_key asked = *key;
 	struct service *found = bpf_map_lookup_elem(&services, key);
@@ -81,11 +81,17 @@ INLINE struct service *service_for(struct service_key *key, bool on_host)
 	if (!found)
 		found = node_port_of(key, on_host);
 	if (found)
-		return inside_view(key, found);
+		return found;
 	*key = asked;
 	key->port = 0;
 	key->protocol = 0;
 	return bpf_map_lookup_elem(&services, key);
+}
+
+/* The same for somebody inside the fleet. */
+INLINE struct service *service_for(struct service_key *key, bool on_host)
+{
+	return inside_view(key, find_service(key, on_host));
 }
 
 /* Number of a backend; 0 = the slot is empty. Table and number are read at once: an element used again shows it. */

@@ -80,6 +80,14 @@ struct {
 	DOC("socket and the backend it was sent to -> what it asked for; written by the programs");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, WEIR_MAX_SERVICE_RANGES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct service_range_key);
+	__type(value, struct service_range);
+} service_ranges SEC(".maps") DOC("service and prefix of clients that its source ranges name; written by the agent");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, WEIR_MAX_HOSTS * 4);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

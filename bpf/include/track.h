@@ -39,7 +39,12 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 {
 	bool ingress = entry->flags & CT_INGRESS;
 	bool from_host = pass->towards ? pass->from_host : entry->peer_identity == IDENTITY_HOST;
-	int reason = judge(pass, workload, (ingress ? JUDGE_INGRESS : 0) | (from_host ? JUDGE_FROM_HOST : 0));
+	__u32 flags = (ingress ? JUDGE_INGRESS : 0) | (from_host ? JUDGE_FROM_HOST : 0);
+	int reason;
+
+	if (entry->peer_host && is_for_clients(entry->peer_identity))
+		flags |= JUDGE_FOR_CLIENT;
+	reason = judge(pass, workload, flags);
 
 	if (reason) {
 		pass->verdict.frontend = entry->orig.frontend;

@@ -55,10 +55,16 @@ INLINE bool may_be_claimed(__u32 identity)
 	       bpf_map_lookup_elem(&identities, &identity);
 }
 
+/* A host that sends on what clients from outside ask of a service does it with its own address, and says that it is theirs. */
+INLINE bool is_for_clients(__u32 identity)
+{
+	return identity == IDENTITY_WORLD_IPV4 || identity == IDENTITY_WORLD_IPV6;
+}
+
 /*
  * Of a packet out of the tunnel: does its source live where it came from, and may it be
- * what the VNI says? A host itself is remote-node, and nothing else is. Returns a drop
- * reason or 0.
+ * what the VNI says? A host itself is remote-node, or sends for clients of services, and
+ * nothing else does. Returns a drop reason or 0.
  */
 VERIFIED_ONCE int check_tunnelled(struct pass *pass)
 {
@@ -75,6 +81,8 @@ VERIFIED_ONCE int check_tunnelled(struct pass *pass)
 	tunnel = find_tunnel(owner->host);
 	if (!tunnel || !tunnel->ifindex || !address_equal(tunnel->remote, pass->tunnel_source))
 		return DROP_UNKNOWN_SENDER;
+	if (owner->identity == IDENTITY_REMOTE_NODE && is_for_clients(pass->tunnel_identity))
+		return 0;
 	if ((owner->identity == IDENTITY_REMOTE_NODE) != (pass->tunnel_identity == IDENTITY_REMOTE_NODE))
 		return DROP_INVALID_IDENTITY;
 	if (pass->tunnel_identity != IDENTITY_REMOTE_NODE && !may_be_claimed(pass->tunnel_identity))

@@ -1,85 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/*
- * Both directions of an uplink: what leaves the host passes to_uplink after routing,
- * what enters passes from_uplink before it, so a workload's packet is masqueraded
- * after its own policy has seen it with its own address, and an answer has the
- * workload's address again before anybody judges it.
- *
- * Packets that are not understood here belong to somebody else: they pass untouched,
- * unless they are told to be encrypted and are not (strict.h).
- */
+/* Both directions of an uplink of a host that serves nobody outside: see uplink.h. */
 #include "base.h"
 
-#include "leave.h"
-#include "nat_errors.h"
-#include "nat_sweep.h"
-#include "strict.h"
-#include "vlan.h"
-
-#define GO_ON (-2)
-
-/*
- * A TC action, or GO_ON: in the packet, now in this_pass(), is something to translate. Not inline: the masquerade, which the
- * same programs call, needs all the stack that 6.1 gives.
- */
-VERIFIED_ONCE int begin_uplink(struct __sk_buff *skb, const struct uplink *uplink, __u32 towards)
-{
-	struct pass *pass = this_pass();
-	__u32 id = vlan_id(skb);
-
-	if (!pass || !uplink)
-		return TC_ACT_OK;
-	pass->towards = towards;
-	pass->came_by = skb->ingress_ifindex;
-	pass->from_host = !pass->came_by;
-	pass->encrypted = 0;
-	if ((uplink->flags & UPLINK_STRICT_ANY) && !may_be_plain(skb, uplink))
-		return refuse_plain();
-	if (id) {
-		if (may_pass_vlan(uplink, id))
-			return TC_ACT_OK;
-		count_drop(DROP_VLAN_FILTERED, towards ? DIRECTION_INGRESS : DIRECTION_EGRESS, 1, skb->len);
-		return TC_ACT_SHOT;
-	}
-	if (!(uplink->flags & UPLINK_EGRESS) && address_zero(uplink->ip4) && address_zero(uplink->ip6) &&
-		address_zero(uplink->nat64_ip4))
-		return TC_ACT_OK;
-	pass->gateway = 0;
-	pass->tunnel_identity = 0;
-	pass->unmasqueraded = 0;
-	if (parse(skb, pass) || pass->kind != PACKET_FLOW)
-		return TC_ACT_OK;
-	if (uplink->flags & UPLINK_EGRESS)
-		return GO_ON;
-	if (towards && pass->tuple.family == 4 && !address_zero(uplink->nat64_ip4))
-		return GO_ON;
-	return address_zero(masquerade_address(uplink, pass->tuple.family)) ? TC_ACT_OK : GO_ON;
-}
-
-/*
- * Of a packet that somebody selected for a gateway: is it on the gateway's own way out? Everything else that is
- * selected stays, except what answers connections that the world opened. Returns a drop reason or 0.
- */
-VERIFIED_ONCE int check_way_out(struct pass *pass, __u32 ifindex)
-{
-	const struct egress_gateway *gateway;
-	struct ct_key key = {};
-	int reason;
-
-	if (!pass || pass->from_host)
-		return 0;
-	reason = find_own_gateway(pass);
-	if (!reason && !pass->gateway)
-		return 0;
-	gateway = pass->gateway ? find_gateway(pass->gateway) : NULL;
-	if (gateway && gateway->ifindex == ifindex)
-		return 0;
-	pass->gateway = 0;
-	connection_key(&pass->tuple, false, &key);
-	if (is_opened_from_outside(&key, pass->now_ns))
-		return 0;
-	return reason ? reason : DROP_NO_EGRESS_GATEWAY;
-}
+#include "uplink.h"
 
 SEC("tc")
 int to_uplink(struct __sk_buff *skb)
@@ -87,7 +10,7 @@ int to_uplink(struct __sk_buff *skb)
 	__u32 ifindex = skb->ifindex;
 	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
 	struct pass *pass;
-	int action, reason;
+	int action;
 
 	if (!uplink)
 		return TC_ACT_OK;
@@ -95,10 +18,7 @@ int to_uplink(struct __sk_buff *skb)
 	pass = this_pass();
 	if (action != GO_ON || !pass)
 		return action;
-	reason = uplink->flags & UPLINK_EGRESS ? check_way_out(pass, ifindex) : 0;
-	if (!reason)
-		reason = is_icmp_error(&pass->tuple) ? masquerade_error(skb, uplink) : masquerade(skb, uplink);
-	return reason ? refuse_masquerade(pass, reason) : TC_ACT_OK;
+	return leave_uplink(skb, uplink, pass);
 }
 
 SEC("tc")
@@ -107,7 +27,7 @@ int from_uplink(struct __sk_buff *skb)
 	__u32 ifindex = skb->ifindex;
 	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
 	struct pass *pass;
-	int action, reason;
+	int action;
 
 	if (!uplink)
 		return TC_ACT_OK;
@@ -115,31 +35,16 @@ int from_uplink(struct __sk_buff *skb)
 	pass = this_pass();
 	if (action != GO_ON || !pass)
 		return action;
-	if (!(uplink->flags & UPLINK_EGRESS) && !address_equal(pass->tuple.daddr, uplink->nat64_ip4) &&
-		!address_equal(pass->tuple.daddr, masquerade_address(uplink, pass->tuple.family)))
-		return TC_ACT_OK;
-	reason = is_icmp_error(&pass->tuple) ? unmasquerade_error(skb) : unmasquerade(skb);
-	if (reason)
-		return refuse_for(pass, NULL, reason);
-	if (pass->target) /* IPv6 now */
-		return bpf_redirect(pass->target, BPF_F_INGRESS);
-	return pass->unmasqueraded ? give_back(skb) : TC_ACT_OK;
+	return enter_uplink(skb, uplink, pass);
 }
 
 /* Run by the agent every second or so (BPF_PROG_RUN). */
 SEC("syscall")
 int nat_sweep(struct nat_sweep_ctx *ctx)
 {
-	struct nat_sweep sweep = {.now_ns = ctx->now_ns};
+	struct nat_sweep sweep = {};
 
-	if (!sweep.now_ns)
-		sweep.now_ns = bpf_ktime_get_ns();
-	ctx->failed = bpf_for_each_map_elem(&nat_in, nat_sweep_in, &sweep, 0) < 0;
-	if (ctx->flags & NAT_SWEEP_ORPHANS)
-		ctx->failed |= bpf_for_each_map_elem(&nat_out, nat_sweep_out, &sweep, 0) < 0;
-	ctx->entries = sweep.entries;
-	ctx->expired = sweep.expired;
-	ctx->orphans = sweep.orphans;
+	sweep_mappings(ctx, &sweep);
 	return 0;
 }
 

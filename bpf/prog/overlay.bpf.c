@@ -24,10 +24,15 @@ INLINE struct workload *find_workload(const __u8 *address)
 	return bpf_map_lookup_elem(&workloads, &ifindex);
 }
 
-/* The stack looks at what was sent to a MAC of this device only; workloads wrote others. */
+/*
+ * The stack looks at what was sent to a MAC of this device only; workloads wrote others. Before it the answers to
+ * clients of services are taken out, where there are some (from_tunnel in frontend.bpf.c).
+ */
 INLINE int to_stack(struct __sk_buff *skb)
 {
-	return bpf_skb_change_type(skb, 0 /* PACKET_HOST */) ? TC_ACT_SHOT : TC_ACT_OK;
+	if (bpf_skb_change_type(skb, 0 /* PACKET_HOST */))
+		return TC_ACT_SHOT;
+	return is_serving_outside() ? TC_ACT_UNSPEC : TC_ACT_OK;
 }
 
 /*

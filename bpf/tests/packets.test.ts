@@ -12,9 +12,15 @@ import { runCase } from './lib/scenario.ts';
 import { World } from './lib/world.ts';
 import { TABLES } from './tables/index.ts';
 
+const SERVED = 'by uplinks that serve clients outside: frontend.test.ts';
 const CANNOT_BE_PROVOKED: Readonly<Record<number, string>> = {
   [DROP.DROP_NONE]: 'not a drop',
-  [DROP.DROP_NO_BACKEND]: 'at sockets: sockets.test.ts',
+  [DROP.DROP_NO_BACKEND]: 'by services: sockets.test.ts, frontend.test.ts',
+  [DROP.DROP_FRAGMENTATION_NEEDED]: SERVED,
+  [DROP.DROP_NO_FIB]: SERVED,
+  [DROP.DROP_IS_CLUSTER_IP]: SERVED,
+  [DROP.DROP_NOT_IN_SOURCE_RANGE]: SERVED,
+  [DROP.DROP_TTL_EXCEEDED]: SERVED,
   [DROP.DROP_NO_TUNNEL_KEY]: 'at the tunnel device: overlay.test.ts',
   [DROP.DROP_INVALID_IDENTITY]: 'at the tunnel device: overlay.test.ts',
   [DROP.DROP_UNKNOWN_SENDER]: 'at the tunnel device: overlay.test.ts',

@@ -20,6 +20,7 @@ import { nat64 } from './nat64.ts';
 import { prefilter } from './prefilter.ts';
 import { HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
 import { services } from './services.ts';
+import { servicesFromOutside } from './services-packets.ts';
 import { sourceCheck } from './source-check.ts';
 import { vlans } from './vlan.ts';
 
@@ -97,6 +98,8 @@ describe('network', { skip: needKernel() }, () => {
   test('a prefilter drops and lets in again, live', () => prefilter(scene));
   test('bandwidth: limits come and go, live', () => bandwidth(scene));
   test('services: asked for by workloads of all hosts, judged by their backends', () => services(scene));
+  test('services: asked for from outside, with backends here, natively and by tunnel elsewhere', () =>
+    servicesFromOutside(scene, HYBRID));
   test('the health mesh shows who is cut off, and that it is back', () => health(scene, 'h3'));
 
   test('a fleet of IPv6 only, then of IPv4 only with packets smaller than IPv6 allows', async () => {

@@ -9,7 +9,7 @@ import type { ExpectedFlow, FlowReader } from './flows.ts';
 import { type EthernetOptions, ethernet, type Packet } from './packet.ts';
 import { CLOSED, DB, OPEN, type ProgramName, type Rule, UPLINK, WEB, type Workload, type World } from './world.ts';
 
-export const ACTION = { pass: 0, drop: 2, redirect: 7 } as const;
+export const ACTION = { next: 0xffff_ffff, pass: 0, drop: 2, redirect: 7 } as const;
 
 export interface Step {
   readonly program: ProgramName;
@@ -54,6 +54,16 @@ class Moving {
 
   passes(extra: Extra = {}): Step {
     return { ...this.#step, ...extra, action: ACTION.pass };
+  }
+
+  /** Left to whatever comes next. */
+  goesOn(extra: Extra = {}): Step {
+    return { ...this.#step, ...extra, action: ACTION.next };
+  }
+
+  /** Dropped for a reason, which its sender is told. */
+  refused(reason: number, extra: Extra = {}): Step {
+    return { ...this.#step, ...extra, action: ACTION.redirect, reason };
   }
 
   redirects(extra: Extra = {}): Step {
@@ -108,6 +118,14 @@ export const enters = (packet: Packet, { vlans = [] as readonly number[] } = {})
 /** What a step on an uplink gives back when the packet becomes this one. */
 export const becomes = (packet: Packet): { readonly out: Buffer } => ({
   out: ethernet({ from: ROUTER_MAC, to: UPLINK_MAC }, packet),
+});
+
+/** What the tunnel has given out for the host. */
+export const outOfTunnel = (packet: Packet): Moving => new Moving(onUplink('from_tunnel', packet, UPLINK));
+
+/** What goes back by the link that it came by: an answer, or an ICMP error that quotes what came. */
+export const sentBack = (packet: Packet): { readonly out: Buffer } => ({
+  out: ethernet({ from: UPLINK_MAC, to: ROUTER_MAC }, packet),
 });
 
 /** The host's stack forwards it to the device that translates; `cameBy`: 0 when the host itself sends. */

@@ -7,9 +7,11 @@ import {
   service,
   service_key,
   service_member_key,
+  service_range_key,
   service_settings,
   service_slot,
   service_slot_key,
+  weir_service_range_bits,
   weir_service_scope,
 } from '../../gen/index.ts';
 import { mapped } from './bytes.ts';
@@ -17,6 +19,12 @@ import { mapped } from './bytes.ts';
 export const TCP = 6;
 export const UDP = 17;
 export const NODE_PORTS = { low: 30_000, high: 32_767 } as const;
+
+/** What a packet test leaves in them counts for the next. */
+export const SERVICE_MAPS: readonly string[] = [
+  ...['services', 'service_slots', 'service_members', 'service_affinity', 'service_ranges', 'service_nat'],
+  ...['backends', 'node_addresses'],
+];
 
 export interface Frontend {
   readonly number: number;
@@ -65,8 +73,8 @@ export class ServiceTables {
     this.map('node_addresses').update(address_key.encode({ addr: mapped(address) }), u32(0));
   }
 
-  backend(number: number, address: string, port: number, protocol = TCP): void {
-    const value = backend.encode({ addr: mapped(address), port, protocol, flags: 0, host: 0 });
+  backend(number: number, address: string, port: number, protocol = TCP, { flags = 0, host = 0 } = {}): void {
+    const value = backend.encode({ addr: mapped(address), port, protocol, flags, host });
     this.map('backends').update(u32(number), value);
   }
 
@@ -100,6 +108,14 @@ export class ServiceTables {
 
   noFrontend(one: Frontend): void {
     this.map('services').delete(this.#key(one));
+  }
+
+  /** Clients that a service names; its number is 1000 above its frontend's. */
+  range(service: number, cidr: string): void {
+    const [address = '', bits] = cidr.split('/');
+    const prefixlen =
+      weir_service_range_bits.SERVICE_RANGE_STATIC_BITS + (address.includes(':') ? 0 : 96) + Number(bits);
+    this.map('service_ranges').update(service_range_key.encode({ prefixlen, service, addr: mapped(address) }), u32(0));
   }
 
   #key({ address, port, protocol = TCP, internal = false }: Frontend): Buffer {

@@ -31,6 +31,8 @@ export interface UplinkOptions {
   readonly strict?: readonly string[];
   readonly strictIngress?: boolean;
   readonly exceptHosts?: boolean;
+  /** Clients outside are served. */
+  readonly services?: boolean;
 }
 
 export const WIREGUARD_PORT = 51_871;
@@ -51,11 +53,12 @@ const prefixOf = (text: string): Buffer => {
 export const uplinkOf =
   ({ low = 50_000, high = 50_000, ip4 = NAT.ip4, ip6 = NAT.ip6, nat64Ip4 = '', ...more }: UplinkOptions = {}) =>
   (world: World): void => {
-    const { vlans, isEgress = false, strict = [], strictIngress = false, exceptHosts = false } = more;
+    const { vlans, isEgress = false, strict = [], strictIngress = false, exceptHosts = false, services = false } = more;
     const addr = (text: string): Buffer => (text === '' ? Buffer.alloc(16) : mapped(text));
     const flags = uplinkFlags({
       vlans: vlans && new Set(vlans),
       egress: isEgress,
+      services,
       strict: { cidrs: new Set(strict), ingress: strictIngress, exceptHosts },
     });
     world.map('uplinks').update(
@@ -63,6 +66,7 @@ export const uplinkOf =
       uplink.encode({
         ...{ flags, port_low: low, port_high: high, ip4: addr(ip4), ip6: addr(ip6) },
         ...{ nat64_ip4: addr(nat64Ip4), wireguard_port: WIREGUARD_PORT, tunnel_port: TUNNEL_PORT },
+        ...{ service_ip4: addr(services ? NAT.ip4 : ''), service_ip6: addr(services ? NAT.ip6 : '') },
       }),
     );
     for (const prefix of strict) world.map('strict').update(prefixOf(prefix), strict_value.encode({ flags: 0 }));

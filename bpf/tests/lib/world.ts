@@ -31,6 +31,7 @@ import {
 } from '../../gen/index.ts';
 import { type ObjectName, objectPath } from '../../objects.ts';
 import { mac, mapped } from './bytes.ts';
+import { SERVICE_MAPS, ServiceTables } from './service-tables.ts';
 
 export interface Workload {
   readonly ifindex: number;
@@ -92,10 +93,7 @@ const u32 = (value: number): Buffer => {
 const prefix = (text: string): Buffer => {
   const [address = '', bits] = text.split('/');
   const offset = address.includes(':') ? 0 : 96;
-  return prefix_key.encode({
-    prefixlen: offset + Number(bits ?? (offset ? 32 : 128)),
-    addr: mapped(address),
-  });
+  return prefix_key.encode({ prefixlen: offset + Number(bits ?? (offset ? 32 : 128)), addr: mapped(address) });
 };
 
 const policyKey = (rule: Rule): Buffer => {
@@ -123,7 +121,7 @@ export interface Verdict {
   readonly packet: Buffer;
 }
 
-export type ProgramName = 'from_workload' | 'to_workload' | 'from_uplink' | 'to_uplink' | 'to_nat64';
+export type ProgramName = 'from_workload' | 'to_workload' | 'from_uplink' | 'to_uplink' | 'to_nat64' | 'from_tunnel';
 
 /** Objects meet in pinned maps. */
 const openTogether = async (
@@ -152,6 +150,7 @@ let opened = 0;
 
 export class World {
   readonly object: BpfObject;
+  readonly services = new ServiceTables((name) => this.map(name));
   readonly #others: readonly BpfObject[];
 
   private constructor(object: BpfObject, others: readonly BpfObject[]) {
@@ -203,7 +202,7 @@ export class World {
   async reset(): Promise<void> {
     for (const name of ['conntrack', 'fragments', 'cidrs', 'drops', 'policies', 'throttles', 'throttled', 'bandwidths'])
       await this.clear(name);
-    for (const name of ['uplinks', 'vlans', 'unmasqueraded', 'strict', 'nat_in', 'nat_out'])
+    for (const name of ['uplinks', 'vlans', 'unmasqueraded', 'strict', 'nat_in', 'nat_out', ...SERVICE_MAPS])
       if (this.#others.some(({ maps }) => maps.has(name))) await this.clear(name);
     this.map('nat64').update(u32(0), Buffer.alloc(nat64.size));
     for (const who of [WEB, DB]) this.workload(who, OPEN);

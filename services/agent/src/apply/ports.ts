@@ -234,6 +234,9 @@ export interface Services extends MaglevPort {
   removeSlots(entries: readonly (readonly [table: number, slot: number])[]): Promise<void>;
   writeFrontends(entries: readonly PlannedFrontend[]): Promise<void>;
   removeFrontends(keys: readonly FrontendKey[]): Promise<void>;
+  /** By `rangeText`. */
+  writeRanges(ranges: readonly string[]): Promise<void>;
+  removeRanges(ranges: readonly string[]): Promise<void>;
   /** Whose sockets they are, for flows of what is refused. */
   writePlaces(places: readonly Place[]): Promise<void>;
   /**

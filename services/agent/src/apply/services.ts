@@ -3,11 +3,11 @@
  * Makes the maps of load balancing hold what the planner says. Between any two writes every slot that a frontend counts
  * names a backend that is known and that was right before the change, or is after it:
  *
- *   1 backends     new ones, and who may stay with them
+ *   1 backends     new ones, and who may stay with them; ranges of clients
  *   2 slots        in place, and those that are not counted yet; Maglev tables, whole
  *   3 frontends    new counts; of two scopes the inner one first
  *   4 frontends    that are gone; of two scopes the inner one last
- *   5 slots, tables, members, backends that nothing names any more
+ *   5 slots, tables, members, backends, ranges that nothing names any more
  *
  * Sockets that are connected to a backend that left its service are closed last: who connects again finds another. Programs stand in sockets' way when the maps are right for the first time. Killed at any point, the next start reads
  * what is there and goes on.
@@ -27,6 +27,8 @@ export interface HeldServices {
   /** Tables of `maglev_tables`. */
   readonly maglev: Set<number>;
   readonly nodeAddresses: Set<string>;
+  /** By `rangeText`. */
+  readonly ranges: Set<string>;
   /** Base64; undefined: not written yet. */
   seed: string | undefined;
   /** As text; undefined: not written yet. */
@@ -51,6 +53,7 @@ const everything = (desired: DesiredServices, held: HeldServices): ServiceChange
   frontends: new Set([...desired.frontends.keys(), ...held.frontends.keys()]),
   tables: new Set([...desired.tables.keys(), ...held.slots.keys(), ...held.members.keys(), ...held.maglev]),
   backends: new Set([...desired.backends.keys(), ...held.backends.keys()]),
+  ranges: new Set([...desired.ranges, ...held.ranges]),
   isLess: true,
 });
 
@@ -126,9 +129,15 @@ export class ServicesApplier {
     const [put, left] = slotChanges(desired, held, changes);
     await this.#port.writeSlots(put);
     await this.#putMaglev(desired, held, changes);
+    const ranges = [...changes.ranges].filter((range) => desired.ranges.has(range) && !held.ranges.has(range));
+    await this.#port.writeRanges(ranges);
+    for (const range of ranges) held.ranges.add(range);
     await this.#putFrontends(desired, held, changes);
     await this.#removeFrontends(desired, held, changes);
     await this.#port.removeSlots(left);
+    const past = [...changes.ranges].filter((range) => held.ranges.has(range) && !desired.ranges.has(range));
+    await this.#port.removeRanges(past);
+    for (const range of past) held.ranges.delete(range);
     const unused = [...changes.tables].filter((table) => held.maglev.has(table) && !desired.tables.get(table)?.maglev);
     await this.#maglev.remove(unused);
     for (const table of unused) held.maglev.delete(table);

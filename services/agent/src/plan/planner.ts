@@ -276,7 +276,7 @@ export class Planner {
     const unplaced = this.ipcache.unplaced();
     const unknown = new Set(unplaced.map(({ identity }) => identity));
     const others = [this.#policies, this.#uplinks, this.egress, this.services];
-    const errors = [...this.#errors.values(), ...others.flatMap((one) => one.errors())];
+    const errors = [...this.#errors.values(), ...this.#overlay.errors, ...others.flatMap((one) => one.errors())];
     for (const [id, local] of this.#locals) {
       const desired = this.#desired(local, unknown);
       workloads.set(id, desired);
@@ -286,8 +286,8 @@ export class Planner {
     this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses, this.#overlay.plan.routed);
     const planned = this.#routes;
     errors.push(...routeErrors(planned, (subject) => this.#entries.get(subject)?.document.revision ?? 0n));
-    const uplinks = this.#uplinks.compute(this.#hosts.values(), this.egress.plan);
-    errors.push(...this.#overlay.errors);
+    const services = this.services.compute(this.#hosts.values(), this.#facts.addresses, this.#overlay.plan);
+    const uplinks = this.#uplinks.compute(this.#hosts.values(), this.egress.plan, services?.isOutside);
     return {
       workloads,
       cidrs: this.cidrIds.installed,
@@ -295,7 +295,7 @@ export class Planner {
       uplinks,
       overlay: this.#overlay.plan,
       egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? NOBODY),
-      services: this.services.compute(this.#hosts.values(), this.#facts.addresses, this.#overlay.plan),
+      services,
       encryption: this.encryption.plan,
       encryptedPools: directPools(this.encryption.plan, this.#overlay.plan.routed, planned.routes),
       // Without a tunnel nobody can claim one.

@@ -5,7 +5,7 @@
  */
 import { weir_backend_flags as BACKEND, weir_service_flags as FLAG, weir_maglev_bits as MAGLEV_BITS } from '@weir/bpf';
 import { MAGLEV_SIZES } from '@weir/maglev';
-import { canonicalIp, isIp } from '@weir/net';
+import { canonicalIp, isIp, parseCidr } from '@weir/net';
 import {
   DsrDispatch,
   FrontendScope,
@@ -88,6 +88,8 @@ export interface ServiceView {
   readonly frontends: readonly PlannedFrontend[];
   readonly tables: ReadonlyMap<number, PlannedTable>;
   readonly backends: ReadonlyMap<number, BackendValue>;
+  /** Clients that the service names, by `rangeText`. */
+  readonly ranges: ReadonlySet<string>;
 }
 
 /** What of this host decides. */
@@ -131,6 +133,18 @@ const UNNAMED = { address: '', internal: false, port: 0, protocol: 0 } as const;
 export const keyText = ({ address, port, protocol, internal }: FrontendKey): string =>
   `${address} ${port} ${protocol}${internal ? ' internal' : ''}`;
 
+export const rangeText = (service: number, cidr: string): string =>
+  `${service} ${parseCidr(cidr, { allowAddress: true }).text}`;
+
+const rangeIssues = (cidr: string, i: number): string[] => {
+  try {
+    parseCidr(cidr, { allowAddress: true });
+    return [];
+  } catch (error) {
+    return [`source_ranges[${i}]: ${(error as Error).message}`];
+  }
+};
+
 const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
 const addressIssues = (field: string, address: string): string[] =>
@@ -146,7 +160,9 @@ export const serviceIssues = ({
   backends,
   algorithm,
   maglevSize,
+  sourceRanges,
 }: LoadBalancerService): string[] => [
+  ...sourceRanges.flatMap(rangeIssues),
   ...numberIssues('number', number, 2 ** 32 - 1),
   ...(algorithm !== ServiceAlgorithm.MAGLEV || MAGLEV_SIZES.includes(maglevSize)
     ? []
@@ -215,10 +231,12 @@ class View {
   readonly frontends: PlannedFrontend[] = [];
   readonly tables = new Map<number, PlannedTable>();
   readonly backends = new Map<number, BackendValue>();
+  readonly ranges: ReadonlySet<string>;
 
   constructor(service: LoadBalancerService, facts: ViewFacts) {
     this.#service = service;
     this.#facts = facts;
+    this.ranges = new Set(service.sourceRanges.map((range) => rangeText(service.number, range)));
   }
 
   add(frontend: ServiceFrontend): void {
@@ -254,7 +272,7 @@ class View {
       );
     if (isOutside) this.#put(frontend, address, outside, { isTwo, internal: false });
     if (isInside && (isTwo || !isOutside)) this.#put(frontend, address, inside, { internal: isTwo || hasOther });
-    if (WHOLE.has(type) && isInside) this.#refuseRest(address);
+    if (WHOLE.has(type) && isInside) this.#refuseRest(address, isOutside ? FLAG.SERVICE_ROUTABLE : 0);
   }
 
   #choose({ portName, protocol }: ServiceFrontend, address: string, isLocal: boolean): Chosen {
@@ -329,9 +347,9 @@ class View {
     return bits.reduce((flags, [isSet, bit]) => (isSet ? flags | bit : flags), TYPE_FLAG[type] ?? 0);
   }
 
-  #refuseRest(address: string): void {
+  #refuseRest(address: string, more: number): void {
     const nobody = { frontend: 0, service: 0, table: 0, active: 0, terminating: 0, affinityS: 0, maglev: 0 };
-    this.frontends.push({ key: { ...UNNAMED, address }, value: { ...nobody, flags: FLAG.SERVICE_WILDCARD } });
+    this.frontends.push({ key: { ...UNNAMED, address }, value: { ...nobody, flags: FLAG.SERVICE_WILDCARD | more } });
   }
 }
 

@@ -52,6 +52,10 @@ export interface DesiredServices {
   /** Text, of all hosts. */
   readonly nodeAddresses: ReadonlySet<string>;
   readonly nodePorts: NodePorts;
+  /** By `rangeText`. */
+  readonly ranges: ReadonlySet<string>;
+  /** Clients from outside may use some frontend. */
+  readonly isOutside: boolean;
   /** The fleet's 12 bytes: with them every host makes the same Maglev tables. */
   readonly seed: Uint8Array;
   readonly sources: IpipSources;
@@ -65,6 +69,7 @@ export interface ServiceChanges {
   readonly frontends: ReadonlySet<string>;
   readonly tables: ReadonlySet<number>;
   readonly backends: ReadonlySet<number>;
+  readonly ranges: ReadonlySet<string>;
   /** Some service has lost a backend. */
   readonly isLess: boolean;
 }
@@ -87,9 +92,10 @@ interface Claim {
 
 const noChanges = () => ({
   ...{ frontends: new Set<string>(), tables: new Set<number>(), backends: new Set<number>() },
+  ranges: new Set<string>(),
   isLess: false,
 });
-const NO_VIEW: ServiceView = { frontends: [], tables: new Map(), backends: new Map() };
+const NO_VIEW: ServiceView = { frontends: [], tables: new Map(), backends: new Map(), ranges: new Set() };
 
 type OverlayFacts = Pick<OverlayPlan, 'numbers' | 'tunnels'>;
 type Ways = ReadonlyMap<string, HostWay>;
@@ -147,6 +153,9 @@ export class ServicePlanner {
   readonly #frontends = new Map<string, PlannedFrontend>();
   readonly #tables = new Map<number, PlannedTable>();
   readonly #backends = new Map<number, BackendValue>();
+  readonly #ranges = new Set<string>();
+  /** Frontends for clients from outside, by `keyText`. */
+  readonly #outside = new Set<string>();
   #nodeAddresses: ReadonlySet<string> = new Set();
   #nodePorts = NODE_PORTS;
   #seed = decodeSeed(SEED);
@@ -260,6 +269,8 @@ export class ServicePlanner {
       backends: this.#backends,
       nodeAddresses: this.#nodeAddresses,
       nodePorts: this.#nodePorts,
+      ranges: this.#ranges,
+      isOutside: this.#outside.size > 0,
       seed: this.#seed,
       sources: {
         ip4: { address: this.#facts.addresses.find((address) => !address.includes(':')) ?? '', bits: 0 },
@@ -335,6 +346,9 @@ export class ServicePlanner {
       this.#claims.set(text, others);
     }
     for (const text of texts) this.#decide(text);
+    for (const range of [...old.ranges, ...view.ranges]) this.#changes.ranges.add(range);
+    for (const range of old.ranges) this.#ranges.delete(range);
+    for (const range of view.ranges) this.#ranges.add(range);
     for (const table of old.tables.keys()) {
       if (view.tables.has(table)) continue;
       this.#tables.delete(table);
@@ -361,6 +375,8 @@ export class ServicePlanner {
     }
     if (winner) this.#frontends.set(text, winner);
     else this.#frontends.delete(text);
+    if (winner && winner.value.flags & FLAG.SERVICE_ROUTABLE) this.#outside.add(text);
+    else this.#outside.delete(text);
     this.#changes.frontends.add(text);
   }
 

@@ -42,6 +42,8 @@ export interface DesiredUplinks {
   readonly strict?: DesiredStrict | undefined;
   /** Canonical prefixes whose packets are dropped. Undefined: no prefilter is there for this host. */
   readonly prefilter: ReadonlySet<string> | undefined;
+  /** Clients from outside are served. */
+  readonly services?: boolean | undefined;
   /** Ways out of workloads that leave by a gateway; with it nothing that was selected leaves past one. */
   readonly ways?: readonly WayOut[] | undefined;
 }
@@ -134,6 +136,7 @@ export class UplinkPlanner {
   readonly #errors = new Map<string, DocumentError>();
   #network: Held<Network> | undefined;
   readonly #prefilters = new Map<string, Held<Prefilter>>();
+  #services = false;
   /** Until a document changes. */
   #planned: { readonly desired: DesiredUplinks | undefined } | undefined;
 
@@ -176,7 +179,14 @@ export class UplinkPlanner {
     return [...this.#errors.values()];
   }
 
-  compute(hosts: Iterable<Host>, egress: Pick<EgressPlan, 'groups' | 'ways'>): DesiredUplinks | undefined {
+  /** `services`: clients from outside are to be served. */
+  compute(
+    hosts: Iterable<Host>,
+    egress: Pick<EgressPlan, 'groups' | 'ways'>,
+    services = false,
+  ): DesiredUplinks | undefined {
+    if (services !== this.#services) this.#planned = undefined;
+    this.#services = services;
     this.#planned ??= { desired: this.#compute([...hosts], egress) };
     return this.#planned.desired;
   }
@@ -191,7 +201,8 @@ export class UplinkPlanner {
     const vlans = network && network.vlanBypass.length > 0 ? new Set(network.vlanBypass) : undefined;
     const nat64 = network?.nat64?.prefix ? canonical(network.nat64.prefix) : undefined;
     const strict = strictOf(network, own);
-    const isAsked = isMasquerading || nat64 !== undefined || vlans !== undefined || strict !== undefined;
+    const services = this.#services;
+    const isAsked = services || isMasquerading || nat64 !== undefined || vlans !== undefined || strict !== undefined;
     if (!isAsked && prefilters.length === 0 && egress.ways.length === 0) return undefined;
     return {
       interfaces: masquerade?.interfaces ?? [],
@@ -201,6 +212,7 @@ export class UplinkPlanner {
       nat64,
       unmasqueraded: isMasquerading ? unmasquerade(masquerade, hosts, own) : new Set(),
       vlans,
+      services,
       strict,
       prefilter:
         prefilters.length > 0 ? new Set(prefilters.flatMap(({ body }) => body.cidrs.map(canonical))) : undefined,

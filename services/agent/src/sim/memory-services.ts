@@ -15,6 +15,7 @@ export interface ServiceMemory {
 const noServices = (): HeldServices => ({
   ...{ frontends: new Map(), slots: new Map(), members: new Map(), backends: new Map() },
   ...{ maglev: new Set(), nodeAddresses: new Set(), nodePorts: undefined, seed: undefined, sources: undefined },
+  ranges: new Set(),
 });
 
 export const memoryServices = (state: ServiceMemory): Services => {
@@ -80,6 +81,8 @@ export const memoryServices = (state: ServiceMemory): Services => {
       }),
     writeFrontends: (entries) => each(entries, (one) => held().frontends.set(keyText(one.key), one)),
     removeFrontends: (keys) => each(keys, (key) => held().frontends.delete(keyText(key))),
+    writeRanges: (ranges) => each(ranges, (range) => held().ranges.add(range)),
+    removeRanges: (ranges) => each(ranges, (range) => held().ranges.delete(range)),
     writePlaces: async () => {},
     closeSockets: async () => 0,
     attach: async () => undefined,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Lets the workloads' programs see what sockets asked for, so that flows can name services. The map in between is theirs
+ * Lets the workloads' programs see what sockets and clients outside asked for, so that flows can name services. The map in between is theirs
  * and pinned; while there are no services it is empty, and looking there costs them next to nothing.
  */
 import { existsSync } from 'node:fs';
@@ -8,15 +8,25 @@ import { join } from 'node:path';
 import { type BpfObject, openPinnedMap } from '@weir/loader';
 
 const SOCKETS = 'asked_sockets';
+export const MAPPINGS = 'asked_mappings';
 const SLOT = Buffer.alloc(4);
 
 /** `object`: that of the sockets' programs, with its maps. */
 export const showAsked = (object: BpfObject): void =>
   object.map(SOCKETS).updateInner(SLOT, object.map('service_reverse'));
 
-/** What sockets asked for may go: it would stay as long as anybody could see it. */
-export const forgetAsked = (bpffsDir: string): void => {
-  const pin = join(bpffsDir, SOCKETS);
+/** `object`: that of the uplinks' programs, when clients outside are served. */
+export const showMappings = (bpffsDir: string, object: BpfObject): void => {
+  const pin = join(bpffsDir, MAPPINGS);
+  if (!existsSync(pin)) return;
+  const asked = openPinnedMap(pin);
+  asked.updateInner(SLOT, object.map('nat_out'));
+  asked.close();
+};
+
+/** What sockets, or clients outside, asked for may go: it would stay as long as anybody could see it. */
+export const forgetAsked = (bpffsDir: string, name: typeof SOCKETS | typeof MAPPINGS = SOCKETS): void => {
+  const pin = join(bpffsDir, name);
   if (!existsSync(pin)) return;
   const asked = openPinnedMap(pin);
   if (asked.lookupInnerId(SLOT) !== undefined) asked.delete(SLOT);

@@ -18,7 +18,8 @@ import { type KernelNetwork, kernelNetwork, prepareHost } from './network.ts';
 import { kernelOverlay } from './overlay.ts';
 import { kernelPacing, removePacing } from './pacing.ts';
 import { KernelServices } from './services.ts';
-import { detachUplinkFilters, type KernelUplinks, kernelUplinks } from './uplinks.ts';
+import { detachUplinkFilters } from './uplink-programs.ts';
+import { type KernelUplinks, kernelUplinks } from './uplinks.ts';
 
 export interface DatapathOptions {
   readonly bpffsDir: string;

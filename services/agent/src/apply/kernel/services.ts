@@ -13,14 +13,12 @@ import {
   node_address,
   service,
   service_flow,
-  service_key,
   service_member,
   service_member_key,
   service_reverse,
   service_reverse_key,
   service_slot,
   service_slot_key,
-  weir_service_scope,
 } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import {
@@ -43,8 +41,10 @@ import type { MaglevFlow, MaglevSlots } from '../maglev-tables.ts';
 import type { Place, Services } from '../ports.ts';
 import type { HeldServices } from '../services.ts';
 import { forgetAsked, showAsked } from './asked.ts';
-import { type Encode, put, take, walk } from './batches.ts';
+import { put, take, walk } from './batches.ts';
 import { readTable, writeTables } from './maglev.ts';
+import { addressKey, decodeFrontend, encodeKey, memberKey, slotKey, u32, u32Bytes } from './service-keys.ts';
+import { readRanges, removeRanges, writeRanges } from './service-ranges.ts';
 import { decodeSettings, encodeSettings } from './service-settings.ts';
 
 export interface ServiceOptions {
@@ -57,50 +57,16 @@ export interface ServiceOptions {
   readonly rodata?: Readonly<Record<string, Uint8Array>>;
 }
 
-const { SERVICE_SCOPE_ANY, SERVICE_SCOPE_INTERNAL } = weir_service_scope;
 const SLOT = Buffer.alloc(4);
 /** Belong to this object alone; the others are the workloads' too. */
 const OWN_MAPS = [
-  ...['maglev_tables', 'service_flows'],
+  ...['maglev_tables', 'service_flows', 'service_ranges'],
   ...['services', 'service_slots', 'backends', 'service_members', 'service_affinity', 'service_reverse'],
   ...['node_addresses', 'service_settings', 'netns_workloads'],
 ];
 const PREFIX = 'service_';
 
 export const socketLinksDirOf = (bpffsDir: string): string => join(bpffsDir, 'socket-links');
-
-const encodeKey = ({ address, port, protocol, internal }: FrontendKey, out: Buffer, at: number): void => {
-  const scope = internal ? SERVICE_SCOPE_INTERNAL : SERVICE_SCOPE_ANY;
-  service_key.encode({ addr: parseIp(address), port, protocol, scope }, out, at);
-};
-
-const decodeFrontend = (keys: Buffer, values: Buffer, i: number): PlannedFrontend => {
-  const { addr, port, protocol, scope } = service_key.decode(keys, i * service_key.size);
-  const value = service.decode(values, i * service.size);
-  const { frontend, service: number, flags, table, active, terminating, affinity_timeout_s: affinityS, maglev } = value;
-  return {
-    key: { address: formatIp(addr), port, protocol, internal: scope === SERVICE_SCOPE_INTERNAL },
-    value: { frontend, service: number, flags, table, active, terminating, affinityS, maglev },
-  };
-};
-
-const u32: Encode<number> = (value, out, at) => {
-  out.writeUInt32LE(value, at);
-};
-const u32Bytes = (value: number): Buffer => {
-  const out = Buffer.alloc(4);
-  out.writeUInt32LE(value);
-  return out;
-};
-const addressKey: Encode<string> = (address, out, at) => {
-  address_key.encode({ addr: parseIp(address) }, out, at);
-};
-const memberKey: Encode<readonly [number, number]> = ([table, number], out, at) => {
-  service_member_key.encode({ table, backend: number }, out, at);
-};
-const slotKey: Encode<readonly [number, number, ...number[]]> = ([table, slot], out, at) => {
-  service_slot_key.encode({ table, slot }, out, at);
-};
 
 const clear = async (map: BpfMap): Promise<void> => {
   const { keys, count } = await map.lookupAll();
@@ -130,6 +96,7 @@ export class KernelServices implements Services {
     const held: HeldServices = {
       ...{ frontends: new Map(), slots: new Map(), members: new Map(), backends: new Map() },
       ...{ maglev: new Set(), nodeAddresses: new Set(), nodePorts: undefined, seed: undefined, sources: undefined },
+      ranges: await readRanges(object.map('service_ranges')),
     };
     await walk(object.map('services'), (keys, values, i) => {
       const one = decodeFrontend(keys, values, i);
@@ -247,6 +214,14 @@ export class KernelServices implements Services {
 
   removeFrontends(keys: readonly FrontendKey[]): Promise<void> {
     return take(this.#map('services'), keys, encodeKey);
+  }
+
+  writeRanges(ranges: readonly string[]): Promise<void> {
+    return writeRanges(this.#map('service_ranges'), ranges);
+  }
+
+  removeRanges(ranges: readonly string[]): Promise<void> {
+    return removeRanges(this.#map('service_ranges'), ranges);
   }
 
   async writePlaces(places: readonly Place[]): Promise<void> {

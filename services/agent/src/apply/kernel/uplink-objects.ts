@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Objects whose programs share the maps of mappings: the uplinks' and NAT64's. */
+/** Objects whose programs share the maps of mappings: the uplinks', with and without services, and NAT64's. */
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, openObject } from '@weir/loader';
 import type { PortRange } from './nat-ports.ts';
@@ -15,9 +15,14 @@ export interface UplinkOptions {
   readonly natPorts: PortRange;
 }
 
-export const openTranslating = async (name: 'host' | 'nat64', options: UplinkOptions): Promise<BpfObject> => {
+/** `frontend` is `host` with services for clients outside. */
+export type UplinkObject = 'host' | 'frontend';
+
+export const openTranslating = async (name: UplinkObject | 'nat64', options: UplinkOptions): Promise<BpfObject> => {
   const { bpffsDir, maxNat, rodata } = options;
-  const maxEntries = { ...options.maxEntries, ...(maxNat === undefined ? {} : { nat_in: maxNat, nat_out: maxNat }) };
+  const own = ['nat_in', 'nat_out', ...(name === 'frontend' ? ['service_nat'] : [])];
+  const sizes = maxNat === undefined ? {} : Object.fromEntries(own.map((map) => [map, maxNat]));
+  const maxEntries = { ...options.maxEntries, ...sizes };
   const object = await openObject(objectPath(name), {
     ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
   });

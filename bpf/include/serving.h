@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What is known about a packet for a frontend beyond struct pass, and the choice of its backend. It lives in a map of
+ * its own, per CPU, for the same reasons (pass.h), and so that a host that serves nobody outside does not pay for it.
+ */
+#ifndef WEIR_SERVING_H
+#define WEIR_SERVING_H
+
+#include "maglev.h"
+#include "nat.h"
+
+struct serving {
+	struct service_key asked;
+	struct service_affinity_key client;
+	struct choice choice;
+	struct nat_key key; /* of the packet's mapping, seen from whom it was sent to */
+	struct nat_key other; /* of the mapping of its answers */
+	struct nat_in_value fresh;
+	struct service_nat half; /* being made */
+	struct nat_out_value to; /* the packet's new destination */
+	struct nat_out_value as; /* its new source, if it gets one */
+	struct nat_want want;
+	struct bpf_redir_neigh hop; /* where it goes next, unless by tunnel */
+	__u32 ifindex;
+	__u32 host; /* in `tunnels`, of the backend it goes to; 0 = none */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct serving);
+} serving_scratch SEC(".maps") DOC("0 -> the packet for a frontend that is being sent on, per CPU");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, WEIR_MAX_NAT);
+	__type(key, struct nat_key);
+	__type(value, struct service_nat);
+} service_nat SEC(".maps") DOC("mapping of a client of a frontend -> its backend, and the source its packets get");
+
+INLINE struct serving *this_serving(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&serving_scratch, &zero);
+}
+
+INLINE __u32 new_backend(const struct service *service, const struct tuple *tuple)
+{
+	return service->maglev ? maglev_backend(service, tuple) : any_backend(service);
+}
+
+INLINE __u32 backend_of_client(const struct service *service, struct serving *serving, const struct tuple *tuple)
+{
+	struct service_affinity kept = {};
+
+	if (!(service->flags & SERVICE_AFFINITY))
+		return new_backend(service, tuple);
+	serving->client.table = service->table;
+	kept.backend = kept_backend(service, &serving->client);
+	if (!kept.backend)
+		kept.backend = new_backend(service, tuple);
+	kept.last_ns = bpf_ktime_get_ns();
+	if (kept.backend)
+		bpf_map_update_elem(&service_affinity, &serving->client, &kept, BPF_ANY);
+	return kept.backend;
+}
+
+/* Whom the packet in this_pass() is for: serving->choice. As choose() does for sockets. Returns an enum choice_result. */
+VERIFIED_ONCE int choose_for_packet(void)
+{
+	struct serving *serving = this_serving();
+	struct pass *pass = this_pass();
+	int result = CHOICE_NO_SERVICE;
+	struct choice *choice;
+
+	if (!serving || !pass)
+		return CHOICE_NO_SERVICE;
+	choice = &serving->choice;
+	address_copy(serving->client.client, pass->tuple.saddr);
+	serving->client.kind = AFFINITY_ADDRESS;
+	for (int i = 0; i < SERVICE_TRIES; i++) {
+		const struct service *service;
+
+		address_copy(serving->asked.addr, pass->tuple.daddr);
+		serving->asked.port = pass->tuple.dport;
+		serving->asked.protocol = pass->tuple.protocol;
+		serving->asked.scope = SERVICE_SCOPE_ANY;
+		serving->asked.pad = 0;
+		service = find_service(&serving->asked, false);
+		if (!service)
+			return CHOICE_NO_SERVICE;
+		choice->frontend = service->frontend;
+		choice->service = service->service;
+		choice->flags = service->flags;
+		choice->backend = backend_of_client(service, serving, &pass->tuple);
+		result = choice->backend && read_backend(choice) ? CHOICE_MADE : CHOICE_NO_BACKEND;
+		barrier();
+		if (bpf_map_lookup_elem(&services, &serving->asked) == service &&
+			(result == CHOICE_MADE || !choice->backend))
+			return result;
+	}
+	return result;
+}
+
+/* Whom the fleet manages is no client from outside. */
+INLINE bool is_client_refused(const struct pass *pass, const struct choice *choice)
+{
+	struct service_range_key key = {
+		.prefixlen = SERVICE_RANGE_STATIC_BITS + ADDRESS_BITS, .service = choice->service};
+	struct prefix_key owner = {.prefixlen = ADDRESS_BITS};
+	bool named;
+
+	if (!(choice->flags & SERVICE_SOURCE_RANGE))
+		return false;
+	__builtin_memcpy(owner.addr, pass->tuple.saddr, sizeof(owner.addr));
+	if (bpf_map_lookup_elem(&ipcache, &owner))
+		return false;
+	__builtin_memcpy(key.addr, pass->tuple.saddr, sizeof(key.addr));
+	named = bpf_map_lookup_elem(&service_ranges, &key);
+	return named == !!(choice->flags & SERVICE_SOURCE_RANGE_DENY);
+}
+
+#endif

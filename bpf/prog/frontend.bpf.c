@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Both directions of an uplink of a host that serves clients outside (service_packet.h), and what its tunnel gives out
+ * for such a client. A program of its own, so that hosts that serve nobody pay nothing for it; the agent changes one for
+ * the other in place.
+ */
+#include "base.h"
+
+#include "service_errors.h"
+#include "uplink.h"
+
+SEC("tc")
+int to_uplink(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
+	struct pass *pass;
+	int action;
+
+	if (!uplink)
+		return TC_ACT_OK;
+	action = begin_uplink(skb, uplink, false);
+	pass = this_pass();
+	if (action != GO_ON || !pass)
+		return action;
+	action = is_icmp_error(&pass->tuple) ? serve_error_out(skb) : serve_answer(skb);
+	return action == NOT_SERVED ? leave_uplink(skb, uplink, pass) : action;
+}
+
+SEC("tc")
+int from_uplink(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
+	struct pass *pass;
+	int action;
+
+	if (!uplink)
+		return TC_ACT_OK;
+	action = begin_uplink(skb, uplink, true);
+	pass = this_pass();
+	if (action != GO_ON || !pass)
+		return action;
+	if (uplink->flags & UPLINK_SERVICES) {
+		action = is_icmp_error(&pass->tuple) ? serve_error(skb) : serve(skb, uplink);
+		if (action != NOT_SERVED)
+			return action;
+	}
+	return enter_uplink(skb, uplink, pass);
+}
+
+/* What has come out of the tunnel for the host, after from_overlay: an answer to a connection that was sent on? */
+SEC("tc")
+int from_tunnel(struct __sk_buff *skb)
+{
+	struct serving *serving = this_serving();
+	struct pass *pass = this_pass();
+	struct nat_in_value *in;
+	int action;
+
+	if (!pass || !serving)
+		return TC_ACT_SHOT;
+	pass->towards = 1;
+	pass->came_by = skb->ifindex;
+	pass->from_host = 0;
+	pass->tunnel_identity = 0;
+	if (parse(skb, pass) || pass->kind != PACKET_FLOW)
+		return TC_ACT_UNSPEC;
+	if (is_icmp_error(&pass->tuple)) {
+		action = serve_error(skb);
+		return action == NOT_SERVED ? TC_ACT_UNSPEC : action;
+	}
+	nat_key_of(&pass->tuple, false, &serving->key);
+	in = bpf_map_lookup_elem(&nat_in, &serving->key);
+	if (!nat_is_alive(in, pass->now_ns) || !(in->flags & NAT_ANSWER))
+		return TC_ACT_UNSPEC;
+	action = use_mapping(skb);
+	return action == NOT_SERVED ? TC_ACT_UNSPEC : action;
+}
+
+static long sweep_half(struct bpf_map *map, struct nat_key *place, struct service_nat *half, struct nat_sweep *sweep)
+{
+	struct nat_key key = *place;
+
+	if (bpf_map_lookup_elem(&nat_in, &key))
+		return 0;
+	if (!bpf_map_delete_elem(&service_nat, &key))
+		sweep->orphans++;
+	return 0;
+}
+
+/* Run by the agent every second or so (BPF_PROG_RUN). */
+SEC("syscall")
+int nat_sweep(struct nat_sweep_ctx *ctx)
+{
+	struct nat_sweep sweep = {};
+
+	sweep_mappings(ctx, &sweep);
+	if (ctx->flags & NAT_SWEEP_ORPHANS) {
+		ctx->failed |= bpf_for_each_map_elem(&service_nat, sweep_half, &sweep, 0) < 0;
+		ctx->orphans = sweep.orphans;
+	}
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
