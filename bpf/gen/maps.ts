@@ -463,7 +463,7 @@ export const MAPS = {
     maxEntries: 262144,
     flags: 1,
     doc: 'number of a frontend -> packets and bytes for it, per CPU; written by the programs',
-    objects: ['accelerator'],
+    objects: ['accelerator', 'frontend'],
   },
   service_floods: {
     name: 'service_floods',
@@ -476,7 +476,7 @@ export const MAPS = {
     maxEntries: 1,
     flags: 0,
     doc: '0 -> connections remembered in this second, per CPU; written by the programs',
-    objects: ['accelerator'],
+    objects: ['accelerator', 'frontend'],
   },
   service_flows: {
     name: 'service_flows',
@@ -602,7 +602,7 @@ export const MAPS = {
     key: 'u32',
     keySize: 4,
     value: 'serving',
-    valueSize: 400,
+    valueSize: 408,
     maxEntries: 1,
     flags: 0,
     doc: '0 -> the packet for a frontend that is being sent on, per CPU',

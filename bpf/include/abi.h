@@ -393,6 +393,7 @@ enum weir_counter {
 	COUNTER_SERVICE_TOLD =
 		32, /* ICMP sent to clients: nobody serves there, too long, too many hops, answered pings */
 	COUNTER_SERVICE_ENCAPSULATED = 48, /* packets sent to a backend in another packet */
+	COUNTER_SERVICE_TAKEN_OFF = 53, /* packets that came so and were taken out for a backend of this host */
 	COUNTER_SERVICE_FLOW_HIT = 49, /* of slots that have changed hands: connections that were remembered */
 	COUNTER_SERVICE_FLOW_MISS = 50, /* and those that were not: begun now, or older than the change */
 	COUNTER_SERVICE_FLOW_FLOOD = 51, /* not remembered, because too many began in this second */

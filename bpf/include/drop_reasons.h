@@ -29,6 +29,7 @@
 	X(NAT_NO_MAPPING, 167, "No mapping for NAT masquerade") \
 	X(NAT_UNSUPPORTED_PROTO, 168, "Unsupported protocol for NAT masquerade") \
 	X(NO_FIB, 169, "FIB lookup failed") \
+	X(ENCAPSULATION_PROHIBITED, 170, "Encapsulation traffic is prohibited") \
 	X(INVALID_IDENTITY, 171, "Invalid identity") \
 	X(UNKNOWN_SENDER, 172, "Unknown sender") \
 	X(IS_CLUSTER_IP, 174, "Is a ClusterIP") \
@@ -37,6 +38,7 @@
 	X(NOT_IN_SOURCE_RANGE, 177, "Denied by LB src range check") \
 	X(POLICY_DENY, 181, "Policy denied by denylist") \
 	X(VLAN_FILTERED, 182, "VLAN traffic disallowed by VLAN filter") \
+	X(UNSUPPORTED_FOR_DSR, 193, "Unsupported packet protocol for DSR encapsulation") \
 	X(NO_EGRESS_GATEWAY, 194, "No egress gateway found") \
 	X(UNENCRYPTED, 195, "Traffic is unencrypted") \
 	X(TTL_EXCEEDED, 196, "TTL exceeded") \

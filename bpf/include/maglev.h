@@ -79,7 +79,7 @@ INLINE bool maglev_place_of(const struct service *service, const struct tuple *t
 	if (!slots || !settings || !size)
 		return false;
 	to->hash = maglev_hash(tuple, service->flags & SERVICE_AFFINITY ? 0 : tuple->sport, settings);
-	to->number = to->hash % size;
+	to->number = (__u64)to->hash * size >> 32; /* as even as a remainder, without a division */
 	to->pad = 0;
 	slot = bpf_map_lookup_elem(slots, &to->number);
 	if (!slot)

@@ -16,6 +16,7 @@
 #define WEIR_SERVICE_PACKET_H
 
 #include "masquerade.h"
+#include "dsr.h"
 #include "service_way.h"
 
 /* Moves the time of a mapping, and of its twin when there is something to move. */
@@ -210,6 +211,29 @@ INLINE int nobody_serves(struct __sk_buff *skb, struct pass *pass, __u32 flags)
 	return flags & SERVICE_NO_BACKEND_DROP ? TC_ACT_SHOT : tell_unreachable(skb, pass);
 }
 
+/* Only of Maglev's frontends, of which no host has to remember anything. */
+INLINE bool is_sent_inside(const struct choice *choice)
+{
+	return (choice->flags & SERVICE_DSR) && (choice->flags & SERVICE_DSR_IPIP) && takes_off(&choice->to);
+}
+
+/* It came inside another packet for serving->choice. Returns a TC action. */
+VERIFIED_ONCE int begin_taken(struct __sk_buff *skb)
+{
+	struct serving *serving = this_serving();
+	struct pass *pass = this_pass();
+	int reason;
+
+	if (!serving || !pass)
+		return TC_ACT_SHOT;
+	__builtin_memset(&serving->half, 0, sizeof(serving->half));
+	serving->half.backend = serving->choice.backend;
+	serving->half.frontend = serving->choice.frontend;
+	serving->half.service = serving->choice.service;
+	reason = begin_here();
+	return reason ? refuse_for(pass, NULL, reason) : use_mapping(skb);
+}
+
 /* A packet of no connection that is known. Returns a TC action, or NOT_SERVED. */
 VERIFIED_ONCE int begin_serving(struct __sk_buff *skb, const struct uplink *uplink)
 {
@@ -230,6 +254,8 @@ VERIFIED_ONCE int begin_serving(struct __sk_buff *skb, const struct uplink *upli
 		return refuse_for(pass, NULL, DROP_NOT_IN_SOURCE_RANGE);
 	if (result == CHOICE_NO_BACKEND)
 		return nobody_serves(skb, pass, choice->flags);
+	if (is_sent_inside(choice))
+		return send_inside(skb, serving->hash);
 	if (pass->tuple.protocol == PROTOCOL_SCTP && choice->to.port != pass->tuple.dport)
 		return refuse_for(pass, NULL, DROP_NAT_UNSUPPORTED_PROTO);
 	__builtin_memset(&serving->half, 0, sizeof(serving->half));
@@ -238,6 +264,12 @@ VERIFIED_ONCE int begin_serving(struct __sk_buff *skb, const struct uplink *upli
 	serving->half.service = choice->service;
 	reason = choice->to.flags & BACKEND_LOCAL ? begin_here() : begin_elsewhere(skb, uplink);
 	return reason ? refuse_for(pass, NULL, reason) : use_mapping(skb);
+}
+
+/* A balancer may have moved a connection that begins anew to another backend of this host. */
+INLINE bool is_mapped_to(const struct nat_in_value *in, const struct backend *backend)
+{
+	return !(in->flags & NAT_BOTH) && in->port == backend->port && address_equal(in->addr, backend->addr);
 }
 
 /*
@@ -306,12 +338,12 @@ VERIFIED_ONCE int serve(struct __sk_buff *skb, const struct uplink *uplink)
 	if (nat_is_alive(in, pass->now_ns)) {
 		if (!(in->flags & NAT_SERVICE))
 			return NOT_SERVED;
-		if (!is_spent())
+		if (!is_spent() && (!serving->taken || is_mapped_to(in, &serving->choice.to)))
 			return use_mapping(skb);
 	}
 	if (in)
 		nat_end(&serving->key, in);
-	return begin_serving(skb, uplink);
+	return serving->taken ? begin_taken(skb) : begin_serving(skb, uplink);
 }
 
 /* A packet that leaves, other than an ICMP error: the answer of a backend of this host? Returns a TC action, or NOT_SERVED. */

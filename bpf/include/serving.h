@@ -6,7 +6,7 @@
 #ifndef WEIR_SERVING_H
 #define WEIR_SERVING_H
 
-#include "maglev.h"
+#include "balance.h"
 #include "nat.h"
 
 struct serving {
@@ -23,6 +23,8 @@ struct serving {
 	struct bpf_redir_neigh hop; /* where it goes next, unless by tunnel */
 	__u32 ifindex;
 	__u32 host; /* in `tunnels`, of the backend it goes to; 0 = none */
+	__u32 taken; /* came inside another packet for this backend of the host; 0 = it did not */
+	__u32 hash; /* of a connection that is sent on in other packets */
 };
 
 struct {
@@ -46,9 +48,21 @@ INLINE struct serving *this_serving(void)
 	return bpf_map_lookup_elem(&serving_scratch, &zero);
 }
 
+/* A slot that has changed hands is looked into where nothing else remembers: see balance.h. */
 INLINE __u32 new_backend(const struct service *service, const struct tuple *tuple)
 {
-	return service->maglev ? maglev_backend(service, tuple) : any_backend(service);
+	struct serving *serving = this_serving();
+	struct pass *pass = this_pass();
+	struct maglev_place place = {};
+	__u32 number;
+
+	if (!service->maglev || !serving || !pass)
+		return any_backend(service);
+	if (!(service->flags & SERVICE_DSR))
+		return maglev_backend(service, tuple);
+	number = balanced_backend(service, tuple, pass->tcp_flags, false, &place);
+	serving->hash = place.hash;
+	return number;
 }
 
 INLINE __u32 backend_of_client(const struct service *service, struct serving *serving, const struct tuple *tuple)

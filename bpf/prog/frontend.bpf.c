@@ -37,6 +37,11 @@ int from_uplink(struct __sk_buff *skb)
 
 	if (!uplink)
 		return TC_ACT_OK;
+	if (uplink->flags & UPLINK_SERVICES) {
+		action = take_off(skb);
+		if (action != NOT_SERVED)
+			return action;
+	}
 	action = begin_uplink(skb, uplink, true);
 	pass = this_pass();
 	if (action != GO_ON || !pass)

@@ -16,7 +16,7 @@ import {
 import { checksum, ip, mac, mapped } from './lib/bytes.ts';
 import { destinationOptions, ethernet, ip4, ip4Fragments, ip6, type Packet } from './lib/packet.ts';
 import { icmp, icmp6, ping, sctp, tcp, udp } from './lib/transport.ts';
-import { hashOf, IPIP, MACS, type Slots, type Vip, Vips } from './lib/vips.ts';
+import { IPIP, MACS, type Slots, slotOf, type Vip, Vips } from './lib/vips.ts';
 import { World } from './lib/world.ts';
 
 const XDP = { drop: 1, pass: 2, tx: 3 } as const;
@@ -148,7 +148,7 @@ describe('services in XDP', { skip: needKernel() }, () => {
       const seen = new Map<number, number>();
       for (let sport = 2000; sport < 2200; sport++) {
         const client = vip.address.includes(':') ? `2001:db8::${sport}` : `192.0.2.${sport % 250}`;
-        const wanted = table[hashOf({ client, sport }, vip) % SIZE]?.[0] ?? 0;
+        const wanted = table[slotOf({ client, sport }, vip, SIZE)]?.[0] ?? 0;
         assert.equal(await sentTo(vip, sport, 'S', client), wanted, `${client} ${sport}`);
         assert.equal(await sentTo(vip, sport, 'A', client), wanted);
         seen.set(wanted, (seen.get(wanted) ?? 0) + 1);
@@ -165,7 +165,7 @@ describe('services in XDP', { skip: needKernel() }, () => {
     const seen = new Set<number>();
     for (let host = 1; host < 30; host++) {
       const client = `192.0.2.${host}`;
-      const wanted = slots[hashOf({ client, sport: 0 }, vip) % SIZE]?.[0] ?? 0;
+      const wanted = slots[slotOf({ client, sport: 0 }, vip, SIZE)]?.[0] ?? 0;
       for (const sport of [1000, 2000, 3000]) assert.equal(await sentTo(vip, sport, 'S', client), wanted);
       seen.add(wanted);
     }

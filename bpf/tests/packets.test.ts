@@ -12,6 +12,7 @@ import { runCase } from './lib/scenario.ts';
 import { World } from './lib/world.ts';
 import { TABLES } from './tables/index.ts';
 
+const TAKEN_OFF = 'backends that answer by themselves: dsr.test.ts';
 const SERVED = 'by uplinks that serve clients outside: frontend.test.ts';
 const CANNOT_BE_PROVOKED: Readonly<Record<number, string>> = {
   [DROP.DROP_NONE]: 'not a drop',
@@ -21,6 +22,8 @@ const CANNOT_BE_PROVOKED: Readonly<Record<number, string>> = {
   [DROP.DROP_IS_CLUSTER_IP]: SERVED,
   [DROP.DROP_NOT_IN_SOURCE_RANGE]: SERVED,
   [DROP.DROP_TTL_EXCEEDED]: SERVED,
+  [DROP.DROP_ENCAPSULATION_PROHIBITED]: TAKEN_OFF,
+  [DROP.DROP_UNSUPPORTED_FOR_DSR]: TAKEN_OFF,
   [DROP.DROP_NO_TUNNEL_KEY]: 'at the tunnel device: overlay.test.ts',
   [DROP.DROP_INVALID_IDENTITY]: 'at the tunnel device: overlay.test.ts',
   [DROP.DROP_UNKNOWN_SENDER]: 'at the tunnel device: overlay.test.ts',

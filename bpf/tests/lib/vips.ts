@@ -51,7 +51,7 @@ const MIX = [4, 6, 8, 16, 19, 4] as const;
 const END = [14, 11, 25, 16, 4, 14, 24] as const;
 
 /** lookup3 once more. `sport` 0 with affinity. */
-export const hashOf = ({ client, sport }: Connection, vip: Vip): number => {
+const hashOf = ({ client, sport }: Connection, vip: Vip): number => {
   const words = (text: string): number[] => [0, 4, 8, 12].map((at) => mapped(text).readUInt32LE(at));
   const wire = (port: number): number => ((port & 0xff) << 8) | (port >> 8);
   const state = Uint32Array.from(SEEDS);
@@ -75,6 +75,9 @@ export const hashOf = ({ client, sport }: Connection, vip: Vip): number => {
   return at(2);
 };
 
+export const slotOf = (connection: Connection, vip: Vip, size: number): number =>
+  Number((BigInt(hashOf(connection, vip)) * BigInt(size)) >> 32n);
+
 /** Where the maps are. */
 interface Maps {
   map(name: string): BpfMap;
@@ -87,8 +90,10 @@ export class Vips {
     this.#world = world;
   }
 
-  async reset(): Promise<void> {
+  /** `isXdp`: with the maps that only XDP has. */
+  async reset(isXdp = true): Promise<void> {
     for (const name of MAPS) {
+      if (name === 'service_ways' && !isXdp) continue;
       const map = this.#world.map(name);
       const { keys, count } = await map.lookupAll();
       await map.deleteBatch(keys.subarray(0, count * map.keySize), count);

@@ -109,6 +109,12 @@ export interface UplinkStatus {
   }[];
 }
 
+/** Balancing in XDP. An uplink that is not named leaves it to tc. */
+export interface AccelerationFacts {
+  readonly wanted: 'native' | 'best-effort' | 'generic';
+  readonly interfaces: readonly { readonly name: string; readonly mode: 'native' | 'generic' }[];
+}
+
 export interface PrefilterFacts {
   readonly revision: bigint;
   readonly cidrs: readonly string[];
@@ -149,6 +155,8 @@ export interface Platform {
   nat(limit: number): Promise<NatFacts | undefined>;
   /** Undefined while no prefilter is wanted. */
   prefilter(): Promise<PrefilterFacts | undefined>;
+  /** Undefined while packets for services are balanced by tc alone. */
+  acceleration(): AccelerationFacts | undefined;
   uplinks(): UplinkStatus;
   startEvents(options: EventSourceOptions): EventSource;
   close(): Promise<void>;

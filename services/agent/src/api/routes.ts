@@ -128,7 +128,8 @@ const nat = async ({ platform }: LocalSources, request: LocalRequest): Promise<u
 const services = async ({ platform, planner }: LocalSources, request: LocalRequest): Promise<unknown> => {
   const limit = limitOf(request);
   const held = await platform.kernel.services.peek();
-  return listServices(held, (number) => planner.services.nameOf(number), limit);
+  const shown = listServices(held, (number) => planner.services.nameOf(number), limit);
+  return { ...shown, acceleration: platform.acceleration() ?? null };
 };
 
 const prefilter = async ({ platform }: LocalSources): Promise<unknown> =>

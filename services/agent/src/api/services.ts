@@ -38,7 +38,7 @@ export const listServices = (
   held: HeldServices | undefined,
   nameOf: (service: number) => string | undefined,
   limit: number,
-): unknown => {
+): object => {
   const frontends = [...(held?.frontends ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
   return {
     frontends: frontends.length,

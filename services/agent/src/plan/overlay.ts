@@ -12,6 +12,7 @@
  */
 import { cidrContainsIp, isIp, parseCidr, parseIp } from '@weir/net';
 import { Families, type Host, type Network, Routing, Underlay } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { sourceIssues } from './ipip-sources.ts';
 import type { HostNumbers } from './numbers.ts';
 import { seedIssues } from './services.ts';
 
@@ -214,5 +215,7 @@ export const networkIssues = (network: Network): string[] => {
       : []),
     ...(mtu !== 0 && (mtu < least || mtu > 65_535) ? [`mtu ${mtu} is not between ${least}, ${why}, and 65535`] : []),
     ...seedIssues(network.services?.maglevSeed ?? ''),
+    ...sourceIssues('services.ipip_source_cidr4', network.services?.ipipSourceCidr4 ?? ''),
+    ...sourceIssues('services.ipip_source_cidr6', network.services?.ipipSourceCidr6 ?? ''),
   ];
 };

@@ -10,6 +10,7 @@ import { decodeSeed } from '@weir/maglev';
 import { canonicalIp, isIp } from '@weir/net';
 import type { Host, LoadBalancerService, ServiceSettings } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { breathing } from '../breathe.ts';
+import { hostSource, type IpipSources, sourceOf } from './ipip-sources.ts';
 import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
 import type { DocumentError } from './model.ts';
 import { NO_OVERLAY, type OverlayPlan } from './overlay.ts';
@@ -29,19 +30,6 @@ import {
 export interface NodePorts {
   readonly low: number;
   readonly high: number;
-}
-
-/** Where packets come from that carry another to its backend. */
-export interface IpipSources {
-  readonly ip4: IpipSource;
-  readonly ip6: IpipSource;
-}
-
-export interface IpipSource {
-  /** Empty: none is sent. */
-  readonly address: string;
-  /** Of its last 32 bits, those that connections decide. */
-  readonly bits: number;
 }
 
 export interface DesiredServices {
@@ -159,6 +147,7 @@ export class ServicePlanner {
   #nodeAddresses: ReadonlySet<string> = new Set();
   #nodePorts = NODE_PORTS;
   #seed = decodeSeed(SEED);
+  #sources: Partial<IpipSources> = {};
   /** Service -> its backends. */
   readonly #serving = new Map<number, ReadonlySet<number>>();
   readonly #names = new Map<number, string>();
@@ -214,6 +203,8 @@ export class ServicePlanner {
       low: settings?.nodePortLow || NODE_PORTS.low,
       high: settings?.nodePortHigh || NODE_PORTS.high,
     };
+    const [ip4, ip6] = [settings?.ipipSourceCidr4, settings?.ipipSourceCidr6].map(sourceOf);
+    this.#sources = { ...(ip4 ? { ip4 } : {}), ...(ip6 ? { ip6 } : {}) };
     const text = settings?.maglevSeed || SEED;
     if (seedIssues(text).length > 0) return;
     const seed = decodeSeed(text);
@@ -273,8 +264,8 @@ export class ServicePlanner {
       isOutside: this.#outside.size > 0,
       seed: this.#seed,
       sources: {
-        ip4: { address: this.#facts.addresses.find((address) => !address.includes(':')) ?? '', bits: 0 },
-        ip6: { address: this.#facts.addresses.find((address) => address.includes(':')) ?? '', bits: 0 },
+        ip4: this.#sources.ip4 ?? hostSource(this.#facts.addresses, false),
+        ip6: this.#sources.ip6 ?? hostSource(this.#facts.addresses, true),
       },
       isServing: (service, backend) => this.#serving.get(service)?.has(backend) ?? true,
       take: () => {

@@ -7,7 +7,13 @@
  */
 import type { ConfigEntry } from '@weir/bus';
 import { cidrOfAddress, isIp, parseCidr, parseIp } from '@weir/net';
-import type { Host, Masquerade, Network, Prefilter } from '@weir/proto/weir/bus/v1/config_pb.js';
+import {
+  Acceleration,
+  type Host,
+  type Masquerade,
+  type Network,
+  type Prefilter,
+} from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { EgressPlan, WayOut } from './egress.ts';
 import { DEFAULT_WIREGUARD_PORT, encryptionOf, isStrict } from './encryption.ts';
 import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
@@ -24,6 +30,15 @@ export interface DesiredStrict {
   readonly wireguardPort: number;
   readonly tunnelPort: number;
 }
+
+/** native: in every driver, or it is a failure; best-effort: in those that can; generic: in none. */
+export type XdpWish = 'native' | 'best-effort' | 'generic';
+
+const XDP_WISH: Partial<Record<Acceleration, XdpWish>> = {
+  [Acceleration.NATIVE]: 'native',
+  [Acceleration.BEST_EFFORT]: 'best-effort',
+  [Acceleration.GENERIC]: 'generic',
+};
 
 export interface DesiredUplinks {
   /** Names, a final + as wildcard; empty: the uplink. */
@@ -44,6 +59,8 @@ export interface DesiredUplinks {
   readonly prefilter: ReadonlySet<string> | undefined;
   /** Clients from outside are served. */
   readonly services?: boolean | undefined;
+  /** How packets for services are balanced before the stack sees them; undefined: not at all. */
+  readonly acceleration?: XdpWish | undefined;
   /** Ways out of workloads that leave by a gateway; with it nothing that was selected leaves past one. */
   readonly ways?: readonly WayOut[] | undefined;
 }
@@ -213,6 +230,7 @@ export class UplinkPlanner {
       unmasqueraded: isMasquerading ? unmasquerade(masquerade, hosts, own) : new Set(),
       vlans,
       services,
+      acceleration: services ? XDP_WISH[network?.services?.acceleration ?? Acceleration.UNSPECIFIED] : undefined,
       strict,
       prefilter:
         prefilters.length > 0 ? new Set(prefilters.flatMap(({ body }) => body.cidrs.map(canonical))) : undefined,

@@ -98,6 +98,7 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
     connections: async () => [],
     nat: async () => undefined,
     prefilter: async () => undefined,
+    acceleration: () => undefined,
     uplinks: () => ({ interfaces: [] }),
     startEvents: (events) => madeUpFlows(events, options),
     close: async () => {},

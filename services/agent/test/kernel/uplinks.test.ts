@@ -24,6 +24,7 @@ import { hostMac, linkName, workloadMac } from '../../src/plan/names.ts';
 import { NO_OVERLAY } from '../../src/plan/overlay.ts';
 import { limited } from '../../src/plan/sending.ts';
 import type { DesiredUplinks } from '../../src/plan/uplinks.ts';
+import { changeAcceleration } from '../support/acceleration.ts';
 import { nat64Steps } from '../support/nat64-steps.ts';
 import { createTestHost, leftovers, type Resident, type TestHost } from '../support/netns.ts';
 import { policyOf } from '../support/policies.ts';
@@ -334,6 +335,9 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 300_000 },
     assert.equal(addressOf(await seen('ip6', 'udp')), HOST.ip6);
     assert.equal(await datapath.uplinks.prefilter(), undefined);
   });
+
+  it('LB-05 acceleration: in the driver or in the generic way, with the prefilter or without, changed in place', () =>
+    changeAcceleration(datapath, apply, () => seen('ip4', 'udp').then(addressOf)));
 
   it('a limited workload sends no faster than it may, and all of it arrives', async () => {
     const bytesPerSecond = 1_000_000;

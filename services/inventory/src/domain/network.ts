@@ -46,6 +46,9 @@ const SEED_BYTES = 12;
 const NAT64_BITS = 96;
 const NAT64_ZERO_BYTE = 8;
 
+const IPIP_SOURCE = (family: string): string =>
+  `${family} prefix from which packets come that carry another to its backend (DSR by IPIP); empty: the host's address`;
+
 export const NetworkPutSchema = named(
   'NetworkPut',
   Type.Object(
@@ -152,6 +155,16 @@ export const NetworkPutSchema = named(
               description: 'Base64 of 12 bytes, from which every host computes the same tables; empty: that of Cilium',
             }),
           ),
+          ipip_source_cidr4: Type.Optional(
+            Type.String({ ...{ maxLength: 18, default: '' }, description: IPIP_SOURCE('IPv4') }),
+          ),
+          ipip_source_cidr6: Type.Optional(
+            Type.String({ ...{ maxLength: 43, default: '' }, description: IPIP_SOURCE('IPv6') }),
+          ),
+          acceleration: word(
+            ['disabled', 'native', 'best-effort', 'generic'],
+            'Packets for services are balanced by XDP: in every driver, in those that can, or (for tests) in none',
+          ),
         },
         'What all services have in common',
       ),
@@ -250,6 +263,17 @@ const checkServices = ({ services }: NetworkSpec, issues: Issues): void => {
   if (seed !== '' && (bytes.length !== SEED_BYTES || bytes.toString('base64') !== seed)) {
     const fix = `give ${SEED_BYTES} random bytes: head -c${SEED_BYTES} /dev/urandom | base64`;
     issues.add('services.maglev_seed', seed, `is not base64 of ${SEED_BYTES} bytes`, fix);
+  }
+  for (const [field, isIp6] of [
+    ['ipip_source_cidr4', false],
+    ['ipip_source_cidr6', true],
+  ] as const) {
+    // biome-ignore format: a table
+    const cidr = services[field];
+    if (cidr === '') continue;
+    const [found] = issues.cidrs(`services.${field}`, [cidr]);
+    if (found && found.text.includes(':') !== isIp6)
+      issues.add(`services.${field}`, cidr, 'is of the other family', `give an ${isIp6 ? 'IPv6' : 'IPv4'} prefix`);
   }
 };
 

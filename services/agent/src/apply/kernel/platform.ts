@@ -161,6 +161,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
     connections: (limit) => readConnections(conntrack, limit),
     nat: async (limit) => datapath.uplinks.nat?.read(limit),
     prefilter: () => datapath.uplinks.prefilter(),
+    acceleration: () => datapath.uplinks.acceleration(),
     uplinks: () => ({ interfaces: datapath.uplinks.interfaces }),
     startEvents: ({ boot, firstSeq, connectionOffsetNs, onBatch, onTrouble }: EventSourceOptions) => {
       const ring = ringBuffer({

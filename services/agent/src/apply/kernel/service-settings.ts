@@ -3,7 +3,8 @@
 import { service_settings } from '@weir/bpf';
 import { MAGLEV_SEED_BYTES } from '@weir/maglev';
 import { formatIp, parseIp } from '@weir/net';
-import type { IpipSource, IpipSources, NodePorts } from '../../plan/services.ts';
+import type { IpipSource, IpipSources } from '../../plan/ipip-sources.ts';
+import type { NodePorts } from '../../plan/services.ts';
 import type { HeldServices } from '../services.ts';
 
 const SEED_AT = service_settings.offsets.hash_seed1;

@@ -35,8 +35,9 @@ import {
   openPinnedLink,
 } from '@weir/loader';
 import { formatIp, parseIp } from '@weir/net';
+import type { IpipSources } from '../../plan/ipip-sources.ts';
 import { type FrontendKey, keyText, type PlannedFrontend } from '../../plan/service-view.ts';
-import type { IpipSources, NodePorts } from '../../plan/services.ts';
+import type { NodePorts } from '../../plan/services.ts';
 import type { MaglevFlow, MaglevSlots } from '../maglev-tables.ts';
 import type { Place, Services } from '../ports.ts';
 import type { HeldServices } from '../services.ts';

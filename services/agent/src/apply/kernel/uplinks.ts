@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WayOut } from '../../plan/egress.ts';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
+import type { AccelerationFacts } from '../../platform.ts';
 import type { Uplinks } from '../ports.ts';
 import { type Nat, natOf } from './nat.ts';
 import { releasePorts, reservePorts } from './nat-ports.ts';
@@ -21,6 +22,8 @@ export interface KernelUplinks extends Uplinks {
   readonly nat: Nat | undefined;
   readonly interfaces: readonly UplinkFacts[];
   prefilter(): Promise<Prefilter | undefined>;
+  /** Undefined while none is wanted. */
+  acceleration(): AccelerationFacts | undefined;
   close(): void;
 }
 
@@ -130,6 +133,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
       return interfaces;
     },
     prefilter: () => prefilter.read(),
+    acceleration: () => prefilter.acceleration(),
     way: (way) => ways.get(wayKey(way)),
     sync: async (desired) => {
       ways = new Map();
@@ -137,7 +141,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
         const { facts, failures } = desired ? await find(desired) : { facts: [], failures: [] };
         await syncPrograms(desired, facts);
         const uplinks = facts.filter(isUplink);
-        await prefilter.sync(desired?.prefilter, uplinks);
+        failures.push(...(await prefilter.sync(desired?.prefilter, desired?.acceleration, uplinks)));
         interfaces = uplinks;
         return failures;
       } catch (error) {
