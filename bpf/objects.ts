@@ -13,7 +13,8 @@ export type ObjectName =
   | 'overlay'
   | 'nat64'
   | 'socket'
-  | 'wireguard';
+  | 'wireguard'
+  | 'announce';
 
 export const objectPath = (name: ObjectName): string => {
   const path = join(import.meta.dirname, 'obj', `${name}.bpf.o`);

@@ -13,6 +13,17 @@ export const weir_affinity_client = {
 } as const;
 export type weir_affinity_client = (typeof weir_affinity_client)[keyof typeof weir_affinity_client];
 
+export const weir_announce_limits = {
+  WEIR_MAX_ANNOUNCED: 65536,
+} as const;
+export type weir_announce_limits = (typeof weir_announce_limits)[keyof typeof weir_announce_limits];
+
+export const weir_announce_state = {
+  ANNOUNCE_HELD: 0,
+  ANNOUNCE_YIELDED: 1,
+} as const;
+export type weir_announce_state = (typeof weir_announce_state)[keyof typeof weir_announce_state];
+
 export const weir_backend_flags = {
   BACKEND_LOCAL: 1,
   BACKEND_DSR: 2,

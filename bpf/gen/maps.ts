@@ -38,6 +38,19 @@ export const MAPS = {
     doc: 'address of a workload of this host -> its host-side interface; written by the agent',
     objects: ['accelerator', 'balancer', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
+  announced: {
+    name: 'announced',
+    type: 'hash',
+    typeNumber: 1,
+    key: 'announced_key',
+    keySize: 24,
+    value: 'announced',
+    valueSize: 32,
+    maxEntries: 65536,
+    flags: 1,
+    doc: 'address and interface -> MAC with which this host answers for it; written by the agent',
+    objects: ['announce'],
+  },
   asked_mappings: {
     name: 'asked_mappings',
     type: 'hash_of_maps',
@@ -731,6 +744,7 @@ export type MapName = keyof typeof MAPS;
 
 export const MAP_CODECS = {
   addresses: { key: structs.address_key, value: structs.address_value },
+  announced: { key: structs.announced_key, value: structs.announced },
   asked_mappings: { key: codec.u32, innerKey: structs.nat_key, innerValue: structs.nat_out_value },
   asked_sockets: { key: codec.u32, innerKey: structs.service_reverse_key, innerValue: structs.service_reverse },
   backends: { key: codec.u32, value: structs.backend },

@@ -57,6 +57,91 @@ export const address_value = {
   },
 } as const satisfies codec.StructCodec<address_value>;
 
+export interface announced {
+  readonly mac: Uint8Array;
+  readonly state: number;
+  readonly others: number;
+  readonly answered: bigint;
+  readonly other_mac: Uint8Array;
+}
+
+export const announced = {
+  name: 'announced',
+  size: 32,
+  offsets: {
+    mac: 0,
+    pad: 6,
+    state: 8,
+    others: 12,
+    answered: 16,
+    other_mac: 24,
+    pad2: 30,
+  },
+  encode(value: announced, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
+    codec.need('announced', out, at, 32);
+    codec.writeBytes(out, value.mac, at, 6);
+    out.writeUInt16LE(0, at + 6);
+    out.writeUInt32LE(value.state, at + 8);
+    out.writeUInt32LE(value.others, at + 12);
+    codec.writeU64(out, value.answered, at + 16);
+    codec.writeBytes(out, value.other_mac, at + 24, 6);
+    out.writeUInt16LE(0, at + 30);
+    return out;
+  },
+  decode(from: Buffer, at = 0): announced {
+    codec.need('announced', from, at, 32);
+    return {
+      mac: codec.readBytes(from, at, 6),
+      state: from.readUInt32LE(at + 8),
+      others: from.readUInt32LE(at + 12),
+      answered: codec.readU64(from, at + 16),
+      other_mac: codec.readBytes(from, at + 24, 6),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    mac: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 6),
+    state: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    others: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    answered: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    other_mac: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 24, 6),
+  },
+} as const satisfies codec.StructCodec<announced>;
+
+export interface announced_key {
+  readonly addr: Uint8Array;
+  readonly ifindex: number;
+}
+
+export const announced_key = {
+  name: 'announced_key',
+  size: 24,
+  offsets: {
+    addr: 0,
+    ifindex: 16,
+    pad: 20,
+  },
+  encode(value: announced_key, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('announced_key', out, at, 24);
+    codec.writeBytes(out, value.addr, at, 16);
+    out.writeUInt32LE(value.ifindex, at + 16);
+    out.writeUInt32LE(0, at + 20);
+    return out;
+  },
+  decode(from: Buffer, at = 0): announced_key {
+    codec.need('announced_key', from, at, 24);
+    return {
+      addr: codec.readBytes(from, at, 16),
+      ifindex: from.readUInt32LE(at + 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
+  },
+} as const satisfies codec.StructCodec<announced_key>;
+
 export interface backend {
   readonly addr: Uint8Array;
   readonly port: number;

@@ -596,6 +596,7 @@ struct nat_sweep_ctx {
 };
 
 #include "abi_services.h"
+#include "abi_announce.h"
 
 /* ---- events (ring buffer `events`) ---- */
 

@@ -56,6 +56,10 @@ struct arp {
 	__u16 target_ip[2];
 };
 
+#define ARP_ETHERNET 1
+#define ARP_REQUEST 1
+#define ARP_REPLY 2
+
 struct ipv4 {
 	__u8 version_length;
 	__u8 tos;
@@ -80,6 +84,9 @@ struct ipv6 {
 	__u32 source[4];
 	__u32 destination[4];
 };
+
+/* Of neighbour discovery: proves that nothing was forwarded. */
+#define HOP_LIMIT_ON_LINK 255
 
 /* The first 8 bytes of any extension header. */
 struct extension {

@@ -10,11 +10,6 @@
 #include "ipv6.h"
 #include "l4.h"
 
-#define HOP_LIMIT_ON_LINK 255
-#define ARP_ETHERNET 1
-#define ARP_REQUEST 1
-#define ARP_REPLY 2
-
 /* The address every host side has, so that it is any workload's IPv6 gateway. */
 INLINE bool is_gateway(const __u8 *address)
 {

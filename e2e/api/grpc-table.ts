@@ -61,6 +61,12 @@ const pages = (items: string) => ({ items, size: 'limit', cursor: 'cursor', next
 const BAD_LIMIT = { bad: { limit: 5_000 }, ...invalid, field: 'limit' };
 const OTHER = 999_999n;
 const workload = (name: string) => ({ name, namespace: 'shop', host: 'c1', labels: { app: name } });
+const BGP = {
+  name: 'n1',
+  localAsn: 65_001,
+  hosts: { matchLabels: { rack: 'none' } },
+  peers: [{ name: 'tor', address: '198.51.100.2', asn: 65_000 }],
+};
 const gateway = (name: string, device: string) => ({
   ...{ name, workloads: [{}], destinationCidrs: ['0.0.0.0/0'] },
   gateways: [{ hosts: {}, interface: device }],
@@ -192,6 +198,46 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     ...missing,
     stale: [{ name: 'gone-grpc', ifRevision: OTHER }],
   },
+  'L2AnnouncementService.PutL2Announcement': {
+    good: { l2Announcement: { name: 'n1', loadBalancerIps: true } },
+    bad: { l2Announcement: { name: 'n1' } },
+    ...invalid,
+    field: 'load_balancer_ips',
+    stale: [
+      { l2Announcement: { name: 'n1', loadBalancerIps: true }, ifRevision: OTHER },
+      { l2Announcement: { name: 'n1', loadBalancerIps: true }, ifAbsent: true },
+    ],
+  },
+  'L2AnnouncementService.GetL2Announcement': { good: { name: 'n1' }, bad: { name: 'none' }, ...missing },
+  'L2AnnouncementService.ListL2Announcements': { good: {}, ...BAD_LIMIT, paged: pages('l2Announcements') },
+  'L2AnnouncementService.DeleteL2Announcement': {
+    good: { name: 'gone-grpc' },
+    bad: { name: 'none' },
+    ...missing,
+    stale: [{ name: 'gone-grpc', ifRevision: OTHER }],
+  },
+  'L2AnnouncementService.ListL2Leases': { good: {}, ...BAD_LIMIT },
+  'L2AnnouncementService.GetL2Lease': { good: { service: 'shop.n1' }, bad: { service: 'shop.none' }, ...missing },
+  'BgpService.PutBgpInstance': {
+    good: { bgpInstance: BGP },
+    bad: { bgpInstance: { ...BGP, peers: [{ name: 'tor', address: '198.51.100.2' }] } },
+    ...invalid,
+    field: 'peers[0].asn',
+    stale: [
+      { bgpInstance: BGP, ifRevision: OTHER },
+      { bgpInstance: BGP, ifAbsent: true },
+    ],
+  },
+  'BgpService.GetBgpInstance': { good: { name: 'n1' }, bad: { name: 'none' }, ...missing },
+  'BgpService.ListBgpInstances': { good: {}, ...BAD_LIMIT, paged: pages('bgpInstances') },
+  'BgpService.DeleteBgpInstance': {
+    good: { name: 'gone-grpc' },
+    bad: { name: 'none' },
+    ...missing,
+    stale: [{ name: 'gone-grpc', ifRevision: OTHER }],
+  },
+  'BgpService.ListBgpPeers': { good: {}, ...BAD_LIMIT },
+  'BgpService.ListBgpRoutes': { good: {}, ...BAD_LIMIT },
   'PoolService.PutPool': {
     good: { name: 'n1', cidrs: ['10.90.0.0/16'] },
     bad: { name: 'n1', cidrs: ['10.90.0.0/30'] },

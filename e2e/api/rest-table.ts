@@ -4,6 +4,7 @@
  * here fails the test, so a new one is entered with its good case, its bad one, and what else fits.
  */
 import type { ErrorCode } from '@weir/errors';
+import { ANNOUNCING, BGP } from './rest-announcing.ts';
 
 export interface Sent {
   readonly path: string;
@@ -53,6 +54,8 @@ export const OBJECTS: readonly (readonly [path: (name: string, i: number) => str
   [(name) => `/v1/egress-gateways/${name}`, () => GATEWAY],
   [(name) => `/v1/prefilters/${name}`, () => ({ cidrs: ['203.0.113.0/28'] })],
   [(name) => `/v1/pools/${name}`, (i) => ({ cidrs: [`10.9${i}.0.0/16`] })],
+  [(name) => `/v1/l2-announcements/${name}`, () => ({ load_balancer_ips: true })],
+  [(name) => `/v1/bgp-instances/${name}`, () => BGP],
   [(_name, i) => `/v1/reservations/10.77.99.${i}`, () => ({ workload: 'shop.nobody' })],
   [(name) => `/v1/services/shop.${name}`, (i) => service(1_000 + i)],
   [(name) => `/v1/lb-pools/${name}`, (i) => ({ blocks: [{ cidr: `198.51.100.${64 * i}/28` }] })],
@@ -187,6 +190,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     bad: missing('/v1/prefilters/none'),
     guarded: true,
   },
+  ...ANNOUNCING,
   'inventory GET /v1/pools': { good: { path: '/v1/pools' }, bad: limit('/v1/pools'), paged: true },
   'inventory GET /v1/pools/{name}': { good: { path: '/v1/pools/n1' }, bad: missing('/v1/pools/none'), tagged: true },
   'inventory PUT /v1/pools/{name}': {

@@ -72,6 +72,7 @@ export class AgentHandle {
         WEIR_AGENT_BPFFS_DIR: this.bpffs,
         WEIR_AGENT_CGROUP: cgroup,
         WEIR_AGENT_HEALTH_NETNS: netnsPath(this.healthNetns),
+        WEIR_AGENT_BGP_DIR: `${this.stateDir}/bgp`,
         WEIR_AGENT_UPLINK: host.uplink,
         WEIR_AGENT_SOCKET: this.socket,
         WEIR_AGENT_METRICS_PORT: '0',

@@ -190,7 +190,7 @@ create index idempotency_keys_created on idempotency_keys (created_at);
 
 -- What people set for the fleet and hosts get as one document each: network (fleet), egress gateways, prefilters.
 create table fleet_objects (
-  kind text not null check (kind in ('network', 'egressGateway', 'prefilter')),
+  kind text not null check (kind in ('network', 'egressGateway', 'prefilter', 'l2Announcement', 'bgpInstance')),
   name text not null,
   -- In the shape of the REST API, defaults filled in.
   spec jsonb not null,
@@ -351,3 +351,11 @@ create index service_backends_host on service_backends (host_id) where host_id i
 -- Workloads that their hosts have not connected yet (operations/service-backends.ts).
 create index service_backends_unconnected on service_backends (workload_id)
   where reason = 'its host has not connected it yet';
+
+-- What hosts say of their BGP sessions: of those that have some, the newest report each.
+create table bgp_states (
+  host_id text primary key references hosts (id) on delete cascade,
+  reported_at timestamptz not null,
+  -- In the shape of the REST API: one element a session.
+  peers jsonb not null
+);

@@ -17,6 +17,8 @@ export interface DeviceOptions {
   readonly pinPath?: string;
   /** Path of the network namespace in which ifindex is meant; this process's own unless told. */
   readonly netns?: string;
+  /** tcx: before the programs that are there; behind them unless told. */
+  readonly first?: boolean;
 }
 
 const deviceOptions = (options: string | DeviceOptions | undefined): DeviceOptions =>
@@ -39,6 +41,7 @@ export const attachXdp = (
 };
 
 const TCX = { ingress: 46, egress: 47 } as const;
+const BPF_F_BEFORE = 1 << 3;
 
 /** Runs before clsact filters; needs Linux 6.6. */
 export const attachTcx = (
@@ -47,14 +50,14 @@ export const attachTcx = (
   direction: keyof typeof TCX,
   options?: string | DeviceOptions,
 ): Promise<Link> => {
-  const { pinPath, netns } = deviceOptions(options);
+  const { pinPath, netns, first } = deviceOptions(options);
   const attachType = TCX[direction];
   return attachOrTakeOver(
     `tc program '${program.name}' on interface ${ifindex} ${direction}`,
     program,
     pinPath,
     { type: 'tcx', ifindex, attachType },
-    () => native().linkAttachDevice(program.handle, ifindex, attachType, 0, pinPath, netns),
+    () => native().linkAttachDevice(program.handle, ifindex, attachType, first ? BPF_F_BEFORE : 0, pinPath, netns),
   );
 };
 

@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConfigEntry, Verify } from '@weir/bus';
 import { counter, histogram, logger, startTelemetry } from '@weir/telemetry';
+import { createAnnouncing } from './announce/start.ts';
 import { localRoutes } from './api/routes.ts';
 import { serveLocalApi } from './api/server.ts';
 import { killingFailpoint, type ReachFailpoint } from './apply/failpoint.ts';
@@ -157,7 +158,11 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     });
   // Simulated hosts have no ports of their own.
   const healthz = platform.ping && new Healthz({ host: config.host, onTrouble });
-  const followers = [health?.mesh, checks, healthz].filter((one) => one !== undefined);
+  const announcing = createAnnouncing({
+    ...{ config, boot, platform, bus, onTrouble },
+    isComplete: () => configuration.complete,
+  });
+  const followers = [health?.mesh, checks, healthz, ...announcing.followers].filter((one) => one !== undefined);
   const arrivals: number[] = [];
   const stages = new Stages(config.host);
   const ack = new AckReporter({
@@ -257,6 +262,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       throttles: throttles.reports,
       spooledBoots: await spooledBoots(spoolDir, boot),
       egressLimiter: platform.kernel.pacing.state,
+      bgpPeers: announcing.bgpPeers,
     });
     await accounts.told();
   };
@@ -279,6 +285,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       pump.connect(bus);
       ack.connect(bus);
       checks?.again();
+      announcing.connected();
       heartbeat().catch(heartbeatFailed);
     },
     onLost: () => {
@@ -290,6 +297,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       pump.reconnected();
       ack.again();
       checks?.again();
+      announcing.connected();
     },
     onTrouble,
   });
@@ -352,11 +360,13 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
           ...{ platform, host, planner, report, status },
           health: () => health?.mesh.summary ?? null,
           checks: () => checks?.list() ?? null,
+          ...announcing.routes,
         }),
       )
     : undefined;
 
   reconciler.trigger();
+  announcing.start();
   return {
     boot,
     metricsUrl: telemetry.metricsUrl,
@@ -367,6 +377,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       await health?.stop();
       checks?.stop();
       await healthz?.stop();
+      await announcing.stop();
       for (const loop of loops) await loop.stop();
       await configuration.stop();
       await reconciler.stop();

@@ -35,6 +35,12 @@ export const AgentSettings = Type.Object({
     default: '/run/weir/health.netns',
     description: 'where the network namespace of the health endpoint is mounted; a path of its own on every host',
   }),
+  bgpDaemon: Type.String({ minLength: 1, default: '/usr/sbin/bird', description: 'BIRD 2, which speaks BGP' }),
+  bgpDir: Type.String({
+    pattern: '^/.',
+    default: '/run/weir/bgp',
+    description: 'configuration, socket and log of the BGP daemon; a path of its own on every host',
+  }),
   socket: Type.Optional(path('unix socket of the local API; none unless set')),
   metricsPort: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 65_535, description: 'TCP port of /metrics on loopback; 0 for any free one' }),

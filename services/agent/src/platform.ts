@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the agent stands on: the real host (apply/kernel/platform.ts) or a simulated one (sim/platform.ts). */
+import type { AnnouncePort } from './announce/announcer.ts';
 import type { Kernel } from './apply/ports.ts';
 import type { SpoolBatch } from './events/segment.ts';
 import type { EndpointPlace } from './health/endpoint.ts';
@@ -150,6 +151,10 @@ export interface Platform {
   readonly ping?: Ping;
   /** The namespace at that path; absent where there are none. */
   readonly healthEndpoint?: (netns: string) => EndpointPlace;
+  /** BGP can be spoken here. */
+  readonly hasBgp?: boolean;
+  /** What answers for addresses of services; absent where there is no network. */
+  readonly announce?: AnnouncePort;
   connections(limit: number): Promise<readonly Connection[]>;
   /** Undefined while nothing is masqueraded. */
   nat(limit: number): Promise<NatFacts | undefined>;

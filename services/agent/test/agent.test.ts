@@ -34,6 +34,8 @@ const configOf = (more: Partial<AgentConfig> = {}): AgentConfig => ({
   stateDir: dir,
   bpffsDir: '/nowhere',
   healthNetns: '/nowhere',
+  bgpDaemon: '/nowhere',
+  bgpDir: '/nowhere',
   maxConntrack: 1024,
   ringBytes: 4096,
   maxCidrs: 65_536,

@@ -27,6 +27,8 @@ it('needs the host and whom to trust; the rest has values of its own', () => {
     hostAccess: 'always',
     resyncS: 60,
     healthNetns: '/run/weir/health.netns',
+    bgpDaemon: '/usr/sbin/bird',
+    bgpDir: '/run/weir/bgp',
   });
 });
 

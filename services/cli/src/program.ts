@@ -55,7 +55,7 @@ export const createProgram = (context: Context): Command => {
 
   program
     .command('apply')
-    .description('create or change policies, all documents or none, egress gateways and services')
+    .description('create or change policies, all documents or none, egress gateways, services and their announcements')
     .addOption(files().makeOptionMandatory())
     .option('--dry-run', 'check only')
     .option('--wait', 'until every host that is alive holds it in its kernel')

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A small fleet as its services answer; some names try to drive the terminal. Its time is 2026-11-22T20:00:00Z. */
+import { ANNOUNCING_ROUTES } from './announcing-routes.ts';
 import { listing, type Routes } from './harness.ts';
 
 const at = (clock: string): string => `2026-11-22T${clock}Z`;
@@ -299,6 +300,7 @@ export const FLEET_ROUTES: Routes = {
   'PUT /v1/lb-pools/edge': { json: { ...LB_POOL, revision: 3 } },
   'PUT /v1/lb-pools/new': { json: { ...LB_POOL, name: 'new', revision: 23 } },
   'DELETE /v1/lb-pools/edge': (_asked, response) => void response.writeHead(204).end(),
+  ...ANNOUNCING_ROUTES,
   'GET /v1/health': listing(PATHS),
   'GET /v1/flows': listing([...FLOWS].reverse()),
   'GET /v1/accounting': {

@@ -83,12 +83,38 @@ const SERVICE =
   '  selector: {app: web}\n  loadBalancerIP: 192.0.2.7\n  ports:\n    - port: 80\n';
 const LB_POOL =
   'apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\nmetadata: {name: new}\nspec:\n  blocks: [{cidr: 192.0.2.0/24}]\n';
+const BGP = `apiVersion: weir.io/v1
+kind: BgpInstance
+metadata: { name: rack }
+spec:
+  local_asn: 65001
+  peers:
+    - { name: tor, address: 198.51.100.2, asn: 65000 }
+  advertisements: [ { type: pod-cidr } ]
+`;
+const L2 = `apiVersion: cilium.io/v2alpha1
+kind: CiliumL2AnnouncementPolicy
+metadata: { name: edge }
+spec:
+  serviceSelector: { matchLabels: { tier: edge } }
+  nodeSelector:
+    matchExpressions: [ { key: rack, operator: NotIn, values: [ r9 ] } ]
+  interfaces: [ '^eth[0-9]+' ]
+  loadBalancerIPs: true
+`;
 writeFileSync(join(dir, 'service.yaml'), `${SERVICE}---\n${LB_POOL}---\n${POLICY}  podSelector: {}\n`);
 writeFileSync(
   join(dir, 'service-wrong.yaml'),
   SERVICE.replace('port: 80', 'prot: 80').replace('type: Load', 'type: Laod'),
 );
 writeFileSync(join(dir, 'service-refused.yaml'), `${LB_POOL}---\n${SERVICE.replace('name: web', 'name: wrong')}`);
+writeFileSync(join(dir, 'l2.yaml'), L2);
+writeFileSync(join(dir, 'bgp.yaml'), BGP);
+writeFileSync(join(dir, 'bgp-refused.yaml'), BGP.replace('name: rack', 'name: none').replace('asn: 65000 ', 'asn: 0 '));
+writeFileSync(
+  join(dir, 'l2-refused.yaml'),
+  L2.replace('name: edge', 'name: none').replace('loadBalancerIPs: true', 'loadBalancerIPs: false'),
+);
 writeFileSync(join(dir, 'config.yaml'), 'current-context: lab\ncontexts:\n  lab: { policy: http://lab:7102 }\n');
 
 const CASES: Readonly<Record<string, string>> = {
@@ -97,7 +123,19 @@ const CASES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     [
       ...['hosts', 'workloads', 'identities', 'policies', 'rules', 'namespaces'],
-      ...['pools', 'reservations', 'prefilters', 'egress-gateways', 'services', 'lb-pools'],
+      ...[
+        'pools',
+        'reservations',
+        'prefilters',
+        'egress-gateways',
+        'services',
+        'lb-pools',
+        'l2-announcements',
+        'l2-leases',
+        'bgp-instances',
+        'bgp-peers',
+        'bgp-routes',
+      ],
     ].flatMap((noun) =>
       ['table', 'wide', 'json', 'yaml'].map((format) => [`get-${noun}-${format}`, `get ${noun} -o ${format}`]),
     ),
@@ -146,6 +184,20 @@ const CASES: Readonly<Record<string, string>> = {
   'lb-pools': 'lb pools',
   'lb-pools-set': 'lb pools set edge blocks=203.0.113.0/28,203.0.113.20-203.0.113.40 service_selector=team=red',
   'lb-pools-delete': 'lb pools delete edge',
+  bgp: 'bgp',
+  'bgp-peers': 'bgp peers',
+  'bgp-routes': 'bgp routes',
+  'bgp-delete': 'bgp delete rack',
+  'apply-bgp': `apply -f ${join(dir, 'bgp.yaml')}`,
+  'apply-bgp-refused': `apply -f ${join(dir, 'bgp-refused.yaml')}`,
+  l2: 'l2',
+  'l2-leases': 'l2 leases -o wide',
+  'l2-set': 'l2 set edge services=tier=edge interfaces=^eth[0-9]+,bond0 load_balancer_ips=true lease_duration_ms=9000',
+  'l2-delete': 'l2 delete edge',
+  'apply-l2': `apply -f ${join(dir, 'l2.yaml')}`,
+  'apply-l2-refused': `apply -f ${join(dir, 'l2-refused.yaml')}`,
+  'diff-l2': `diff -f ${join(dir, 'l2.yaml')}`,
+  'apply-l2-delete': 'delete CiliumL2AnnouncementPolicy/edge',
   'apply-service': `apply -f ${join(dir, 'service.yaml')}`,
   'apply-service-wrong': `apply -f ${join(dir, 'service-wrong.yaml')}`,
   'apply-service-refused': `apply -f ${join(dir, 'web.yaml')} -f ${join(dir, 'service-refused.yaml')}`,

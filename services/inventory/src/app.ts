@@ -4,7 +4,7 @@
  * outbox; what hosts say of themselves comes in from the bus. What was begun ends in the opposite order, also when
  * a later step fails.
  */
-import { ChangeFeed, connectBus, createSigner, ensureStreams, runOutbox, serviceInbox } from '@weir/bus';
+import { ChangeFeed, connectBus, createSigner, ensureStreams, readLease, runOutbox, serviceInbox } from '@weir/bus';
 import { createDb, migrate } from '@weir/db';
 import { listen, type RunningService } from '@weir/http';
 import { createRpcServer } from '@weir/rpc';
@@ -88,7 +88,10 @@ const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Pro
 
   const changes = new ChangeFeed({ db, onError });
   const servers = [...config.natsUrl.split(','), config.databaseUrl];
-  const operations = { db, changes, controlAddresses: controlAddresses(servers, config.controlAddresses) };
+  const operations = {
+    ...{ db, changes, controlAddresses: controlAddresses(servers, config.controlAddresses) },
+    readLease: (service: string) => readLease(bus, service),
+  };
   ending.defer(measureInventory(operations));
   const rpc = await createRpcServer({ services: inventoryRpc(operations), host: config.host, port: config.grpcPort });
   ending.defer(() => rpc.close());

@@ -2,18 +2,28 @@
 /** The REST door: all routes of the service on one HTTP application. */
 import { CONFIG_KINDS, PUBLISHER_OF } from '@weir/bus';
 import { changeRoutes, createHttp, type HttpApp } from '@weir/http';
+import { BgpInstancePutSchema } from './domain/bgp-instances.ts';
 import { EgressGatewayPutSchema } from './domain/egress-gateways.ts';
+import { L2AnnouncementPutSchema } from './domain/l2-announcements.ts';
 import { NetworkPutSchema } from './domain/network.ts';
 import { PrefilterPutSchema } from './domain/prefilters.ts';
 import type { Operations } from './operations/context.ts';
+import { BGP_SCHEMAS, bgpRoutes } from './routes/bgp.ts';
 import { HEALTH_SCHEMAS, healthRoutes } from './routes/health.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { identityRoutes } from './routes/identities.ts';
 import { INPUT_SCHEMAS } from './routes/inputs.ts';
+import { L2LeaseSchema, l2LeaseRoutes } from './routes/l2-leases.ts';
 import { LB_POOL_SCHEMAS, lbPoolRoutes } from './routes/lb-pools.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { NetworkSchema, networkRoutes } from './routes/network.ts';
-import { EgressGatewaySchema, objectRoutes, PrefilterSchema } from './routes/objects.ts';
+import {
+  BgpInstanceSchema,
+  EgressGatewaySchema,
+  L2AnnouncementSchema,
+  objectRoutes,
+  PrefilterSchema,
+} from './routes/objects.ts';
 import { POOL_SCHEMAS, poolRoutes, reservationRoutes } from './routes/pools.ts';
 import { SERVICE_SCHEMAS, serviceRoutes } from './routes/services.ts';
 import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
@@ -43,6 +53,12 @@ export const createInventoryHttp = async (
       EgressGatewayPutSchema,
       PrefilterSchema,
       PrefilterPutSchema,
+      L2AnnouncementSchema,
+      L2AnnouncementPutSchema,
+      L2LeaseSchema,
+      BgpInstanceSchema,
+      BgpInstancePutSchema,
+      ...BGP_SCHEMAS,
       ...HEALTH_SCHEMAS,
       ...POOL_SCHEMAS,
       ...SERVICE_SCHEMAS,
@@ -58,6 +74,8 @@ export const createInventoryHttp = async (
   networkRoutes(app, operations);
   changeRoutes(app, operations.changes, CHANGE_KINDS);
   objectRoutes(app, operations);
+  l2LeaseRoutes(app, operations);
+  bgpRoutes(app, operations);
   poolRoutes(app, operations);
   reservationRoutes(app, operations);
   healthRoutes(app, operations);

@@ -30,5 +30,5 @@ test('each operation has a summary, a tag and problems; each change takes If-Mat
         );
     }
   }
-  assert.equal(operations, 47);
+  assert.equal(operations, 59);
 });

@@ -5,7 +5,7 @@ import { type Family, familyNumber, familyOf, ipText, rawCidr, rawIp } from './i
 import { AF, attribute, attributes, FLAG, message, number, RTM, u32 } from './message.ts';
 
 const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const;
-const IFA_F = { NODAD: 0x02, TENTATIVE: 0x40, PERMANENT: 0x80, NOPREFIXROUTE: 0x200 } as const;
+const IFA_F = { NODAD: 0x02, TENTATIVE: 0x40, PERMANENT: 0x80, NOPREFIXROUTE: 0x200, MCAUTOJOIN: 0x400 } as const;
 const ADDRESS_HEADER_BYTES = 8;
 
 /** rt_scope_t, shared with routes. */
@@ -32,6 +32,8 @@ export interface AddressOptions {
   readonly nodad?: boolean;
   /** No route to the prefix comes with it. */
   readonly noprefixroute?: boolean;
+  /** Of a multicast group: joined for as long as the address is there, by no process. */
+  readonly autojoin?: boolean;
 }
 
 const addressHeader = (family: number, bits = 0, scope = 0, ifindex = 0): Buffer => {
@@ -65,7 +67,10 @@ export const listAddresses = (): Buffer => message(RTM.GETADDR, FLAG.DUMP, addre
 
 export const addAddress = (ifindex: number, cidr: string, options: AddressOptions = {}): Buffer => {
   const { family, bytes, bits } = rawCidr(cidr);
-  const flags = (options.nodad ? IFA_F.NODAD : 0) | (options.noprefixroute ? IFA_F.NOPREFIXROUTE : 0);
+  const flags =
+    (options.nodad ? IFA_F.NODAD : 0) |
+    (options.noprefixroute ? IFA_F.NOPREFIXROUTE : 0) |
+    (options.autojoin ? IFA_F.MCAUTOJOIN : 0);
   return message(
     RTM.NEWADDR,
     FLAG.CREATE | FLAG.REPLACE,

@@ -23,6 +23,10 @@ export interface LocalSources {
   readonly health: () => unknown;
   /** Which backends it asks, and what they answered. */
   readonly checks: () => unknown;
+  /** For which addresses of services this host answers, or would. */
+  readonly announcements: () => unknown;
+  /** Sessions with routers. */
+  readonly bgp: () => unknown;
 }
 
 const LIMIT_DEFAULT = 1_000;
@@ -139,6 +143,8 @@ export const localRoutes = (sources: LocalSources): LocalRoutes => ({
   status: () => sources.status(),
   health: () => sources.health(),
   checks: () => sources.checks(),
+  announcements: () => sources.announcements(),
+  bgp: () => sources.bgp(),
   workloads: () => workloads(sources),
   policy: (request) => policy(sources, request),
   ipcache: (request) => ipcache(sources, request),

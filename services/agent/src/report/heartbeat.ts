@@ -2,6 +2,7 @@
 /** hb.<host>: that the agent lives, how far it is, and what it counts. Core NATS: the next one follows in 5 s. */
 import { type Bus, subjects } from '@weir/bus';
 import type { LimiterState } from '../apply/ports.ts';
+import type { PeerState } from '../bgp/speaker.ts';
 import type { SpoolStats } from '../events/spool.ts';
 import type { Counters } from '../platform.ts';
 import type { Report } from './report.ts';
@@ -32,6 +33,7 @@ export interface HeartbeatFacts {
   readonly spooledBoots: readonly bigint[];
   /** By what egress limits hold. */
   readonly egressLimiter: LimiterState;
+  readonly bgpPeers: readonly PeerState[];
 }
 
 export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatFacts): void => {
@@ -60,6 +62,11 @@ export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatF
     throttles: facts.throttles.map((throttle) => ({ ...throttle })),
     spooledBoots: [...facts.spooledBoots],
     egressLimiter: { ...facts.egressLimiter },
+    bgpPeers: facts.bgpPeers.map(({ sinceMs, families, ...peer }) => ({
+      ...peer,
+      sinceMs: BigInt(sinceMs),
+      families: families.map(({ prefixes, ...counts }) => ({ ...counts, prefixes: [...prefixes] })),
+    })),
   });
   nc.publish(subjects.hb.build({ host }), bytes);
 };

@@ -82,6 +82,14 @@ export interface ServiceBody {
 export const serviceEntry = (value: ServiceBody): ConfigEntry =>
   entry('service', value.id ?? '', { case: 'service', value });
 
+export const l2AnnouncementEntry = (
+  name: string,
+  value: Extract<Body, { case: 'l2Announcement' }>['value'],
+): ConfigEntry => entry('l2Announcement', name, { case: 'l2Announcement', value: { name, ...value } });
+
+export const bgpInstanceEntry = (name: string, value: Extract<Body, { case: 'bgpInstance' }>['value']): ConfigEntry =>
+  entry('bgpInstance', name, { case: 'bgpInstance', value: { name, ...value } });
+
 export const labelledHostEntry = (id: string, labels: Record<string, string>): ConfigEntry =>
   entry('host', id, { case: 'host', value: { id, name: id, underlayIp4: '192.168.0.1', labels } });
 

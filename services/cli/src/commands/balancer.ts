@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Services and their pools among the documents of apply, diff and delete: inventory's objects. */
+/** Services, their pools and announcements among the documents of apply, diff and delete: inventory's objects. */
 import { isDeepStrictEqual } from 'node:util';
 import type { FieldIssue } from '@weir/errors';
 import { escapeUntrusted } from '@weir/net';
@@ -10,9 +10,11 @@ import { CliFailure, EXIT, Refused, renderIssues } from '../failure.ts';
 import { type ObjectResult, putObject, type Written } from './objects.ts';
 
 /** So that the engine, which takes long to load, is loaded for texts that may have some only. */
-const MENTIONS = /\bkind"?\s*:\s*["']?(?:Service|EndpointSlice|CiliumLoadBalancerIPPool|LoadBalancerPool)\b/;
+const MENTIONS =
+  /\bkind"?\s*:\s*["']?(?:Service|EndpointSlice|CiliumLoadBalancerIPPool|LoadBalancerPool|CiliumL2AnnouncementPolicy|L2Announcement|BgpInstance)\b/;
 
 export const POOL_KINDS = ['CiliumLoadBalancerIPPool', 'LoadBalancerPool'];
+export const ANNOUNCEMENT_KINDS = ['CiliumL2AnnouncementPolicy', 'L2Announcement'];
 
 export interface BalancerPart {
   /** Without services and pools; undefined: nothing else is there. */
@@ -37,8 +39,15 @@ export const servicePath = (namespace: string, name: string): string =>
   `/v1/services/${encodeURIComponent(`${namespace}.${name}`)}`;
 export const lbPoolPath = (name: string): string => `/v1/lb-pools/${encodeURIComponent(name)}`;
 
-export const pathOfBalancer = ({ becomes, namespace = 'default', name }: BalancerDocument): string =>
-  becomes === 'pool' ? lbPoolPath(name) : servicePath(namespace, name);
+export const announcementPath = (name: string): string => `/v1/l2-announcements/${encodeURIComponent(name)}`;
+
+export const bgpPath = (name: string): string => `/v1/bgp-instances/${encodeURIComponent(name)}`;
+
+export const pathOfBalancer = ({ becomes, namespace = 'default', name }: BalancerDocument): string => {
+  if (becomes === 'announcement') return announcementPath(name);
+  if (becomes === 'bgp') return bgpPath(name);
+  return becomes === 'pool' ? lbPoolPath(name) : servicePath(namespace, name);
+};
 
 export const keyOfBalancer = ({ kind, namespace, name }: BalancerDocument): string =>
   namespace === undefined ? `${kind}/${name}` : `${kind}/${namespace}/${name}`;
@@ -95,7 +104,7 @@ export const applyServices = async (
     const path = pathOfBalancer(one);
     try {
       const written =
-        one.becomes === 'pool'
+        one.becomes !== 'service'
           ? await putObject(context, path, () => ({ ...one.body }), dryRun)
           : await putService(context, path, one.body, dryRun);
       const result = { key: keyOfBalancer(one), ...written };

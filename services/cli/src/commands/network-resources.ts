@@ -59,6 +59,61 @@ interface Service {
   readonly created_at: string;
 }
 
+interface Announcement {
+  readonly name: string;
+  readonly services?: Selector;
+  readonly hosts?: Selector;
+  readonly interfaces: readonly string[];
+  readonly external_ips: boolean;
+  readonly load_balancer_ips: boolean;
+  readonly lease_duration_ms: number;
+  readonly renew_deadline_ms: number;
+  readonly retry_period_ms: number;
+  readonly created_at: string;
+}
+
+interface Lease {
+  readonly service: string;
+  readonly host: string;
+  readonly state: string;
+  readonly announcement: string;
+  readonly addresses: readonly string[];
+  readonly interfaces: readonly string[];
+  readonly since: string;
+  readonly renewed_at: string;
+  readonly transitions: number;
+}
+
+interface BgpInstance {
+  readonly name: string;
+  readonly hosts?: Selector;
+  readonly local_asn: number;
+  readonly peers: readonly { readonly name: string; readonly address: string; readonly asn: number }[];
+  readonly advertisements: readonly { readonly type: string; readonly addresses?: readonly string[] }[];
+  readonly created_at: string;
+}
+
+interface BgpPeer {
+  readonly host: string;
+  readonly instance: string;
+  readonly peer: string;
+  readonly address: string;
+  readonly asn: number;
+  readonly local_asn: number;
+  readonly state: string;
+  readonly since: string;
+  readonly error: string | null;
+  readonly families: readonly { readonly family: string; readonly received: number; readonly advertised: number }[];
+}
+
+interface BgpRoute {
+  readonly host: string;
+  readonly instance: string;
+  readonly peer: string;
+  readonly address: string;
+  readonly prefix: string;
+}
+
 interface Condition {
   readonly type: string;
   readonly status: boolean;
@@ -158,6 +213,93 @@ export const NETWORK_RESOURCES: Readonly<Record<string, ResourceKind>> = {
       seen(),
     ]),
   ),
+  'l2-announcements': kind(
+    'l2-announcements',
+    ['l2Announcement'],
+    columns<Announcement>([
+      { title: 'NAME', cell: (a) => a.name },
+      { title: 'SERVICES', cell: (a) => selectorText(a.services ?? {}) },
+      { title: 'HOSTS', cell: (a) => selectorText(a.hosts ?? {}) },
+      { title: 'INTERFACES', cell: (a) => (a.interfaces.length > 0 ? a.interfaces : 'uplinks') },
+      {
+        title: 'ADDRESSES',
+        cell: (a) => [...(a.load_balancer_ips ? ['load-balancer'] : []), ...(a.external_ips ? ['external-ip'] : [])],
+      },
+      { title: 'LEASE-MS', cell: (a) => a.lease_duration_ms, wide: true },
+      { title: 'RENEW-MS', cell: (a) => a.renew_deadline_ms, wide: true },
+      { title: 'RETRY-MS', cell: (a) => a.retry_period_ms, wide: true },
+      seen(),
+    ]),
+  ),
+  'bgp-instances': kind(
+    'bgp-instances',
+    ['bgpInstance'],
+    columns<BgpInstance>([
+      { title: 'NAME', cell: (b) => b.name },
+      { title: 'HOSTS', cell: (b) => selectorText(b.hosts ?? {}) },
+      { title: 'ASN', cell: (b) => b.local_asn },
+      { title: 'PEERS', cell: (b) => b.peers.map(({ name, address, asn }) => `${name}=${address}/${asn}`) },
+      {
+        title: 'ADVERTISED',
+        cell: (b) => [...new Set(b.advertisements.flatMap(({ type, addresses }) => addresses ?? [type]))],
+      },
+      seen(),
+    ]),
+  ),
+  'bgp-peers': {
+    ...kind(
+      'bgp-peers',
+      ['bgpInstance', 'host'],
+      columns<BgpPeer>([
+        { title: 'HOST', cell: (p) => p.host },
+        { title: 'INSTANCE', cell: (p) => p.instance },
+        { title: 'PEER', cell: (p) => p.peer },
+        { title: 'ADDRESS', cell: (p) => p.address },
+        { title: 'ASN', cell: (p) => p.asn },
+        { title: 'STATE', cell: (p) => p.state },
+        { title: 'SINCE', cell: (p) => age(p.since), passing: true },
+        { title: 'FAMILIES', cell: (p) => p.families.map(({ family }) => family) },
+        { title: 'RECEIVED', cell: (p) => p.families.map(({ received }) => String(received)) },
+        { title: 'ADVERTISED', cell: (p) => p.families.map(({ advertised }) => String(advertised)) },
+        { title: 'LOCAL-ASN', cell: (p) => p.local_asn, wide: true },
+        { title: 'ERROR', cell: (p) => p.error ?? '', wide: true },
+      ]),
+    ),
+    keyOf: ({ host, instance, peer }) => `${host} ${instance} ${peer}`,
+  },
+  'bgp-routes': {
+    ...kind(
+      'bgp-routes',
+      ['bgpInstance', 'host'],
+      columns<BgpRoute>([
+        { title: 'HOST', cell: (r) => r.host },
+        { title: 'INSTANCE', cell: (r) => r.instance },
+        { title: 'PEER', cell: (r) => r.peer },
+        { title: 'ADDRESS', cell: (r) => r.address },
+        { title: 'PREFIX', cell: (r) => r.prefix },
+      ]),
+    ),
+    keyOf: ({ host, instance, peer, prefix }) => `${host} ${instance} ${peer} ${prefix}`,
+  },
+  'l2-leases': {
+    ...kind(
+      'l2-leases',
+      // Leases are on the bus: what tells of them are the services.
+      ['service', 'l2Announcement'],
+      columns<Lease>([
+        { title: 'SERVICE', cell: (l) => l.service },
+        { title: 'HOST', cell: (l) => l.host },
+        { title: 'STATE', cell: (l) => l.state },
+        { title: 'ADDRESSES', cell: (l) => l.addresses },
+        { title: 'INTERFACES', cell: (l) => l.interfaces },
+        { title: 'ANNOUNCEMENT', cell: (l) => l.announcement, wide: true },
+        { title: 'TRANSITIONS', cell: (l) => l.transitions, wide: true },
+        { title: 'RENEWED', cell: (l) => age(l.renewed_at), passing: true, wide: true },
+        { title: 'SINCE', cell: (l) => age(l.since), passing: true },
+      ]),
+    ),
+    keyOf: ({ service }) => String(service ?? ''),
+  },
   reservations: kind(
     'reservations',
     ['reservation'],

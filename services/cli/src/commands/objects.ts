@@ -27,6 +27,32 @@ export interface ObjectNoun {
   readonly isRemovable?: boolean;
 }
 
+export const L2: ObjectNoun = {
+  command: 'l2',
+  description: 'addresses of services that hosts answer for on their networks (ARP, NDP)',
+  resource: 'l2-announcements',
+  id: 'name',
+  fields: {
+    services: 'selector',
+    hosts: 'selector',
+    interfaces: 'texts',
+    external_ips: 'flag',
+    load_balancer_ips: 'flag',
+    lease_duration_ms: 'number',
+    renew_deadline_ms: 'number',
+    retry_period_ms: 'number',
+  },
+  isRemovable: true,
+};
+
+export const BGP: ObjectNoun = {
+  command: 'bgp',
+  description: 'what hosts tell routers by BGP; weir apply makes and changes it',
+  resource: 'bgp-instances',
+  id: 'name',
+  isRemovable: true,
+};
+
 /** Below `weir lb`. */
 export const LB_POOLS: ObjectNoun = {
   command: 'pools',
@@ -83,6 +109,8 @@ export const OBJECTS: readonly ObjectNoun[] = [
     fields: { workloads: 'workloads', destination_cidrs: 'texts', excluded_cidrs: 'texts', gateways: 'gateways' },
     isRemovable: true,
   },
+  L2,
+  BGP,
   {
     command: 'workloads',
     description: 'workloads, how much they may send and receive, and with whose addresses',

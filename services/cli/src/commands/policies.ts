@@ -6,7 +6,17 @@ import type { Service } from '../client.ts';
 import type { Context } from '../context.ts';
 import { type Documents, readDocuments } from '../documents.ts';
 import { CliFailure, EXIT, Refused, renderIssues, renderProblem, renderWarning } from '../failure.ts';
-import { applyServices, keyOfBalancer, lbPoolPath, POOL_KINDS, servicePath, splitServices } from './balancer.ts';
+import {
+  ANNOUNCEMENT_KINDS,
+  announcementPath,
+  applyServices,
+  bgpPath,
+  keyOfBalancer,
+  lbPoolPath,
+  POOL_KINDS,
+  servicePath,
+  splitServices,
+} from './balancer.ts';
 import { applyGateways, GATEWAY_KIND, gatewayPath, splitGateways } from './gateways.ts';
 import type { ObjectResult } from './objects.ts';
 import { waitInventory } from './realised.ts';
@@ -191,6 +201,8 @@ const targetOf = (key: string): Target => {
   const [kind, namespace, name] = parts.length === 2 ? [parts[0], '-', parts[1]] : parts;
   if (name && namespace === '-') {
     if (kind === GATEWAY_KIND) return { service: 'inventory', path: gatewayPath(name) };
+    if (kind === 'BgpInstance') return { service: 'inventory', path: bgpPath(name) };
+    if (kind && ANNOUNCEMENT_KINDS.includes(kind)) return { service: 'inventory', path: announcementPath(name) };
     if (kind && POOL_KINDS.includes(kind)) return { service: 'inventory', path: lbPoolPath(name) };
   }
   if (kind === 'Service' && namespace && namespace !== '-' && name && parts.length === 3) {

@@ -77,6 +77,11 @@ export interface ResourceKind {
   readonly one: (id: string) => string;
   readonly keyOf: (item: {
     readonly id?: string;
+    readonly service?: string;
+    readonly host?: string;
+    readonly instance?: string;
+    readonly peer?: string;
+    readonly prefix?: string;
     readonly identity?: number;
     readonly key?: string;
     readonly name?: string;

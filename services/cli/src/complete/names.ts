@@ -61,6 +61,8 @@ const reservations = named('/v1/reservations', ({ address }) => [address]);
 const prefilters = named('/v1/prefilters');
 const gateways = named('/v1/egress-gateways');
 const services = named('/v1/services', ({ namespace, name }) => [`${namespace}/${name}`]);
+const announcements = named('/v1/l2-announcements');
+const instances = named('/v1/bgp-instances');
 const lbPools = named('/v1/lb-pools');
 const networkFields: Source = async ({ client }) =>
   fieldsOf(await client.json<Item>('inventory', NETWORK_PATH, { timeoutMs: TIMEOUT_MS })).map(([field]) => `${field}=`);
@@ -95,6 +97,11 @@ const ONE: Readonly<Record<keyof typeof RESOURCES, Source>> = {
   'egress-gateways': gateways,
   services,
   'lb-pools': lbPools,
+  'l2-announcements': announcements,
+  'l2-leases': services,
+  'bgp-instances': instances,
+  'bgp-peers': () => [],
+  'bgp-routes': () => [],
 };
 
 const ENDS: Readonly<Record<string, Source>> = {

@@ -6,6 +6,8 @@ import { type GetOptions, get } from '../commands/get.ts';
 import { type HealthOptions, health } from '../commands/health.ts';
 import { getNetwork } from '../commands/network.ts';
 import {
+  BGP,
+  L2,
   LB_POOLS,
   OBJECTS,
   type ObjectNoun,
@@ -87,6 +89,29 @@ const addBackends = (service: Command, context: Context): void => {
     );
 };
 
+const addLeases = (parent: Command, context: Context): void => {
+  parent
+    .command('leases')
+    .description('which host answers for which service, since when')
+    .addOption(format())
+    .option('-w, --watch', 'go on with every row that is new, different or gone, until Ctrl-C')
+    .action((options: GetOptions) => get(context, 'l2-leases', undefined, options));
+};
+
+const addSessions = (parent: Command, context: Context): void => {
+  for (const [command, description] of [
+    ['peers', 'sessions of the hosts with routers'],
+    ['routes', 'what hosts tell routers'],
+  ] as const) {
+    parent
+      .command(command)
+      .description(description)
+      .addOption(format())
+      .option('-w, --watch', 'go on with every row that is new, different or gone, until Ctrl-C')
+      .action((options: GetOptions) => get(context, `bgp-${command}`, undefined, options));
+  }
+};
+
 const addNetwork = (program: Command, context: Context): void => {
   const network = program
     .command('network')
@@ -122,6 +147,8 @@ export const addObjects = (program: Command, context: Context): void => {
   for (const noun of OBJECTS) {
     const parent = addObject(program, context, noun);
     if (noun.resource === 'services') addBackends(parent, context);
+    if (noun.resource === L2.resource) addLeases(parent, context);
+    if (noun.resource === BGP.resource) addSessions(parent, context);
   }
   addObject(program.command('lb').description('what services get: pools of addresses'), context, LB_POOLS);
   addHealth(program, context);

@@ -9,6 +9,7 @@ import type { AgentHeartbeat } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { counter } from '@weir/telemetry';
 import { cleanBig, cleanCount, cleanMap, cleanText, cleanTexts } from '../domain/reports.ts';
 import { saveKeys } from '../operations/wireguard.ts';
+import { type BgpReport, saveBgp } from '../store/bgp.ts';
 import { type ReportedStatus, saveStatuses } from '../store/host-status.ts';
 import type { Tables } from '../store/tables.ts';
 
@@ -39,6 +40,23 @@ const statusOf = (host: string, heartbeat: AgentHeartbeat, seen: Date): Reported
   egress_limiter_reason: cleanText(heartbeat.egressLimiter?.reason ?? ''),
 });
 
+const PEERS_MAX = 1_024;
+
+const bgpOf = (host: string, { bgpPeers }: AgentHeartbeat, seen: Date): BgpReport => ({
+  host_id: host,
+  reported_at: seen,
+  peers: bgpPeers.slice(0, PEERS_MAX).map((one) => ({
+    ...{ instance: cleanText(one.instance), peer: cleanText(one.peer), address: cleanText(one.address) },
+    ...{ asn: one.asn, local_asn: one.localAsn, state: cleanText(one.state), error: cleanText(one.error) },
+    since_ms: Math.min(Number(one.sinceMs), Date.now()),
+    families: one.families.map(({ family, received, advertised, prefixes }) => ({
+      ...{ family: cleanText(family), received, advertised },
+      prefixes: [...new Set(prefixes.slice(0, PREFIXES_MAX).map(cleanText))],
+    })),
+  })),
+});
+const PREFIXES_MAX = 1_000;
+
 export interface Consumer {
   stop(): Promise<void>;
 }
@@ -46,6 +64,7 @@ export interface Consumer {
 export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (error: unknown) => void): Consumer => {
   const received = counter('weir_inventory_heartbeats_total');
   const waiting = new Map<string, ReportedStatus>();
+  const bgp = new Map<string, BgpReport>();
   let keys = new Map<string, string>();
   const refusedKeys = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;
@@ -57,10 +76,13 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
     lastFlush = Date.now();
     const statuses = [...waiting.values()];
     waiting.clear();
+    const sessions = [...bgp.values()];
+    bgp.clear();
     const said = keys;
     keys = new Map();
     writing = writing
       .then(() => saveStatuses(db, statuses))
+      .then(() => saveBgp(db.kysely, sessions))
       .then(() => saveKeys({ db }, said, refusedKeys, onError))
       .catch(onError);
   };
@@ -74,6 +96,7 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
         received.add(1);
         const heartbeat = subjects.hb.decode(message.data);
         waiting.set(host, statusOf(host, heartbeat, new Date()));
+        bgp.set(host, bgpOf(host, heartbeat, new Date()));
         keys.set(host, cleanText(heartbeat.wireguardKey));
         timer ??= setTimeout(flush, Date.now() - lastFlush > FLUSH_MS ? FIRST_FLUSH_MS : FLUSH_MS);
       } catch (failure) {

@@ -3,7 +3,7 @@
  * What an operation works with. Operations are what the doors (REST, gRPC) call: each is one transaction that
  * changes rows and queues the documents that tell the fleet of it.
  */
-import type { ChangeFeed } from '@weir/bus';
+import type { ChangeFeed, StoredLease } from '@weir/bus';
 import type { Database } from '@weir/db';
 import { weirError } from '@weir/errors';
 import type { Tables } from '../store/tables.ts';
@@ -13,6 +13,8 @@ export interface Operations {
   readonly changes: Pick<ChangeFeed, 'follow'>;
   /** Where hosts reach the control plane. */
   readonly controlAddresses: () => Promise<readonly string[]>;
+  /** Of a service; undefined: no host ever had it. */
+  readonly readLease: (service: string) => Promise<StoredLease | undefined>;
 }
 
 export const notFound = (what: string, id: string): Error =>

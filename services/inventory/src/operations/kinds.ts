@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The kinds of named objects: egress gateways and prefilters. */
-import { EgressGatewaySchema, PrefilterSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
+/** The kinds of named objects: egress gateways, prefilters, announcements, BGP instances. */
+import {
+  BgpInstanceSchema,
+  EgressGatewaySchema,
+  L2AnnouncementSchema,
+  PrefilterSchema,
+} from '@weir/proto/weir/bus/v1/config_pb.js';
 import { sql, type Transaction } from 'kysely';
+import { BgpInstancePutSchema, type BgpInstanceSpec, checkBgpInstance } from '../domain/bgp-instances.ts';
 import { checkEgressGateway, EgressGatewayPutSchema, type EgressGatewaySpec } from '../domain/egress-gateways.ts';
+import { checkL2Announcement, L2AnnouncementPutSchema, type L2AnnouncementSpec } from '../domain/l2-announcements.ts';
 import {
   checkPrefilter,
   type Needed,
@@ -23,6 +30,25 @@ export const EGRESS_GATEWAYS: ObjectKind<EgressGatewaySpec> = {
   // Hosts come and go: one that matches no selector now may tomorrow.
   admit: async () => {},
   body: (name, spec) => ({ case: 'egressGateway', value: messageOf(EgressGatewaySchema, { name, ...spec }) }),
+};
+
+export const L2_ANNOUNCEMENTS: ObjectKind<L2AnnouncementSpec> = {
+  kind: 'l2Announcement',
+  noun: 'l2-announcement',
+  schema: L2AnnouncementPutSchema,
+  check: checkL2Announcement,
+  // Services and hosts come and go.
+  admit: async () => {},
+  body: (name, spec) => ({ case: 'l2Announcement', value: messageOf(L2AnnouncementSchema, { name, ...spec }) }),
+};
+
+export const BGP_INSTANCES: ObjectKind<BgpInstanceSpec> = {
+  kind: 'bgpInstance',
+  noun: 'bgp-instance',
+  schema: BgpInstancePutSchema,
+  check: checkBgpInstance,
+  admit: async () => {},
+  body: (name, spec) => ({ case: 'bgpInstance', value: messageOf(BgpInstanceSchema, { name, ...spec }) }),
 };
 
 const hostsIn = async (trx: Transaction<Tables>, cidrs: readonly string[]): Promise<Needed[]> => {

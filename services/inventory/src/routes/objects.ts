@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/** /v1/egress-gateways and /v1/prefilters: the same four operations. */
+/** /v1/egress-gateways, /v1/prefilters, /v1/l2-announcements and /v1/bgp-instances: the same four operations. */
 import { etag, type HttpApp, mapPage, named, pageOf, pageQuery, ref } from '@weir/http';
 import { type TObject, Type } from 'typebox';
+import { BgpInstancePutSchema } from '../domain/bgp-instances.ts';
 import { EgressGatewayPutSchema } from '../domain/egress-gateways.ts';
+import { L2AnnouncementPutSchema } from '../domain/l2-announcements.ts';
 import { PrefilterPutSchema } from '../domain/prefilters.ts';
 import type { Operations } from '../operations/context.ts';
-import { EGRESS_GATEWAYS, PREFILTERS } from '../operations/kinds.ts';
+import { BGP_INSTANCES, EGRESS_GATEWAYS, L2_ANNOUNCEMENTS, PREFILTERS } from '../operations/kinds.ts';
 import { deleteObject, findObject, type ObjectKind, pageOfObjects, putObject } from '../operations/objects.ts';
 import type { FleetObject } from '../store/objects.ts';
 import { Conditions, IfMatch, Name, NoContent, paged } from './parts.ts';
@@ -23,6 +25,8 @@ const shownWith = (name: string, put: TObject) =>
 
 export const EgressGatewaySchema = shownWith('EgressGateway', EgressGatewayPutSchema);
 export const PrefilterSchema = shownWith('Prefilter', PrefilterPutSchema);
+export const BgpInstanceSchema = shownWith('BgpInstance', BgpInstancePutSchema);
+export const L2AnnouncementSchema = shownWith('L2Announcement', L2AnnouncementPutSchema);
 
 export const objectView = <Spec extends object>({ name, spec, created_at, revision }: FleetObject<Spec>) => ({
   name,
@@ -101,5 +105,13 @@ export const objectRoutes = (app: HttpApp, operations: Operations): void => {
     EgressGatewaySchema,
     'Set by which hosts workloads leave the fleet, as a whole',
   );
+  routesOf(app, operations, BGP_INSTANCES, BgpInstanceSchema, 'Set what hosts tell routers by BGP, as a whole');
   routesOf(app, operations, PREFILTERS, PrefilterSchema, 'Set sources whose packets the uplinks drop, as a whole');
+  routesOf(
+    app,
+    operations,
+    L2_ANNOUNCEMENTS,
+    L2AnnouncementSchema,
+    'Set which addresses of services hosts answer for on their networks, as a whole',
+  );
 };

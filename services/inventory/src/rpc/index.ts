@@ -3,12 +3,13 @@
 import { changeService, type Registered } from '@weir/rpc';
 import { CHANGE_KINDS } from '../http.ts';
 import type { Operations } from '../operations/context.ts';
+import { bgpService } from './bgp.ts';
 import { healthService } from './health.ts';
 import { hostService } from './hosts.ts';
 import { identityService } from './identities.ts';
 import { namespaceService } from './namespaces.ts';
 import { networkService } from './network.ts';
-import { egressGatewayService, prefilterService } from './objects.ts';
+import { egressGatewayService, l2AnnouncementService, prefilterService } from './objects.ts';
 import { poolService } from './pools.ts';
 import { loadBalancerService } from './services.ts';
 import { workloadService } from './workloads.ts';
@@ -21,6 +22,8 @@ export const inventoryRpc = (operations: Operations): Registered[] => [
   networkService(operations),
   egressGatewayService(operations),
   prefilterService(operations),
+  l2AnnouncementService(operations),
+  bgpService(operations),
   poolService(operations),
   healthService(operations),
   loadBalancerService(operations),

@@ -4,6 +4,7 @@ import type { Generated, JSONColumnType } from 'kysely';
 import type { Labels } from '../domain/labels.ts';
 import type { LbPoolSpec } from '../domain/lb-pools.ts';
 import type { ServiceSpec } from '../domain/services.ts';
+import type { BgpPeerRow } from './bgp.ts';
 
 export interface PortRow {
   readonly name: string;
@@ -32,7 +33,7 @@ export interface EventCountsRow {
   readonly committed_seq: string;
 }
 
-export type FleetObjectKind = 'network' | 'egressGateway' | 'prefilter';
+export type FleetObjectKind = 'network' | 'egressGateway' | 'prefilter' | 'l2Announcement' | 'bgpInstance';
 
 export interface Tables {
   hosts: {
@@ -182,6 +183,7 @@ export interface Tables {
     revision: Generated<bigint>;
     created_at: Generated<Date>;
   };
+  bgp_states: { host_id: string; reported_at: Date; peers: JSONColumnType<readonly BgpPeerRow[]> };
   lb_blocks: { pool: string; start: string; stop: string };
   released_addresses: { address: string; released_at: Generated<Date> };
 }

@@ -16,6 +16,7 @@ export { type ConsumeOptions, type Consuming, consume } from './consume.ts';
 export { type Outbox, type OutboxOptions, type OutboxStats, type Published, runOutbox } from './dispatcher.ts';
 export { newEpoch } from './epoch.ts';
 export { createKeys, type Keys, keysOf, publicKeyOf } from './keys.ts';
+export { readLease, type StoredLease, writeLease } from './leases.ts';
 export { type Enqueued, enqueueConfig, type OutboxDocument, outboxChannel } from './outbox.ts';
 export { OUTBOX_SQL } from './outbox-sql.ts';
 export {

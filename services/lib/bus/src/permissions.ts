@@ -41,6 +41,9 @@ const checkHost = (host: string): void => {
 const consumerCalls = (stream: StreamName, consumer: string, calls: readonly string[]): string[] =>
   calls.map((call) => `$JS.API.CONSUMER.${call}.${stream}.${consumer}`);
 
+/** Reading one lease. */
+const LEASE_READ = `$JS.API.DIRECT.GET.${STREAM.LEASES}.>`;
+
 /** The calls that readSnapshot makes. */
 const snapshotCalls = (consumer: string): string[] => [
   `$JS.API.CONSUMER.CREATE.${STREAM.CONFIG}.${consumer}.${CFG_ALL}`,
@@ -57,12 +60,16 @@ export const agentPermissions = (host: string): Permissions => {
       subjects.health.build({ host }),
       subjects.check.build({ host }),
       rpcSubject.replyWildcard(host),
+      // Any host's user may write any lease: who holds one is what hosts agree on among themselves.
+      subjects.lease.wildcard,
+      LEASE_READ,
       ...snapshotCalls(hostSnapshotConsumer(host)),
     ],
     subscribe: [
       CFG_ALL,
       CFG_HEARTBEAT_ALL,
       subjects.wm.build({ host }),
+      subjects.lease.wildcard,
       rpcSubject.requestWildcard(host),
       `${agentInbox(host)}.>`,
     ],
@@ -89,7 +96,7 @@ const publisherSubjects = (service: 'inventory' | 'policy'): string[] => [
 ];
 
 const SERVICE_PUBLISH: Readonly<Record<Service, readonly string[]>> = {
-  inventory: [...publisherSubjects('inventory'), ...durableCalls(STREAM.ACKS, 'inventory')],
+  inventory: [...publisherSubjects('inventory'), ...durableCalls(STREAM.ACKS, 'inventory'), LEASE_READ],
   policy: [...publisherSubjects('policy'), ...durableCalls(STREAM.ACKS, 'policy')],
   analytics: [subjects.wm.wildcard, ...durableCalls(STREAM.EVENTS, 'analytics')],
 };

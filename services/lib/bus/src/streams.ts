@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The three streams, applied idempotently by every service at its start. Only what nats-server 2.9 knows:
+ * The four streams, applied idempotently by every service at its start. Only what nats-server 2.9 knows:
  * no per-key TTL, no consumers with several filters.
  */
 import {
@@ -14,7 +14,7 @@ import {
 import { nanos } from '@nats-io/nats-core';
 import { CONFIG_KINDS, subjects } from './subjects.ts';
 
-export const STREAM = { EVENTS: 'WEIR_EVT', CONFIG: 'WEIR_CFG', ACKS: 'WEIR_ACK' } as const;
+export const STREAM = { EVENTS: 'WEIR_EVT', CONFIG: 'WEIR_CFG', ACKS: 'WEIR_ACK', LEASES: 'WEIR_LEASE' } as const;
 export type StreamName = (typeof STREAM)[keyof typeof STREAM];
 
 export interface StreamLimits {
@@ -55,6 +55,14 @@ export const streamConfigs = (limits: StreamLimits = {}): readonly Config[] => {
       max_msgs_per_subject: 1,
     },
     { ...common, name: STREAM.ACKS, subjects: [subjects.ack.wildcard], max_msgs_per_subject: 1 },
+    {
+      ...common,
+      name: STREAM.LEASES,
+      subjects: [subjects.lease.wildcard],
+      max_msgs_per_subject: 1,
+      // One message is read by its subject, without a consumer.
+      allow_direct: true,
+    },
   ];
 };
 

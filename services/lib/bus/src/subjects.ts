@@ -8,6 +8,7 @@ import {
   AgentHeartbeatSchema,
   CheckReportSchema,
   HealthReportSchema,
+  LeaseSchema,
   WatermarkSchema,
 } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { SignedConfigSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
@@ -20,7 +21,7 @@ export const subjects = {
   evtFlow: subject('weir.v1.evt.{host}.flow', FlowBatchSchema),
 
   // Configuration, last value kept. Keys: host id, workload id, identity number, policy key (kind/namespace/name),
-  // `fleet` for the network, names of egress gateways and prefilters, ids of services.
+  // `fleet` for the network, names of egress gateways, prefilters, announcements and BGP instances, ids of services.
   cfgHost: subject('weir.v1.cfg.host.{key}', SignedConfigSchema),
   cfgWorkload: subject('weir.v1.cfg.workload.{key}', SignedConfigSchema),
   cfgIdentity: subject('weir.v1.cfg.identity.{key}', SignedConfigSchema),
@@ -29,12 +30,16 @@ export const subjects = {
   cfgEgressGateway: subject('weir.v1.cfg.egressGateway.{key}', SignedConfigSchema),
   cfgPrefilter: subject('weir.v1.cfg.prefilter.{key}', SignedConfigSchema),
   cfgService: subject('weir.v1.cfg.service.{key}', SignedConfigSchema),
+  cfgL2Announcement: subject('weir.v1.cfg.l2Announcement.{key}', SignedConfigSchema),
+  cfgBgpInstance: subject('weir.v1.cfg.bgpInstance.{key}', SignedConfigSchema),
   cfg: subject('weir.v1.cfg.{kind}.{key}', SignedConfigSchema),
   /** Newest revision of a publisher, every 5 s, not kept. */
   cfgHeartbeat: subject('weir.v1.cfghb.{publisher}', SignedConfigSchema),
 
   /** What stands in a host's kernel; last value kept. */
   ack: subject('weir.v1.ack.{host}', AckSchema),
+  /** Which host answers for a service's addresses; last value kept, each written over the one that was read. */
+  lease: subject('weir.v1.lease.{service}', LeaseSchema),
   /** Heartbeat of a host, every 5 s, not kept. */
   hb: subject('weir.v1.hb.{host}', AgentHeartbeatSchema),
   /** How a host reaches the others, after each round of probes; not kept. */
@@ -70,6 +75,8 @@ export const CONFIG_KINDS = [
   'egressGateway',
   'prefilter',
   'service',
+  'l2Announcement',
+  'bgpInstance',
 ] as const;
 export type ConfigKind = (typeof CONFIG_KINDS)[number];
 export type Publisher = 'inventory' | 'policy';
@@ -84,6 +91,8 @@ export const PUBLISHER_OF: Readonly<Record<ConfigKind, Publisher>> = {
   egressGateway: 'inventory',
   prefilter: 'inventory',
   service: 'inventory',
+  l2Announcement: 'inventory',
+  bgpInstance: 'inventory',
 };
 
 const CONFIG_SUBJECT = {
@@ -95,6 +104,8 @@ const CONFIG_SUBJECT = {
   egressGateway: subjects.cfgEgressGateway,
   prefilter: subjects.cfgPrefilter,
   service: subjects.cfgService,
+  l2Announcement: subjects.cfgL2Announcement,
+  bgpInstance: subjects.cfgBgpInstance,
 } as const;
 
 export const configSubject = (kind: ConfigKind, key: string): string => CONFIG_SUBJECT[kind].build({ key });

@@ -20,6 +20,7 @@ import {
   publishAck,
   publishEvents,
   publishTo,
+  readLease,
   rpcSubject,
   type Service,
   STREAM,
@@ -30,6 +31,7 @@ import {
   signDocument,
   streamConfigs,
   subjects,
+  writeLease,
 } from '../src/index.ts';
 import { startTestNats, type TestNats } from '../src/testing.ts';
 
@@ -167,6 +169,28 @@ test('a host does all it must: snapshot, following, events, acks, heartbeats, wa
   await Promise.all([watcher.stop(), own.stop()]);
 });
 
+test('of hosts that want a lease one gets it, and it is renewed only over what was read', async () => {
+  const [a, b] = [await asHost('a'), await asHost('b')];
+  const inventory = await asService('inventory');
+  await ensureStreams(inventory.jsm);
+  assert.equal(await readLease(a, 'shop.web'), undefined);
+  const lease = (holder: string, renewals: bigint) => ({ holder, renewals, durationMs: 15_000 });
+  const [first, second] = await Promise.all([
+    writeLease(a, 'shop.web', lease('a', 1n), 0),
+    writeLease(b, 'shop.web', lease('b', 1n), 0),
+  ]);
+  assert.equal([first, second].filter((seq) => seq !== undefined).length, 1);
+  const winner = first === undefined ? 'b' : 'a';
+  const held = await readLease(inventory, 'shop.web');
+  assert.deepEqual([held?.lease.holder, held?.lease.durationMs, held?.seq], [winner, 15_000, first ?? second]);
+  assert.ok(Math.abs((held?.timeMs ?? 0) - Date.now()) < 60_000);
+  assert.equal(await writeLease(a, 'shop.web', lease('a', 2n), 0), undefined);
+  assert.ok(await writeLease(a, 'shop.web', lease('a', 2n), held?.seq ?? 0));
+  assert.equal((await readLease(b, 'shop.web'))?.lease.renewals, 2n);
+  assert.equal(await readLease(b, 'shop.db'), undefined);
+  assert.deepEqual([a.denied, b.denied], [[], []]);
+});
+
 /** What the credential of host a must not do. */
 const OTHERS_PUBLISH = [
   'weir.v1.evt.b.flow',
@@ -201,7 +225,7 @@ const OTHERS_PUBLISH = [
   '$JS.API.STREAM.LIST',
   '$JS.ACK.WEIR_ACK.policy.1.1.1.1.1',
   '$JS.FC.WEIR_CFG.x.y',
-  ...['WEIR_EVT', 'WEIR_CFG', 'WEIR_ACK', 'OTHER'].flatMap((stream) => [
+  ...['WEIR_EVT', 'WEIR_CFG', 'WEIR_ACK', 'WEIR_LEASE', 'OTHER'].flatMap((stream) => [
     ...[
       'CREATE',
       'UPDATE',
@@ -337,7 +361,7 @@ test('subjects, streams and permissions name the same things', () => {
     }
     return left.length === right.length;
   };
-  const params = { host: 'h', key: 'k', kind: 'policy', publisher: 'policy' };
+  const params = { host: 'h', key: 'k', kind: 'policy', publisher: 'policy', service: 's' };
   const agent = agentPermissions('h');
   for (const [name, subject] of Object.entries(subjects)) {
     const text = (subject.build as (all: typeof params) => string)(params);
@@ -354,7 +378,7 @@ test('subjects, streams and permissions name the same things', () => {
     const streams = streamConfigs().filter((config) => config.subjects?.some((pattern) => covers(pattern, text)));
     assert.equal(
       streams.length,
-      /^(evt|cfg|ack)/.test(name) && name !== 'cfgHeartbeat' ? 1 : 0,
+      /^(evt|cfg|ack|lease)/.test(name) && name !== 'cfgHeartbeat' ? 1 : 0,
       `${name}: in one stream`,
     );
   }

@@ -288,6 +288,41 @@ export const METRICS = {
     unit: '1',
     help: 'Probes of backends that are due and wait for their turn; should be 0',
   },
+  weir_agent_l2_services: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Services whose addresses this host may answer for, by whether it does: unknown, waiting, held, unconfirmed (held, but not renewed in time)',
+    labels: ['state'],
+  },
+  weir_agent_l2_transitions_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Leases of services that this host got (held) and lost (lost)',
+    labels: ['to'],
+  },
+  weir_agent_l2_conflicts_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Addresses of services for which another machine spoke while this host had the lease; should be 0',
+  },
+  weir_agent_bgp_sessions: {
+    kind: 'gauge',
+    unit: '1',
+    help: '1 while the BGP session with the peer is established, else 0',
+    labels: ['instance', 'peer'],
+  },
+  weir_agent_bgp_routes: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Routes that the peer told (received) and that it was told (advertised)',
+    labels: ['instance', 'peer', 'family', 'direction'],
+  },
+  weir_agent_bgp_reloads_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'New configurations of the BGP daemon: started, restarted (it had gone), reloaded',
+    labels: ['what'],
+  },
   weir_datapath_events_total: {
     kind: 'counter',
     unit: '1',

@@ -79,6 +79,10 @@ export interface AttachmentOptions {
   readonly sides?: Sides;
   /** The interface is not ours: no filter beside a link, and none in the place that others take first. */
   readonly foreign?: boolean;
+  /** Among filters, instead of the usual one. */
+  readonly place?: { readonly handle: number; readonly priority: number };
+  /** Before the programs that are there. */
+  readonly first?: boolean;
 }
 
 /** On interfaces that are not ours. */
@@ -91,7 +95,11 @@ export interface KernelAttachments extends Attachments {
 
 export const kernelAttachments = (object: BpfObject, options: AttachmentOptions): KernelAttachments => {
   const { linksDir, tcx, sides = WORKLOAD_SIDES, foreign = false } = options;
-  const where = { ...(options.hostNetns ? { netns: options.hostNetns } : {}), ...(foreign ? FOREIGN_PLACE : {}) };
+  const where = {
+    ...(options.hostNetns ? { netns: options.hostNetns } : {}),
+    ...(options.place ?? (foreign ? FOREIGN_PLACE : {})),
+  };
+  const order = options.first ? { first: true } : {};
   const linksAlone = foreign && tcx;
   const makeDir = (): string | undefined => mkdirSync(linksDir, { recursive: true, mode: 0o700 });
   makeDir();
@@ -129,7 +137,7 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
     if (await pinAgain(side, ifindex)) return;
     if (!filter || (tcx && (!hurry || existsSync(pin)))) {
       makeDir();
-      hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where }));
+      hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where, ...order }));
       return;
     }
     hold(pin, filter);
@@ -139,7 +147,7 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
   const settleSide = async ({ pin, program, direction }: Side, ifindex: number): Promise<void> => {
     if (held.get(pin) instanceof Link) return;
     makeDir();
-    hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where }));
+    hold(pin, await attachTcx(program, ifindex, direction, { pinPath: pin, ...where, ...order }));
   };
 
   return {

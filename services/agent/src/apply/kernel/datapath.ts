@@ -8,6 +8,7 @@ import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loader';
 import { wireguardKey } from '../../wireguard-key.ts';
 import { type Attachments, JUDGING, type Kernel } from '../ports.ts';
+import { removeAnnouncements } from './announce.ts';
 import { kernelAttachments } from './attachments.ts';
 import { kernelEgress } from './egress.ts';
 import { kernelEncryption } from './encryption.ts';
@@ -187,6 +188,7 @@ export const cleanup = async (
     await network.removeOverlay();
     await removeNat64Device(hostNetns);
     await removePacing(hostNetns);
+    await removeAnnouncements(hostNetns);
     await network.removeEncryption();
     await removeAll(bpffsDir);
     return { workloads: links.length, routes: routes.size };

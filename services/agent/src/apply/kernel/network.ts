@@ -374,10 +374,13 @@ export const kernelNetwork = (options: NetworkOptions = {}): KernelNetwork => {
 
     hostAddresses: async () => {
       await workloadLinks();
-      return (await host.addresses())
-        .filter(({ ifindex, scope }) => !own.has(ifindex) && scope !== 'host')
-        .map(({ address }) => address.split('/')[0] as string)
-        .sort();
+      return (
+        (await host.addresses())
+          // Multicast: groups that an interface joins.
+          .filter(({ ifindex, scope, address }) => !own.has(ifindex) && scope !== 'host' && !address.startsWith('ff'))
+          .map(({ address }) => address.split('/')[0] as string)
+          .sort()
+      );
     },
 
     monitor: (onChange) =>

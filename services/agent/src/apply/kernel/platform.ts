@@ -15,6 +15,7 @@ import {
 import { type BpfMap, clockOffsetNs, type Features, featureProbe, openWireguard, ping, ringBuffer } from '@weir/loader';
 import { formatIp } from '@weir/net';
 import type { Connection, Counters, EventSourceOptions, Platform } from '../../platform.ts';
+import { KernelAnnounce } from './announce.ts';
 import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
 import { endpointPlace } from './health-endpoint.ts';
 import { sweepConnections } from './sweep.ts';
@@ -158,6 +159,12 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
     throttles: () => readThrottles(object.map('throttles'), object.map('throttled'), clockOffsetNs()),
     ping: (addresses, timeoutMs) => ping(addresses, timeoutMs),
     healthEndpoint: endpointPlace,
+    hasBgp: true,
+    announce: new KernelAnnounce({
+      bpffsDir: options.bpffsDir,
+      ...(options.uplink ? { uplink: options.uplink } : {}),
+      ...(options.hostNetns ? { hostNetns: options.hostNetns } : {}),
+    }),
     connections: (limit) => readConnections(conntrack, limit),
     nat: async (limit) => datapath.uplinks.nat?.read(limit),
     prefilter: () => datapath.uplinks.prefilter(),

@@ -21,7 +21,8 @@ export interface WhereUplinksAre {
   readonly hostNetns?: string;
 }
 
-const NEVER = new Set(['lo', OVERLAY_NAME, NAT64_NAME, NAT64_PEER, WIREGUARD_NAME]);
+/** Devices that agents make, and loopback. */
+export const NEVER: ReadonlySet<string> = new Set(['lo', OVERLAY_NAME, NAT64_NAME, NAT64_PEER, WIREGUARD_NAME]);
 
 const isNamed = (name: string, patterns: readonly string[]): boolean =>
   patterns.some((pattern) => (pattern.endsWith('+') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Documents of the load balancer in a text: Service (v1) with its EndpointSlices (discovery.k8s.io/v1), CiliumLoadBalancerIPPool
- * (cilium.io/v2), and Weir's own form of a service and a pool (weir.io/v1), whose spec is what the API takes.
+ * (cilium.io/v2), CiliumL2AnnouncementPolicy (cilium.io/v2alpha1), and Weir's own forms (weir.io/v1), whose spec is what the API takes.
  */
 
 import { selectorOf } from './egress-gateway.ts';
 import { createWarnings, type Issues } from './issues.ts';
 import { addressesIn, EXPOSED_TYPES, readServiceSpec, type ServiceHints } from './kubernetes-service.ts';
+import { L2_DEFAULTS, readL2Announcement } from './l2-announcement.ts';
 import { joinPath, type Located, toPlain } from './located.ts';
 import { readMetadata } from './metadata.ts';
 import {
@@ -242,9 +243,9 @@ const readCiliumPool: Reader = (context, root, places) => {
 
 /** Weir's own: the spec goes to the API as it is, which knows what is wrong with it; here is where it stands. */
 const readOwn =
-  (becomes: 'service' | 'pool'): Reader =>
+  (becomes: 'service' | 'pool' | 'announcement' | 'bgp'): Reader =>
   (context, root, places) => {
-    const metadata = readMetadata(context, root, becomes === 'pool' ? 'cluster' : 'namespaced');
+    const metadata = readMetadata(context, root, becomes === 'service' ? 'namespaced' : 'cluster');
     const spec = specOf(context, root);
     if (!metadata || !spec) return undefined;
     if (spec.node.kind !== 'map') {
@@ -261,6 +262,8 @@ const readOwn =
         body: { allow_first_last_ips: true, disabled: false, frontend_type: 'load-balancer', ...own },
       };
     }
+    if (becomes === 'announcement') return { becomes, name, body: { ...L2_DEFAULTS, ...own } };
+    if (becomes === 'bgp') return { becomes, name, body: { advertisements: [], overrides: [], ...own } };
     return {
       becomes,
       name,
@@ -278,8 +281,11 @@ const FORMS: readonly (readonly [
   ['Service', ['v1'], readService, ['spec', 'status']],
   ['EndpointSlice', ['discovery.k8s.io/v1'], readSlice, ['addressType', 'endpoints', 'ports']],
   ['CiliumLoadBalancerIPPool', ['cilium.io/v2', 'cilium.io/v2alpha1'], readCiliumPool, ['spec', 'status']],
+  ['CiliumL2AnnouncementPolicy', ['cilium.io/v2alpha1', 'cilium.io/v2'], readL2Announcement, ['spec', 'status']],
   ['Service', ['weir.io/v1'], readOwn('service'), ['spec']],
   ['LoadBalancerPool', ['weir.io/v1'], readOwn('pool'), ['spec']],
+  ['L2Announcement', ['weir.io/v1'], readOwn('announcement'), ['spec']],
+  ['BgpInstance', ['weir.io/v1'], readOwn('bgp'), ['spec']],
 ];
 export const BALANCER_KINDS = [...new Set(FORMS.map(([kind]) => kind))];
 

@@ -33,8 +33,8 @@ export interface BalancerDocument {
   readonly kind: string;
   readonly namespace?: string;
   readonly name: string;
-  /** service, pool: what the API calls it; slice: backends of the service `name`. */
-  readonly becomes: 'service' | 'pool' | 'slice';
+  /** service, pool, announcement (of addresses, L2), bgp (an instance): what the API calls it; slice: backends of the service `name`. */
+  readonly becomes: 'service' | 'pool' | 'announcement' | 'bgp' | 'slice';
   readonly body: Readonly<Record<string, unknown>>;
   readonly position?: Position;
   /** By fields of the body: where they stand. */
