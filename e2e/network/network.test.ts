@@ -9,6 +9,7 @@ import { createFleet, type Fleet, until, type Workload } from '@weir/infra/fleet
 import { inNetns } from '@weir/infra/netns';
 import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
+import { announce } from './announce.ts';
 import { conversationsOf, converse } from './conversations.ts';
 import { egress } from './egress.ts';
 import { closedPorts, tooBig } from './errors.ts';
@@ -100,6 +101,7 @@ describe('network', { skip: needKernel() }, () => {
   test('services: asked for by workloads of all hosts, judged by their backends', () => services(scene));
   test('services: asked for from outside, with backends here, natively and by tunnel elsewhere', () =>
     servicesFromOutside(scene, HYBRID));
+  test('addresses of services: one host answers on the link, and the next when it is gone', (t) => announce(scene, t));
   test('the health mesh shows who is cut off, and that it is back', () => health(scene, 'h3'));
 
   test('a fleet of IPv6 only, then of IPv4 only with packets smaller than IPv6 allows', async () => {
