@@ -189,7 +189,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     onPass: ({ durationMs, ok, swapped, committed }) => {
       histogram('weir_agent_pass_duration_seconds').record(durationMs / 1000, { outcome: ok ? 'ok' : 'failed' });
       counter('weir_agent_policy_swaps_total').add(swapped);
-      tellKey();
+      if (linked) tellKey(); // before that the first heartbeat will
       const now = performance.now();
       if (ok) {
         for (const at of arrivals.splice(0)) histogram('weir_agent_realise_duration_seconds').record((now - at) / 1000);
