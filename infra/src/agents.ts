@@ -101,7 +101,8 @@ export class AgentHandle {
     process.kill(this.process.pid, 'SIGSTOP');
   }
 
+  /** One that has ended, or did not start, has nothing to go on with. */
   resume(): void {
-    process.kill(this.process.pid, 'SIGCONT');
+    if (this.process.alive()) process.kill(this.process.pid, 'SIGCONT');
   }
 }
