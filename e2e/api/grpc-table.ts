@@ -5,10 +5,12 @@ import type { ErrorCode } from '@weir/errors';
 import { AccountingService, FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { ChangeService } from '@weir/proto/weir/changes/v1/changes_pb.js';
 import {
+  BgpService,
   EgressGatewayService,
   HealthService,
   HostService,
   IdentityService,
+  L2AnnouncementService,
   LoadBalancerService,
   NamespaceService,
   NetworkService,
@@ -31,6 +33,8 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['inventory', PoolService],
   ['inventory', HealthService],
   ['inventory', LoadBalancerService],
+  ['inventory', L2AnnouncementService],
+  ['inventory', BgpService],
   ['inventory', ChangeService, 'inventory ChangeService'],
   ['policy', PolicyService],
   ['policy', RuleService],
