@@ -204,8 +204,14 @@ describe('doors', { skip: needKernel() }, () => {
     t.diagnostic(await accountForAll(fleet, client, server));
     const status = weir('status');
     assert.equal(status.status, 0, status.stdout + status.stderr);
-    assert.match(status.stdout, /host h1 .*alive.*\n +flows \d+ produced = \d+ stored \+ \d+ lost/);
-    assert.match(status.stdout, /host h2 .*alive.*\n +flows \d+ produced = \d+ stored \+ \d+ lost/);
+    assert.match(
+      status.stdout,
+      /host h1 .*alive.*\n(?: +egress limits .*\n)? +flows \d+ produced = \d+ stored \+ \d+ lost/,
+    );
+    assert.match(
+      status.stdout,
+      /host h2 .*alive.*\n(?: +egress limits .*\n)? +flows \d+ produced = \d+ stored \+ \d+ lost/,
+    );
   });
 
   test('observe --follow shows a connection while it happens', async () => {

@@ -220,7 +220,7 @@ describe('announcement of service addresses', { skip: needKernel(), timeout: 180
     assert.notEqual(stateOf(first), 'waiting');
     cut.delete(first);
     await waits(first);
-    assert.ok(!groupsOf(first));
+    await eventually(`${first} to leave the groups`, () => (groupsOf(first) ? undefined : true));
   });
 
   it('an agent that was killed for good loses the lease too', async () => {
