@@ -15,7 +15,6 @@ import {
   clsactFilter,
   type Netlink,
   type NetworkLink,
-  openNetlink,
   openObject,
   skbContext,
   tcxSupported,
@@ -25,6 +24,7 @@ import type { AnnouncePort } from '../../announce/announcer.ts';
 import { announcement, solicitedNode } from '../../announce/frames.ts';
 import { LINK_NAME } from '../../plan/names.ts';
 import { type KernelAttachments, kernelAttachments } from './attachments.ts';
+import { withNetlink } from './netlink.ts';
 import { findUplinks, NEVER, type WhereUplinksAre } from './uplink-interfaces.ts';
 
 export interface KernelAnnounceOptions extends WhereUplinksAre {
@@ -47,15 +47,6 @@ interface Place {
 
 const keyOf = ({ address, ifindex }: Place): Buffer => announced_key.encode({ addr: parseIp(address), ifindex });
 const textOf = ({ address, ifindex }: Place): string => `${address} ${ifindex}`;
-
-const withNetlink = async <T>(netns: string | undefined, work: (netlink: Netlink) => Promise<T>): Promise<T> => {
-  const netlink = openNetlink(netns);
-  try {
-    return await work(netlink);
-  } finally {
-    netlink.close();
-  }
-};
 
 const matches = (pattern: string, name: string): boolean => {
   try {

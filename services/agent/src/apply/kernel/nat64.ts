@@ -11,10 +11,11 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nat64 as nat64Codec } from '@weir/bpf';
-import { type BpfObject, type Netlink, type NetworkLink, openNetlink, tcxSupported } from '@weir/loader';
+import { type BpfObject, type Netlink, type NetworkLink, tcxSupported } from '@weir/loader';
 import { parseCidr, parseIp, parseMac } from '@weir/net';
 import { NAT64_NAME, NAT64_PEER } from '../../plan/names.ts';
 import { type KernelAttachments, kernelAttachments } from './attachments.ts';
+import { withNetlink } from './netlink.ts';
 import { quietDevice } from './quiet-device.ts';
 import type { UplinkInterface } from './uplink-interfaces.ts';
 import { openTranslating, type UplinkOptions } from './uplink-objects.ts';
@@ -31,18 +32,9 @@ const ROUTE_PROTOCOL = 88;
 
 const linksDirOf = (bpffsDir: string): string => join(bpffsDir, 'nat64-links');
 
-const withSocket = async <T>(netns: string | undefined, work: (socket: Netlink) => Promise<T>): Promise<T> => {
-  const socket = openNetlink(netns);
-  try {
-    return await work(socket);
-  } finally {
-    socket.close();
-  }
-};
-
 /** Its routes go with it. */
 export const removeNat64Device = (hostNetns: string | undefined): Promise<void> =>
-  withSocket(hostNetns, async (socket) => {
+  withNetlink(hostNetns, async (socket) => {
     const link = await socket.linkByName(NAT64_NAME);
     if (link) await socket.deleteLink(link.ifindex);
   });
@@ -72,7 +64,7 @@ export class Nat64Device {
       return;
     }
     const uplink = uplinks.find(({ ip4 }) => ip4 !== '');
-    await withSocket(this.#options.hostNetns, async (socket) => {
+    await withNetlink(this.#options.hostNetns, async (socket) => {
       const mtu = await this.#mtu(socket, uplink);
       if (this.#wanted?.prefix !== prefix || this.#wanted.mtu !== mtu) this.#isSynced = false;
       this.#wanted = { prefix, mtu };
@@ -153,7 +145,7 @@ export class Nat64Device {
     const object = this.#object;
     if (!attachments || !object || !this.#wanted || !this.#isSynced) return [];
     const { prefix } = this.#wanted;
-    const problems = await withSocket(this.#options.hostNetns, async (socket) => {
+    const problems = await withNetlink(this.#options.hostNetns, async (socket) => {
       const link = await socket.linkByName(NAT64_NAME);
       if (link?.ifindex !== this.#ifindex) return [`the device ${NAT64_NAME} was removed`];
       const missing = await attachments.check(NAT64_NAME, link.ifindex);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The tunnel device of the real kernel, its programs, and the maps `tunnels` and `identities`. */
 import { tunnel as tunnelCodec, weir_tunnel_flags } from '@weir/bpf';
-import { type BpfObject, type Netlink, type NetworkLink, openNetlink } from '@weir/loader';
+import type { BpfObject, Netlink, NetworkLink } from '@weir/loader';
 import { formatIp, parseIp } from '@weir/net';
 import { OVERLAY_NAME } from '../../plan/names.ts';
 import type { OverlayDevice, Tunnel } from '../../plan/overlay.ts';
 import type { Attachments, Overlay } from '../ports.ts';
+import { withNetlink } from './netlink.ts';
 import type { KernelNetwork } from './network.ts';
 import { quietDevice } from './quiet-device.ts';
 
@@ -44,14 +45,7 @@ export const kernelOverlay = (object: BpfObject, options: KernelOverlayOptions):
   };
   const tunnels = object.map('tunnels');
   const identities = object.map('identities');
-  const withSocket = async <T>(work: (socket: Netlink) => Promise<T>): Promise<T> => {
-    const socket = openNetlink(hostNetns);
-    try {
-      return await work(socket);
-    } finally {
-      socket.close();
-    }
-  };
+  const withSocket = <T>(work: (socket: Netlink) => Promise<T>): Promise<T> => withNetlink(hostNetns, work);
 
   let wanted: OverlayDevice | undefined;
   let ifindex = 0;

@@ -6,22 +6,17 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BpfObject, clsactFilter, openNetlink, openPinnedLink, tcxSupported } from '@weir/loader';
+import { type BpfObject, clsactFilter, openPinnedLink, tcxSupported } from '@weir/loader';
 import { OVERLAY_NAME } from '../../plan/names.ts';
 import { FOREIGN_PLACE, type KernelAttachments, kernelAttachments } from './attachments.ts';
+import { withNetlink } from './netlink.ts';
 
 const SIDES = [{ direction: 'ingress', program: 'from_tunnel' }] as const;
 
 const dirOf = (bpffsDir: string): string => join(bpffsDir, 'answer-links');
 
-const deviceOf = async (hostNetns: string | undefined): Promise<number> => {
-  const netlink = openNetlink(hostNetns);
-  try {
-    return (await netlink.linkByName(OVERLAY_NAME))?.ifindex ?? 0;
-  } finally {
-    netlink.close();
-  }
-};
+const deviceOf = (hostNetns: string | undefined): Promise<number> =>
+  withNetlink(hostNetns, async (netlink) => (await netlink.linkByName(OVERLAY_NAME))?.ifindex ?? 0);
 
 export class TunnelAnswers {
   readonly #attachments: KernelAttachments;

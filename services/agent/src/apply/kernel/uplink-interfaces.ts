@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which interfaces are uplinks, and which of their addresses is the host's towards the world. */
-import { type InterfaceAddress, type Netlink, type NetworkLink, openNetlink, ROUTE_TABLE } from '@weir/loader';
+import { type InterfaceAddress, type NetworkLink, ROUTE_TABLE } from '@weir/loader';
 import type { WayOut } from '../../plan/egress.ts';
 import { LINK_NAME, NAT64_NAME, NAT64_PEER, OVERLAY_NAME, WIREGUARD_NAME } from '../../plan/names.ts';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
+import { withNetlink } from './netlink.ts';
 
 export interface UplinkInterface {
   readonly ifname: string;
@@ -26,15 +27,6 @@ export const NEVER: ReadonlySet<string> = new Set(['lo', OVERLAY_NAME, NAT64_NAM
 
 const isNamed = (name: string, patterns: readonly string[]): boolean =>
   patterns.some((pattern) => (pattern.endsWith('+') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
-
-const withNetlink = async <T>(netns: string | undefined, work: (netlink: Netlink) => Promise<T>): Promise<T> => {
-  const netlink = openNetlink(netns);
-  try {
-    return await work(netlink);
-  } finally {
-    netlink.close();
-  }
-};
 
 /** Of one interface: what the world can reach. */
 const addressesOf = (all: readonly InterfaceAddress[], ifindex: number, family: 4 | 6): string[] =>
