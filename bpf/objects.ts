@@ -4,17 +4,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { weirError } from '@weir/errors';
 
-export type ObjectName =
-  | 'workload'
-  | 'host'
-  | 'frontend'
-  | 'balancer'
-  | 'accelerator'
-  | 'overlay'
-  | 'nat64'
-  | 'socket'
-  | 'wireguard'
-  | 'announce';
+export const OBJECT_NAMES = [
+  ...(['workload', 'host', 'frontend', 'balancer', 'accelerator', 'overlay', 'nat64'] as const),
+  ...(['client', 'socket', 'wireguard', 'announce'] as const),
+];
+
+export type ObjectName = (typeof OBJECT_NAMES)[number];
 
 export const objectPath = (name: ObjectName): string => {
   const path = join(import.meta.dirname, 'obj', `${name}.bpf.o`);

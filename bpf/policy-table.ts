@@ -2,17 +2,37 @@
 /**
  * A workload's policy entries as bytes of its inner map.
  *
- * A direction that is not enforced gets an entry "any identity, anything: allow, rule 0" of its own, unless a rule
- * says the same. It changes no verdict (a deny is longer or found elsewhere, and any deny wins), but makes the table
+ * A direction that is not enforced gets an entry "any identity, anything: allow, rule 0" of its own in the Normal tier (pass, if
+ * there is a Baseline to ask), unless a rule says the same. It changes no verdict (every other entry is stronger), but makes the table
  * complete: judged with or without the workload's enforce flags it gives the same answer. That is what makes a change
  * from not enforced to enforced, or back, one atomic swap of the table: the flags may be set before and cleared
  * after it without any packet seeing a mixture (see the agent's transition.ts).
  */
-import { policy_entry, policy_key, weir_policy_bits, weir_workload_flags } from './gen/index.ts';
+import {
+  policy_entry,
+  policy_key,
+  weir_policy_bits,
+  weir_policy_section,
+  weir_policy_verdict,
+  weir_workload_flags,
+} from './gen/index.ts';
+
+const { POLICY_EGRESS, POLICY_TIER_ADMIN, POLICY_TIER_NORMAL, POLICY_TIER_BASELINE } = weir_policy_section;
+const { POLICY_ALLOW, POLICY_DENY, POLICY_PASS } = weir_policy_verdict;
+
+const TIERS = { Admin: POLICY_TIER_ADMIN, Normal: POLICY_TIER_NORMAL, Baseline: POLICY_TIER_BASELINE } as const;
+const VERDICTS = { allow: POLICY_ALLOW, deny: POLICY_DENY, pass: POLICY_PASS } as const;
+export type PolicyTier = keyof typeof TIERS;
+export type PolicyVerdict = keyof typeof VERDICTS;
+
+const sectionOf = (egress: boolean, tier: PolicyTier): number => TIERS[tier] | (egress ? POLICY_EGRESS : 0);
+const nameOf = <T extends string>(names: Readonly<Record<T, number>>, number: number): T =>
+  (Object.keys(names) as T[]).find((name) => names[name] === number) as T;
 
 /** As the policy engine compiles them. */
 export interface PolicyEntry {
   readonly egress: boolean;
+  readonly tier: PolicyTier;
   /** 0 = any. */
   readonly identity: number;
   /** 0 = any. */
@@ -20,8 +40,10 @@ export interface PolicyEntry {
   readonly port: number;
   /** 0 = every port, 16 = this one. */
   readonly portPrefixBits: number;
-  readonly deny: boolean;
+  readonly verdict: PolicyVerdict;
   readonly ruleId: number;
+  /** Within its tier the highest decides. */
+  readonly rank: number;
 }
 
 /** What a workload's flags say beside its table. */
@@ -30,6 +52,8 @@ export interface Enforcement {
   readonly enforceEgress: boolean;
   /** Some entries have ipBlock identities. */
   readonly ipBlock: boolean;
+  /** Some entries are of another tier than the Normal one. */
+  readonly tiers: boolean;
   /** The host may always reach its own workloads. */
   readonly allowHost: boolean;
 }
@@ -37,11 +61,12 @@ export interface Enforcement {
 const flag = weir_workload_flags;
 
 /** Of a workload that is ready and has its table. */
-export const enforcementFlags = ({ enforceIngress, enforceEgress, ipBlock, allowHost }: Enforcement): number =>
+export const enforcementFlags = ({ enforceIngress, enforceEgress, ipBlock, tiers, allowHost }: Enforcement): number =>
   flag.WORKLOAD_READY |
   (enforceIngress ? flag.WORKLOAD_ENFORCE_INGRESS : 0) |
   (enforceEgress ? flag.WORKLOAD_ENFORCE_EGRESS : 0) |
   (ipBlock ? flag.WORKLOAD_IPBLOCK : 0) |
+  (tiers ? flag.WORKLOAD_TIERS : 0) |
   (allowHost ? flag.WORKLOAD_ALLOW_HOST : 0);
 
 export interface PolicyTable {
@@ -68,7 +93,7 @@ const writeEntry = (entry: PolicyEntry, keys: Buffer, values: Buffer, index: num
     {
       prefixlen: POLICY_STATIC_BITS + bits,
       identity: entry.identity,
-      egress: entry.egress ? 1 : 0,
+      section: sectionOf(entry.egress, entry.tier),
       protocol: entry.protocol,
       port_hi: port >> 8,
       port_lo: port & 0xff,
@@ -77,24 +102,33 @@ const writeEntry = (entry: PolicyEntry, keys: Buffer, values: Buffer, index: num
     index * policy_key.size,
   );
   policy_entry.encode(
-    { rule_id: entry.ruleId, deny: entry.deny ? 1 : 0, prefix_bits: bits, packets: 0n, bytes: 0n },
+    {
+      rule_id: entry.ruleId,
+      verdict: VERDICTS[entry.verdict],
+      prefix_bits: bits,
+      rank: entry.rank,
+      packets: 0n,
+      bytes: 0n,
+    },
     values,
     index * policy_entry.size,
   );
 };
 
-const catchAll = (egress: boolean): PolicyEntry => ({
+const catchAll = (egress: boolean, verdict: PolicyVerdict): PolicyEntry => ({
   egress,
+  tier: 'Normal',
   identity: 0,
   protocol: 0,
   port: 0,
   portPrefixBits: 0,
-  deny: false,
+  verdict,
   ruleId: 0,
+  rank: 0,
 });
 
 const isCatchAll = (entry: PolicyEntry, egress: boolean): boolean =>
-  entry.egress === egress && entry.identity === 0 && entry.protocol === 0;
+  entry.egress === egress && entry.tier === 'Normal' && entry.identity === 0 && entry.protocol === 0;
 
 export const buildPolicyTable = (
   entries: readonly PolicyEntry[],
@@ -102,8 +136,10 @@ export const buildPolicyTable = (
 ): PolicyTable => {
   const open: PolicyEntry[] = [];
   const has = (egress: boolean): boolean => entries.some((entry) => isCatchAll(entry, egress));
-  if (!enforced.ingress && !has(false)) open.push(catchAll(false));
-  if (!enforced.egress && !has(true)) open.push(catchAll(true));
+  const rest = (egress: boolean): PolicyVerdict =>
+    entries.some((entry) => entry.egress === egress && entry.tier === 'Baseline') ? 'pass' : 'allow';
+  if (!enforced.ingress && !has(false)) open.push(catchAll(false, rest(false)));
+  if (!enforced.egress && !has(true)) open.push(catchAll(true, rest(true)));
   const count = entries.length + open.length;
   const keys = Buffer.alloc(count * policy_key.size);
   const values = Buffer.alloc(count * policy_entry.size);
@@ -120,15 +156,16 @@ const verdictAt = (table: { values: Buffer }, index: number): string =>
 
 /** The table that a map in the kernel holds. Whether a direction is open shows by its catch-all. */
 export const readPolicyTable = (keys: Buffer, values: Buffer, count: number): PolicyTable => {
-  const open = (egress: number): boolean => {
+  const open = (egress: boolean): boolean => {
     for (let i = 0; i < count; i++) {
       const at = i * policy_key.size;
       if (policy_key.read.prefixlen(keys, at) !== POLICY_STATIC_BITS) continue;
-      if (policy_key.read.identity(keys, at) === 0 && policy_key.read.egress(keys, at) === egress) return true;
+      if (policy_key.read.identity(keys, at) === 0 && policy_key.read.section(keys, at) === sectionOf(egress, 'Normal'))
+        return true;
     }
     return false;
   };
-  return { keys, values, count, openIngress: open(0), openEgress: open(1) };
+  return { keys, values, count, openIngress: open(false), openEgress: open(true) };
 };
 
 /** Same verdicts: order and traffic counters do not matter. */
@@ -151,12 +188,14 @@ export const samePolicyTable = (a: PolicyTable, b: PolicyTable): boolean => {
 
 export interface PolicyRow {
   readonly direction: 'ingress' | 'egress';
+  readonly tier: PolicyTier;
   readonly identity: number;
   readonly protocol: number;
   readonly port: number;
   readonly portPrefixBits: number;
-  readonly verdict: 'allow' | 'deny';
+  readonly verdict: PolicyVerdict;
   readonly ruleId: number;
+  readonly rank: number;
   readonly packets: bigint;
   readonly bytes: bigint;
 }
@@ -168,13 +207,15 @@ export const policyRows = ({ keys, values, count }: Pick<PolicyTable, 'keys' | '
     const value = policy_entry.decode(values, i * policy_entry.size);
     const bits = Math.min(key.prefixlen, POLICY_FULL_BITS) - POLICY_STATIC_BITS;
     return {
-      direction: key.egress ? 'egress' : 'ingress',
+      direction: key.section & POLICY_EGRESS ? 'egress' : 'ingress',
+      tier: nameOf(TIERS, key.section & ~POLICY_EGRESS),
       identity: key.identity,
       protocol: key.protocol,
       port: (key.port_hi << 8) | key.port_lo,
       portPrefixBits: Math.max(0, bits - PROTOCOL_BITS),
-      verdict: value.deny ? 'deny' : 'allow',
+      verdict: nameOf(VERDICTS, value.verdict),
       ruleId: value.rule_id,
+      rank: value.rank,
       packets: value.packets,
       bytes: value.bytes,
     };

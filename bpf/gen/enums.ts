@@ -64,12 +64,20 @@ export const weir_counter = {
   COUNTER_SERVICE_OUT: 30,
   COUNTER_SERVICE_STALE: 31,
   COUNTER_SERVICE_TOLD: 32,
+  COUNTER_SERVICE_REVERSE_CREATED: 33,
+  COUNTER_SERVICE_REVERSE_ENDED: 34,
+  COUNTER_SERVICE_AFFINITY_CREATED: 35,
   COUNTER_SERVICE_ENCAPSULATED: 48,
   COUNTER_SERVICE_TAKEN_OFF: 53,
   COUNTER_SERVICE_FLOW_HIT: 49,
   COUNTER_SERVICE_FLOW_MISS: 50,
   COUNTER_SERVICE_FLOW_FLOOD: 51,
   COUNTER_SERVICE_TOO_BIG: 52,
+  COUNTER_SERVICE_MARKED: 54,
+  COUNTER_SERVICE_TURNED: 55,
+  COUNTER_SERVICE_SENT: 56,
+  COUNTER_SERVICE_GIVEN_BACK: 57,
+  COUNTER_SERVICE_NO_NEIGHBOUR: 58,
   COUNTER_MAX: 64,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
@@ -86,6 +94,7 @@ export const weir_ct_flags = {
   CT_LOCAL_PEER: 256,
   CT_ENCRYPTED_SENT: 512,
   CT_ENCRYPTED_RECEIVED: 1024,
+  CT_SERVICE: 2048,
 } as const;
 export type weir_ct_flags = (typeof weir_ct_flags)[keyof typeof weir_ct_flags];
 
@@ -241,6 +250,21 @@ export const weir_policy_bits = {
 } as const;
 export type weir_policy_bits = (typeof weir_policy_bits)[keyof typeof weir_policy_bits];
 
+export const weir_policy_section = {
+  POLICY_EGRESS: 1,
+  POLICY_TIER_NORMAL: 0,
+  POLICY_TIER_ADMIN: 2,
+  POLICY_TIER_BASELINE: 4,
+} as const;
+export type weir_policy_section = (typeof weir_policy_section)[keyof typeof weir_policy_section];
+
+export const weir_policy_verdict = {
+  POLICY_ALLOW: 0,
+  POLICY_DENY: 1,
+  POLICY_PASS: 2,
+} as const;
+export type weir_policy_verdict = (typeof weir_policy_verdict)[keyof typeof weir_policy_verdict];
+
 export const weir_report = {
   REPORT_FIRST: 1,
   REPORT_FLAGS: 2,
@@ -250,6 +274,11 @@ export const weir_report = {
   REPORT_DROP: 6,
 } as const;
 export type weir_report = (typeof weir_report)[keyof typeof weir_report];
+
+export const weir_service_count_bits = {
+  COUNTS_PAST: 4294967295,
+} as const;
+export type weir_service_count_bits = (typeof weir_service_count_bits)[keyof typeof weir_service_count_bits];
 
 export const weir_service_flags = {
   SERVICE_EXTERNAL_IP: 1,
@@ -271,6 +300,7 @@ export const weir_service_flags = {
   SERVICE_NO_BACKEND_DROP: 65536,
   SERVICE_WILDCARD: 131072,
   SERVICE_DSR_IPIP: 262144,
+  SERVICE_LEAST: 524288,
 } as const;
 export type weir_service_flags = (typeof weir_service_flags)[keyof typeof weir_service_flags];
 
@@ -282,12 +312,20 @@ export const weir_service_limits = {
   WEIR_MAX_SERVICE_AFFINITY: 65536,
   WEIR_MAX_SERVICE_RANGES: 262144,
   WEIR_MAX_SERVICE_FLOWS: 131072,
+  WEIR_MAX_SERVICE_COUNTS: 524288,
+  WEIR_MAX_SERVICE_TURNS: 131072,
+  WEIR_SERVICE_TURN_TRIES: 8,
   WEIR_MAX_SERVICE_WAYS: 4096,
   WEIR_SERVICE_FLOOD: 125000,
   WEIR_MAX_MAGLEV_TABLES: 65536,
   WEIR_MAGLEV_SMALLEST: 251,
 } as const;
 export type weir_service_limits = (typeof weir_service_limits)[keyof typeof weir_service_limits];
+
+export const weir_service_nat_flags = {
+  HALF_COUNTED: 1,
+} as const;
+export type weir_service_nat_flags = (typeof weir_service_nat_flags)[keyof typeof weir_service_nat_flags];
 
 export const weir_service_range_bits = {
   SERVICE_RANGE_STATIC_BITS: 32,
@@ -376,5 +414,6 @@ export const weir_workload_flags = {
   WORKLOAD_NO_SOURCE_CHECK: 64,
   WORKLOAD_LIMITED: 128,
   WORKLOAD_EGRESS: 256,
+  WORKLOAD_TIERS: 512,
 } as const;
 export type weir_workload_flags = (typeof weir_workload_flags)[keyof typeof weir_workload_flags];

@@ -1440,8 +1440,9 @@ export const node_address = {
 
 export interface policy_entry {
   readonly rule_id: number;
-  readonly deny: number;
+  readonly verdict: number;
   readonly prefix_bits: number;
+  readonly rank: number;
   readonly packets: bigint;
   readonly bytes: bigint;
 }
@@ -1451,18 +1452,18 @@ export const policy_entry = {
   size: 24,
   offsets: {
     rule_id: 0,
-    deny: 4,
+    verdict: 4,
     prefix_bits: 5,
-    pad: 6,
+    rank: 6,
     packets: 8,
     bytes: 16,
   },
   encode(value: policy_entry, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
     codec.need('policy_entry', out, at, 24);
     out.writeUInt32LE(value.rule_id, at);
-    out.writeUInt8(value.deny, at + 4);
+    out.writeUInt8(value.verdict, at + 4);
     out.writeUInt8(value.prefix_bits, at + 5);
-    out.writeUInt16LE(0, at + 6);
+    out.writeUInt16LE(value.rank, at + 6);
     codec.writeU64(out, value.packets, at + 8);
     codec.writeU64(out, value.bytes, at + 16);
     return out;
@@ -1471,8 +1472,9 @@ export const policy_entry = {
     codec.need('policy_entry', from, at, 24);
     return {
       rule_id: from.readUInt32LE(at),
-      deny: from.readUInt8(at + 4),
+      verdict: from.readUInt8(at + 4),
       prefix_bits: from.readUInt8(at + 5),
+      rank: from.readUInt16LE(at + 6),
       packets: codec.readU64(from, at + 8),
       bytes: codec.readU64(from, at + 16),
     };
@@ -1480,8 +1482,9 @@ export const policy_entry = {
   /** Single fields, without decoding the rest. */
   read: {
     rule_id: (from: Buffer, at = 0): number => from.readUInt32LE(at),
-    deny: (from: Buffer, at = 0): number => from.readUInt8(at + 4),
+    verdict: (from: Buffer, at = 0): number => from.readUInt8(at + 4),
     prefix_bits: (from: Buffer, at = 0): number => from.readUInt8(at + 5),
+    rank: (from: Buffer, at = 0): number => from.readUInt16LE(at + 6),
     packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
   },
@@ -1490,7 +1493,7 @@ export const policy_entry = {
 export interface policy_key {
   readonly prefixlen: number;
   readonly identity: number;
-  readonly egress: number;
+  readonly section: number;
   readonly protocol: number;
   readonly port_hi: number;
   readonly port_lo: number;
@@ -1502,7 +1505,7 @@ export const policy_key = {
   offsets: {
     prefixlen: 0,
     identity: 4,
-    egress: 8,
+    section: 8,
     protocol: 9,
     port_hi: 10,
     port_lo: 11,
@@ -1511,7 +1514,7 @@ export const policy_key = {
     codec.need('policy_key', out, at, 12);
     out.writeUInt32LE(value.prefixlen, at);
     out.writeUInt32LE(value.identity, at + 4);
-    out.writeUInt8(value.egress, at + 8);
+    out.writeUInt8(value.section, at + 8);
     out.writeUInt8(value.protocol, at + 9);
     out.writeUInt8(value.port_hi, at + 10);
     out.writeUInt8(value.port_lo, at + 11);
@@ -1522,7 +1525,7 @@ export const policy_key = {
     return {
       prefixlen: from.readUInt32LE(at),
       identity: from.readUInt32LE(at + 4),
-      egress: from.readUInt8(at + 8),
+      section: from.readUInt8(at + 8),
       protocol: from.readUInt8(at + 9),
       port_hi: from.readUInt8(at + 10),
       port_lo: from.readUInt8(at + 11),
@@ -1532,7 +1535,7 @@ export const policy_key = {
   read: {
     prefixlen: (from: Buffer, at = 0): number => from.readUInt32LE(at),
     identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
-    egress: (from: Buffer, at = 0): number => from.readUInt8(at + 8),
+    section: (from: Buffer, at = 0): number => from.readUInt8(at + 8),
     protocol: (from: Buffer, at = 0): number => from.readUInt8(at + 9),
     port_hi: (from: Buffer, at = 0): number => from.readUInt8(at + 10),
     port_lo: (from: Buffer, at = 0): number => from.readUInt8(at + 11),
@@ -1607,11 +1610,12 @@ export interface service {
   readonly terminating: number;
   readonly affinity_timeout_s: number;
   readonly maglev: number;
+  readonly maglev_place: number;
 }
 
 export const service = {
   name: 'service',
-  size: 32,
+  size: 36,
   offsets: {
     frontend: 0,
     service: 4,
@@ -1621,9 +1625,10 @@ export const service = {
     terminating: 20,
     affinity_timeout_s: 24,
     maglev: 28,
+    maglev_place: 32,
   },
-  encode(value: service, out: Buffer = Buffer.allocUnsafe(32), at = 0): Buffer {
-    codec.need('service', out, at, 32);
+  encode(value: service, out: Buffer = Buffer.allocUnsafe(36), at = 0): Buffer {
+    codec.need('service', out, at, 36);
     out.writeUInt32LE(value.frontend, at);
     out.writeUInt32LE(value.service, at + 4);
     out.writeUInt32LE(value.flags, at + 8);
@@ -1632,10 +1637,11 @@ export const service = {
     out.writeUInt32LE(value.terminating, at + 20);
     out.writeUInt32LE(value.affinity_timeout_s, at + 24);
     out.writeUInt32LE(value.maglev, at + 28);
+    out.writeUInt32LE(value.maglev_place, at + 32);
     return out;
   },
   decode(from: Buffer, at = 0): service {
-    codec.need('service', from, at, 32);
+    codec.need('service', from, at, 36);
     return {
       frontend: from.readUInt32LE(at),
       service: from.readUInt32LE(at + 4),
@@ -1645,6 +1651,7 @@ export const service = {
       terminating: from.readUInt32LE(at + 20),
       affinity_timeout_s: from.readUInt32LE(at + 24),
       maglev: from.readUInt32LE(at + 28),
+      maglev_place: from.readUInt32LE(at + 32),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -1657,6 +1664,7 @@ export const service = {
     terminating: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
     affinity_timeout_s: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
     maglev: (from: Buffer, at = 0): number => from.readUInt32LE(at + 28),
+    maglev_place: (from: Buffer, at = 0): number => from.readUInt32LE(at + 32),
   },
 } as const satisfies codec.StructCodec<service>;
 
@@ -1732,36 +1740,132 @@ export const service_affinity_key = {
 } as const satisfies codec.StructCodec<service_affinity_key>;
 
 export interface service_count {
+  readonly connections: bigint;
   readonly packets: bigint;
   readonly bytes: bigint;
+  readonly flow_hits: bigint;
+  readonly flow_misses: bigint;
+  readonly no_backend: bigint;
+  readonly denied: bigint;
 }
 
 export const service_count = {
   name: 'service_count',
-  size: 16,
+  size: 56,
   offsets: {
-    packets: 0,
-    bytes: 8,
+    connections: 0,
+    packets: 8,
+    bytes: 16,
+    flow_hits: 24,
+    flow_misses: 32,
+    no_backend: 40,
+    denied: 48,
   },
-  encode(value: service_count, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
-    codec.need('service_count', out, at, 16);
-    codec.writeU64(out, value.packets, at);
-    codec.writeU64(out, value.bytes, at + 8);
+  encode(value: service_count, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
+    codec.need('service_count', out, at, 56);
+    codec.writeU64(out, value.connections, at);
+    codec.writeU64(out, value.packets, at + 8);
+    codec.writeU64(out, value.bytes, at + 16);
+    codec.writeU64(out, value.flow_hits, at + 24);
+    codec.writeU64(out, value.flow_misses, at + 32);
+    codec.writeU64(out, value.no_backend, at + 40);
+    codec.writeU64(out, value.denied, at + 48);
     return out;
   },
   decode(from: Buffer, at = 0): service_count {
-    codec.need('service_count', from, at, 16);
+    codec.need('service_count', from, at, 56);
     return {
-      packets: codec.readU64(from, at),
-      bytes: codec.readU64(from, at + 8),
+      connections: codec.readU64(from, at),
+      packets: codec.readU64(from, at + 8),
+      bytes: codec.readU64(from, at + 16),
+      flow_hits: codec.readU64(from, at + 24),
+      flow_misses: codec.readU64(from, at + 32),
+      no_backend: codec.readU64(from, at + 40),
+      denied: codec.readU64(from, at + 48),
     };
   },
   /** Single fields, without decoding the rest. */
   read: {
-    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
-    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    connections: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    flow_hits: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    flow_misses: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
+    no_backend: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 40),
+    denied: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 48),
   },
 } as const satisfies codec.StructCodec<service_count>;
+
+export interface service_count_ctx {
+  readonly sockets: bigint;
+  readonly clients: bigint;
+  readonly failed: number;
+}
+
+export const service_count_ctx = {
+  name: 'service_count_ctx',
+  size: 24,
+  offsets: {
+    sockets: 0,
+    clients: 8,
+    failed: 16,
+    pad: 20,
+  },
+  encode(value: service_count_ctx, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('service_count_ctx', out, at, 24);
+    codec.writeU64(out, value.sockets, at);
+    codec.writeU64(out, value.clients, at + 8);
+    out.writeUInt32LE(value.failed, at + 16);
+    out.writeUInt32LE(0, at + 20);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_count_ctx {
+    codec.need('service_count_ctx', from, at, 24);
+    return {
+      sockets: codec.readU64(from, at),
+      clients: codec.readU64(from, at + 8),
+      failed: from.readUInt32LE(at + 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    sockets: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    clients: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    failed: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
+  },
+} as const satisfies codec.StructCodec<service_count_ctx>;
+
+export interface service_count_key {
+  readonly frontend: number;
+  readonly backend: number;
+}
+
+export const service_count_key = {
+  name: 'service_count_key',
+  size: 8,
+  offsets: {
+    frontend: 0,
+    backend: 4,
+  },
+  encode(value: service_count_key, out: Buffer = Buffer.allocUnsafe(8), at = 0): Buffer {
+    codec.need('service_count_key', out, at, 8);
+    out.writeUInt32LE(value.frontend, at);
+    out.writeUInt32LE(value.backend, at + 4);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_count_key {
+    codec.need('service_count_key', from, at, 8);
+    return {
+      frontend: from.readUInt32LE(at),
+      backend: from.readUInt32LE(at + 4),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    backend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+  },
+} as const satisfies codec.StructCodec<service_count_key>;
 
 export interface service_flood {
   readonly second: bigint;
@@ -1934,30 +2038,62 @@ export const service_key = {
   },
 } as const satisfies codec.StructCodec<service_key>;
 
+export interface service_load {
+  readonly begun: bigint;
+  readonly ended: bigint;
+}
+
+export const service_load = {
+  name: 'service_load',
+  size: 16,
+  offsets: {
+    begun: 0,
+    ended: 8,
+  },
+  encode(value: service_load, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('service_load', out, at, 16);
+    codec.writeU64(out, value.begun, at);
+    codec.writeU64(out, value.ended, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_load {
+    codec.need('service_load', from, at, 16);
+    return {
+      begun: codec.readU64(from, at),
+      ended: codec.readU64(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    begun: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    ended: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+  },
+} as const satisfies codec.StructCodec<service_load>;
+
 export interface service_member {
-  readonly flags: number;
+  readonly weight: number;
 }
 
 export const service_member = {
   name: 'service_member',
   size: 4,
   offsets: {
-    flags: 0,
+    weight: 0,
   },
   encode(value: service_member, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
     codec.need('service_member', out, at, 4);
-    out.writeUInt32LE(value.flags, at);
+    out.writeUInt32LE(value.weight, at);
     return out;
   },
   decode(from: Buffer, at = 0): service_member {
     codec.need('service_member', from, at, 4);
     return {
-      flags: from.readUInt32LE(at),
+      weight: from.readUInt32LE(at),
     };
   },
   /** Single fields, without decoding the rest. */
   read: {
-    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    weight: (from: Buffer, at = 0): number => from.readUInt32LE(at),
   },
 } as const satisfies codec.StructCodec<service_member>;
 
@@ -1996,6 +2132,7 @@ export const service_member_key = {
 export interface service_nat {
   readonly addr: Uint8Array;
   readonly port: number;
+  readonly flags: number;
   readonly backend: number;
   readonly frontend: number;
   readonly service: number;
@@ -2007,7 +2144,7 @@ export const service_nat = {
   offsets: {
     addr: 0,
     port: 16,
-    pad: 18,
+    flags: 18,
     backend: 20,
     frontend: 24,
     service: 28,
@@ -2016,7 +2153,7 @@ export const service_nat = {
     codec.need('service_nat', out, at, 32);
     codec.writeBytes(out, value.addr, at, 16);
     out.writeUInt16BE(value.port, at + 16);
-    out.writeUInt16LE(0, at + 18);
+    out.writeUInt16LE(value.flags, at + 18);
     out.writeUInt32LE(value.backend, at + 20);
     out.writeUInt32LE(value.frontend, at + 24);
     out.writeUInt32LE(value.service, at + 28);
@@ -2027,6 +2164,7 @@ export const service_nat = {
     return {
       addr: codec.readBytes(from, at, 16),
       port: from.readUInt16BE(at + 16),
+      flags: from.readUInt16LE(at + 18),
       backend: from.readUInt32LE(at + 20),
       frontend: from.readUInt32LE(at + 24),
       service: from.readUInt32LE(at + 28),
@@ -2036,6 +2174,7 @@ export const service_nat = {
   read: {
     addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
     port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+    flags: (from: Buffer, at = 0): number => from.readUInt16LE(at + 18),
     backend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
     frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
     service: (from: Buffer, at = 0): number => from.readUInt32LE(at + 28),
@@ -2343,37 +2482,47 @@ export interface service_way {
   readonly macs: Uint8Array;
   readonly mtu: number;
   readonly ifindex: number;
+  readonly number: number;
+  readonly port: number;
 }
 
 export const service_way = {
   name: 'service_way',
-  size: 48,
+  size: 56,
   offsets: {
     until: 0,
     addr: 8,
     macs: 24,
     mtu: 36,
     ifindex: 40,
-    pad: 44,
+    number: 44,
+    port: 48,
+    pad: 50,
+    pad2: 52,
   },
-  encode(value: service_way, out: Buffer = Buffer.allocUnsafe(48), at = 0): Buffer {
-    codec.need('service_way', out, at, 48);
+  encode(value: service_way, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
+    codec.need('service_way', out, at, 56);
     codec.writeU64(out, value.until, at);
     codec.writeBytes(out, value.addr, at + 8, 16);
     codec.writeBytes(out, value.macs, at + 24, 12);
     out.writeUInt32LE(value.mtu, at + 36);
     out.writeUInt32LE(value.ifindex, at + 40);
-    out.writeUInt32LE(0, at + 44);
+    out.writeUInt32LE(value.number, at + 44);
+    out.writeUInt16BE(value.port, at + 48);
+    out.writeUInt16LE(0, at + 50);
+    out.writeUInt32LE(0, at + 52);
     return out;
   },
   decode(from: Buffer, at = 0): service_way {
-    codec.need('service_way', from, at, 48);
+    codec.need('service_way', from, at, 56);
     return {
       until: codec.readU64(from, at),
       addr: codec.readBytes(from, at + 8, 16),
       macs: codec.readBytes(from, at + 24, 12),
       mtu: from.readUInt32LE(at + 36),
       ifindex: from.readUInt32LE(at + 40),
+      number: from.readUInt32LE(at + 44),
+      port: from.readUInt16BE(at + 48),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -2383,6 +2532,8 @@ export const service_way = {
     macs: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 24, 12),
     mtu: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
     ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
+    number: (from: Buffer, at = 0): number => from.readUInt32LE(at + 44),
+    port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 48),
   },
 } as const satisfies codec.StructCodec<service_way>;
 

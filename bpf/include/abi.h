@@ -165,6 +165,7 @@ enum weir_workload_flags {
 	WORKLOAD_NO_SOURCE_CHECK = 1 << 6,
 	WORKLOAD_LIMITED = 1 << 7, /* has an entry in `bandwidths` */
 	WORKLOAD_EGRESS = 1 << 8, /* leaves by a gateway: to the world nothing goes without `egress_sources` (194) */
+	WORKLOAD_TIERS = 1 << 9, /* its policy has entries of other tiers than POLICY_TIER_NORMAL */
 };
 
 struct workload {
@@ -229,29 +230,45 @@ struct cidr_value {
 
 /* `policies`: workload -> its own policy map (hash of maps, key u32 ifindex).
  * A change of policy builds a new inner map and swaps it: atomic per workload.
- * Inner: LPM trie. identity and egress are always matched whole (POLICY_STATIC_BITS),
+ * Inner: LPM trie. identity and section are always matched whole (POLICY_STATIC_BITS),
  * then protocol (8) and destination port (16). For ICMP the port is type << 8.
  * What follows prefixlen has 8 bytes, no more: see the assertion in maps.h.
  *
- * The compiler guarantees that the longest match may be trusted: an allow entry
- * overlapped by a deny of the same or any identity has been turned into a deny. */
+ * Tiers are asked in the order Admin, Normal, Baseline; what nobody answered is
+ * denied when the direction is enforced (then Baseline is not asked), else allowed.
+ * Within a tier the entry of the highest rank decides; a tie is a deny's, then that
+ * of more bits. POLICY_PASS leaves it to the next tier.
+ *
+ * The compiler guarantees that the longest match may be trusted: an entry that is
+ * overlapped by a stronger one of the same or any identity is not there. */
 enum weir_policy_bits {
 	POLICY_STATIC_BITS = 40,
 	POLICY_FULL_BITS = 64,
 };
+enum weir_policy_section { /* of a policy key: direction | tier */
+	POLICY_EGRESS = 1 << 0,
+	POLICY_TIER_NORMAL = 0 << 1,
+	POLICY_TIER_ADMIN = 1 << 1,
+	POLICY_TIER_BASELINE = 2 << 1,
+};
+enum weir_policy_verdict {
+	POLICY_ALLOW = 0,
+	POLICY_DENY = 1,
+	POLICY_PASS = 2,
+};
 struct policy_key {
 	__u32 prefixlen;
 	__u32 identity; /* 0 = any */
-	__u8 egress; /* 1 = egress, 0 = ingress */
+	__u8 section; /* enum weir_policy_section */
 	__u8 protocol; /* 0 = any, then the prefix ends before it */
 	__u8 port_hi; /* destination port, network order bytes */
 	__u8 port_lo;
 };
 struct policy_entry {
 	__u32 rule_id;
-	__u8 deny;
+	__u8 verdict; /* enum weir_policy_verdict */
 	__u8 prefix_bits; /* protocol and port bits that matched: 0, 8..24; breaks ties between identity and any */
-	__u16 pad;
+	__u16 rank; /* within its tier the highest decides; 0 throughout the Normal one */
 	__u64 packets; /* original direction, added when a flow is reported */
 	__u64 bytes;
 };
@@ -294,6 +311,7 @@ enum weir_ct_flags {
 	CT_LOCAL_PEER = 1 << 8, /* the peer is a workload of this host */
 	CT_ENCRYPTED_SENT = 1 << 9, /* the workload's last packet goes on encrypted */
 	CT_ENCRYPTED_RECEIVED = 1 << 10, /* the peer's last packet came encrypted */
+	CT_SERVICE = 1 << 11, /* the workload's packets ask for a service: they are translated (`service_turns`) */
 };
 struct ct_direction {
 	__u64 new_packets; /* since the last report; taken by atomic exchange */
@@ -392,12 +410,23 @@ enum weir_counter {
 	COUNTER_SERVICE_STALE = 31, /* connections whose backend was gone: another one was chosen */
 	COUNTER_SERVICE_TOLD =
 		32, /* ICMP sent to clients: nobody serves there, too long, too many hops, answered pings */
+	COUNTER_SERVICE_REVERSE_CREATED = 33, /* of sockets: created - ended - present = evicted by the LRU */
+	COUNTER_SERVICE_REVERSE_ENDED = 34, /* the socket that asked was closed */
+	COUNTER_SERVICE_AFFINITY_CREATED = 35, /* clients that got a backend to stay with */
 	COUNTER_SERVICE_ENCAPSULATED = 48, /* packets sent to a backend in another packet */
 	COUNTER_SERVICE_TAKEN_OFF = 53, /* packets that came so and were taken out for a backend of this host */
 	COUNTER_SERVICE_FLOW_HIT = 49, /* of slots that have changed hands: connections that were remembered */
 	COUNTER_SERVICE_FLOW_MISS = 50, /* and those that were not: begun now, or older than the change */
 	COUNTER_SERVICE_FLOW_FLOOD = 51, /* not remembered, because too many began in this second */
-	COUNTER_SERVICE_TOO_BIG = 52, /* ICMP "too big" of routers, sent on to the backend they are about */
+	COUNTER_SERVICE_TOO_BIG =
+		52, /* ICMP errors of routers about what a backend has answered by itself, sent on to it */
+	COUNTER_SERVICE_MARKED =
+		54, /* packets sent to a backend that answers by itself, with or after the option that says so */
+	COUNTER_SERVICE_TURNED = 55, /* connections of workloads whose packets ask for a service, sent to a backend */
+	COUNTER_SERVICE_SENT = 56, /* packets of workloads that were translated to a backend */
+	COUNTER_SERVICE_GIVEN_BACK = 57, /* packets of backends that were translated back for such a workload */
+	COUNTER_SERVICE_NO_NEIGHBOUR =
+		58, /* looks for a backend's next hop in XDP that found no MAC: what goes there is left to tc */
 	COUNTER_MAX = 64,
 };
 

@@ -25,10 +25,22 @@ enum weir_service_limits {
 	WEIR_MAX_SERVICE_AFFINITY = 65536, /* clients x tables; LRU */
 	WEIR_MAX_SERVICE_RANGES = 262144, /* prefixes of all services */
 	WEIR_MAX_SERVICE_FLOWS = 131072, /* of slots that have changed hands, 1 in 100 when one of 100 leaves; LRU */
-	WEIR_MAX_SERVICE_WAYS = 4096, /* backends of which a CPU remembers the next hop; LRU */
+	WEIR_MAX_SERVICE_COUNTS = 524288, /* frontends x backends that somebody has asked */
+	WEIR_MAX_SERVICE_TURNS =
+		131072, /* two for each connection of a workload whose packets ask for a service; LRU */
+	WEIR_SERVICE_TURN_TRIES = 8, /* ports tried when a client's is in use towards the backend */
+	WEIR_MAX_SERVICE_WAYS = 4096, /* backends of which a CPU remembers the next hop; a power of two */
 	WEIR_SERVICE_FLOOD = 125000, /* connections that a CPU remembers in a second */
 	WEIR_MAX_MAGLEV_TABLES = 65536,
 	WEIR_MAGLEV_SMALLEST = 251, /* slots; tables have one of ten sizes up to 131,071 */
+};
+
+/* A backend that asks for its own service hears from these: 169.254.42.1, fd57:6569:7200::1. Host order. */
+enum weir_service_loopback {
+	SERVICE_LOOPBACK4 = 0xa9fe2a01u,
+	SERVICE_LOOPBACK6_WORD0 = 0xfd576569u,
+	SERVICE_LOOPBACK6_WORD1 = 0x72000000u,
+	SERVICE_LOOPBACK6_WORD3 = 1,
 };
 
 enum weir_service_scope {
@@ -66,6 +78,7 @@ enum weir_service_flags {
 	SERVICE_NO_BACKEND_DROP = 1 << 16, /* who finds no backend is not told; else refused at once */
 	SERVICE_WILDCARD = 1 << 17, /* nothing is served here: refused */
 	SERVICE_DSR_IPIP = 1 << 18, /* with SERVICE_DSR: the packet in another one; without: an IP option */
+	SERVICE_LEAST = 1 << 19, /* new connections go where fewer are open (least.h) */
 };
 
 /* `services` */
@@ -77,7 +90,8 @@ struct service {
 	__u32 active; /* slots of backends that take new connections */
 	__u32 terminating; /* the slots after those: taken when there is no other */
 	__u32 affinity_timeout_s; /* with SERVICE_AFFINITY */
-	__u32 maglev; /* slots of its table in `maglev_tables`, for packets; 0 = chosen at random */
+	__u32 maglev; /* slots of its table of Maglev, for packets; 0 = it has none */
+	__u32 maglev_place; /* of that table in `maglev_tables` */
 };
 
 struct service_slot_key {
@@ -90,7 +104,7 @@ struct service_slot {
 };
 
 /*
- * `maglev_tables`: table -> its slots, which are swapped as a whole. Where the two differ the slot has changed hands:
+ * `maglev_tables`: place -> the slots of a table, which are swapped as a whole. Where the two differ the slot has changed hands:
  * new connections go to `current`, older ones stay with `previous` until none can be left. 0 = nobody.
  */
 struct maglev_slot {
@@ -135,13 +149,22 @@ struct backend {
 	__u32 host; /* of its host: number in `tunnels`; 0 = it is in none: this host, reached natively, or no host of the fleet */
 };
 
-/* `service_members`: backends that clients of a table with SERVICE_AFFINITY may stay with. */
+/*
+ * `service_members`: backends that clients of a table with SERVICE_AFFINITY may stay with, and those of a table with
+ * SERVICE_LEAST.
+ */
 struct service_member_key {
 	__u32 table;
 	__u32 backend;
 };
 struct service_member {
-	__u32 flags; /* reserved, 0 */
+	__u32 weight; /* with SERVICE_LEAST: who has twice the weight is to have twice the connections; else 0 */
+};
+
+/* `service_loads`: connections through frontends with SERVICE_LEAST, by backend. Written by the programs. */
+struct service_load {
+	__u64 begun;
+	__u64 ended;
 };
 
 /* `service_affinity` */
@@ -178,6 +201,9 @@ struct service_reverse {
 	__u32 backend;
 };
 
+enum weir_service_nat_flags {
+	HALF_COUNTED = 1 << 0, /* in `service_loads`, as begun */
+};
 /*
  * `service_nat`: what `nat_in` has no room for of a connection to a frontend, by the same key. As a client sees it local is the
  * frontend; as a backend elsewhere does (NAT_ANSWER), the host.
@@ -185,10 +211,29 @@ struct service_reverse {
 struct service_nat {
 	__u8 addr[16] WEIR_ALIGNED(8); /* with NAT_BOTH: the source that its packets get */
 	__be16 port;
-	__u16 pad;
+	__u16 flags; /* enum weir_service_nat_flags */
 	__u32 backend;
 	__u32 frontend;
 	__u32 service;
+};
+
+/*
+ * `service_turns`: what becomes of the packets of a workload that ask for a service where no socket has been asked, and of
+ * their answers. Each connection has two: by what the workload sends (local is the workload, remote the frontend) and, with
+ * TURN_BACK as pad, by what its backend gets (local is the source that the backend sees, remote the backend).
+ */
+enum weir_service_turn_bits {
+	TURN_BACK = 1,
+};
+struct service_turn {
+	__u8 source[16] WEIR_ALIGNED(8);
+	__u8 destination[16] WEIR_ALIGNED(8);
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 backend;
+	__u32 frontend;
+	__u32 service;
+	__u64 checked_ns; /* when it was last seen that it may be used */
 };
 
 /* `service_ranges`: clients that a service with SERVICE_SOURCE_RANGE names. LPM trie; `service` is always matched whole. */
@@ -202,6 +247,14 @@ struct service_range_key {
 };
 struct service_range {
 	__u32 flags; /* reserved, 0 */
+};
+
+/* Context of services_count (BPF_PROG_RUN): how full the maps are that the programs write. */
+struct service_count_ctx {
+	__u64 sockets; /* out: in `service_reverse` */
+	__u64 clients; /* out: in `service_affinity` */
+	__u32 failed; /* out: 1 = a walk itself failed */
+	__u32 pad;
 };
 
 /* `node_addresses`: where NodePorts are served. */
@@ -224,20 +277,38 @@ struct service_settings {
 	__u8 source6[16] WEIR_ALIGNED(8);
 };
 
-/* `service_counts`: frontend -> what packets asked of it, per CPU. Sockets are counted when they connect. */
+/*
+ * `service_counts`: what clients asked of a frontend, by who served them, per CPU. Packets that sockets send carry no
+ * service's address: of them connections are counted, and datagrams of sockets without connection as packets.
+ */
+struct service_count_key {
+	__u32 frontend;
+	__u32 backend; /* 0: nobody; COUNTS_PAST: all those that the service does not have any more */
+};
+enum weir_service_count_bits {
+	COUNTS_PAST = 0xffffffffu, /* written by the agent */
+};
 struct service_count {
-	__u64 packets;
-	__u64 bytes; /* L3 */
+	__u64 connections; /* begun: by sockets, or by packets where a mapping was made */
+	__u64 packets; /* of clients */
+	__u64 bytes; /* of those that came as packets, L3 */
+	__u64 flow_hits; /* in `service_flows`: remembered, where a slot of Maglev has changed hands */
+	__u64 flow_misses; /* and not */
+	__u64 no_backend; /* connections and packets refused: nobody serves (158) */
+	__u64 denied; /* packets of clients that the source ranges refuse (177) */
 };
 
-/* `service_ways`: backend -> how a CPU sends it packets in XDP, kept for WAY_JIFFIES. */
+/* `service_ways`: how a CPU sends packets to a backend in XDP, kept for WAY_JIFFIES where the last bits of its number say. */
 struct service_way {
 	__u64 until; /* jiffies */
 	__u8 addr[16] WEIR_ALIGNED(8);
-	__u8 macs[12]; /* destination, source */
+	__u8 macs[12] WEIR_ALIGNED(4); /* destination, source */
 	__u32 mtu;
 	__u32 ifindex; /* 0 = the stack does it */
-	__u32 pad;
+	__u32 number; /* of the backend */
+	__be16 port;
+	__u16 pad;
+	__u32 pad2;
 };
 
 /* `service_floods`: array of one, per CPU. */

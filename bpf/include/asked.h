@@ -99,6 +99,8 @@ VERIFIED_ONCE int frontend_asked(struct __sk_buff *skb)
 
 	if (!pass || pass->related || is_icmp(&pass->tuple))
 		return 0;
+	if (pass->frontend)
+		return pass->frontend;
 	frontend = asked_by_socket(skb, &pass->tuple);
 	return frontend || !pass->came_by ? frontend : asked_from_outside(&pass->tuple);
 }

@@ -18,19 +18,7 @@
 #include "counters.h"
 #include "l4.h"
 #include "maglev.h"
-
-INLINE void count_for(__u32 frontend, __u32 bytes)
-{
-	struct service_count *counts = bpf_map_lookup_elem(&service_counts, &frontend);
-	struct service_count first = {.packets = 1, .bytes = bytes};
-
-	if (counts) {
-		counts->packets++;
-		counts->bytes += bytes;
-	} else {
-		bpf_map_update_elem(&service_counts, &frontend, &first, BPF_ANY);
-	}
-}
+#include "service_counts.h"
 
 INLINE bool is_flood(__u64 now)
 {
@@ -59,11 +47,21 @@ INLINE bool remember_flow(const struct service_flow_key *key, struct service_flo
 	return true;
 }
 
+INLINE void flow_key_of(const struct tuple *tuple, struct service_flow_key *key)
+{
+	__builtin_memset(key, 0, sizeof(*key));
+	address_copy(key->client, tuple->saddr);
+	address_copy(key->addr, tuple->daddr);
+	key->client_port = tuple->sport;
+	key->port = tuple->dport;
+	key->protocol = tuple->protocol;
+}
+
 /* Of a slot that has changed hands. `follow`: an ICMP error about the connection, which changes nothing. */
 VERIFIED_ONCE int changed_backend(
 	const struct tuple *tuple, const struct maglev_place *place, __u32 tcp_flags, __u32 follow)
 {
-	struct service_flow_key key = {};
+	struct service_flow_key key;
 	struct service_flow fresh = {}, *known;
 	bool begins = (tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && !follow;
 
@@ -71,11 +69,7 @@ VERIFIED_ONCE int changed_backend(
 		return 0;
 	if (tuple->protocol != PROTOCOL_TCP)
 		return place->slot.current;
-	address_copy(key.client, tuple->saddr);
-	address_copy(key.addr, tuple->daddr);
-	key.client_port = tuple->sport;
-	key.port = tuple->dport;
-	key.protocol = tuple->protocol;
+	flow_key_of(tuple, &key);
 	fresh.last_ns = bpf_ktime_get_coarse_ns();
 	fresh.table = place->table;
 	fresh.slot = place->number;
@@ -83,12 +77,14 @@ VERIFIED_ONCE int changed_backend(
 	known = bpf_map_lookup_elem(&service_flows, &key);
 	if (known && !begins) {
 		count(COUNTER_SERVICE_FLOW_HIT);
+		count_flow_table(place->frontend, known->backend, true);
 		known->last_ns = fresh.last_ns;
 		return known->backend;
 	}
 	if (known && known->backend == fresh.backend) /* a SYN sent again */
 		return fresh.backend;
 	count(COUNTER_SERVICE_FLOW_MISS);
+	count_flow_table(place->frontend, fresh.backend, false);
 	if (!follow && !remember_flow(&key, &fresh))
 		return place->slot.previous & ~MAGLEV_CHANGED;
 	return fresh.backend;
@@ -103,6 +99,68 @@ INLINE __u32 balanced_backend(const struct service *service, const struct tuple 
 	if (likely(place->slot.current == place->slot.previous))
 		return place->slot.current;
 	return changed_backend(tuple, place, tcp_flags, follow);
+}
+
+/*
+ * Frontends without a Maglev table whose backends answer by themselves: nothing else here remembers their connections. Who
+ * has none yet gets a backend by the connection's hash, as even as chance and without a trace in a flood.
+ */
+INLINE __u32 hashed_backend(const struct service *service, const struct tuple *tuple, __u32 *hash)
+{
+	const struct service_settings *settings = settings_of_services();
+	__u32 count = service->active ? service->active : service->terminating;
+	__u32 number;
+
+	if (!settings || !count)
+		return 0;
+	*hash = maglev_hash(tuple, service->flags & SERVICE_AFFINITY ? 0 : tuple->sport, settings);
+	number = backend_in(service->table, (__u64)*hash * count >> 32);
+	return number ? number : backend_in(service->table, 0);
+}
+
+/* Number of the backend of a packet to such a frontend; 0 = nobody. What is `idle` for longer than that begins anew. */
+VERIFIED_ONCE int remembered_backend(
+	const struct service *service, const struct tuple *tuple, __u64 idle_ns, __u64 now, __u32 *hash)
+{
+	struct service_flow_key key;
+	struct service_flow *known;
+	__u32 number;
+
+	if (!service || !tuple || !hash)
+		return 0;
+	flow_key_of(tuple, &key);
+	number = hashed_backend(service, tuple, hash);
+	known = bpf_map_lookup_elem(&service_flows, &key);
+	if (!known || known->table != service->table || known->last_ns + idle_ns < now) {
+		count(COUNTER_SERVICE_FLOW_MISS);
+		count_flow_table(service->frontend, number, false);
+		return number;
+	}
+	if (!bpf_map_lookup_elem(&backends, &known->backend)) {
+		count(COUNTER_SERVICE_STALE);
+		return number;
+	}
+	count(COUNTER_SERVICE_FLOW_HIT);
+	count_flow_table(service->frontend, known->backend, true);
+	return known->backend;
+}
+
+/* The packet goes to that backend, and so shall what follows. */
+VERIFIED_ONCE int remember_backend(const struct tuple *tuple, __u32 table, __u32 backend, __u64 now)
+{
+	struct service_flow fresh = {.last_ns = now, .backend = backend, .table = table};
+	struct service_flow_key key;
+	struct service_flow *known;
+
+	if (!tuple)
+		return 0;
+	flow_key_of(tuple, &key);
+	known = bpf_map_lookup_elem(&service_flows, &key);
+	if (known && known->backend == backend && known->table == table)
+		known->last_ns = now;
+	else
+		remember_flow(&key, &fresh);
+	return 0;
 }
 
 #endif

@@ -6,12 +6,11 @@
 #include "service_maps.h"
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, WEIR_MAX_SERVICES);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, struct service_count);
-} service_counts SEC(".maps") DOC("number of a frontend -> packets and bytes for it, per CPU; written by the programs");
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, WEIR_MAX_NAT);
+	__type(key, struct nat_key);
+	__type(value, struct service_nat);
+} service_nat SEC(".maps") DOC("mapping of a client of a frontend -> its backend, and the source its packets get");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -211,6 +211,8 @@ INLINE void make_fresh(struct pass *pass, const struct workload *workload)
 	fresh->expires_ns = pass->now_ns + idle_limit(pass->key.protocol, state);
 	fresh->flags = state | (pass->towards ? CT_INGRESS : 0) | (pass->verdict.matched ? CT_MATCHED : 0) |
 	               (pass->trace_point == TRACE_TO_ENDPOINT ? CT_LOCAL_PEER : 0);
+	if (pass->turned && !pass->towards)
+		fresh->flags |= CT_SERVICE;
 	if (pass->encrypted)
 		fresh->flags |= pass->towards ? CT_ENCRYPTED_RECEIVED : CT_ENCRYPTED_SENT;
 	fresh->policy_revision = workload->policy_revision;

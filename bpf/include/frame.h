@@ -93,7 +93,7 @@ INLINE int read_frame4(struct frame *frame, const struct ipv4 *ip, const void *e
 		ipv4_martian(ip->source, ip->destination))
 		return FRAME_OTHER;
 	frame->bytes = bpf_ntohs(ip->length);
-	if (frame->bytes < sizeof(*ip) + sizeof(*l4) || (const void *)ip + frame->bytes > end)
+	if (frame->bytes < sizeof(*ip) + sizeof(*l4) || frame->bytes > end - (const void *)ip)
 		return FRAME_OTHER;
 	frame->tuple.family = 4;
 	frame->tuple.protocol = ip->protocol;
@@ -111,7 +111,7 @@ INLINE int read_frame6(struct frame *frame, const struct ipv6 *ip, const void *e
 		(ip->version_class_flow & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return FRAME_OTHER;
 	frame->bytes = bpf_ntohs(ip->length) + sizeof(*ip);
-	if (frame->bytes < sizeof(*ip) + sizeof(*l4) || (const void *)ip + frame->bytes > end)
+	if (frame->bytes < sizeof(*ip) + sizeof(*l4) || frame->bytes > end - (const void *)ip)
 		return FRAME_OTHER;
 	frame->tuple.family = 6;
 	frame->tuple.protocol = ip->next;

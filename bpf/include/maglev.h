@@ -59,14 +59,14 @@ struct maglev_place {
 	__u32 table;
 	__u32 number;
 	__u32 hash;
-	__u32 pad;
+	__u32 frontend;
 };
 
 /* False: there is no such table. A whole slot is read at once. */
 INLINE bool maglev_place_of(const struct service *service, const struct tuple *tuple, struct maglev_place *to)
 {
 	const struct service_settings *settings = settings_of_services();
-	__u32 size = service->maglev;
+	__u32 size = service->maglev, place = service->maglev_place;
 	union {
 		__u64 whole;
 		struct maglev_slot slot;
@@ -75,12 +75,12 @@ INLINE bool maglev_place_of(const struct service *service, const struct tuple *t
 	void *slots;
 
 	to->table = service->table;
-	slots = bpf_map_lookup_elem(&maglev_tables, &to->table);
+	slots = bpf_map_lookup_elem(&maglev_tables, &place);
 	if (!slots || !settings || !size)
 		return false;
 	to->hash = maglev_hash(tuple, service->flags & SERVICE_AFFINITY ? 0 : tuple->sport, settings);
 	to->number = (__u64)to->hash * size >> 32; /* as even as a remainder, without a division */
-	to->pad = 0;
+	to->frontend = service->frontend;
 	slot = bpf_map_lookup_elem(slots, &to->number);
 	if (!slot)
 		return false;

@@ -19,6 +19,11 @@
 
 #define NAT_SWEEP_GRACE_NS NS_PER_SECOND
 
+/* What a program has to do when a mapping has ended. */
+#ifndef NAT_ENDED
+#define NAT_ENDED(key)
+#endif
+
 /* `outgoing`: the packet leaves, its source is local. */
 INLINE void nat_key_of(const struct tuple *tuple, bool outgoing, struct nat_key *key)
 {
@@ -158,6 +163,8 @@ INLINE bool nat_end(const struct nat_key *in_key, struct nat_in_value *in)
 	out = bpf_map_lookup_elem(&nat_out, &out_key);
 	if (out && out->port == in_key->local_port && address_equal(out->addr, in_key->local))
 		bpf_map_delete_elem(&nat_out, &out_key);
+	/* before anybody can begin it anew */
+	NAT_ENDED(in_key);
 	if (bpf_map_delete_elem(&nat_in, in_key))
 		return false;
 	count_atomic(COUNTER_NAT_EXPIRED);

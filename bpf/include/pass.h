@@ -48,6 +48,20 @@ struct walk {
 	__u8 pad[2];
 };
 
+enum packet_asking {
+	ASKING_NOT, /* it is for whom it names, or has been translated */
+	ASKING_MAYBE, /* may be for a service: track() leaves it when it belongs to no connection */
+	ASKED, /* it was not, and has been paid for (bandwidth.h) */
+};
+
+/* Translated because a workload asked for a service: see turn.h. */
+enum packet_turned {
+	TURNED_NOT,
+	TURNED_THERE, /* it has its backend as destination */
+	TURNED_TO_ITSELF, /* the same, and the backend is the workload that sent it, or that is how it is answered */
+	TURNED_ANSWER, /* it is for a workload that asked for a service: gets the service's address yet */
+};
+
 struct verdict {
 	__u32 reason; /* enum weir_drop_reason; 0 = allowed */
 	__u32 rule_id;
@@ -74,6 +88,7 @@ struct pass {
 	__u32 gateway; /* egress gateway that it leaves by: its number in `egress_gateways`, or 0 */
 	__u32 related_gateway; /* the same of the connection that an ICMP error is about */
 	__u32 target; /* sent to a workload of this host: its interface; else 0 */
+	__u32 frontend; /* of a service: the packet asked for it and is for its backend now (turn.h); else 0 */
 	__u16 destination_mac[3];
 	__u16 source_mac[3];
 	__be16 ethertype;
@@ -88,7 +103,9 @@ struct pass {
 	__u8 related; /* an ICMP error about a tracked connection */
 	__u8 unmasqueraded; /* it has got its destination from a mapping, as tuple.daddr */
 	__u8 encrypted; /* between the hosts: it came, or goes on, through the WireGuard device */
-	__u8 pad[6];
+	__u8 asking; /* enum packet_asking */
+	__u8 turned; /* enum packet_turned */
+	__u8 pad[4];
 	__u8 tunnel_source[16] WEIR_ALIGNED(8); /* underlay address that sent it, when tunnel_identity is set */
 	struct ct_key key;
 	struct verdict verdict;
@@ -97,5 +114,13 @@ struct pass {
 	struct walk inner_walk;
 	struct ct_key inner_key;
 };
+
+/* Nobody asks for a service. */
+INLINE void ask_nothing(struct pass *pass)
+{
+	pass->frontend = 0;
+	pass->asking = ASKING_NOT;
+	pass->turned = TURNED_NOT;
+}
 
 #endif

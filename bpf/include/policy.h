@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * The verdict. Each lookup gives the longest match of protocol and port under one
- * identity; the compiler has already turned every allow that a deny overlaps into
- * a deny, so: any deny wins, else the allow with the most bits, else the default.
+ * identity in one tier; the compiler has already taken out what a stronger entry
+ * overlaps. So of the peer's, its twin's and any identity's match the strongest
+ * decides the tier, and the first tier that decides the connection.
  */
 #ifndef WEIR_POLICY_H
 #define WEIR_POLICY_H
@@ -32,13 +33,14 @@ INLINE __be16 policy_port(const struct ct_key *key, bool ingress)
 	}
 }
 
-INLINE struct policy_entry *find_policy(void *policy, __u32 identity, bool ingress, const struct ct_key *ct)
+/* `section`: enum weir_policy_section. */
+INLINE struct policy_entry *find_policy(void *policy, __u32 identity, __u8 section, const struct ct_key *ct)
 {
-	__be16 port = policy_port(ct, ingress);
+	__be16 port = policy_port(ct, !(section & POLICY_EGRESS));
 	struct policy_key key = {
 		.prefixlen = POLICY_FULL_BITS,
 		.identity = identity,
-		.egress = !ingress,
+		.section = section,
 		.protocol = ct->protocol,
 	};
 
@@ -49,7 +51,9 @@ INLINE struct policy_entry *find_policy(void *policy, __u32 identity, bool ingre
 /* Counts a reported part of a connection at the entry that allowed it. Used by ct_sweep too: no trie but the inner map. */
 INLINE void account(const struct ct_key *key, const struct ct_entry *connection, __u64 packets, __u64 bytes)
 {
+	__u8 direction = connection->flags & CT_INGRESS ? 0 : POLICY_EGRESS;
 	__u32 ifindex = connection->ifindex;
+	__u32 identity = connection->matched_identity;
 	struct policy_entry *entry;
 	void *policy;
 
@@ -58,67 +62,79 @@ INLINE void account(const struct ct_key *key, const struct ct_entry *connection,
 	policy = bpf_map_lookup_elem(&policies, &ifindex);
 	if (!policy)
 		return;
-	entry = find_policy(policy, connection->matched_identity, connection->flags & CT_INGRESS, key);
+	entry = find_policy(policy, identity, direction | POLICY_TIER_NORMAL, key);
+	if (!entry || entry->rule_id != connection->rule_id)
+		entry = find_policy(policy, identity, direction | POLICY_TIER_ADMIN, key);
+	if (!entry || entry->rule_id != connection->rule_id)
+		entry = find_policy(policy, identity, direction | POLICY_TIER_BASELINE, key);
 	if (!entry || entry->rule_id != connection->rule_id)
 		return; /* the policy has changed since; the next packet is judged by the new one */
 	__sync_fetch_and_add(&entry->packets, packets);
 	__sync_fetch_and_add(&entry->bytes, bytes);
 }
 
-INLINE void refused_by(struct pass *pass, struct policy_entry *entry, __u32 identity)
+/* Is `other` found although there is `first`? Of equal ones the first decides. */
+INLINE bool is_stronger(const struct policy_entry *other, const struct policy_entry *first)
 {
-	pass->verdict.reason = DROP_POLICY_DENY;
-	pass->verdict.rule_id = entry->rule_id;
-	pass->verdict.matched_identity = identity;
-	pass->verdict.matched = 1;
-	__sync_fetch_and_add(&entry->packets, pass->packets);
-	__sync_fetch_and_add(&entry->bytes, pass->bytes);
+	if (other->rank != first->rank)
+		return other->rank > first->rank;
+	if (first->verdict == POLICY_DENY || other->verdict == POLICY_DENY)
+		return first->verdict != POLICY_DENY;
+	return other->prefix_bits > first->prefix_bits;
 }
 
-INLINE void allowed_by(struct pass *pass, struct policy_entry *entry, __u32 identity)
-{
-	pass->verdict.rule_id = entry->rule_id;
-	pass->verdict.matched_identity = identity;
-	pass->verdict.matched = 1;
-}
+enum tier_answer {
+	TIER_SILENT,
+	TIER_ALLOWS,
+	TIER_DENIES,
+	TIER_PASSES,
+};
 
-/* Searches the workload's policy. Returns false when no entry matches. */
-INLINE bool search_policy(struct pass *pass, void *policy, const struct peer *peer, bool ingress)
+/* Searches one tier of the workload's policy; a verdict is left in pass->verdict. */
+INLINE enum tier_answer search_tier(struct pass *pass, void *policy, const struct peer *peer, __u8 section)
 {
-	struct policy_entry *own, *twin = NULL, *any;
+	struct policy_entry *best, *other;
+	__u32 identity = peer->identity;
 
-	own = find_policy(policy, peer->identity, ingress, &pass->key);
-	if (own && own->deny) {
-		refused_by(pass, own, peer->identity);
-		return true;
-	}
+	best = find_policy(policy, peer->identity, section, &pass->key);
 	if (peer->twin) {
-		twin = find_policy(policy, peer->twin, ingress, &pass->key);
-		if (twin && twin->deny) {
-			refused_by(pass, twin, peer->twin);
-			return true;
+		other = find_policy(policy, peer->twin, section, &pass->key);
+		if (other && (!best || is_stronger(other, best))) {
+			best = other;
+			identity = peer->twin;
 		}
 	}
-	any = find_policy(policy, IDENTITY_UNKNOWN, ingress, &pass->key);
-	if (any && any->deny) {
-		refused_by(pass, any, IDENTITY_UNKNOWN);
-		return true;
+	other = find_policy(policy, IDENTITY_UNKNOWN, section, &pass->key);
+	if (other && (!best || is_stronger(other, best))) {
+		best = other;
+		identity = IDENTITY_UNKNOWN;
 	}
-	if (own && (!twin || own->prefix_bits >= twin->prefix_bits) && (!any || own->prefix_bits >= any->prefix_bits))
-		allowed_by(pass, own, peer->identity);
-	else if (twin && (!any || twin->prefix_bits >= any->prefix_bits))
-		allowed_by(pass, twin, peer->twin);
-	else if (any)
-		allowed_by(pass, any, IDENTITY_UNKNOWN);
-	else
-		return false;
-	return true;
+	if (!best)
+		return TIER_SILENT;
+	if (best->verdict == POLICY_PASS)
+		return TIER_PASSES;
+	pass->verdict.rule_id = best->rule_id;
+	pass->verdict.matched_identity = identity;
+	pass->verdict.matched = 1;
+	if (best->verdict == POLICY_ALLOW)
+		return TIER_ALLOWS;
+	pass->verdict.reason = DROP_POLICY_DENY;
+	__sync_fetch_and_add(&best->packets, pass->packets);
+	__sync_fetch_and_add(&best->bytes, pass->bytes);
+	return TIER_DENIES;
+}
+
+INLINE bool decides(enum tier_answer answer)
+{
+	return answer == TIER_ALLOWS || answer == TIER_DENIES;
 }
 
 /* Judges the connection pass->key for the workload; the answer is in pass->verdict. Returns its reason. */
 VERIFIED_ONCE int judge(struct pass *pass, struct workload *workload, __u32 flags)
 {
 	bool ingress = flags & JUDGE_INGRESS;
+	__u8 direction = ingress ? 0 : POLICY_EGRESS;
+	enum tier_answer answer = TIER_SILENT;
 	__u32 ifindex, enforced;
 	struct peer peer;
 	void *policy;
@@ -144,11 +160,20 @@ VERIFIED_ONCE int judge(struct pass *pass, struct workload *workload, __u32 flag
 		return DROP_NONE;
 	ifindex = workload->ifindex;
 	policy = bpf_map_lookup_elem(&policies, &ifindex);
-	if (policy && search_policy(pass, policy, &peer, ingress))
+	if (policy && (workload->flags & WORKLOAD_TIERS) &&
+		decides(search_tier(pass, policy, &peer, direction | POLICY_TIER_ADMIN)))
 		return pass->verdict.reason;
+	if (policy) {
+		answer = search_tier(pass, policy, &peer, direction | POLICY_TIER_NORMAL);
+		if (decides(answer))
+			return pass->verdict.reason;
+	}
 	enforced = ingress ? WORKLOAD_ENFORCE_INGRESS : WORKLOAD_ENFORCE_EGRESS;
-	if (!(workload->flags & enforced))
-		return DROP_NONE;
+	if (answer == TIER_PASSES || !(workload->flags & enforced)) {
+		if (policy && (workload->flags & WORKLOAD_TIERS))
+			search_tier(pass, policy, &peer, direction | POLICY_TIER_BASELINE);
+		return pass->verdict.reason;
+	}
 by_default:
 	pass->verdict.reason = DROP_POLICY_DENIED;
 	pass->verdict.rule_id = ingress ? workload->default_rule_ingress : workload->default_rule_egress;

@@ -88,6 +88,8 @@ VERIFIED_ONCE int find_related(struct __sk_buff *skb, struct workload *workload)
 		return 0;
 	pass->verdict.rule_id = entry->rule_id;
 	pass->related_gateway = entry->gateway;
+	if (pass->towards && (entry->flags & CT_SERVICE))
+		pass->turned = TURNED_ANSWER;
 	return 1;
 }
 

@@ -5,7 +5,8 @@
 #ifndef WEIR_SERVICE_H
 #define WEIR_SERVICE_H
 
-#include "service_maps.h"
+#include "counters.h"
+#include "least.h"
 
 /*
  * An element that is replaced is used again at once, maybe for another key, while whoever found it still reads. So what
@@ -94,22 +95,6 @@ INLINE struct service *service_for(struct service_key *key, bool on_host)
 	return inside_view(key, find_service(key, on_host));
 }
 
-/* Number of a backend; 0 = the slot is empty. Table and number are read at once: an element used again shows it. */
-INLINE __u32 backend_in(__u32 table, __u32 number)
-{
-	struct service_slot_key key = {.table = table, .slot = number};
-	const __u64 *slot = bpf_map_lookup_elem(&service_slots, &key);
-	union {
-		__u64 whole;
-		struct service_slot slot;
-	} seen;
-
-	if (!slot)
-		return 0;
-	seen.whole = *(const volatile __u64 *)slot;
-	return seen.slot.table == table ? seen.slot.backend : 0;
-}
-
 INLINE __u32 any_backend(const struct service *service)
 {
 	__u32 count = service->active ? service->active : service->terminating;
@@ -117,7 +102,8 @@ INLINE __u32 any_backend(const struct service *service)
 
 	if (!count)
 		return 0;
-	number = backend_in(service->table, bpf_get_prandom_u32() % count);
+	number = service->flags & SERVICE_LEAST ? least_backend(service->table, count)
+	                                        : backend_in(service->table, bpf_get_prandom_u32() % count);
 	/* the last slots were just removed; of all that a frontend may have the first goes last */
 	return number ? number : backend_in(service->table, 0);
 }
@@ -138,6 +124,15 @@ INLINE __u32 kept_backend(const struct service *service, const struct service_af
 	return member.backend;
 }
 
+INLINE void keep_backend(const struct service_affinity_key *client, struct service_affinity *kept)
+{
+	kept->last_ns = bpf_ktime_get_ns();
+	/* one that is there has run out, or has a backend that is gone */
+	if (bpf_map_update_elem(&service_affinity, client, kept, BPF_EXIST) &&
+		!bpf_map_update_elem(&service_affinity, client, kept, BPF_NOEXIST))
+		count_atomic(COUNTER_SERVICE_AFFINITY_CREATED);
+}
+
 INLINE __u32 backend_for(const struct service *service, struct service_affinity_key *client)
 {
 	struct service_affinity kept = {};
@@ -149,10 +144,8 @@ INLINE __u32 backend_for(const struct service *service, struct service_affinity_
 	if (kept.backend)
 		return kept.backend;
 	kept.backend = any_backend(service);
-	if (!kept.backend)
-		return 0;
-	kept.last_ns = bpf_ktime_get_ns();
-	bpf_map_update_elem(&service_affinity, client, &kept, BPF_ANY);
+	if (kept.backend)
+		keep_backend(client, &kept);
 	return kept.backend;
 }
 

@@ -9,6 +9,55 @@
 #include "nat_errors.h"
 #include "service_packet.h"
 
+/*
+ * About what a backend that answers by itself has sent: to that backend, whichever way its packets go, since it is reached
+ * natively and its address stands in them. Returns a TC action, or NOT_SERVED.
+ */
+VERIFIED_ONCE int serve_error_past(struct __sk_buff *skb)
+{
+	struct serving *serving = this_serving();
+	struct pass *pass = this_pass();
+	const struct service *service;
+	struct maglev_place place;
+	struct tuple tuple = {};
+	int action, reason;
+
+	if (!serving || !pass)
+		return NOT_SERVED;
+	address_copy(tuple.saddr, pass->inner.daddr);
+	address_copy(tuple.daddr, pass->inner.saddr);
+	tuple.sport = pass->inner.dport;
+	tuple.dport = pass->inner.sport;
+	tuple.protocol = pass->inner.protocol;
+	tuple.family = pass->inner.family;
+	__builtin_memset(&serving->asked, 0, sizeof(serving->asked));
+	address_copy(serving->asked.addr, tuple.daddr);
+	serving->asked.port = tuple.dport;
+	serving->asked.protocol = tuple.protocol;
+	service = find_service(&serving->asked, false);
+	if (!service || !(service->flags & SERVICE_DSR))
+		return NOT_SERVED;
+	serving->choice.frontend = service->frontend;
+	serving->choice.backend = service->maglev ? balanced_backend(service, &tuple, 0, true, &place)
+	                                          : remembered_backend(service, &tuple, silence_of(&tuple, 0),
+							    pass->now_ns, &serving->hash);
+	if (!serving->choice.backend || !read_backend(&serving->choice) || !takes_off(&serving->choice.to))
+		return NOT_SERVED;
+	address_copy(serving->as.addr, pass->tuple.saddr);
+	address_copy(serving->to.addr, serving->choice.to.addr);
+	serving->to.port = serving->choice.to.port;
+	serving->host = 0;
+	action = find_way(skb);
+	if (action != NOT_SERVED)
+		return action;
+	count(COUNTER_SERVICE_TOO_BIG);
+	reason = take_hop(skb, pass);
+	if (!reason && (rewrite_quoted(skb, pass, &serving->to, REWRITE_SOURCE) ||
+			       rewrite(skb, pass, &serving->to, REWRITE_DESTINATION)))
+		reason = DROP_WRITE_ERROR;
+	return reason ? refuse_for(pass, NULL, reason) : go_elsewhere(skb);
+}
+
 /* One that enters: about what a frontend has sent to a client, or this host to a backend. Returns a TC action, or NOT_SERVED. */
 VERIFIED_ONCE int serve_error(struct __sk_buff *skb)
 {
@@ -25,12 +74,12 @@ VERIFIED_ONCE int serve_error(struct __sk_buff *skb)
 	nat_key_of(&pass->inner, true, &serving->key);
 	in = bpf_map_lookup_elem(&nat_in, &serving->key);
 	if (!nat_is_alive(in, pass->now_ns) || !(in->flags & NAT_SERVICE))
-		return NOT_SERVED;
+		return serve_error_past(skb);
 	both = in->flags & NAT_BOTH;
 	address_copy(serving->to.addr, in->addr);
 	serving->to.port = in->port;
 	if (both) {
-		if (!read_half(serving, in))
+		if (!read_half(serving, in, bpf_map_lookup_elem(&service_nat, &serving->key)))
 			return NOT_SERVED;
 		action = find_way(skb);
 		if (action != NOT_SERVED)

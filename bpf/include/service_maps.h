@@ -33,13 +33,12 @@ struct maglev_map {
 void maglev_map_types(struct maglev_slot *slot) {}
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); /* found without a call: calls are what a packet in XDP costs */
 	__uint(max_entries, WEIR_MAX_MAGLEV_TABLES);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__array(values, struct maglev_map);
 } maglev_tables SEC(".maps")
-	DOC("table -> backend by slot, now and before; a change swaps the whole inner map; written by the agent");
+	DOC("place -> backend by slot, now and before; a change swaps the whole inner map; written by the agent");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -62,7 +61,42 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct service_member_key);
 	__type(value, struct service_member);
-} service_members SEC(".maps") DOC("table and backend -> clients may stay with it; written by the agent");
+} service_members SEC(".maps") DOC("table and backend -> clients may stay with it, its weight; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, WEIR_MAX_SERVICE_COUNTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct service_count_key);
+	__type(value, struct service_count);
+} service_counts SEC(".maps")
+	DOC("frontend and backend -> what clients asked of them, per CPU; written by the programs");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_BACKENDS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct service_load);
+} service_loads SEC(".maps")
+	DOC("number of a backend -> its connections where the least decide, begun and ended; written by the programs");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_BACKENDS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __s64);
+} service_unseen SEC(".maps")
+	DOC("number of a backend -> how many of its connections ended without being counted; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, WEIR_MAX_SERVICE_REVERSE);
+	__type(key, __u64);
+	__type(value, __u32);
+} service_open SEC(".maps")
+	DOC("cookie of a socket -> the backend for which it counts in service_loads; written by the programs");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

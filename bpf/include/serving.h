@@ -24,6 +24,8 @@ struct serving {
 	__u32 ifindex;
 	__u32 host; /* in `tunnels`, of the backend it goes to; 0 = none */
 	__u32 taken; /* came inside another packet for this backend of the host; 0 = it did not */
+	__u32 marked; /* the same with an option (dsr_option.h); serving->asked is what the option says */
+	__u32 remembered_in; /* table of a frontend whose connections are in `service_flows`, or 0 */
 	__u32 hash; /* of a connection that is sent on in other packets */
 };
 
@@ -34,18 +36,22 @@ struct {
 	__type(value, struct serving);
 } serving_scratch SEC(".maps") DOC("0 -> the packet for a frontend that is being sent on, per CPU");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, WEIR_MAX_NAT);
-	__type(key, struct nat_key);
-	__type(value, struct service_nat);
-} service_nat SEC(".maps") DOC("mapping of a client of a frontend -> its backend, and the source its packets get");
-
 INLINE struct serving *this_serving(void)
 {
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&serving_scratch, &zero);
+}
+
+/*
+ * How long a connection that nothing else remembers may be silent, by what this packet says of it: a SYN is one that begins
+ * unless it was sent again.
+ */
+INLINE __u64 silence_of(const struct tuple *tuple, __u8 tcp_flags)
+{
+	if (tuple->protocol != PROTOCOL_TCP)
+		return other_ns;
+	return (tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN ? tcp_closed_ns : tcp_established_ns;
 }
 
 /* A slot that has changed hands is looked into where nothing else remembers: see balance.h. */
@@ -56,10 +62,15 @@ INLINE __u32 new_backend(const struct service *service, const struct tuple *tupl
 	struct maglev_place place = {};
 	__u32 number;
 
-	if (!service->maglev || !serving || !pass)
+	if (!serving || !pass)
 		return any_backend(service);
 	if (!(service->flags & SERVICE_DSR))
-		return maglev_backend(service, tuple);
+		return service->maglev ? maglev_backend(service, tuple) : any_backend(service);
+	if (!service->maglev) {
+		serving->remembered_in = service->table;
+		return remembered_backend(
+			service, tuple, silence_of(tuple, pass->tcp_flags), pass->now_ns, &serving->hash);
+	}
 	number = balanced_backend(service, tuple, pass->tcp_flags, false, &place);
 	serving->hash = place.hash;
 	return number;
@@ -81,41 +92,62 @@ INLINE __u32 backend_of_client(const struct service *service, struct serving *se
 	return kept.backend;
 }
 
-/* Whom the packet in this_pass() is for: serving->choice. As choose() does for sockets. Returns an enum choice_result. */
+/* With an enum choice_result: what it rests on has changed hands meanwhile. */
+#define CHOICE_CHANGED 0x100
+
+/* One look at the tables, for the packet in this_pass(). Returns an enum choice_result, and CHOICE_CHANGED. */
+VERIFIED_ONCE int choose_once(void)
+{
+	struct serving *serving = this_serving();
+	struct pass *pass = this_pass();
+	const struct service *service;
+	struct choice *choice;
+	int result;
+
+	if (!serving || !pass)
+		return CHOICE_NO_SERVICE;
+	choice = &serving->choice;
+	address_copy(serving->asked.addr, pass->tuple.daddr);
+	serving->asked.port = pass->tuple.dport;
+	serving->asked.protocol = pass->tuple.protocol;
+	serving->asked.scope = SERVICE_SCOPE_ANY;
+	serving->asked.pad = 0;
+	service = find_service(&serving->asked, false);
+	if (!service)
+		return CHOICE_NO_SERVICE;
+	choice->frontend = service->frontend;
+	choice->service = service->service;
+	choice->flags = service->flags;
+	choice->backend = backend_of_client(service, serving, &pass->tuple);
+	result = choice->backend && read_backend(choice) ? CHOICE_MADE : CHOICE_NO_BACKEND;
+	barrier();
+	if (bpf_map_lookup_elem(&services, &serving->asked) == service && (result == CHOICE_MADE || !choice->backend))
+		return result;
+	return result | CHOICE_CHANGED;
+}
+
+/*
+ * Whom the packet in this_pass() is for: serving->choice. As choose() does for sockets. Returns an enum choice_result. The
+ * loop has nothing in it but a call: with all of it there, clang puts its end right before its beginning, which 6.1 refuses
+ * ("back-edge").
+ */
 VERIFIED_ONCE int choose_for_packet(void)
 {
 	struct serving *serving = this_serving();
 	struct pass *pass = this_pass();
 	int result = CHOICE_NO_SERVICE;
-	struct choice *choice;
 
 	if (!serving || !pass)
 		return CHOICE_NO_SERVICE;
-	choice = &serving->choice;
+	serving->remembered_in = 0;
 	address_copy(serving->client.client, pass->tuple.saddr);
 	serving->client.kind = AFFINITY_ADDRESS;
 	for (int i = 0; i < SERVICE_TRIES; i++) {
-		const struct service *service;
-
-		address_copy(serving->asked.addr, pass->tuple.daddr);
-		serving->asked.port = pass->tuple.dport;
-		serving->asked.protocol = pass->tuple.protocol;
-		serving->asked.scope = SERVICE_SCOPE_ANY;
-		serving->asked.pad = 0;
-		service = find_service(&serving->asked, false);
-		if (!service)
-			return CHOICE_NO_SERVICE;
-		choice->frontend = service->frontend;
-		choice->service = service->service;
-		choice->flags = service->flags;
-		choice->backend = backend_of_client(service, serving, &pass->tuple);
-		result = choice->backend && read_backend(choice) ? CHOICE_MADE : CHOICE_NO_BACKEND;
-		barrier();
-		if (bpf_map_lookup_elem(&services, &serving->asked) == service &&
-			(result == CHOICE_MADE || !choice->backend))
+		result = choose_once();
+		if (!(result & CHOICE_CHANGED))
 			return result;
 	}
-	return result;
+	return result & ~CHOICE_CHANGED;
 }
 
 /* Whom the fleet manages is no client from outside. */

@@ -15,6 +15,10 @@
 #define AF_INET6 10
 
 #define TOLD_TTL 64
+/* Where a workload is told, straight into its namespace: before its own policy nothing of this was sent to it. */
+#ifndef TELL_BACK
+#define TELL_BACK bpf_redirect
+#endif
 /* What is quoted: headers with options and extension headers, and the beginning of the upper layer. */
 #define QUOTED_MAX 96
 
@@ -122,7 +126,7 @@ INLINE int send_back(struct __sk_buff *skb, const struct pass *pass)
 		return TC_ACT_SHOT;
 	}
 	count(COUNTER_SERVICE_TOLD);
-	return bpf_redirect(skb->ifindex, 0);
+	return TELL_BACK(skb->ifindex, 0);
 }
 
 /* `rest`: the second word of the message in host order, an MTU or 0. Returns a TC action. */

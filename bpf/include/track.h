@@ -15,6 +15,9 @@
 #include "related.h"
 #include "tunnel.h"
 
+/* Of track(): the packet belongs to no connection, and may be for a service. Nothing has been done. */
+#define TRACK_ASKS (-1)
+
 /* Direction of the quoted packet in the entry: see find_related(). */
 INLINE bool is_reply(const struct ct_entry *entry, bool towards)
 {
@@ -67,7 +70,18 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 	return 0;
 }
 
-/* A packet of a live connection. Returns a drop reason or 0. */
+/* The entry of a connection whose packets are translated says so: the answers need it. */
+INLINE void note_turned(struct pass *pass, struct ct_entry *entry)
+{
+	if (pass->towards) {
+		if (entry->flags & CT_SERVICE)
+			pass->turned = pass->turned ? pass->turned : TURNED_ANSWER;
+	} else if (pass->turned && !(entry->flags & CT_SERVICE)) {
+		__sync_fetch_and_or(&entry->flags, CT_SERVICE);
+	}
+}
+
+/* A packet of a live connection. Returns a drop reason, TRACK_ASKS or 0. */
 VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload, struct ct_entry *entry)
 {
 	bool reply, stale;
@@ -80,6 +94,9 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 	pass->verdict.ingress = !!(entry->flags & CT_INGRESS);
 	pass->verdict.connection_ns = entry->created_ns;
 	stale = judgement_is_stale(pass, workload, entry, reply);
+	if (stale && pass->asking == ASKING_MAYBE && !(entry->flags & CT_REPLIED))
+		return TRACK_ASKS; /* nobody has answered: a service may have begun there meanwhile */
+	note_turned(pass, entry);
 	pass->peer_host = entry->peer_host;
 	if (pass->towards && (entry->peer_host | pass->tunnel_identity)) {
 		if (pass->tunnel_identity == IDENTITY_WORLD)
@@ -97,7 +114,7 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 	} else if ((entry->flags & CT_LOCAL_PEER) && is_forged(pass)) {
 		return DROP_INVALID_SOURCE_IP;
 	}
-	if (stale && !pass->related) {
+	if (stale && !pass->related && pass->turned != TURNED_TO_ITSELF) {
 		reason = judge_again(pass, workload, entry);
 		if (reason)
 			return reason;
@@ -148,6 +165,9 @@ VERIFIED_ONCE int open_connection(struct __sk_buff *skb, struct workload *worklo
 		pass->peer_host = peer.host;
 		pass->verdict.peer_identity = pass->tunnel_identity ? pass->tunnel_identity : peer.identity;
 		pass->verdict.matched = 0;
+	} else if (pass->turned == TURNED_TO_ITSELF) {
+		pass->verdict.peer_identity = workload->identity;
+		pass->peer_host = 0;
 	} else {
 		flags = (pass->towards ? JUDGE_INGRESS : 0) | (pass->from_host ? JUDGE_FROM_HOST : 0);
 		reason = judge(pass, workload, flags);
@@ -175,7 +195,7 @@ VERIFIED_ONCE int open_connection(struct __sk_buff *skb, struct workload *worklo
 /*
  * Judges the packet for one of its two workloads (pass->towards says which end it
  * is). Counts and reports what it lets pass and what it does not. Returns a drop
- * reason or 0.
+ * reason or 0; with ASKING_MAYBE also TRACK_ASKS.
  */
 VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 {
@@ -187,7 +207,7 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 		return DROP_EP_NOT_READY;
 	__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
 	pass->related = 0;
-	if (workload->flags & WORKLOAD_LIMITED) {
+	if ((workload->flags & WORKLOAD_LIMITED) && pass->asking != ASKED) {
 		reason = check_bandwidth(skb, pass, workload);
 		if (reason) {
 			refuse_for(pass, workload, reason);
@@ -203,6 +223,8 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 	if (is_icmp_error(&pass->tuple) && find_related(skb, workload)) {
 		pass->related = 1;
 		message_key(&pass->tuple, pass->towards, true, &pass->key);
+	} else if (pass->asking == ASKING_MAYBE && is_icmp_error(&pass->tuple)) {
+		return TRACK_ASKS;
 	}
 	entry = bpf_map_lookup_elem(&conntrack, &pass->key);
 	if (!is_alive(entry, workload, pass->now_ns) && is_echo_reply(&pass->tuple)) {
@@ -212,9 +234,11 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 	}
 	if (is_alive(entry, workload, pass->now_ns) && !opens_anew(pass, entry, is_reply(entry, pass->towards)))
 		reason = follow_connection(pass, workload, entry);
+	else if (pass->asking == ASKING_MAYBE)
+		reason = TRACK_ASKS;
 	else
 		reason = open_connection(skb, workload, entry);
-	if (reason) {
+	if (reason > 0) {
 		pass->verdict.reason = reason;
 		refuse(pass, workload);
 	}

@@ -6,6 +6,7 @@
  */
 #include "base.h"
 
+#include "least_packets.h"
 #include "service_errors.h"
 #include "uplink.h"
 
@@ -27,6 +28,32 @@ int to_uplink(struct __sk_buff *skb)
 	return action == NOT_SERVED ? leave_uplink(skb, uplink, pass) : action;
 }
 
+/*
+ * The packet in this_pass() is for nobody who serves. At an address that is for services alone there is nobody else: the
+ * stack has no such address either, and would send it on to whoever sends it back. Others are left to it. Returns a TC action.
+ */
+VERIFIED_ONCE int refuse_at_frontend(__u32 reason)
+{
+	struct serving *serving = this_serving();
+	struct pass *pass = this_pass();
+	const struct service *service;
+
+	if (!serving || !pass || !pass->tuple.family)
+		return TC_ACT_OK;
+	__builtin_memset(&serving->asked, 0, sizeof(serving->asked));
+	address_copy(serving->asked.addr, pass->tuple.daddr);
+	service = bpf_map_lookup_elem(&services, &serving->asked);
+	return service && (service->flags & SERVICE_WILDCARD) ? refuse_for(pass, NULL, reason) : TC_ACT_OK;
+}
+
+/* A packet that begin_uplink() has left to the stack: what is not understood, but not what keeps the link running. */
+VERIFIED_ONCE int refuse_unknown(struct __sk_buff *skb)
+{
+	int reason = vlan_id(skb) ? 0 : parse(skb, this_pass());
+
+	return reason ? refuse_at_frontend(reason) : TC_ACT_OK;
+}
+
 SEC("tc")
 int from_uplink(struct __sk_buff *skb)
 {
@@ -44,14 +71,17 @@ int from_uplink(struct __sk_buff *skb)
 	}
 	action = begin_uplink(skb, uplink, true);
 	pass = this_pass();
-	if (action != GO_ON || !pass)
+	if (!pass)
+		return TC_ACT_SHOT;
+	if (action != GO_ON)
+		return action == TC_ACT_OK && (uplink->flags & UPLINK_SERVICES) ? refuse_unknown(skb) : action;
+	if (!(uplink->flags & UPLINK_SERVICES))
+		return enter_uplink(skb, uplink, pass);
+	action = is_icmp_error(&pass->tuple) ? serve_error(skb) : serve(skb, uplink);
+	if (action != NOT_SERVED)
 		return action;
-	if (uplink->flags & UPLINK_SERVICES) {
-		action = is_icmp_error(&pass->tuple) ? serve_error(skb) : serve(skb, uplink);
-		if (action != NOT_SERVED)
-			return action;
-	}
-	return enter_uplink(skb, uplink, pass);
+	action = enter_uplink(skb, uplink, pass);
+	return action == TC_ACT_OK && !pass->unmasqueraded ? refuse_at_frontend(DROP_NAT_NO_MAPPING) : action;
 }
 
 /* What has come out of the tunnel for the host, after from_overlay: an answer to a connection that was sent on? */
@@ -89,7 +119,7 @@ static long sweep_half(struct bpf_map *map, struct nat_key *place, struct servic
 
 	if (bpf_map_lookup_elem(&nat_in, &key))
 		return 0;
-	if (!bpf_map_delete_elem(&service_nat, &key))
+	if (half_goes(&key))
 		sweep->orphans++;
 	return 0;
 }

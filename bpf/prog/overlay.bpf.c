@@ -12,6 +12,7 @@
 #include "leave.h"
 #include "source.h"
 #include "track.h"
+#include "turned.h"
 
 INLINE struct workload *find_workload(const __u8 *address)
 {
@@ -73,6 +74,7 @@ int from_overlay(struct __sk_buff *skb)
 	pass->from_host = 0;
 	pass->came_by = skb->ifindex;
 	pass->encrypted = skb->mark == MARK_DECRYPTED;
+	ask_nothing(pass);
 	reason = parse(skb, pass);
 	if (pass->tuple.family)
 		workload = find_workload(pass->tuple.daddr);
@@ -104,7 +106,7 @@ int from_overlay(struct __sk_buff *skb)
 			return refuse_for(pass, workload, reason);
 		record_fragment(pass);
 	}
-	if (track(skb, workload))
+	if (track(skb, workload) || give_answer(skb, pass, workload))
 		return TC_ACT_SHOT;
 	count(COUNTER_TUNNELLED);
 	return hand_over(skb, pass, workload);

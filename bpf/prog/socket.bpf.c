@@ -11,6 +11,8 @@
 #include "asked.h"
 #include "events.h"
 #include "service.h"
+#include "service_count.h"
+#include "socket_counts.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -39,6 +41,12 @@ INLINE bool is_host(__u64 netns)
 	return settings && settings->host_netns && settings->host_netns == netns;
 }
 
+INLINE bool asked_the_same(const struct service_reverse *had, const struct service_reverse *now)
+{
+	return had->frontend == now->frontend && had->service == now->service && had->backend == now->backend &&
+	       had->port == now->port && address_equal(had->addr, now->addr);
+}
+
 INLINE void remember(struct bpf_sock_addr *ctx, const struct service_key *asked, const struct choice *choice)
 {
 	struct service_reverse_key key = {
@@ -52,11 +60,18 @@ INLINE void remember(struct bpf_sock_addr *ctx, const struct service_key *asked,
 		.service = choice->service,
 		.backend = choice->backend,
 	};
+	const struct service_reverse *had;
 
 	address_copy(key.addr, choice->to.addr);
 	address_copy(value.addr, asked->addr);
+	/* every datagram comes by here, and an update takes a place from the LRU even for a key that is there */
+	had = bpf_map_lookup_elem(&service_reverse, &key);
+	if (had && asked_the_same(had, &value))
+		return;
 	if (bpf_map_update_elem(&service_reverse, &key, &value, BPF_ANY))
 		count_atomic(COUNTER_SERVICE_REVERSE_FAILED);
+	else if (!had)
+		count_atomic(COUNTER_SERVICE_REVERSE_CREATED);
 }
 
 /* What a socket asked for and did not get, as a flow of its workload. Sockets of the host and of others have none. */
@@ -119,6 +134,7 @@ VERIFIED_ONCE int report_refused(struct service_key *asked, __u64 netns, __u32 f
 INLINE int no_backend(struct bpf_sock_addr *ctx, struct service_key *asked, const struct choice *choice)
 {
 	count_atomic(COUNTER_SERVICE_REFUSED);
+	count_unserved(choice->frontend);
 	count_drop_atomic(DROP_NO_BACKEND, DIRECTION_EGRESS, 1, 0);
 	report_refused(asked, bpf_get_netns_cookie(ctx), choice->frontend);
 	bpf_set_retval(choice->flags & SERVICE_NO_BACKEND_DROP ? -EPERM : -ECONNREFUSED);
@@ -126,7 +142,8 @@ INLINE int no_backend(struct bpf_sock_addr *ctx, struct service_key *asked, cons
 }
 
 /* Whom a socket is sent to; the caller writes it into the context. */
-INLINE enum choice_result balance(struct bpf_sock_addr *ctx, struct service_key *asked, struct choice *choice)
+INLINE enum choice_result balance(
+	struct bpf_sock_addr *ctx, struct service_key *asked, struct choice *choice, bool connects)
 {
 	struct service_affinity_key client = {.kind = AFFINITY_NETNS};
 	__u64 netns = bpf_get_netns_cookie(ctx);
@@ -141,18 +158,18 @@ INLINE enum choice_result balance(struct bpf_sock_addr *ctx, struct service_key 
 	if (result != CHOICE_MADE)
 		return result;
 	remember(ctx, asked, choice);
-	count_atomic(COUNTER_SERVICE_SOCKETS);
+	count_socket(ctx, choice, connects);
 	return CHOICE_MADE;
 }
 
-INLINE int send4(struct bpf_sock_addr *ctx)
+INLINE int send4(struct bpf_sock_addr *ctx, bool connects)
 {
 	struct service_key asked = {};
 	struct choice choice = {};
 	__u32 words[4];
 
 	mapped(asked.addr, ctx->user_ip4);
-	switch (balance(ctx, &asked, &choice)) {
+	switch (balance(ctx, &asked, &choice, connects)) {
 	case CHOICE_MADE:
 		__builtin_memcpy(words, choice.to.addr, sizeof(words));
 		ctx->user_ip4 = words[3];
@@ -188,13 +205,13 @@ INLINE void write6(struct bpf_sock_addr *ctx, const __u8 *from)
 }
 
 /* An IPv4 address in an IPv6 socket is v4-mapped already, and so is its backend's. */
-INLINE int send6(struct bpf_sock_addr *ctx)
+INLINE int send6(struct bpf_sock_addr *ctx, bool connects)
 {
 	struct service_key asked = {};
 	struct choice choice = {};
 
 	read6(asked.addr, ctx);
-	switch (balance(ctx, &asked, &choice)) {
+	switch (balance(ctx, &asked, &choice, connects)) {
 	case CHOICE_MADE:
 		write6(ctx, choice.to.addr);
 		ctx->user_port = choice.to.port;
@@ -248,25 +265,25 @@ INLINE int receive6(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect4")
 int service_connect4(struct bpf_sock_addr *ctx)
 {
-	return send4(ctx);
+	return send4(ctx, true);
 }
 
 SEC("cgroup/connect6")
 int service_connect6(struct bpf_sock_addr *ctx)
 {
-	return send6(ctx);
+	return send6(ctx, true);
 }
 
 SEC("cgroup/sendmsg4")
 int service_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	return send4(ctx);
+	return send4(ctx, false);
 }
 
 SEC("cgroup/sendmsg6")
 int service_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	return send6(ctx);
+	return send6(ctx, false);
 }
 
 SEC("cgroup/recvmsg4")
@@ -352,6 +369,8 @@ int service_sock_release(struct bpf_sock *ctx)
 	struct service_reverse_key key = {};
 	__u32 words[4];
 
+	key.cookie = bpf_get_socket_cookie(ctx);
+	close_socket(key.cookie);
 	key.port = ctx->dst_port;
 	if (!key.port)
 		return GO_ON;
@@ -365,9 +384,16 @@ int service_sock_release(struct bpf_sock *ctx)
 		__builtin_memcpy(key.addr, words, sizeof(words));
 	}
 	key.protocol = ctx->protocol;
-	key.cookie = bpf_get_socket_cookie(ctx);
-	bpf_map_delete_elem(&service_reverse, &key);
+	if (!bpf_map_delete_elem(&service_reverse, &key))
+		count_atomic(COUNTER_SERVICE_REVERSE_ENDED);
 	return GO_ON;
+}
+
+SEC("syscall")
+int services_count(struct service_count_ctx *ctx)
+{
+	count_remembered(ctx);
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

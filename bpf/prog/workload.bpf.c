@@ -7,31 +7,8 @@
  */
 #include "base.h"
 
-#include "leave.h"
-#include "source.h"
+#include "send.h"
 #include "sweep.h"
-#include "track.h"
-
-INLINE struct pass *begin(__u32 counter)
-{
-	count(counter);
-	return this_pass();
-}
-
-/* A packet that a workload has sent, at the workload that receives it, if that is one of this host. */
-INLINE int deliver_locally(struct __sk_buff *skb, struct pass *pass)
-{
-	__u32 ifindex = pass->target;
-	struct workload *target = bpf_map_lookup_elem(&workloads, &ifindex);
-
-	count(COUNTER_PACKETS_IN);
-	pass->towards = 1;
-	if (!target || !(target->flags & WORKLOAD_READY))
-		return refuse_for(pass, target, DROP_EP_NOT_READY);
-	if (track(skb, target))
-		return TC_ACT_SHOT;
-	return hand_over(skb, pass, target);
-}
 
 SEC("tc")
 int from_workload(struct __sk_buff *skb)
@@ -39,36 +16,14 @@ int from_workload(struct __sk_buff *skb)
 	struct pass *pass = begin(COUNTER_PACKETS_OUT);
 	__u32 ifindex = skb->ifindex;
 	struct workload *workload = bpf_map_lookup_elem(&workloads, &ifindex);
-	int reason;
+	int action;
 
 	if (!pass)
 		return TC_ACT_SHOT;
-	pass->towards = 0;
-	pass->gateway = 0;
-	pass->tunnel_identity = 0;
-	pass->from_host = 0;
-	pass->came_by = 0;
-	pass->encrypted = 0;
-	reason = parse(skb, pass);
-	if (!workload || !(workload->flags & WORKLOAD_READY))
-		return refuse_for(pass, workload, DROP_EP_NOT_READY);
-	if (!reason)
-		reason = check_sent(skb, pass, workload);
-	if (reason)
-		return refuse_for(pass, workload, reason);
-	if (pass->kind != PACKET_FLOW)
-		return TC_ACT_OK;
-	if (pass->fragment == FRAGMENT_FIRST)
-		record_fragment(pass);
-	if (track(skb, workload))
-		return TC_ACT_SHOT;
-	if (pass->gateway)
-		return send_to_gateway(skb, pass, workload);
-	if (!pass->target)
-		return pass->peer_host ? send_by_tunnel(skb, pass, workload) : TC_ACT_OK;
-	if (needs_router(skb, pass))
-		return TC_ACT_OK;
-	return deliver_locally(skb, pass);
+	action = begin_sent(skb, pass, workload);
+	if (action != CHECKED || !workload)
+		return action;
+	return track(skb, workload) ? TC_ACT_SHOT : send_on(skb, pass, workload);
 }
 
 SEC("tc")
@@ -98,7 +53,9 @@ int to_workload(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	if (pass->fragment == FRAGMENT_FIRST)
 		record_fragment(pass);
-	return track(skb, workload) ? TC_ACT_SHOT : TC_ACT_OK;
+	if (track(skb, workload) || give_answer(skb, pass, workload))
+		return TC_ACT_SHOT;
+	return TC_ACT_OK;
 }
 
 /* Run by the agent every second or so (BPF_PROG_RUN). */

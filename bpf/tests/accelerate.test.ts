@@ -16,7 +16,7 @@ import {
 import { checksum, ip, mac, mapped } from './lib/bytes.ts';
 import { destinationOptions, ethernet, ip4, ip4Fragments, ip6, type Packet } from './lib/packet.ts';
 import { icmp, icmp6, ping, sctp, tcp, udp } from './lib/transport.ts';
-import { IPIP, MACS, type Slots, slotOf, type Vip, Vips } from './lib/vips.ts';
+import { IPIP, MACS, OPTION, type Slots, slotOf, type Vip, Vips } from './lib/vips.ts';
 import { World } from './lib/world.ts';
 
 const XDP = { drop: 1, pass: 2, tx: 3 } as const;
@@ -94,7 +94,7 @@ describe('services in XDP', { skip: needKernel() }, () => {
     assert.equal(checksum(outer), 0);
     assert.deepEqual(outer.subarray(12), Buffer.concat([ip('203.0.113.64'), ip('10.2.0.1')]));
     assert.deepEqual(sent.subarray(34), inner.bytes);
-    assert.deepEqual(vips.counts(WEB4.number), { packets: 1, bytes: inner.bytes.length });
+    assert.deepEqual(vips.counts(WEB4.number, 1), { packets: 1, bytes: inner.bytes.length });
   });
 
   test('IPv6 in IPv6, and IPv4 in IPv6', async () => {
@@ -114,6 +114,70 @@ describe('services in XDP', { skip: needKernel() }, () => {
       assert.deepEqual(outer.subarray(8), Buffer.concat([ip('2001:db8:f::'), ip(to)]));
       assert.deepEqual(sent.subarray(54), inner.bytes);
     }
+  });
+
+  test('LB-06 by the option: what begins carries it, the rest has the backend as destination, byte by byte', async () => {
+    const flags = OPTION;
+    const dns6: Vip = { ...WEB6, number: 10, port: 53, protocol: PROTOCOL.udp, flags };
+    for (const [vip, number] of [
+      [{ ...WEB4, flags }, 1],
+      [{ ...DNS4, flags }, 2],
+      [{ ...WEB6, flags }, 11],
+      [dns6, 12],
+    ] as const) {
+      // biome-ignore format: a table
+      await vips.frontend(vip, same(number));
+      const backend = BACKENDS.get(number) ?? '';
+      vips.way(number, backend, { port: 8080 });
+      for (const tcpFlags of ['S', 'A', 'FA']) {
+        const is6 = vip.address.includes(':');
+        const isMarked = tcpFlags === 'S' || vip.protocol === PROTOCOL.udp;
+        const segment = (dport: number) =>
+          vip.protocol === PROTOCOL.tcp
+            ? tcp({ sport: 5000, dport, flags: tcpFlags, data: 'odd' })
+            : udp({ sport: 5000, dport, data: 'ask' });
+        const asked = is6
+          ? ip6({ src: CLIENT[6], dst: vip.address, hopLimit: 9, trafficClass: 0xb8 }, segment(vip.port))
+          : ip4({ src: CLIENT[4], dst: vip.address, ttl: 9, tos: 0xb8, id: 77 }, segment(vip.port));
+        const port = Buffer.from([0, vip.port]);
+        const wanted = is6
+          ? ip6(
+              {
+                ...{ src: CLIENT[6], dst: backend, hopLimit: 8, trafficClass: 0xb8 },
+                extensions: isMarked
+                  ? [
+                      {
+                        protocol: 60,
+                        rest: Buffer.concat([Buffer.from([2, 0x1b, 18]), ip(vip.address), port, Buffer.from([1, 0])]),
+                      },
+                    ]
+                  : [],
+              },
+              segment(8080),
+            )
+          : ip4(
+              {
+                ...{ src: CLIENT[4], dst: backend, ttl: 8, tos: 0xb8, id: 77 },
+                options: isMarked ? `9a08${port.toString('hex')}${ip(vip.address).toString('hex')}` : '',
+              },
+              segment(8080),
+            );
+        const { action, sent } = await run(asked);
+        assert.equal(action, XDP.tx);
+        assert.deepEqual(sent.subarray(0, 12), Buffer.concat([mac(MACS.next), mac(MACS.own)]));
+        assert.equal(sent.toString('hex', 12), `${is6 ? '86dd' : '0800'}${wanted.bytes.toString('hex')}`);
+      }
+      assert.equal(vips.counts(vip.number, number).packets, 3);
+    }
+    const datagram = udp({ sport: 1, dport: 53 });
+    const bare = ip4({ src: CLIENT[4], dst: DNS4.address }, { ...datagram, checksumAt: undefined });
+    const { sent } = await run(bare);
+    assert.equal(sent.toString('hex', 14 + 28 + 6, 14 + 28 + 8), '0000', 'no checksum stays none');
+    const long = ip4(
+      { src: CLIENT[4], dst: WEB4.address },
+      tcp({ sport: 1, dport: 80, flags: 'S', data: Buffer.alloc(1450) }),
+    );
+    assert.equal((await run(long)).action, XDP.pass, 'too long with the option: tc tells');
   });
 
   test('sources are of the range that was given, one for each connection', async () => {
@@ -301,7 +365,7 @@ describe('services in XDP', { skip: needKernel() }, () => {
     vips.settings('0.0.0.0', '::');
     world.map('service_settings');
     assert.equal((await run(packetFor(WEB6, 1000))).action, XDP.pass, 'no source');
-    assert.deepEqual(vips.counts(WEB4.number), { packets: 0, bytes: 0 });
+    assert.deepEqual(vips.counts(WEB4.number, 1), { packets: 0, bytes: 0 });
   });
 
   test('the prefilter comes first', async () => {

@@ -7,47 +7,37 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { needKernel } from '@weir/loader/testing';
 import { weir_drop_reason as DROP, weir_backend_flags, weir_counter } from '../gen/index.ts';
-import { ip4, ip4Raw, ip6, ip6Raw, type Packet } from './lib/packet.ts';
-import { ACTION, enters, leaves } from './lib/scenario.ts';
-import { sctp, tcp, udp } from './lib/transport.ts';
-import { mappings, uplinkOf } from './lib/uplink.ts';
-import { IPIP, type Slots, type Vip, Vips } from './lib/vips.ts';
-import { DB, WEB, WORLD, World } from './lib/world.ts';
+import { BackendHost } from './lib/backend-host.ts';
+import { ip } from './lib/bytes.ts';
+import { ip4, ip4Fragments, ip4Raw, ip6, ip6Fragments, ip6Raw, type Packet } from './lib/packet.ts';
+import { ACTION } from './lib/scenario.ts';
+import { icmp, icmp6, sctp, tcp, udp } from './lib/transport.ts';
+import { mappings } from './lib/uplink.ts';
+import { IPIP, type Slots, type Vip, type Vips } from './lib/vips.ts';
+import { DB, WEB, WORLD, type World } from './lib/world.ts';
 
 const VIP4: Vip = { number: 7, address: '198.51.100.1', port: 80, protocol: 6 };
 const VIP6: Vip = { number: 8, address: '2001:db8:5::1', port: 80, protocol: 6 };
-const LOCAL = weir_backend_flags.BACKEND_LOCAL;
 const SIZE = 251;
 const all = (current: number, previous = current): Slots => Array.from({ length: SIZE }, () => [current, previous]);
 
 describe('packets inside others, at the host of their backend', { skip: needKernel() }, () => {
   let world: World;
   let vips: Vips;
+  let host: BackendHost;
   before(async () => {
-    world = await World.open({}, 4096, 1 << 20, ['frontend', 'nat64']);
-    vips = new Vips(world);
+    host = await BackendHost.open();
+    ({ world, vips } = host);
   });
-  after(() => world.close());
+  after(() => host.close());
   beforeEach(async () => {
-    await world.reset();
-    await world.clear('service_nat');
-    await vips.reset(false);
-    uplinkOf({ services: true })(world);
-    vips.backend(1, WEB.ip4, LOCAL, 8080);
-    vips.backend(2, DB.ip4, LOCAL, 8080);
-    vips.backend(11, WEB.ip6, LOCAL, 8080);
+    await host.reset();
     await vips.frontend(VIP4, all(1));
     await vips.frontend(VIP6, all(11));
   });
 
-  const enter = async (packet: Packet) => {
-    const step = enters(packet).passes() as { program: 'from_uplink'; frame: Buffer; cameBy: number };
-    return world.run(step.program, step.frame, { ingressIfindex: step.cameBy });
-  };
-  const leave = async (packet: Packet) => {
-    const step = leaves(packet).passes() as { program: 'to_uplink'; frame: Buffer; cameBy: number };
-    return world.run(step.program, step.frame, { ingressIfindex: step.cameBy });
-  };
+  const enter = (packet: Packet) => host.enter(packet);
+  const leave = (packet: Packet) => host.leave(packet);
   const inside4 = (inner: Packet, to: string = WEB.ip4): Packet =>
     ip4Raw({ src: '203.0.113.70', dst: to, dontFragment: true }, 4, inner.bytes);
   const inside6 = (inner: Packet, to: string = WEB.ip6): Packet =>
@@ -88,6 +78,39 @@ describe('packets inside others, at the host of their backend', { skip: needKern
       back.packet.subarray(14),
       ip6({ src: VIP6.address, dst: WORLD.ip6 }, tcp({ sport: 80, dport: 1000, flags: 'SA' })).bytes,
     );
+  });
+
+  test('later fragments, and what a router says about an answer', async () => {
+    await vips.frontend({ ...VIP4, number: 9, port: 53, protocol: 17 }, all(1));
+    await vips.frontend({ ...VIP6, number: 10, port: 53, protocol: 17 }, all(11));
+    const long = udp({ sport: 1000, dport: 53, data: 'x'.repeat(200) });
+    const first = ip4Fragments({ src: WORLD.ip4, dst: VIP4.address, id: 5 }, long, [64]);
+    const six = ip6Fragments({ src: WORLD.ip6, dst: VIP6.address, id: 5 }, long, [64]);
+    for (const [pieces, inside, at, to] of [
+      [first, inside4, 30, ip(WEB.ip4)],
+      [six, inside6, 38, ip(WEB.ip6)],
+    ] as const)
+      for (const piece of pieces) {
+        const { action, packet } = await enter(inside(piece));
+        assert.equal(action, ACTION.pass);
+        assert.deepEqual(packet.subarray(at, at + to.length), to);
+      }
+    const [, unknown] = ip4Fragments({ src: WORLD.ip4, dst: VIP4.address, id: 6 }, long, [64]);
+    const left = inside4(unknown as Packet);
+    assert.deepEqual((await enter(left)).packet.subarray(14), left.bytes, 'nobody knows whose it is');
+
+    await enter(inside4(asks4(1000)));
+    await enter(inside6(ip6({ src: WORLD.ip6, dst: VIP6.address }, tcp({ sport: 1000, dport: 80 }))));
+    const answer = tcp({ sport: 80, dport: 1000, flags: 'A', data: 'x' });
+    const behind = tcp({ sport: 8080, dport: 1000, flags: 'A', data: 'x' });
+    const error4 = (to: string, quoted: Packet): Packet =>
+      ip4({ src: '192.0.2.254', dst: to }, icmp({ type: 3, code: 4, seq: 1280, data: quoted.bytes }));
+    const told4 = await enter(inside4(error4(VIP4.address, ip4({ src: VIP4.address, dst: WORLD.ip4 }, answer))));
+    assert.deepEqual(told4.packet.subarray(14), error4(WEB.ip4, ip4({ src: WEB.ip4, dst: WORLD.ip4 }, behind)).bytes);
+    const error6 = (to: string, quoted: Packet): Packet =>
+      ip6({ src: '2001:db8::fe', dst: to }, icmp6({ type: 2, seq: 1280, data: quoted.bytes }));
+    const told6 = await enter(inside6(error6(VIP6.address, ip6({ src: VIP6.address, dst: WORLD.ip6 }, answer))));
+    assert.deepEqual(told6.packet.subarray(14), error6(WEB.ip6, ip6({ src: WEB.ip6, dst: WORLD.ip6 }, behind)).bytes);
   });
 
   test('the backend is the one that was meant: that of a slot before, of any slot, and another after that', async () => {

@@ -45,6 +45,7 @@ export const accountForAll = async (fleet: Fleet, client: Workload, server: Work
   const { analytics } = fleet.control.urls;
   let accounts: readonly HostAccount[] = [];
   let said = new Map<string, AgentCounts>();
+  let counted: readonly number[] = [];
   const isSettled = (one: HostAccount): boolean => {
     const own = said.get(one.host);
     const isSame = one.produced === own?.produced && one.lost.ring === own.ring && one.lost.throttle === own.throttle;
@@ -56,14 +57,18 @@ export const accountForAll = async (fleet: Fleet, client: Workload, server: Work
     async () => {
       said = new Map([...fleet.agents].map(([host, { socket }]) => [host, agentCounts(socket)]));
       accounts = await hostAccounts(analytics);
-      return accounts.length === fleet.agents.size && accounts.every(isSettled);
+      if (accounts.length !== fleet.agents.size || !accounts.every(isSettled)) return false;
+      counted = await Promise.all(accounts.map(({ host }) => storedFlows(analytics, host)));
+      // An earlier connection may have ended while they were counted.
+      const later = await hostAccounts(analytics);
+      return accounts.every(({ host, stored }) => later.find((one) => one.host === host)?.stored === stored);
     },
     () => JSON.stringify({ accounts, said: [...said] }),
   );
-  for (const { host, produced, stored, lost, watermark, gaps } of accounts) {
+  for (const [at, { host, produced, stored, lost, watermark, gaps }] of accounts.entries()) {
     assert.equal(produced, stored + lost.throttle + lost.ring, `${host}: nothing was lost anywhere else`);
     assert.deepEqual([lost.spool, lost.dead_letter, gaps, watermark.age_s], [0, 0, [], 0]);
-    assert.equal(await storedFlows(analytics, host), stored);
+    assert.equal(counted[at], stored);
   }
   return accounts
     .map(

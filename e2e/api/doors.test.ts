@@ -17,6 +17,7 @@ import { needKernel } from '@weir/loader/testing';
 import { FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { HostService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { createRpcClient } from '@weir/rpc';
+import { badInput } from '../input/bad-input.ts';
 import { testFleet } from '../lib/fleet-options.ts';
 import { type Collector, startCollector } from '../lib/otlp.ts';
 import { accountForAll } from './accounting.ts';
@@ -89,6 +90,8 @@ describe('doors', { skip: needKernel() }, () => {
   };
   const talk = (port = 80, timeoutMs = 700) => client.probe({ protocol: 'tcp', host: server.ip4, port, timeoutMs });
 
+  describe('bad input', () => badInput(() => fleet));
+
   test('diff, apply, get and delete follow one another with their exit codes', async () => {
     const difference = weir('diff', '-f', file);
     assert.equal(difference.status, 1, difference.stderr);
@@ -114,6 +117,11 @@ describe('doors', { skip: needKernel() }, () => {
     assert.equal(weir('get', 'workload', 'default/nobody').status, 1);
     const explained = weir('explain', '--from', 'default/client', '--to', 'default/server', '--port', '80');
     assert.ok(explained.stdout.includes(`spec.ingress[0], ${file}:7: allows it`), explained.stdout);
+    await until('the hits of both rules', 20_000, async () => {
+      const { items } = JSON.parse(weir('hits', '--policy', 'NetworkPolicy/default/server', '-o', 'json').stdout);
+      const hits = new Map(items.map((item: { rule: { path: string }; hits: number }) => [item.rule.path, item.hits]));
+      return Number(hits.get('spec.ingress[0]')) > 0 && Number(hits.get('spec.defaultDeny.ingress')) > 0;
+    });
     const deleted = weir('delete', 'NetworkPolicy/default/server');
     assert.equal(deleted.status, 0, deleted.stderr);
     assert.equal(weir('delete', 'NetworkPolicy/default/server').status, 1);
@@ -198,6 +206,30 @@ describe('doors', { skip: needKernel() }, () => {
       return status === 0 && /^h1 +- +[\d.]+ ms$/m.test(stdout) && /^h2 +[\d.]+ ms +-$/m.test(stdout);
     });
     assert.equal(JSON.parse(good('health', '--from', 'h1', '-o', 'json')).items[0].to, 'h2');
+  });
+
+  test('simulate judges what was recorded: the connections of before by a policy that is not in force', async () => {
+    await until('the connections to be stored', 30_000, async () => {
+      const { items } = await callApi<{ items: unknown[] }>(
+        `${fleet.control.urls.analytics}/v1/flows?to_workload=default/server&to_port=80&verdict=FORWARDED&direction=INGRESS`,
+      );
+      return items.length > 0;
+    });
+    const other = join(dir, 'other.yaml');
+    writeFileSync(other, POLICY.replace('app: client', 'app: somebody'));
+    const { status, stdout, stderr } = weir('simulate', '-f', other, '--fail-on', 'newly-denied', '-o', 'json');
+    assert.equal(status, 1, stderr);
+    const { changes, summary } = JSON.parse(stdout);
+    const found = changes.find(
+      (one: { class: string; port: number }) => one.class === 'newly-denied' && one.port === 80,
+    );
+    assert.deepEqual(
+      [found.subject.workloads, found.peer.workloads, found.before.reason, found.after.rule.file],
+      [['default/server'], ['default/client'], 'default-allow', other],
+    );
+    assert.ok(found.flows > 0 && found.bytes > 0 && summary.newly_denied.flows >= found.flows);
+    const wide = weir('simulate', '-f', file, '--fail-on', 'not-judged');
+    assert.equal(wide.status, 0, wide.stdout + wide.stderr);
   });
 
   test('status says what is well and accounts for every flow', async (t) => {

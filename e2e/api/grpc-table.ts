@@ -2,7 +2,7 @@
 /** Every gRPC method, as rest-table.ts has every REST operation. Mistakes are told with the same codes as there. */
 import type { DescService } from '@bufbuild/protobuf';
 import type { ErrorCode } from '@weir/errors';
-import { AccountingService, FlowService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
+import { AccountingService, FlowService, RuleHitService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { ChangeService } from '@weir/proto/weir/changes/v1/changes_pb.js';
 import {
   BgpService,
@@ -18,7 +18,13 @@ import {
   PrefilterService,
   WorkloadService,
 } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
-import { PolicyService, RevisionService, RuleService } from '@weir/proto/weir/policy/v1/policy_pb.js';
+import {
+  PolicyService,
+  RevisionService,
+  RuleService,
+  SimulationService,
+} from '@weir/proto/weir/policy/v1/policy_pb.js';
+import { TRAFFIC } from './grpc-traffic.ts';
 import { policy, service } from './rest-table.ts';
 
 /** The third: its name in the table below, where several services have one of the same name. */
@@ -39,9 +45,11 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['policy', PolicyService],
   ['policy', RuleService],
   ['policy', RevisionService],
+  ['policy', SimulationService],
   ['policy', ChangeService, 'policy ChangeService'],
   ['analytics', FlowService],
   ['analytics', AccountingService],
+  ['analytics', RuleHitService],
 ];
 
 export interface GrpcOperation {
@@ -242,6 +250,7 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
   },
   'BgpService.ListBgpPeers': { good: {}, ...BAD_LIMIT },
   'BgpService.ListBgpRoutes': { good: {}, ...BAD_LIMIT },
+  'LoadBalancerService.ListServiceStats': { good: { byHost: true }, ...BAD_LIMIT },
   'PoolService.PutPool': {
     good: { name: 'n1', cidrs: ['10.90.0.0/16'] },
     bad: { name: 'n1', cidrs: ['10.90.0.0/30'] },
@@ -371,24 +380,5 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     field: 'wait_s',
   },
   'RevisionService.GetRevisionTrace': { good: { revision: 1n }, bad: { revision: 2_000_000_000n }, ...missing },
-  'FlowService.ListFlows': {
-    good: {},
-    bad: { filter: { protocols: ['FOO'] } },
-    ...invalid,
-    field: 'protocol',
-    paged: { items: 'flows', size: 'pageSize', cursor: 'pageToken', next: 'nextPageToken' },
-  },
-  'FlowService.StreamFlows': {
-    good: { last: 3 },
-    bad: { filter: { to: { ports: [99_999] } } },
-    ...invalid,
-    field: 'to_port',
-    stream: true,
-  },
-  'AccountingService.ListAccounts': {
-    good: { hosts: ['a1'] },
-    bad: { hosts: Array.from({ length: 1_001 }, (_, i) => `h${i}`) },
-    ...invalid,
-    field: 'hosts',
-  },
+  ...TRAFFIC,
 };

@@ -90,7 +90,8 @@ const send = async (
     signal: AbortSignal.timeout(60_000),
   });
   const answer = await response.text();
-  return { status: response.status, headers: response.headers, body: answer === '' ? undefined : JSON.parse(answer) };
+  const isOne = answer !== '' && !response.headers.get('content-type')?.includes('ndjson');
+  return { status: response.status, headers: response.headers, body: isOne ? JSON.parse(answer) : undefined };
 };
 
 const told = ({ status, body, headers }: Answer, code: ErrorCode, field: string): Problem => {

@@ -65,6 +65,10 @@ export const ANNOUNCING: Readonly<Record<string, RestOperation>> = {
     guarded: true,
   },
   'inventory GET /v1/bgp-peers': { good: { path: '/v1/bgp-peers?host=a1' }, bad: limit('/v1/bgp-peers') },
+  'inventory GET /v1/service-stats': {
+    good: { path: '/v1/service-stats?by_host=true' },
+    bad: missing('/v1/service-stats?service=shop.none'),
+  },
   'inventory GET /v1/bgp-routes': { good: { path: '/v1/bgp-routes' }, bad: limit('/v1/bgp-routes') },
   'inventory GET /v1/l2-leases': { good: { path: '/v1/l2-leases' }, bad: limit('/v1/l2-leases') },
   'inventory GET /v1/l2-leases/{id}': {

@@ -317,9 +317,22 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     good: { path: '/v1/policies/diff', text: policy('p1', 81) },
     bad: { path: '/v1/policies/diff', text: 'kind: [', code: 'INVALID_ARGUMENT', field: 'documents' },
   },
+  'policy POST /v1/policies/simulate': {
+    good: { path: '/v1/policies/simulate?since=1h', text: policy('p1', 81) },
+    bad: { path: '/v1/policies/simulate?since=soon', text: policy('p1'), code: 'INVALID_ARGUMENT', field: 'since' },
+  },
+  'policy GET /v1/policies/suggest': {
+    good: { path: '/v1/policies/suggest?namespace=shop' },
+    bad: { path: '/v1/policies/suggest?since=1h', code: 'INVALID_ARGUMENT', field: 'selector' },
+  },
   'policy GET /v1/rules': {
     good: { path: '/v1/rules' },
     bad: { path: '/v1/rules?ids=1,x', code: 'INVALID_ARGUMENT', field: 'ids' },
+    paged: true,
+  },
+  'policy GET /v1/rules/hits': {
+    good: { path: '/v1/rules/hits' },
+    bad: { path: '/v1/rules/hits?unused_for=long', code: 'INVALID_ARGUMENT', field: 'unused_for' },
     paged: true,
   },
   'policy GET /v1/rules/{id}': { good: { path: '/v1/rules/1' }, bad: missing('/v1/rules/2000000000') },

@@ -20,8 +20,8 @@ export type Begins = 'established' | 'syn';
 const BACKENDS = 100;
 const SIZE = 32_749;
 const SERVICES = 1000;
-const VIP = '198.51.100.1';
-const PORT = 80;
+export const VIP = '198.51.100.1';
+export const VIP_PORT = 80;
 const FRAME_BYTES = 64;
 const TCP = 6;
 const FLAG = { established: 16, syn: 2 } as const;
@@ -49,19 +49,21 @@ const u32 = (value: number): Buffer => {
   return bytes;
 };
 
-const fill = async (vips: Vips): Promise<void> => {
+/** One service with 100 backends among a thousand; their next hops are known, by the interface with that number and MAC. */
+export const fillVip = async (vips: Vips, out: { readonly own: string; readonly ifindex?: number }): Promise<void> => {
+  vips.settings('203.0.113.64', '2001:db8:f::', '0.0.0.63');
   const backends = Array.from({ length: BACKENDS }, (_, i) => `10.77.${i >> 8}.${(i & 255) + 1}`);
   for (const [i, address] of backends.entries()) {
     vips.backend(i + 1, address);
-    vips.way(i + 1, address, { own: OWN });
+    vips.way(i + 1, address, out);
   }
   const keys = backends.map((address) => ({ key: `${address}:80/6`, weight: 100 }));
   const table = buildTable({ size: SIZE, seed: Buffer.from('JLfvgnHc2kaSUFaI', 'base64'), backends: keys });
   const slots = Array.from(table, (index): [number, number] => [index + 1, index + 1]);
-  await vips.frontend({ number: 1, address: VIP, port: PORT, protocol: TCP, flags: WEIR_SERVICE_DSR_IPIP }, slots);
+  await vips.frontend({ number: 1, address: VIP, port: VIP_PORT, protocol: TCP, flags: WEIR_SERVICE_DSR_IPIP }, slots);
   for (let i = 2; i <= SERVICES; i++) {
     const address = `198.51.${100 + (i >> 8)}.${i & 255}`;
-    await vips.frontend({ number: i, address, port: PORT, protocol: TCP, flags: 0 }, []);
+    await vips.frontend({ number: i, address, port: VIP_PORT, protocol: TCP, flags: 0 }, []);
   }
 };
 
@@ -81,8 +83,7 @@ export const openLanes = async (): Promise<Lanes> => {
   }
   const [ours, others] = objects as [BpfObject, BpfObject];
   const vips = new Vips({ map: (name) => ours.map(name) });
-  vips.settings('203.0.113.64', '2001:db8:f::', '0.0.0.63');
-  await fill(vips);
+  await fillVip(vips, { own: OWN });
   const programs: Readonly<Record<Lane, BpfProgram>> = {
     floor: others.program('floor_lane'),
     ours: ours.program('accelerate_uplink'),
@@ -93,7 +94,7 @@ export const openLanes = async (): Promise<Lanes> => {
     const drive = Buffer.alloc(others.map('drives').valueSize);
     drive.writeUInt32LE(flows, 8);
     drive.writeUInt32LE(FRAME_BYTES, 12);
-    drive.writeUInt16BE(PORT, 16);
+    drive.writeUInt16BE(VIP_PORT, 16);
     Buffer.from(parseIp(isOther ? '192.0.2.77' : VIP).subarray(-4)).copy(drive, 20);
     drive.writeUInt32LE(FLAG[begins], 24);
     others.map('drives').update(u32(0), drive);

@@ -17,12 +17,12 @@ it('a round of the benchmark prints a table and writes its rows', { skip: needKe
   const dir = mkdtempSync(join(tmpdir(), 'weir-bench-test-'));
   try {
     const json = join(dir, 'policy.json');
-    const parts = ['--part', 'paths', '--part', 'apply'];
+    const parts = ['--part', 'paths', '--part', 'apply', '--part', 'compile'];
     const { stdout } = await run(process.execPath, [MAIN, 'policy', '--smoke', ...parts, '--json', json]);
     const { name, rows }: BenchResult = JSON.parse(readFileSync(json, 'utf8'));
     assert.equal(name, 'policy');
-    // two kinds of request over six paths, and one application
-    assert.equal(rows.length, 13);
+    // two kinds of request over six paths, one application, and seven of compiling
+    assert.equal(rows.length, 20);
     for (const { metric, value, unit, ratio, goal, pass } of rows) {
       assert.ok(value > 0 && unit !== '' && (ratio === undefined || ratio > 0), metric);
       assert.equal(goal === undefined, pass === undefined, metric);
@@ -58,12 +58,18 @@ it('a round of packets for services in XDP, ours and what it is compared with', 
       assert.match(stdout, new RegExp(`${one}, ${lane} over the floor +-?[\\d.]+ ns`), stdout);
 });
 
+it('a round of frames that are really sent, to ours and to what the stack does', { skip: needKernel() }, async () => {
+  const { stdout } = await run(process.execPath, [MAIN, 'lb-live', '--smoke']);
+  for (const one of ['XDP_TX', 'ours', 'ip_forward', 'nft DNAT'])
+    assert.match(stdout, new RegExp(`${one} over XDP_DROP +-?[\\d.]+ ns`), stdout);
+});
+
 it('an unknown benchmark is refused with the names of those that exist', async () => {
   await assert.rejects(
     run(process.execPath, [MAIN, 'nonsense']),
     ({ code, stderr }: { code: number; stderr: string }) => {
       assert.equal(code, 2);
-      assert.match(stderr, /policy \(paths, tunnelled, apply, rollout\), events \(reporting, agent, ingest\)/);
+      assert.match(stderr, /policy \(paths, tunnelled, apply, compile, rollout\), events \(reporting, agent, ingest\)/);
       return true;
     },
   );

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `npm run bench -- policy|events|churn|overlay|svc|lb-prog [--part NAME]... [--long] [--json FILE]`: measures, prints a table with the losing rows
+ * `npm run bench -- policy|events|churn|overlay|svc|lb-prog|lb-live|wireguard [--part NAME]... [--long] [--json FILE]`: measures, prints a table with the losing rows
  * first, and says PASS or FAIL against each goal. Exits 1 when a goal is missed. The machine should have nothing else to do.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { balancerPrograms } from './balancer.ts';
+import { live } from './balancer-live.ts';
 import { churn } from './churn.ts';
 import { events } from './events.ts';
 import { overlay } from './overlay.ts';
 import { policy } from './policy.ts';
 import { type Part, type Row, table } from './report.ts';
 import { services } from './services.ts';
+import { wireguard } from './wireguard.ts';
 
 const BENCHES: Readonly<Record<string, Readonly<Record<string, Part>>>> = {
   policy,
@@ -20,6 +22,8 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, Part>>>> = {
   overlay,
   svc: services,
   'lb-prog': balancerPrograms,
+  'lb-live': { live },
+  wireguard,
 };
 
 const { values, positionals } = parseArgs({

@@ -6,6 +6,7 @@
 import { policy_entry, policy_key, weir_policy_bits } from '@weir/bpf';
 import { World } from '@weir/bpf/testing/world';
 import { createInner } from '@weir/loader';
+import { compile } from './compile.ts';
 import { requestRows } from './overlay.ts';
 import { atMost, type BenchOptions, median, type Part, type Row } from './report.ts';
 import { rollout } from './rollout.ts';
@@ -87,10 +88,10 @@ const apply = async ({ smoke, onStep }: BenchOptions): Promise<Row[]> => {
     const values = Buffer.alloc(entries * policy_entry.size);
     const ifindex = Buffer.from([1, 0, 0, 0]);
     for (let i = 0; i < entries; i++) {
-      const key = { prefixlen: weir_policy_bits.POLICY_STATIC_BITS + 24, identity: 16_777_217 + i, egress: 1 };
+      const key = { prefixlen: weir_policy_bits.POLICY_STATIC_BITS + 24, identity: 16_777_217 + i, section: 1 };
       policy_key.encode({ ...key, protocol: 6, port_hi: 0, port_lo: 80 }, keys, i * policy_key.size);
       policy_entry.encode(
-        { rule_id: i, deny: 0, prefix_bits: 24, packets: 0n, bytes: 0n },
+        { rule_id: i, verdict: 0, rank: 0, prefix_bits: 24, packets: 0n, bytes: 0n },
         values,
         i * policy_entry.size,
       );
@@ -111,4 +112,4 @@ const apply = async ({ smoke, onStep }: BenchOptions): Promise<Row[]> => {
   }
 };
 
-export const policy: Readonly<Record<string, Part>> = { paths, tunnelled, apply, rollout };
+export const policy: Readonly<Record<string, Part>> = { paths, tunnelled, apply, compile, rollout };

@@ -71,8 +71,10 @@ export const standSockets = async (name: string, count: number): Promise<SocketS
   const cgroup = join(mount, `wb${process.pid}-${name}`);
   mkdirSync(cgroup);
   const links: Link[] = [];
+  // the others are run, not attached
   for (const program of object.programs.values())
-    links.push(await attachCgroup(program, cgroup, program.name.replace('service_', '') as CgroupHook));
+    if (program.name.startsWith('service_'))
+      links.push(await attachCgroup(program, cgroup, program.name.replace('service_', '') as CgroupHook));
   const settings = {
     host_netns: 0n,
     node_port_low: 30_000,
@@ -88,7 +90,7 @@ export const standSockets = async (name: string, count: number): Promise<SocketS
   const frontend = (i: number, active = BACKENDS) =>
     service.encode({
       ...{ frontend: i + 1, service: i + 1, flags: 0, table: (i + 1) * 4 },
-      ...{ active, terminating: 0, affinity_timeout_s: 0, maglev: 0 },
+      ...{ active, terminating: 0, affinity_timeout_s: 0, maglev: 0, maglev_place: 0 },
     });
   const keyOf = (i: number) =>
     service_key.encode({ addr: parseIp(addressOf(i)), port: ASKED_PORT, protocol: TCP, scope: 0 });

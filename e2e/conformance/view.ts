@@ -15,6 +15,7 @@ import {
   type Direction,
   type Endpoint,
   explain,
+  groupsIn,
   IDENTITY,
   icmpPort,
   ipBlockTwin,
@@ -26,6 +27,7 @@ import {
   type PolicyDocument,
   type PolicyInput,
   parseDocument,
+  resolveGroups,
 } from '@weir/policy-engine';
 import type { Cell, Entity, Labels, Pod, PolicyJson, Verdict } from './mode.ts';
 import { addressOf, type State } from './world.ts';
@@ -101,7 +103,9 @@ export const createView = (state: State): View => {
     identityOf.set(key, identity);
     peerNamedPorts.set(identity, [...(peerNamedPorts.get(identity) ?? []), ...namedPorts(pod)]);
   }
-  const documents = [...state.policies.values()].map(documentOf);
+  const written = [...state.policies.values()].map(documentOf);
+  const groups = groupsIn(written);
+  const documents = written.map((document) => resolveGroups(document, groups));
   const cidrs = allocateCidrs(collectCidrs(documents));
   const index = createCidrIndex(cidrs);
   let rule = 1;

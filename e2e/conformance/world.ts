@@ -22,15 +22,15 @@ export const createState = (world: World): State => ({
 });
 
 const DEFAULT_NAMESPACE = 'default';
+const CLUSTER_WIDE = ['CiliumClusterwideNetworkPolicy', 'ClusterNetworkPolicy', 'CiliumCIDRGroup'];
 
 /** What the document calls itself; fields of the wrong type are left for admission to name. */
 export const policyName = (policy: PolicyJson): PolicyName => {
   const metadata = (policy.metadata ?? {}) as { name?: unknown; namespace?: unknown };
   const kind = String(policy.kind ?? '');
   const name = String(metadata.name ?? '');
-  return kind === 'CiliumClusterwideNetworkPolicy'
-    ? { kind, name }
-    : { kind, name, namespace: String(metadata.namespace ?? DEFAULT_NAMESPACE) };
+  const clusterWide = CLUSTER_WIDE.includes(kind) || (kind === 'FirewallPolicy' && metadata.namespace === undefined);
+  return clusterWide ? { kind, name } : { kind, name, namespace: String(metadata.namespace ?? DEFAULT_NAMESPACE) };
 };
 
 export const policyKey = ({ kind, namespace, name }: PolicyName): string => `${kind}/${namespace ?? '-'}/${name}`;

@@ -6,6 +6,7 @@ import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
 import { isLong, size } from '../lib/size.ts';
 import { firstPackets } from './fleet/f07-first-packet.ts';
+import { hostDies } from './fleet/f09-host-dies.ts';
 import { deadBackends } from './fleet/f09-verdict.ts';
 import { continuity } from './fleet/f10-continuity.ts';
 import { acknowledgement } from './fleet/f30-acknowledgement.ts';
@@ -28,6 +29,8 @@ describe('fleet', { skip: needKernel() }, () => {
   it('F07 new workloads send from the moment their link is up', (t) => firstPackets(t, fleet, server));
   it('F10 fragments, and a way that becomes narrower under a connection', (t) => continuity(t, fleet));
   it('F09 backends that die are found out and left alone', (t) => deadBackends(t, fleet));
+  // It takes half a minute until a host is missed.
+  if (isLong) it('F09 a host dies, and another asks in its place', (t) => hostDies(t, fleet));
   if (!isLong) it(JOINS, (t) => joinsAndLeaves(t, fleet));
   it('F30 a policy that is said to be in force is', (t) => acknowledgement(t, fleet, server));
 });

@@ -4,20 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import {
-  CFG_ALL,
-  CHANGES_SQL,
-  connectBus,
-  createKeys,
-  createSigner,
-  enqueueConfig,
-  ensureStreams,
-  OUTBOX_SQL,
-  type OutboxOptions,
-  readSnapshot,
-  runOutbox,
-  verifySigned,
-} from '@weir/bus';
+import { CFG_ALL, connectBus, createKeys, createSigner, ensureStreams, readSnapshot, verifySigned } from '@weir/bus';
+import { CHANGES_SQL, enqueueConfig, OUTBOX_SQL, type OutboxOptions, runOutbox } from '@weir/bus/publishing';
 import { startTestNats } from '@weir/bus/testing';
 import { createDb, withTransaction } from '@weir/db';
 import { testDatabase } from '@weir/db/testing';

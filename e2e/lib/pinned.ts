@@ -2,8 +2,9 @@
 /** What stands in a host's pinned maps, read past its agent. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { weir_ct_flags as CT, ct_entry, policy_entry } from '@weir/bpf';
+import { weir_ct_flags as CT, ct_entry, nat_in_value, nat_key, policy_entry } from '@weir/bpf';
 import { BpfMap, openMapById, openPinnedLink, openPinnedMap } from '@weir/loader';
+import { formatIp } from '@weir/net';
 
 const withMap = async <T>(map: BpfMap, use: (map: BpfMap) => Promise<T>): Promise<T> => {
   try {
@@ -25,8 +26,8 @@ const elements = (map: BpfMap, textOf: (value: Buffer) => string): Promise<strin
 const hex = (value: Buffer): string => value.toString('hex');
 /** Without what it has counted. */
 const rule = (value: Buffer): string => {
-  const { rule_id, deny, prefix_bits } = policy_entry.decode(value);
-  return `${rule_id}/${deny}/${prefix_bits}`;
+  const { rule_id, verdict, prefix_bits, rank } = policy_entry.decode(value);
+  return `${rule_id}/${verdict}/${prefix_bits}/${rank}`;
 };
 
 /** Everything the agent wrote: workloads, addresses, identities, prefixes, and each workload's policy. */
@@ -51,6 +52,19 @@ export const serviceMaps = async (bpffs: string): Promise<Readonly<Record<string
     maps[name] = await elements(openPinnedMap(join(bpffs, name)), hex);
   return maps;
 };
+
+/** Clients (`address port`) of a frontend's address that were sent to a backend -> the backend's address. */
+export const clientsOf = (bpffs: string, frontend: string): Promise<ReadonlyMap<string, string>> =>
+  withMap(openPinnedMap(join(bpffs, 'nat_in')), async (map) => {
+    const { keys, values, count } = await map.lookupAll();
+    const clients = new Map<string, string>();
+    for (let i = 0; i < count; i++) {
+      const { local, remote, remote_port: port } = nat_key.decode(keys, i * nat_key.size);
+      if (formatIp(local) !== frontend) continue;
+      clients.set(`${formatIp(remote)} ${port}`, formatIp(nat_in_value.read.addr(values, i * nat_in_value.size)));
+    }
+    return clients;
+  });
 
 /** Keys of established connections that were made at least `ageMs` ago and are not closing. */
 export const establishedConnections = (bpffs: string, ageMs: number): Promise<ReadonlySet<string>> =>

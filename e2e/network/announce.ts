@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Addresses of a service on the link between h1 and h2: a machine there that is not of the fleet asks for them by ARP and NDP and
- * finds one host; when that one's agent is killed it answers on until another host has taken over, which the machine is told.
+ * finds one host, through which it reaches the service; when that one's agent is killed it answers on until another host has taken
+ * over, which the machine is told. The machine makes new connections all the time, and every one of them is answered.
  */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { callApi } from '@weir/infra/api';
 import { until } from '@weir/infra/fleet';
 import { inNetns } from '@weir/infra/netns';
+import { report } from '../lib/figures.ts';
 import { size } from '../lib/size.ts';
-import type { Scene } from './scene.ts';
+import { FAMILIES, PATIENT_MS, type Scene, TCP } from './scene.ts';
 
 const VIP = { ip4: '203.0.113.97', ip6: '2001:db8:97::97' } as const;
 const ADDRESSES = Object.values(VIP);
 const ON_LINK = ['h1', 'h2'] as const;
 type OnLink = (typeof ON_LINK)[number];
+const PORT = 8088;
+const TICK_MS = 50;
 /** At length with the lease of the field. */
 const TIMES = size({
   short: { lease_duration_ms: 3_000, renew_deadline_ms: 1_500, retry_period_ms: 500 },
@@ -27,7 +31,7 @@ interface Lease {
   readonly addresses: readonly string[];
 }
 
-export const announce = async ({ fleet }: Scene, t: TestContext): Promise<void> => {
+export const announce = async ({ fleet, outside }: Scene, t: TestContext): Promise<void> => {
   const { inventory } = fleet.control.urls;
   const client = fleet.worldNetns as string;
   const put = (path: string, body: object): Promise<unknown> => callApi(`${inventory}${path}`, { method: 'PUT', body });
@@ -73,7 +77,8 @@ export const announce = async ({ fleet }: Scene, t: TestContext): Promise<void> 
     await callApi(`${inventory}/v1/hosts/${name}`, { method: 'PATCH', body: { labels: { link: 'front' } } });
   for (const address of ADDRESSES) inNetns(client, 'ip', 'route', 'add', address, 'dev', device);
   await put('/v1/services/default.edge', {
-    frontends: ADDRESSES.map((address) => ({ type: 'external-ip', address, port: 8088 })),
+    frontends: ADDRESSES.map((address) => ({ type: 'external-ip', address, port: PORT, port_name: 'http' })),
+    targets: [{ port_name: 'http', port: TCP }],
     selector: { match_labels: { app: 'web' } },
   });
   await put('/v1/l2-announcements/edge', {
@@ -84,6 +89,20 @@ export const announce = async ({ fleet }: Scene, t: TestContext): Promise<void> 
   assert.deepEqual((await lease()).addresses, [...ADDRESSES].sort());
   await until('it to answer', 30_000, async () => ADDRESSES.every((address) => resolve(address) === first));
 
+  /** Of the machine, by whatever host it believes to have the address. */
+  const reaches = async (): Promise<string[]> =>
+    Promise.all(
+      ADDRESSES.map(
+        async (host) => (await outside.probe({ protocol: 'tcp', host, port: PORT, timeoutMs: PATIENT_MS })).outcome,
+      ),
+    );
+  await until('the service to be reached', 30_000, async () => (await reaches()).every((one) => one === 'answered'));
+  const talks = await Promise.all(
+    FAMILIES.map((family) =>
+      outside.open({ protocol: 'tcp', host: VIP[family], port: PORT, tickMs: TICK_MS, timeoutMs: PATIENT_MS }),
+    ),
+  );
+
   const agent = fleet.agents.get(first);
   await agent?.kill();
   const killedMs = performance.now();
@@ -93,8 +112,18 @@ export const announce = async ({ fleet }: Scene, t: TestContext): Promise<void> 
   const second = await held((host) => host !== first);
   await until('the machine to be told', 30_000, async () => ADDRESSES.every((address) => known(address) === second));
   const seconds = ((performance.now() - killedMs) / 1_000).toFixed(1);
-  t.diagnostic(`another host answers ${seconds} s after the kill; the lease is ${TIMES.lease_duration_ms / 1_000} s`);
   for (const address of ADDRESSES) assert.equal(resolve(address), second, address);
+  assert.deepEqual(await reaches(), ['answered', 'answered'], 'through the other host');
+  const talked = await Promise.all(talks.map((drive) => drive.stop({ drainMs: PATIENT_MS })));
+  const sum = (pick: (one: (typeof talked)[number]) => number): number =>
+    talked.reduce((all, one) => all + pick(one), 0);
+  const figures = {
+    connections: sum(({ sent }) => sent),
+    failed: sum(({ refused, lost, unsent }) => refused + lost + unsent),
+  };
+  report(t, 'failover', { lease_s: TIMES.lease_duration_ms / 1_000, taken_over_after_s: seconds, ...figures }, [
+    ['every connection of the machine is answered throughout', figures.failed === 0 && figures.connections > 0],
+  ]);
   await agent?.start();
 
   for (const path of ['/v1/l2-announcements/edge', '/v1/services/default.edge'])

@@ -9,6 +9,7 @@ import { createFleet, type Fleet, until, type Workload } from '@weir/infra/fleet
 import { inNetns } from '@weir/infra/netns';
 import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
+import { connectivityMatrix } from '../matrix/rows.ts';
 import { announce } from './announce.ts';
 import { conversationsOf, converse } from './conversations.ts';
 import { egress } from './egress.ts';
@@ -22,6 +23,7 @@ import { prefilter } from './prefilter.ts';
 import { HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
 import { services } from './services.ts';
 import { servicesFromOutside } from './services-packets.ts';
+import { servicesUnseen } from './services-unseen.ts';
 import { sourceCheck } from './source-check.ts';
 import { vlans } from './vlan.ts';
 
@@ -74,6 +76,8 @@ describe('network', { skip: needKernel() }, () => {
     await closedPorts(scene.web, scene.db);
   });
 
+  describe('connectivity matrix', () => connectivityMatrix(() => fleet));
+
   test('VLAN ids that may pass the uplinks', () => vlans(scene, { routing: 'native' }));
 
   test('tunnel over IPv6: identities, fragments, errors', async () => {
@@ -99,6 +103,7 @@ describe('network', { skip: needKernel() }, () => {
   test('a prefilter drops and lets in again, live', () => prefilter(scene));
   test('bandwidth: limits come and go, live', () => bandwidth(scene));
   test('services: asked for by workloads of all hosts, judged by their backends', () => services(scene));
+  test('services: asked for by packets whose sockets nobody has seen', () => servicesUnseen(scene));
   test('services: asked for from outside, with backends here, natively and by tunnel elsewhere', () =>
     servicesFromOutside(scene, HYBRID));
   test('addresses of services: one host answers on the link, and the next when it is gone', (t) => announce(scene, t));

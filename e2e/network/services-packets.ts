@@ -2,13 +2,14 @@
 /**
  * Services asked for from outside: at a NodePort of a host, at an external address and at a load balancer's address that
  * is routed to that host, TCP and UDP in both families. Their backends are on the host itself, on another that is
- * reached natively, and on one that is reached by tunnel; policy and flows are those of the backends.
+ * reached natively, and on one that is reached by tunnel; policy and flows are those of the backends. Who is reached natively
+ * answers clients itself, when the service says so.
  */
 import assert from 'node:assert/strict';
-import { callApi } from '@weir/infra/api';
-import { until, type Workload } from '@weir/infra/fleet';
+import { callAll, callApi } from '@weir/infra/api';
+import { type ProbeRequest, type ProbeResult, until, type Workload } from '@weir/infra/fleet';
 import { inNetns } from '@weir/infra/netns';
-import { flowsSince } from '../matrix/flows.ts';
+import { type Flow, flowsSince } from '../matrix/flows.ts';
 import { FAMILIES, type Family, PATIENT_MS, REFUSED_MS, type Scene, setNetwork, TCP, UDP } from './scene.ts';
 
 const VIP = { ip4: '203.0.113.90', ip6: '2001:db8:90::90' } as const;
@@ -20,6 +21,8 @@ const PROTOCOLS = ['tcp', 'udp'] as const;
 /** So many connections by chance miss one of two backends once in a million times. */
 const MANY = 20;
 const LONG_BYTES = 3_000;
+/** Below the kernel's own choice. */
+const FIRST_CLIENT_PORT = 10_000;
 
 const at = (type: string, addresses: Readonly<Record<Family, string>>) =>
   FAMILIES.flatMap((family) =>
@@ -50,6 +53,71 @@ const routeTo = ({ fleet }: Scene, verb: 'replace' | 'del'): void => {
     inNetns(fleet.worldNetns as string, 'ip', '-6', 'route', verb, address, 'via', ip6);
 };
 
+interface Stat {
+  readonly frontend: { readonly type: string; readonly port: number; readonly protocol: string };
+  readonly backend: { readonly address: string; readonly port: number } | null;
+  readonly connections: number;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/**
+ * What the flows of a client outside say at the backend's own host, which it came to: service, the address that it asked
+ * for, by which kind of frontend, and the backend.
+ */
+const named = async ({ fleet, web }: Scene, sinceMs: number): Promise<void> => {
+  const wanted = FAMILIES.flatMap((family) =>
+    PROTOCOLS.flatMap((protocol) => {
+      const backend = `[${web[family]}]:${SERVED[protocol]}`;
+      return [
+        `NODE_PORT null:${NODE_PORT[protocol]} ${backend}`,
+        `EXTERNAL_IP ${VIP[family]}:${PORT[protocol]} ${backend}`,
+        `LOAD_BALANCER ${BALANCED[family]}:${PORT[protocol]} ${backend}`,
+      ];
+    }),
+  );
+  const told = ({ frontend, destination_service: service }: Flow): string[] =>
+    frontend && service?.namespace === 'default' && service.name === 'outward'
+      ? [`${frontend.type} ${frontend.address}:${frontend.port} [${frontend.backend?.ip}]:${frontend.backend?.port}`]
+      : [];
+  let seen = new Set<string>();
+  await until(
+    'flows of clients outside to name service, frontend and backend',
+    30_000,
+    async () => {
+      const flows = (await flowsSince(fleet.control.urls.analytics, sinceMs)).filter(
+        (flow) =>
+          !flow.is_reply && flow.host === 'h1' && FAMILIES.some((family) => flow.destination.ip === web[family]),
+      );
+      seen = new Set(flows.flatMap(told));
+      return wanted.every((line) => seen.has(line));
+    },
+    () => `${wanted.filter((line) => !seen.has(line)).join('; ')} among ${[...seen].join('; ')}`,
+  );
+};
+
+/** What the host that was asked has counted is told by the API: each frontend, and that its backends got something. */
+const counted = async ({ fleet, web, shop }: Scene): Promise<void> => {
+  const path = `${fleet.control.urls.inventory}/v1/service-stats?service=default.outward&host=h1`;
+  const backends = FAMILIES.flatMap((family) => [web[family], shop[family]]);
+  let seen: readonly Stat[] = [];
+  await until(
+    'the counts of the service',
+    60_000,
+    async () => {
+      seen = await callAll<Stat>(path);
+      const served = seen.filter(
+        ({ backend, connections, packets, bytes }) =>
+          backend && backends.includes(backend.address) && connections > 0 && packets >= connections && bytes > packets,
+      );
+      return (
+        new Set(served.map(({ frontend, backend }) => JSON.stringify([frontend, backend]))).size >= frontends.length
+      );
+    },
+    () => JSON.stringify(seen),
+  );
+};
+
 export const servicesFromOutside = async (scene: Scene, network: object): Promise<void> => {
   const { fleet, outside, web, db, shop } = scene;
   const { inventory, analytics } = fleet.control.urls;
@@ -74,8 +142,11 @@ export const servicesFromOutside = async (scene: Scene, network: object): Promis
       { protocol, host: BALANCED[family], port: PORT[protocol] },
     ]),
   );
+  // A port that comes again within a mapping's time, for another frontend of the same backend, would be refused (167).
+  let clientPort = FIRST_CLIENT_PORT;
+  const ask = (way: ProbeRequest): Promise<ProbeResult> => outside.probe({ ...way, localPort: clientPort++ });
   const outcomes = async (timeoutMs = PATIENT_MS): Promise<string[]> => {
-    const results = await Promise.all(everyWay.map((way) => outside.probe({ ...way, timeoutMs })));
+    const results = await Promise.all(everyWay.map((way) => ask({ ...way, timeoutMs })));
     return results.map(({ outcome }, i) => {
       const { protocol, host: asked, port } = everyWay[i] as (typeof everyWay)[number];
       return `${protocol} ${asked} ${port}: ${outcome}`;
@@ -113,10 +184,12 @@ export const servicesFromOutside = async (scene: Scene, network: object): Promis
   const since = Date.now();
   for (let i = 0; i < MANY; i++) await allAre('answered');
   await waitReached(since, [web, shop]);
+  await named(scene, since);
+  await counted(scene);
   for (const family of FAMILIES) {
     const long = { protocol: 'udp', host: VIP[family], port: PORT.udp, payloadBytes: LONG_BYTES } as const;
-    for (let i = 0; i < 4; i++) await outside.probe({ ...long, timeoutMs: REFUSED_MS });
-    assert.equal((await outside.probe({ ...long, timeoutMs: PATIENT_MS })).outcome, 'answered', `fragments ${family}`);
+    for (let i = 0; i < 4; i++) await ask({ ...long, timeoutMs: REFUSED_MS });
+    assert.equal((await ask({ ...long, timeoutMs: PATIENT_MS })).outcome, 'answered', `fragments ${family}`);
     const ping = { protocol: 'icmp', host: BALANCED[family], timeoutMs: PATIENT_MS } as const;
     assert.equal((await outside.probe(ping)).outcome, 'answered', `ping of ${BALANCED[family]}`);
     const closed = { protocol: 'tcp', host: BALANCED[family], port: 9, timeoutMs: PATIENT_MS } as const;
@@ -128,6 +201,39 @@ export const servicesFromOutside = async (scene: Scene, network: object): Promis
   const later = Date.now();
   await allAre('answered');
   await waitReached(later, plain);
+
+  // It answers clients itself: an option says what they have asked for, or their packets come inside others.
+  for (const dispatch of ['ip-option', 'ipip']) {
+    await set(serviceOf('plain', { forwarding: 'dsr', dsr_dispatch: dispatch }));
+    const direct = Date.now();
+    await allAre('answered');
+    for (const family of FAMILIES) {
+      const long = { protocol: 'udp', host: VIP[family], port: PORT.udp, payloadBytes: LONG_BYTES } as const;
+      // The first one may be too long with what is added to it: its sender is told.
+      for (let i = 0; i < 2; i++) await ask({ ...long, timeoutMs: REFUSED_MS });
+      assert.equal((await ask({ ...long, timeoutMs: PATIENT_MS })).outcome, 'answered', `${dispatch} ${family}`);
+    }
+    const wanted = FAMILIES.flatMap((family) =>
+      [VIP, BALANCED].flatMap((vip) =>
+        PROTOCOLS.map((protocol) => `${outside[family]} ${vip[family]} ${PORT[protocol]}`),
+      ),
+    );
+    const missing = async (): Promise<string[]> => {
+      const flows = await flowsSince(analytics, direct);
+      const told = new Set(
+        flows
+          .filter(({ host: seen, is_reply, direction }) => seen === 'h2' && !is_reply && direction === 'INGRESS')
+          .map(({ source, frontend }) => `${source.ip} ${frontend?.address} ${frontend?.port}`),
+      );
+      return wanted.filter((one) => !told.has(one));
+    };
+    await until(
+      `h2 to see the client itself and what it asked for (${dispatch})`,
+      30_000,
+      async () => (await missing()).length === 0,
+      () => wanted.join('; '),
+    );
+  }
 
   // Policy is the backend's: db lets nobody in but the app web.
   await set(serviceOf('db'));

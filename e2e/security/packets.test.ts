@@ -7,6 +7,7 @@ import { report } from '../lib/figures.ts';
 import { watchKernelLog } from '../lib/kernel-log.ts';
 import { isLong, size } from '../lib/size.ts';
 import { evasion } from './packets/s14-evasion.ts';
+import { serviceEvasion } from './packets/s14-services.ts';
 
 const PACKETS = size({ short: 20_000, long: 1_000_000 });
 const SECONDS = 60;
@@ -34,4 +35,5 @@ describe('packets at random', { skip: needKernel() }, () => {
 
 describe('packets that try to get past policy', { skip: needKernel() }, () => {
   it('S14 fragments, extension headers, options, tunnels, ICMP, spoofed addresses', (t) => evasion(t));
+  it('S14 the same from outside, against frontends of services', (t) => serviceEvasion(t));
 });

@@ -27,8 +27,8 @@ const loaderTests = ['attach', 'lifetime', 'map', 'object', 'probe', 'program', 
 export const SUITES: readonly GuestSuite[] = [
   {
     name: 'packets',
-    what: 'the tables of packets, cuts, timers and exact counts, every drop reason',
-    files: ['packets', 'cut', 'sweep', 'throttle'].map((name) => `bpf/tests/${name}.test.ts`),
+    what: 'every object by the verifier; the tables of packets, cuts, timers and exact counts, every drop reason',
+    files: ['objects', 'packets', 'cut', 'sweep', 'throttle'].map((name) => `bpf/tests/${name}.test.ts`),
     everyTime: true,
     timeoutMs: 8 * MINUTE_MS,
   },
@@ -50,8 +50,13 @@ export const SUITES: readonly GuestSuite[] = [
   },
   {
     name: 'services',
-    what: 'services by sockets: connect, send, bind, answers, and what documents make of the maps',
-    files: ['bpf/tests/sockets.test.ts', 'services/agent/test/kernel/services.test.ts'],
+    what: 'services by sockets, at uplinks, by packets of workloads, in XDP, and what documents make of the maps',
+    files: [
+      ...['objects', 'sockets', 'client', 'frontend', 'accelerate', 'announce'].map(
+        (name) => `bpf/tests/${name}.test.ts`,
+      ),
+      'services/agent/test/kernel/services.test.ts',
+    ],
     everyTime: false,
     timeoutMs: 8 * MINUTE_MS,
   },
@@ -73,6 +78,13 @@ export const SUITES: readonly GuestSuite[] = [
     name: 'encryption',
     what: 'WireGuard between three hosts: what a witness sees in each way of routing, strict mode, keys, joining and leaving',
     files: ['wireguard', 'wireguard-ways'].map((name) => `services/agent/test/kernel/${name}.guest.ts`),
+    everyTime: false,
+    timeoutMs: 20 * MINUTE_MS,
+  },
+  {
+    name: 'rates',
+    what: "transfers and requests through WireGuard as agents set it up, against one by hand; a host's processors are emulated, only ratios count",
+    files: ['services/agent/test/kernel/wireguard-rates.guest.ts'],
     everyTime: false,
     timeoutMs: 20 * MINUTE_MS,
   },

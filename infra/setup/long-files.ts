@@ -16,8 +16,6 @@ export const LONG_FILES: readonly string[] = [
   'e2e/bench/churn.test.ts',
   'e2e/conformance/traffic/traffic.test.ts',
   'e2e/faults/fleet.test.ts',
-  'e2e/restart/agent-restart.test.ts',
-  'e2e/matrix/matrix.test.ts',
   'e2e/security/pipeline.test.ts',
   'e2e/api/operations.test.ts',
 ];

@@ -54,10 +54,13 @@ export interface ControlPlanePlace {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** A process may have several. */
+let foldersMade = 0;
+
 /** Below the fleet's folder, unless the user that runs Postgres may not enter it (a checkout in /root). */
 const postgresDir = ({ dir, resources }: ControlPlanePlace): string => {
   if (worldReachable(dir)) return join(dir, 'postgres');
-  const path = `/var/tmp/weir-postgres-${process.pid}`;
+  const path = `/var/tmp/weir-postgres-${process.pid}-${++foldersMade}`;
   resources.add({ kind: 'dir', path });
   return path;
 };
@@ -85,7 +88,7 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
 
   step(`services ${SERVICES.join(', ')}`);
   const databaseUrl = await postgres.ensureDatabase('weir');
-  const start = (name: ServiceName): Promise<ServiceServer> => {
+  const start = (name: ServiceName, more: Readonly<Record<string, string>> = {}): Promise<ServiceServer> => {
     const prefix = `WEIR_${name.toUpperCase()}`;
     return serviceServer({
       resources,
@@ -99,6 +102,7 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
           [`${prefix}_DATABASE_URL`]: databaseUrl,
           [`${prefix}_NATS_URL`]: nats.url,
           ...serviceSecrets(credentials, name),
+          ...more,
           ...place.env,
         },
         ready: (line) => line.includes('"msg":"listening"'),
@@ -106,8 +110,14 @@ export const startControlPlane = async (place: ControlPlanePlace): Promise<Contr
       },
     });
   };
-  const [inventory, policy, analytics] = await Promise.all(SERVICES.map(start));
-  const services = { inventory, policy, analytics } as Record<ServiceName, ServiceServer>;
+  // Policy asks analytics for recorded traffic.
+  const analyticsFirst = start('analytics');
+  const [inventory, policy, analytics] = await Promise.all([
+    start('inventory'),
+    analyticsFirst.then(({ grpc }) => start('policy', { WEIR_POLICY_ANALYTICS_GRPC: grpc })),
+    analyticsFirst,
+  ]);
+  const services: Record<ServiceName, ServiceServer> = { inventory, policy, analytics };
   const addresses = (field: 'http' | 'grpc') =>
     Object.fromEntries(SERVICES.map((name) => [name, services[name][field]])) as Record<ServiceName, string>;
   const urls = addresses('http');

@@ -60,7 +60,7 @@ export class Drive {
     return this.#control.ask('report', { name: this.#name });
   }
 
-  /** `drainMs`: how long answers to what was sent are still counted. */
+  /** `drainMs`: how long answers to what was sent are still counted, unless all have come before. */
   stop({ drainMs = 0 }: { readonly drainMs?: number } = {}): Promise<DriveReport> {
     return this.#control.ask('stop', { name: this.#name, drain: drainMs });
   }

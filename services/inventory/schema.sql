@@ -359,3 +359,13 @@ create table bgp_states (
   -- In the shape of the REST API: one element a session.
   peers jsonb not null
 );
+
+-- What clients asked of services on each host, as its agent told it last.
+create table service_counts (
+  host_id text primary key references hosts (id) on delete cascade,
+  reported_at timestamptz not null,
+  -- So many frontends with backends that it did not tell of.
+  left_out integer not null,
+  -- One element for each frontend and backend: [{"f": number, "b": number, ...}]
+  counts jsonb not null
+);

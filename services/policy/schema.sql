@@ -59,7 +59,7 @@ create table rules (
   policy_revision bigint not null,
   path text not null,
   direction text not null check (direction in ('ingress', 'egress')),
-  action text not null check (action in ('allow', 'deny')),
+  action text not null check (action in ('allow', 'deny', 'pass')),
   description text,
   -- in its file, else in the text as it was applied, from 1
   line_number integer,

@@ -17,7 +17,7 @@ const ports = JSON.parse(process.argv[1]);
 const answer = (id, result) => process.stdout.write(JSON.stringify({ id, ...result }) + '\\n');
 const failed = (id) => (error) => answer(id, { error: error.code });
 const at = ({ address, port }) => address + ' ' + port;
-const ready = [], kept = new Map();
+const ready = [], kept = new Map(), sockets = new Map();
 for (const port of ports) for (const host of ['127.0.0.1', '::1']) {
   ready.push(new Promise((done) => net.createServer((s) => s.on('error', () => {}).write(String(port))).listen({ port, host }, done)));
   const socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
@@ -47,11 +47,19 @@ const acts = {
     if (udp) {
       const socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
       socket.on('error', (error) => over(error.code)).on('message', () => {}).connect(port, host, answered);
-      setInterval(() => { try { socket.send('x'); } catch (error) { over(error.code); } }, 20).unref();
-    } else net.connect({ host, port }, answered).on('error', (error) => over(error.code));
+      sockets.set(id, () => socket.close());
+      const timer = setInterval(() => { try { socket.send('x'); } catch (error) { over(error.code); clearInterval(timer); } }, 20).unref();
+    } else {
+      const socket = net.connect({ host, port }, answered).on('error', (error) => over(error.code));
+      sockets.set(id, () => socket.destroy());
+    }
   },
   kept({ id, of }) {
     answer(id, { state: kept.get(of) });
+  },
+  end({ id, of }) {
+    sockets.get(of)();
+    setImmediate(() => answer(id, {}));
   },
   bind({ id, host, port, udp }) {
     if (udp) {
@@ -159,4 +167,4 @@ export class Asking {
   }
 }
 
-export type Act = 'tcp' | 'udp' | 'bind' | 'keep' | 'kept';
+export type Act = 'tcp' | 'udp' | 'bind' | 'keep' | 'kept' | 'end';

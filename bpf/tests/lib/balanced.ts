@@ -26,6 +26,7 @@ export class Balanced extends ServiceTables {
     const asking = await Asking.open(ports, addresses);
     const links: Link[] = [];
     for (const { name } of object.programs.values()) {
+      if (!name.startsWith('service_')) continue; // run, not attached
       const hook = name.replace('service_', '') as CgroupHook;
       links.push(await attachCgroup(object.program(name), asking.cgroup, hook));
     }

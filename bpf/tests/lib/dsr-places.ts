@@ -17,8 +17,12 @@ import {
 } from '@weir/loader';
 import { uplink, weir_backend_flags, weir_uplink_flags } from '../../gen/index.ts';
 import { mapped } from './bytes.ts';
-import { IPIP, type Vip, Vips } from './vips.ts';
+import { IPIP, OPTION, type Vip, Vips } from './vips.ts';
 import { World } from './world.ts';
+
+/** How the backend's host hears what was asked for. */
+export type Dispatch = 'ipip' | 'option';
+const FLAGS: Readonly<Record<Dispatch, number>> = { ipip: IPIP, option: OPTION };
 
 export const VIP = { ip4: '198.51.100.1', ip6: '2001:db8:5::1' } as const;
 const BACKEND = { ip4: '10.60.0.1', ip6: 'fd60::1' } as const;
@@ -27,6 +31,8 @@ const PLACES = ['c', 'r', 'l', 'h', 'w'] as const;
 type Place = (typeof PLACES)[number];
 const BACKENDS = [1, 11] as const;
 const SLOTS = 251;
+/** Of the frontends. */
+const PORTS = [[6, 80], [17, 80]] as const; // biome-ignore format: a table
 
 const path = (place: Place): string => `/run/netns/wd${process.pid}${place}`;
 const at = (net: number, host: number) => ({ ip4: `10.50.${net}.${host}`, ip6: `fd50:${net}::${host}` });
@@ -127,17 +133,26 @@ export class DsrPlaces {
       // biome-ignore format: a table
       const vips = new Vips(world);
       vips.settings(at(2, 2).ip4, at(2, 2).ip6);
-      for (const [i, address] of [BACKEND.ip4, BACKEND.ip6].entries()) {
-        const number = BACKENDS[i] ?? 0;
-        vips.backend(number, address, flags, 81);
-        const vip: Vip = { number: i + 1, address: i === 0 ? VIP.ip4 : VIP.ip6, port: 80, protocol: 6, flags: IPIP };
-        await vips.frontend(
-          vip,
-          Array.from({ length: SLOTS }, () => [number, number] as const),
-        );
-      }
+      for (const [i, address] of [BACKEND.ip4, BACKEND.ip6].entries())
+        vips.backend(BACKENDS[i] ?? 0, address, flags, 81);
     }
-    return new DsrPlaces(balancer, host, l.ifindex, links);
+    const places = new DsrPlaces(balancer, host, l.ifindex, links);
+    await places.serve('ipip');
+    return places;
+  }
+
+  /** From now on the frontends are served so: by a table of Maglev, or by slots alone. */
+  async serve(dispatch: Dispatch, isMaglev = true): Promise<void> {
+    for (const world of [this.balancer, this.host])
+      for (const [i, number] of BACKENDS.entries())
+        for (const [protocol, port] of PORTS) {
+          const address = i === 0 ? VIP.ip4 : VIP.ip6;
+          const vip: Vip = { number: i + 1 + protocol * 2, address, port, protocol, flags: FLAGS[dispatch] };
+          const slots = Array.from({ length: SLOTS }, () => [number, number] as const);
+          const vips = new Vips(world);
+          await vips.frontend(vip, isMaglev ? slots : []);
+          vips.slot(vip.number, 0, number);
+        }
   }
 
   static async #workload(world: World): Promise<(TcAttachment | Link)[]> {
@@ -178,6 +193,13 @@ export class DsrPlaces {
   async accelerate(): Promise<void> {
     const program = this.balancer.program('accelerate_uplink');
     this.#links.push(await attachXdp(program, this.#ifindex, 'generic', { netns: path('l') }));
+  }
+
+  /** The balancer does not know any more who its next hop is. */
+  async forgetNextHop(): Promise<void> {
+    const netlink = openNetlink(path('l'));
+    for (const ip of Object.values(at(2, 1))) await netlink.delNeighbour(this.#ifindex, ip);
+    netlink.close();
   }
 
   netns(place: Place): string {

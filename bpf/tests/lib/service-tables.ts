@@ -5,7 +5,10 @@ import {
   address_key,
   backend,
   service,
+  service_count,
+  service_count_key,
   service_key,
+  service_load,
   service_member_key,
   service_range_key,
   service_settings,
@@ -23,7 +26,8 @@ export const NODE_PORTS = { low: 30_000, high: 32_767 } as const;
 /** What a packet test leaves in them counts for the next. */
 export const SERVICE_MAPS: readonly string[] = [
   ...['services', 'service_slots', 'service_members', 'service_affinity', 'service_ranges', 'service_nat'],
-  ...['backends', 'node_addresses'],
+  ...['backends', 'node_addresses', 'service_counts', 'service_loads', 'service_unseen', 'service_open'],
+  'service_turns',
 ];
 
 export interface Frontend {
@@ -34,6 +38,8 @@ export interface Frontend {
   readonly flags?: number;
   readonly internal?: boolean;
   readonly affinityS?: number;
+  /** By number of a backend. */
+  readonly weights?: Readonly<Record<number, number>>;
   /** Numbers of backends. */
   readonly active: readonly number[];
   readonly terminating?: readonly number[];
@@ -92,14 +98,53 @@ export class ServiceTables {
     const slotKey = (slot: number): Buffer => service_slot_key.encode({ table, slot });
     for (const [slot, to] of all.entries()) {
       slots.update(slotKey(slot), service_slot.encode({ backend: to, table }));
-      this.map('service_members').update(service_member_key.encode({ table, backend: to }), u32(0));
+      this.map('service_members').update(
+        service_member_key.encode({ table, backend: to }),
+        u32(one.weights?.[to] ?? 0),
+      );
     }
     const value = {
       ...{ frontend: number, service: number + 1000, flags: one.flags ?? 0, table },
-      ...{ active: active.length, terminating: terminating.length, affinity_timeout_s: affinityS, maglev: 0 },
+      ...{
+        active: active.length,
+        terminating: terminating.length,
+        affinity_timeout_s: affinityS,
+        maglev: 0,
+        maglev_place: 0,
+      },
     };
     this.map('services').update(key, service.encode(value));
     for (let slot = all.length; slots.delete(slotKey(slot)); slot++);
+  }
+
+  /** What clients asked of a frontend, by backend, all CPUs together. */
+  async counts(frontend: number): Promise<Map<number, Record<keyof typeof service_count.read, number>>> {
+    const map = this.map('service_counts');
+    const { keys, values, count } = await map.lookupAll();
+    const found = new Map<number, Record<keyof typeof service_count.read, number>>();
+    for (let i = 0; i < count; i++) {
+      const key = service_count_key.decode(keys, i * service_count_key.size);
+      if (key.frontend !== frontend) continue;
+      const sums = { connections: 0, packets: 0, bytes: 0, flow_hits: 0, flow_misses: 0, no_backend: 0, denied: 0 };
+      for (let at = i * map.valueStride; at < (i + 1) * map.valueStride; at += service_count.size)
+        for (const name of Object.keys(sums) as (keyof typeof sums)[])
+          sums[name] += Number(service_count.read[name](values, at));
+      found.set(key.backend, sums);
+    }
+    return found;
+  }
+
+  /** Connections of a backend where the least decide. */
+  open(backend: number): number {
+    const value = this.map('service_loads').lookup(u32(backend));
+    return value ? Number(service_load.read.begun(value, 0) - service_load.read.ended(value, 0)) : 0;
+  }
+
+  /** As the agent says it: so many ended and nobody counted them. */
+  unseen(backend: number, count: bigint): void {
+    const value = Buffer.alloc(8);
+    value.writeBigInt64LE(count);
+    this.map('service_unseen').update(u32(backend), value);
   }
 
   notMember(one: Frontend, to: number): void {

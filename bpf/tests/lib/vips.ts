@@ -6,10 +6,13 @@ import {
   maglev_slot,
   service,
   service_count,
+  service_count_key,
   service_flood,
   service_flow,
   service_key,
   service_settings,
+  service_slot,
+  service_slot_key,
   service_way,
   weir_backend_flags,
   weir_service_flags,
@@ -18,10 +21,13 @@ import { ip, mac, mapped } from './bytes.ts';
 
 const FLAG = weir_service_flags;
 export const IPIP = FLAG.SERVICE_DSR | FLAG.SERVICE_DSR_IPIP | FLAG.SERVICE_ROUTABLE;
+export const OPTION = FLAG.SERVICE_DSR | FLAG.SERVICE_ROUTABLE;
 export const MACS = { own: '02:00:00:00:99:01', next: '02:00:00:00:99:02', client: '02:00:00:00:99:03' } as const;
 export const SEEDS = [0x01020304, 0x50607080, 0xfedcba98] as const;
 const FOREVER = 2n ** 62n;
-const MAPS = ['services', 'backends', 'maglev_tables', 'service_flows', 'service_counts', 'service_ways'];
+const MAPS = ['services', 'backends', 'service_flows', 'service_counts'];
+/** Places in the arrays of the programs that tests use. */
+const PLACES = 128;
 
 export interface Vip {
   readonly number: number;
@@ -86,6 +92,8 @@ interface Maps {
 export class Vips {
   readonly #world: Maps;
 
+  readonly #tables = new Set<number>();
+
   constructor(world: Maps) {
     this.#world = world;
   }
@@ -93,11 +101,15 @@ export class Vips {
   /** `isXdp`: with the maps that only XDP has. */
   async reset(isXdp = true): Promise<void> {
     for (const name of MAPS) {
-      if (name === 'service_ways' && !isXdp) continue;
       const map = this.#world.map(name);
       const { keys, count } = await map.lookupAll();
       await map.deleteBatch(keys.subarray(0, count * map.keySize), count);
     }
+    for (const table of this.#tables) this.#world.map('maglev_tables').delete(u32(table));
+    this.#tables.clear();
+    for (const name of isXdp ? ['service_ways'] : [])
+      for (let place = 0; place < PLACES; place++)
+        this.#world.map(name).update(u32(place), Buffer.alloc(this.#world.map(name).valueStride));
     this.settings();
     this.flood(0n, 0n);
   }
@@ -125,17 +137,17 @@ export class Vips {
   }
 
   /** The next hop that XDP remembers, so that no route is asked for. */
-  way(number: number, address: string, { mtu = 1500, ifindex = 1, own = MACS.own as string } = {}): void {
+  way(number: number, address: string, { mtu = 1500, ifindex = 1, own = MACS.own as string, port = 80 } = {}): void {
     const macs = Buffer.concat([mac(MACS.next), mac(own)]);
-    const value = service_way.encode({ until: FOREVER, addr: mapped(address), macs, mtu, ifindex });
+    const value = service_way.encode({ until: FOREVER, addr: mapped(address), macs, mtu, ifindex, number, port });
     this.#world.map('service_ways').update(u32(number), this.#onAll('service_ways', value));
   }
 
   async frontend({ number, address, port, protocol, flags = IPIP }: Vip, slots: Slots): Promise<void> {
     const key = service_key.encode({ addr: mapped(address), port, protocol, scope: 0 });
-    const counts = { active: 1, terminating: 0, affinity_timeout_s: 0 };
+    const counts = { active: 1, terminating: 0, affinity_timeout_s: 0, maglev: slots.length, maglev_place: number };
     if (slots.length > 0) await this.table(number, slots);
-    const value = { frontend: number, service: number, flags, table: number, ...counts, maglev: slots.length };
+    const value = { frontend: number, service: number, flags, table: number, ...counts };
     this.#world.map('services').update(key, service.encode(value));
   }
 
@@ -145,7 +157,14 @@ export class Vips {
     for (const [i, [current, previous]] of slots.entries())
       inner.update(u32(i), maglev_slot.encode({ current, previous }));
     outer.updateInner(u32(table), inner);
+    this.#tables.add(table);
     inner.close();
+  }
+
+  /** Of a frontend without a table of Maglev. */
+  slot(table: number, slot: number, number: number): void {
+    const key = service_slot_key.encode({ table, slot });
+    this.#world.map('service_slots').update(key, service_slot.encode({ backend: number, table }));
   }
 
   /** Backends of remembered connections, by the client's port. */
@@ -154,8 +173,9 @@ export class Vips {
     return Array.from({ length: count }, (_, i) => service_flow.decode(values, i * service_flow.size));
   }
 
-  counts(number: number): { packets: number; bytes: number } {
-    const value = this.#world.map('service_counts').lookup(u32(number)) ?? Buffer.alloc(0);
+  counts(frontend: number, to: number): { packets: number; bytes: number } {
+    const key = service_count_key.encode({ frontend, backend: to });
+    const value = this.#world.map('service_counts').lookup(key) ?? Buffer.alloc(0);
     let [packets, bytes] = [0, 0];
     for (let at = 0; at < value.length; at += service_count.size) {
       packets += Number(service_count.read.packets(value, at));

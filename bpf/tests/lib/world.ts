@@ -19,19 +19,20 @@ import {
   MAPS,
   nat64,
   policy_entry,
-  policy_key,
   prefix_key,
   sweep_ctx,
   tunnel,
   weir_identity,
-  weir_policy_bits,
   weir_workload_flags,
   workload,
   type workload_config,
 } from '../../gen/index.ts';
 import { type ObjectName, objectPath } from '../../objects.ts';
 import { mac, mapped } from './bytes.ts';
+import { policyEntry, policyKey, type Rule } from './policy-rule.ts';
 import { SERVICE_MAPS, ServiceTables } from './service-tables.ts';
+
+export type { Rule } from './policy-rule.ts';
 
 export interface Workload {
   readonly ifindex: number;
@@ -67,18 +68,6 @@ export const WORLD = { ip4: '192.0.2.10', ip6: '2001:db8::10' } as const;
 /** An interface that is no workload's: where packets from elsewhere enter the host. */
 export const UPLINK = 99;
 
-export interface Rule {
-  readonly egress?: boolean;
-  /** 0 = any */
-  readonly identity?: number;
-  readonly protocol?: number;
-  readonly port?: number;
-  /** Bits of the port that matter; 16 unless told, 0 without a port. */
-  readonly portBits?: number;
-  readonly deny?: boolean;
-  readonly id: number;
-}
-
 const FLAGS = weir_workload_flags;
 export const OPEN = FLAGS.WORKLOAD_READY;
 export const CLOSED = FLAGS.WORKLOAD_READY | FLAGS.WORKLOAD_ENFORCE_INGRESS | FLAGS.WORKLOAD_ENFORCE_EGRESS;
@@ -94,19 +83,6 @@ const prefix = (text: string): Buffer => {
   const [address = '', bits] = text.split('/');
   const offset = address.includes(':') ? 0 : 96;
   return prefix_key.encode({ prefixlen: offset + Number(bits ?? (offset ? 32 : 128)), addr: mapped(address) });
-};
-
-const policyKey = (rule: Rule): Buffer => {
-  const { egress = false, identity = 0, protocol = 0, port = 0 } = rule;
-  const portBits = rule.portBits ?? (rule.port === undefined ? 0 : 16);
-  return policy_key.encode({
-    prefixlen: weir_policy_bits.POLICY_STATIC_BITS + (protocol ? 8 + portBits : 0),
-    identity,
-    egress: egress ? 1 : 0,
-    protocol,
-    port_hi: port >> 8,
-    port_lo: port & 0xff,
-  });
 };
 
 export interface Tunnelled {
@@ -252,17 +228,7 @@ export class World {
   async policy(who: Workload, rules: readonly Rule[], flags: number = CLOSED, revision = 1): Promise<void> {
     const inner = await createInner(this.map('policies'), `policy${who.id}`);
     for (const rule of rules) {
-      const portBits = rule.portBits ?? (rule.port === undefined ? 0 : 16);
-      inner.update(
-        policyKey(rule),
-        policy_entry.encode({
-          rule_id: rule.id,
-          deny: rule.deny ? 1 : 0,
-          prefix_bits: rule.protocol ? 8 + portBits : 0,
-          packets: 0n,
-          bytes: 0n,
-        }),
-      );
+      inner.update(policyKey(rule), policyEntry(rule));
     }
     this.map('policies').updateInner(u32(who.ifindex), inner);
     this.#inner.get(who.ifindex)?.close();

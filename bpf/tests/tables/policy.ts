@@ -205,6 +205,72 @@ const precedence: Case[] = [
   },
 ];
 
+const admin = { egress: true, tier: 'Admin' } as const;
+const baseline = { egress: true, tier: 'Baseline' } as const;
+const TIERED = CLOSED | FLAG.WORKLOAD_TIERS;
+
+const tiers: Case[] = [
+  {
+    name: 'Admin goes before Normal, whichever way, and its pass leaves it to Normal',
+    policy: [
+      { ...admin, protocol: TCP, port: 80, rank: 3, id: 1 },
+      { ...admin, protocol: TCP, port: 81, deny: true, rank: 2, id: 2 },
+      { ...admin, protocol: TCP, port: 82, pass: true, rank: 1, id: 3 },
+      { egress: true, protocol: TCP, port: 80, deny: true, id: 4 },
+      { egress: true, protocol: TCP, port: 81, id: 5 },
+      { egress: true, protocol: TCP, port: 82, id: 6 },
+    ],
+    flags: TIERED,
+    steps: [
+      connect(80).passes(allowedBy(1)),
+      connect(81).drops(DROP.DROP_POLICY_DENY, refusedBy(2)),
+      connect(82).passes(allowedBy(6)),
+      connect(83).drops(DROP.DROP_POLICY_DENIED),
+    ],
+  },
+  {
+    name: 'the higher rank decides between an identity and any, though the other denies or is longer',
+    policy: [
+      { ...admin, identity: PEER.identity, rank: 2, id: 1 },
+      { ...admin, protocol: TCP, port: 80, deny: true, rank: 1, id: 2 },
+    ],
+    flags: TIERED,
+    steps: [connect(80).passes(allowedBy(1)), connect(80, WORLD.ip4).drops(DROP.DROP_POLICY_DENY, refusedBy(2))],
+  },
+  {
+    name: 'a pass of the higher rank hides a deny of the same tier',
+    policy: [
+      { ...admin, identity: PEER.identity, pass: true, rank: 2, id: 1 },
+      { ...admin, deny: true, rank: 1, id: 2 },
+      { egress: true, protocol: TCP, port: 80, id: 3 },
+    ],
+    flags: TIERED,
+    steps: [connect(80).passes(allowedBy(3)), connect(80, WORLD.ip4).drops(DROP.DROP_POLICY_DENY, refusedBy(2))],
+  },
+  {
+    name: 'Baseline is asked when the Normal tier passes, not when it isolates',
+    policy: [
+      { egress: true, pass: true, id: 0 },
+      { ...baseline, protocol: TCP, port: 80, deny: true, rank: 2, id: 1 },
+      { ...baseline, protocol: TCP, port: 81, rank: 1, id: 2 },
+      { tier: 'Baseline', rank: 1, id: 3 },
+    ],
+    flags: TIERED,
+    steps: [
+      connect(80).drops(DROP.DROP_POLICY_DENY, refusedBy(1)),
+      connect(81).passes(allowedBy(2)),
+      connect(82).passes(allowedBy(0)),
+      connected(80).drops(DROP.DROP_POLICY_DENIED),
+    ],
+  },
+  {
+    name: 'entries of other tiers are not looked at without the flag',
+    policy: [{ ...admin, deny: true, rank: 1, id: 1 }],
+    flags: OPEN,
+    steps: [connect(80).passes(allowedBy(0))],
+  },
+];
+
 const identities: Case[] = [
   {
     name: 'world by family; a prefix of a policy; the longest prefix',
@@ -282,4 +348,4 @@ const identities: Case[] = [
   },
 ];
 
-export const policy: Case[] = [...defaults, ...matching, ...precedence, ...identities];
+export const policy: Case[] = [...defaults, ...matching, ...precedence, ...tiers, ...identities];

@@ -14,7 +14,7 @@ import { keepAddressTo, NAT, type UplinkOptions, uplinkOf } from '../lib/uplink.
 import { DB, PEER, WEB, WORLD, type World } from '../lib/world.ts';
 
 const SCTP = 132;
-const VIP = { ip4: '203.0.113.80', ip6: '2001:db8:80::1' } as const;
+export const VIP = { ip4: '203.0.113.80', ip6: '2001:db8:80::1' } as const;
 const ROUTER = { ip4: '203.0.113.1', ip6: '2001:db8:ffff::1' } as const;
 /** Of the range of masquerade. */
 const PORT = 50_000;
@@ -22,13 +22,13 @@ const ELSEWHERE = 5;
 const { BACKEND_LOCAL } = weir_backend_flags;
 const FLAG = weir_service_flags;
 const OPEN = FLAG.SERVICE_ROUTABLE | FLAG.SERVICE_LOAD_BALANCER;
-const FAMILIES = ['ip4', 'ip6'] as const;
-type Family = (typeof FAMILIES)[number];
+export const FAMILIES = ['ip4', 'ip6'] as const;
+export type Family = (typeof FAMILIES)[number];
 /** So much of a packet is quoted, if it has so much. */
-const QUOTED = [96, 80, 60, 48, 40, 28] as const;
+export const QUOTED = [96, 80, 60, 48, 40, 28] as const;
 const FIRST: Frontend = { number: 1, address: VIP.ip4, port: 80, protocol: TCP, flags: OPEN, active: [1] };
 
-const packetOf = (family: Family, src: string, dst: string, segment: Segment, ttl = 64): Packet =>
+export const packetOf = (family: Family, src: string, dst: string, segment: Segment, ttl = 64): Packet =>
   family === 'ip4' ? ip4({ src, dst, ttl }, segment) : ip6({ src, dst, hopLimit: ttl }, segment);
 
 interface Made {
@@ -64,7 +64,7 @@ const serving =
     services.frontend({ number: 1, address: VIP[family], port, protocol, flags, active, ...affinity });
   };
 
-type Ports = { readonly sport: number; readonly dport: number };
+export type Ports = { readonly sport: number; readonly dport: number };
 
 /** From the client to the backend of this host and back. */
 const here = (family: Family, there: (ports: Ports) => Segment, back: (ports: Ports) => Segment, to = 8080): Step[] => [
@@ -116,7 +116,7 @@ const hereCases: Case[] = FAMILIES.flatMap((family): Case[] => [
   },
 ]);
 
-function quoting(family: Family, src: string, dst: string, quoted: Packet, ttl = 64): Packet {
+export function quoting(family: Family, src: string, dst: string, quoted: Packet, ttl = 64): Packet {
   const segment =
     family === 'ip4'
       ? icmp({ type: 3, code: 1, data: quoted.bytes.subarray(0, 28) })

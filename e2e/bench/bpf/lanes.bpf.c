@@ -11,6 +11,10 @@
  *
  * `drive` makes the frame anew before each run (a test run does not) and goes
  * on to lane 0 of `lanes`.
+ *
+ * `send_live` makes frames that are sent for real, into the veth whose other
+ * end has what is measured: drop_live, return_live, our program, or pass_live
+ * and whatever the stack does.
  */
 #include "base.h"
 
@@ -65,6 +69,9 @@ int drive(struct xdp_md *xdp) {
   __u32 zero = 0, length = xdp->data_end - xdp->data, flow;
   struct drive *drive = bpf_map_lookup_elem(&drives, &zero);
   struct whole *whole;
+  struct ethernet *ethernet;
+  struct ipv4 *ip;
+  struct tcp *tcp;
 
   if (!drive)
     return XDP_ABORTED;
@@ -76,24 +83,29 @@ int drive(struct xdp_md *xdp) {
   whole = (void *)(long)xdp->data;
   if ((void *)(whole + 1) > (void *)(long)xdp->data_end)
     return XDP_ABORTED;
-  whole->ethernet.destination[0] = bpf_htons(0x0200);
-  whole->ethernet.destination[1] = 0;
-  whole->ethernet.destination[2] = bpf_htons(0x0001);
-  whole->ethernet.source[0] = bpf_htons(0x0200);
-  whole->ethernet.source[1] = 0;
-  whole->ethernet.source[2] = bpf_htons(0x0002);
-  whole->ethernet.type = bpf_htons(ETHERTYPE_IPV4);
-  whole->ip.version_length = IPV4_PLAIN;
-  whole->ip.tos = 0;
-  whole->ip.length = bpf_htons(drive->bytes - sizeof(struct ethernet));
-  whole->ip.fragment = 0;
-  whole->ip.ttl = 64;
-  whole->ip.protocol = PROTOCOL_TCP;
-  whole->ip.source = bpf_htonl(CLIENTS + (flow >> 14));
-  whole->ip.destination = drive->daddr;
-  whole->tcp.source = bpf_htons(1024 + (flow & 0x3fff));
-  whole->tcp.destination = drive->dport;
-  whole->tcp.flags = drive->tcp_flags;
+  /* Each field by one store, as wide as it is read: what a card has written is
+   * in no store buffer either, and would otherwise be waited for. */
+  ethernet = (void *)whole;
+  ip = (void *)whole + sizeof(*ethernet);
+  tcp = (void *)ip + sizeof(*ip);
+  ethernet->destination[0] = bpf_htons(0x0200);
+  ethernet->destination[1] = 0;
+  ethernet->destination[2] = bpf_htons(0x0001);
+  ethernet->source[0] = bpf_htons(0x0200);
+  ethernet->source[1] = 0;
+  ethernet->source[2] = bpf_htons(0x0002);
+  ethernet->type = bpf_htons(ETHERTYPE_IPV4);
+  ip->version_length = IPV4_PLAIN;
+  ip->tos = 0;
+  ip->length = bpf_htons(drive->bytes - sizeof(struct ethernet));
+  ip->fragment = 0;
+  ip->ttl = 64;
+  ip->protocol = PROTOCOL_TCP;
+  ip->source = bpf_htonl(CLIENTS + (flow >> 14));
+  ip->destination = drive->daddr;
+  tcp->source = bpf_htons(1024 + (flow & 0x3fff));
+  tcp->destination = drive->dport;
+  tcp->flags = drive->tcp_flags;
   bpf_tail_call(xdp, &lanes, 0);
   return XDP_ABORTED;
 }
@@ -147,5 +159,80 @@ INLINE __u32 remembered(const struct service *service,
 
 SEC("xdp")
 int lru_lane(struct xdp_md *xdp) { return accelerate(xdp, remembered); }
+
+struct live {
+  __u64 next;
+  __u32 flows;   /* power of two */
+  __u32 ifindex; /* the near end of the veth */
+  __u32 daddr;
+  __u32 dport;                   /* network order */
+  __u8 macs[12] WEIR_ALIGNED(4); /* destination, source */
+  __u32 pad;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct live);
+} lives SEC(".maps");
+
+SEC("xdp")
+int send_live(struct xdp_md *xdp) {
+  __u32 zero = 0, flow, sum = 0;
+  struct live *live = bpf_map_lookup_elem(&lives, &zero);
+  struct whole *whole = (void *)(long)xdp->data;
+  __u16 *words;
+
+  if (!live || (void *)(whole + 1) > (void *)(long)xdp->data_end)
+    return XDP_ABORTED;
+  live->next = live->next * 6364136223846793005ull + 1442695040888963407ull;
+  flow = (live->next >> 24) & (live->flows - 1);
+  __builtin_memcpy(&whole->ethernet, live->macs, sizeof(live->macs));
+  whole->ethernet.type = bpf_htons(ETHERTYPE_IPV4);
+  whole->ip.version_length = IPV4_PLAIN;
+  whole->ip.tos = 0;
+  whole->ip.length =
+      bpf_htons(xdp->data_end - xdp->data - sizeof(struct ethernet));
+  whole->ip.id = 0;
+  whole->ip.fragment = 0;
+  whole->ip.ttl = 64;
+  whole->ip.protocol = PROTOCOL_TCP;
+  whole->ip.checksum = 0;
+  whole->ip.source = bpf_htonl(CLIENTS + (flow >> 14));
+  whole->ip.destination = live->daddr;
+  words = (void *)whole + sizeof(struct ethernet);
+  for (__u32 i = 0; i < sizeof(struct ipv4) / 2; i++)
+    sum += words[i];
+  sum = (sum & 0xffff) + (sum >> 16);
+  whole->ip.checksum = ~((sum & 0xffff) + (sum >> 16));
+  whole->tcp.source = bpf_htons(1024 + (flow & 0x3fff));
+  whole->tcp.destination = live->dport;
+  whole->tcp.sequence = bpf_htonl(1);
+  whole->tcp.acknowledgement = bpf_htonl(1);
+  whole->tcp.offset = 5 << 4;
+  whole->tcp.flags = TCP_ACK;
+  whole->tcp.window = bpf_htons(1024);
+  return bpf_redirect(live->ifindex, 0);
+}
+
+SEC("xdp")
+int drop_live(struct xdp_md *xdp) { return XDP_DROP; }
+
+SEC("xdp")
+int pass_live(struct xdp_md *xdp) { return XDP_PASS; }
+
+SEC("xdp")
+int return_live(struct xdp_md *xdp) {
+  struct ethernet *ethernet = (void *)(long)xdp->data;
+  __u16 own[3];
+
+  if ((void *)(ethernet + 1) > (void *)(long)xdp->data_end)
+    return XDP_ABORTED;
+  __builtin_memcpy(own, ethernet->destination, sizeof(own));
+  __builtin_memcpy(ethernet->destination, ethernet->source, sizeof(own));
+  __builtin_memcpy(ethernet->source, own, sizeof(own));
+  return XDP_TX;
+}
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

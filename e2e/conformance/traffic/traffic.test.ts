@@ -26,6 +26,8 @@ const CHOSEN: Readonly<Record<string, readonly string[]>> = {
   'cilium-icmp': ['both families (ingress)'],
   'cilium-entities': ['entity remote-node (ingress)', 'entity world-ipv6 (ingress)'],
   'cilium-peers': ['namespace and label (ingress)'],
+  'cluster-tiers': ['Admin, Normal and Baseline together'],
+  'cidr-groups': ['by name'],
 };
 
 describe('conformance with traffic', { skip: needKernel() }, () => {

@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { report } from '../../lib/figures.ts';
-import { configuredMaps, establishedConnections } from '../../lib/pinned.ts';
+import { configuredMaps, establishedConnections, pinnedIds } from '../../lib/pinned.ts';
 import { isLong, size } from '../../lib/size.ts';
 import { type Scene, total, watchTraffic } from './scene.ts';
 
@@ -25,6 +25,7 @@ export const agentKilled = async (t: TestContext, scene: Scene): Promise<void> =
   const machine = await server.hold({ host: '127.0.0.1', port: 80, connections: 1, tickMs: 10, stallMs: STALL_MS });
   const opened = await neighbour.open({ protocol: 'tcp', host: server.ip4, port: 80, tickMs: 5, timeoutMs: 10_000 });
   const watch = await watchTraffic(scene);
+  const pins = pinnedIds(agent.bpffs);
   let mapsChanged = 0;
   let connectionsGone = 0;
   let connectionsSeen = 0;
@@ -66,6 +67,7 @@ export const agentKilled = async (t: TestContext, scene: Scene): Promise<void> =
     ['0 forbidden probes pass', passed === 0],
     ['3,000 tried in the long form', tried >= size({ short: 50, long: 3_000 })],
     ['maps unchanged by the kill', mapsChanged === 0],
+    ['every map and link is the one from before', pinnedIds(agent.bpffs) === pins && / link \d/.test(pins)],
     ['established connections still in conntrack', connectionsGone === 0 && connectionsSeen >= HELD],
   ]);
 };

@@ -6,7 +6,7 @@ import { report } from '../../lib/figures.ts';
 import { isLong, size } from '../../lib/size.ts';
 import { applyPolicy, POLICY, type Scene, total, watchTraffic } from './scene.ts';
 
-const KILLS = size({ short: 3, long: 200 });
+const KILLS = size({ short: 2, long: 200 });
 const RULES = 1_000;
 const ROW_MS = 10_000;
 const PATIENT_MS = 60_000;

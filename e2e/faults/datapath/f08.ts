@@ -7,16 +7,18 @@
 import type { TestContext } from 'node:test';
 import { weir_limits } from '@weir/bpf';
 import { callApi } from '@weir/infra/api';
-import { PATIENT_TIMEOUT_MS, until, type Workload } from '@weir/infra/fleet';
+import { type DriveReport, PATIENT_TIMEOUT_MS, until, type Workload } from '@weir/infra/fleet';
 import { agentMetric, agentStatus, agentWorkloads } from '../../lib/agent-api.ts';
 import { report } from '../../lib/figures.ts';
 import { isLong, size } from '../../lib/size.ts';
 import { fillNat, MAX_NAT } from './full-nat.ts';
+import { fillServices, MAX_SERVICE_SOCKETS, MAX_SERVICES } from './full-services.ts';
 import { applyPolicy, POLICY, type Scene } from './scene.ts';
 
 const CONNTRACK = size({ short: 4_096, long: 65_536 });
 const CIDRS = size({ short: 256, long: 4_096 });
-const FLOWS_PER_TICK = size({ short: 8, long: 48 });
+/** By each family: ports of one client to one address are too few to fill the table. */
+const FLOWS_PER_TICK = size({ short: 4, long: 24 });
 const PREFIXES = 100;
 const ENTRIES_PER_BLOCK = 2;
 /** Each; how many of them fit. */
@@ -159,6 +161,9 @@ class FullMaps {
   }
 }
 
+const sumOf = (loads: readonly DriveReport[], value: (load: DriveReport) => number): number =>
+  loads.reduce((sum, load) => sum + value(load), 0);
+
 export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
   const { agent, neighbour, friend, server } = scene;
   const addresses = (await agentStatus(agent)).maps.used.ipcache ?? 0;
@@ -166,6 +171,8 @@ export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
   await agent.start({
     WEIR_AGENT_MAX_CONNTRACK: String(CONNTRACK),
     WEIR_AGENT_MAX_NAT: String(MAX_NAT),
+    WEIR_AGENT_MAX_SERVICES: String(MAX_SERVICES),
+    WEIR_AGENT_MAX_SERVICE_SOCKETS: String(MAX_SERVICE_SOCKETS),
     WEIR_AGENT_MAX_CIDRS: String(CIDRS),
     WEIR_AGENT_MAX_IPCACHE: String(addresses + 1),
   });
@@ -178,9 +185,13 @@ export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
   const ipcache = await maps.ipcacheOverflow();
 
   const held = await friend.hold({ host: server.ip4, port: 80, connections: HELD, tickMs: 20, stallMs: PATIENT_MS });
-  const flood = await neighbour.open({
-    ...{ protocol: 'udp', host: server.ip4, port: 80, tickMs: 4, count: FLOWS_PER_TICK, timeoutMs: PATIENT_TIMEOUT_MS },
-  });
+  const floods = await Promise.all(
+    [server.ip4, server.ip6].map((host) =>
+      neighbour.open({
+        ...{ protocol: 'udp', host, port: 80, tickMs: 4, count: FLOWS_PER_TICK, timeoutMs: PATIENT_TIMEOUT_MS },
+      }),
+    ),
+  );
   const evictions = async (): Promise<number> => (await agentStatus(agent)).counters.ct_evicted ?? 0;
   let ctPressure = 0;
   await until('connections to be evicted', PATIENT_MS, async () => {
@@ -189,10 +200,11 @@ export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
   });
   await maps.strangerTries();
   const duringFlood = await maps.allowed();
-  const load = await flood.stop({ drainMs: PATIENT_TIMEOUT_MS });
+  const loads = await Promise.all(floods.map((flood) => flood.stop({ drainMs: PATIENT_TIMEOUT_MS })));
   const kept = await held.stop();
   const evicted = await evictions();
   const nat = await fillNat(scene, PRESSURE);
+  const services = await fillServices(scene, PRESSURE);
   const ready = (await agentStatus(agent)).workloads;
   await agent.kill();
   await agent.start();
@@ -204,28 +216,33 @@ export const mapsFull = async (t: TestContext, scene: Scene): Promise<void> => {
     ipcache: ipcache.pressure,
     conntrack: ctPressure,
     nat: nat.pressure,
+    services: services.pressure,
+    service_sockets: services.socketsPressure,
   };
   const pressure = Object.fromEntries(
     Object.entries(pressures).map(([map, seen]) => [`${map}_pressure`, seen.toFixed(2)]),
   );
   const table = {
     ct_evicted: evicted,
-    flows: load.sent,
-    unanswered: load.refused + load.lost,
-    held_resets: kept.resets + nat.resets,
+    flows: sumOf(loads, ({ sent }) => sent),
+    unanswered: sumOf(loads, ({ refused, lost }) => refused + lost),
+    held_resets: kept.resets + nat.resets + services.resets,
     nat_evicted: nat.evicted,
     nat_unanswered: nat.unanswered,
+    sockets_evicted: services.socketsEvicted,
   };
-  const { unintended, othersFailed } = maps;
+  const { othersFailed } = maps;
+  const unintended = maps.unintended + services.unintended;
   report(t, 'F08', { ...pressure, ...table, others_failed: othersFailed, unintended_allows: unintended }, [
     ['a policy map that overflows is lockdown, told everywhere, and over when it fits', policy.told && policy.works],
     ['so are too many prefixes', cidrs.told && cidrs.works],
     ['so are too many addresses, for whom it matters', ipcache.told && ipcache.works],
     ['pressure seen before', Math.min(...Object.values(pressures)) >= PRESSURE],
-    ['evicted connections are counted', evicted > 0 && nat.evicted > 0],
+    ['evicted connections are counted', evicted > 0 && nat.evicted > 0 && services.socketsEvicted > 0],
+    ['a service too many is told and not served, the others are', services.worked],
     ['a full conntrack locks nobody down', ready.ready === ready.total],
     ['allowed connections are made with a full table', duringFlood && nat.worked],
-    ['connections in use stay', kept.resets + nat.resets === 0 && kept.connected === HELD],
+    ['connections in use stay', kept.resets + nat.resets + services.resets === 0 && kept.connected === HELD],
     ['others are not touched', othersFailed === 0],
     ['0 unintended allows', unintended === 0],
   ]);

@@ -35,6 +35,10 @@ const replaceIn = (path: string, from: string, to: string): void => {
   writeFileSync(path, text.replace(from, to));
 };
 
+/** Wherever it is, if it is there. */
+const replaceAllIn = (path: string, from: string, to: string): void =>
+  writeFileSync(path, readFileSync(path, 'utf8').replaceAll(from, to));
+
 /** Packages as they are, but for those that are copied. */
 const linkModules = (dir: string): void => {
   const modules = join(dir, 'node_modules');
@@ -75,16 +79,17 @@ export const buildNextVersion = (): NextVersion => {
     replaceIn(
       join(bpf, 'include/abi_services.h'),
       '/* `services` */\nstruct service {\n',
-      'struct service {\n\t__u64 hits;\n',
+      'struct service {\n\t__u32 hits;\n',
     );
     replaceIn(
       join(dir, 'services/agent/src/apply/kernel/services.ts'),
       'service.encode({',
-      'service.encode({ hits: 0n,',
+      'service.encode({ hits: 0,',
     );
     replaceIn(join(bpf, 'policy-table.ts'), 'bytes: 0n', 'bytes: 0n, hits: 0n');
     replaceIn(join(bpf, 'include/maps.h'), '} fragments SEC', '} fragments_next SEC');
-    for (let i = 0; i < 2; i++) replaceIn(join(bpf, 'include/fragments.h'), '&fragments,', '&fragments_next,');
+    for (const header of readdirSync(join(bpf, 'include')))
+      replaceAllIn(join(bpf, 'include', header), '&fragments,', '&fragments_next,');
     for (const script of ['build.ts', 'codegen/main.ts'])
       execFileSync(process.execPath, [join(bpf, script)], { stdio: 'pipe' });
     const beforeAndAfter = (struct: string) =>

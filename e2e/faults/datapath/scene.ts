@@ -56,20 +56,25 @@ export interface Watch {
 }
 
 const TICK_MS = 20;
+/** Of each of the four ways in which the stranger tries. */
+const FORBIDDEN_TICK_MS = 40;
 /** However busy the machine, only a real refusal fails what should be answered. */
 const PATIENT_MS = 10_000;
 
 export const watchTraffic = async ({ stranger, friend, server }: Scene): Promise<Watch> => {
-  const common = { port: 80, tickMs: TICK_MS };
-  const forbidden = await Promise.all([
-    stranger.open({ ...common, protocol: 'tcp', host: server.ip4, timeoutMs: 500 }),
-    stranger.open({ ...common, protocol: 'udp', host: server.ip6, timeoutMs: 500 }),
-  ]);
-  const allowed = await friend.open({ ...common, protocol: 'tcp', host: server.ip4, timeoutMs: PATIENT_MS });
+  const forbidden = await Promise.all(
+    (['tcp', 'udp'] as const).flatMap((protocol) =>
+      [server.ip4, server.ip6].map((host) =>
+        stranger.open({ protocol, host, port: 80, tickMs: FORBIDDEN_TICK_MS, timeoutMs: 500 }),
+      ),
+    ),
+  );
+  const allowed = await friend.open({
+    ...{ protocol: 'tcp', host: server.ip4, port: 80, tickMs: TICK_MS, timeoutMs: PATIENT_MS },
+  });
   return {
     stop: async () => {
-      const [first, second] = await Promise.all(forbidden.map((drive) => drive.stop({ drainMs: 500 })));
-      const reports = [first, second] as [DriveReport, DriveReport];
+      const reports = await Promise.all(forbidden.map((drive) => drive.stop({ drainMs: 500 })));
       return { forbidden: reports, allowed: await allowed.stop({ drainMs: PATIENT_MS }) };
     },
   };

@@ -30,6 +30,7 @@ import {
   udp,
 } from '@weir/bpf/testing';
 import { DB, HOST, PEER, WEB, WORLD } from '@weir/bpf/testing/world';
+import type { Below } from './random.ts';
 
 export type Way = 'sent' | 'received';
 export interface Attempt {
@@ -38,8 +39,6 @@ export interface Attempt {
   /** What policy lets through, to prepare what comes next. */
   readonly allowed?: boolean;
 }
-/** A number from 0 to below the one given. */
-export type Below = (below: number) => number;
 export type Family = 'ip4' | 'ip6';
 
 export const ASKED_PORT = 443;

@@ -5,16 +5,8 @@ import { DROP_TEXT } from '@weir/bpf';
 import { PEER, UPLINK, WEB, World } from '@weir/bpf/testing/world';
 import { report } from '../../lib/figures.ts';
 import { size } from '../../lib/size.ts';
-import {
-  ASKED_PORT,
-  type Attempt,
-  type Below,
-  DNS_PORT,
-  EVASIONS,
-  type Family,
-  fineAttempt,
-  type Way,
-} from './evasions.ts';
+import { ASKED_PORT, type Attempt, DNS_PORT, EVASIONS, type Family, fineAttempt, type Way } from './evasions.ts';
+import { randomFrom, seedOfRun } from './random.ts';
 
 /** Of each kind. */
 const TRIES = size({ short: 60, long: 5_000 });
@@ -26,19 +18,8 @@ const RULES = [
 const WAYS: readonly Way[] = ['sent', 'received'];
 const FAMILIES: readonly Family[] = ['ip4', 'ip6'];
 
-/** mulberry32; a failure names the seed. */
-const randomFrom = (seed: number): Below => {
-  let state = seed;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
-  };
-};
-
 export const evasion = async (t: TestContext): Promise<void> => {
-  const seed = Number(process.env.WEIR_FUZZ_SEED ?? Date.now() % 2 ** 31);
+  const seed = seedOfRun();
   const below = randomFrom(seed);
   const world = await World.open({ events_per_second: 1 });
   const delivered: string[] = [];

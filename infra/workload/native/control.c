@@ -21,6 +21,7 @@
 #define LINE_BYTES 65536
 #define MAX_FIELDS 24
 #define NAME_BYTES 64
+#define DRAIN_LOOK_NS 10000000ull
 
 struct client {
 	struct watch watch; /* first: events come with it */
@@ -34,6 +35,7 @@ struct question {
 	struct client *client;
 	unsigned long id;
 	struct drive *drive;
+	uint64_t until_ns; /* answers are waited for */
 	char name[NAME_BYTES];
 };
 
@@ -232,7 +234,11 @@ static void drained(struct timer *timer)
 {
 	struct question *question = (struct question *)timer; /* its first member */
 	struct drive *drive = question->drive;
+	uint64_t now = now_ns();
 
+	if (now < question->until_ns && !drive_is_settled(drive))
+		return timer_set(
+			timer, now + DRAIN_LOOK_NS < question->until_ns ? now + DRAIN_LOOK_NS : question->until_ns);
 	report(question, drive);
 	drive_free(drive);
 }
@@ -246,7 +252,8 @@ static void stop(struct question *question, const struct fields *fields, struct 
 	drive_quiet(named->drive);
 	*place = named->next;
 	loop_free(named);
-	timer_set(&question->timer, now_ns() + number_of(fields, "drain", 0) * 1000000);
+	question->until_ns = now_ns() + number_of(fields, "drain", 0) * 1000000;
+	drained(&question->timer);
 }
 
 static void ask(struct question *question, const char *op, const struct fields *fields)

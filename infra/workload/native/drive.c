@@ -341,6 +341,11 @@ void drive_quiet(struct drive *drive)
 	loop_close(&drive->news);
 }
 
+bool drive_is_settled(const struct drive *drive)
+{
+	return drive->request.hold ? drive->answered >= drive->sent : drive->asked == 0;
+}
+
 void drive_free(struct drive *drive)
 {
 	drive_quiet(drive);

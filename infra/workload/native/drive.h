@@ -30,4 +30,6 @@ struct drive *drive_start(const struct drive_request *request, drive_ready ready
 void drive_report(const struct drive *drive, FILE *out);
 /* Nothing more is sent; answers to what was sent are still counted. */
 void drive_quiet(struct drive *drive);
+/* Of a quiet one: every answer has come, or will not come any more. */
+bool drive_is_settled(const struct drive *drive);
 void drive_free(struct drive *drive);

@@ -33,6 +33,7 @@ import { Accounts } from './report/accounts.ts';
 import { AckReporter } from './report/ack.ts';
 import { HEARTBEAT_MS, publishAgentHeartbeat, VERSION } from './report/heartbeat.ts';
 import type { Report } from './report/report.ts';
+import { startCounting } from './report/service-counts.ts';
 import { Stages } from './report/stages.ts';
 import { heardOf, statusOf, usedOf } from './report/status.ts';
 import { ThrottleWatch } from './report/throttles.ts';
@@ -126,6 +127,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     maxEntries: platform.capacity.policy,
     maxCidrs: platform.capacity.cidrs,
     maxIpcache: platform.capacity.ipcache,
+    maxServices: config.maxServices,
     localIds,
     hostNumbers: new HostNumbers(stateFile.state.hostNumbers),
     egressNumbers: egressNumbers(stateFile.state),
@@ -233,6 +235,8 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     onStop: (throttle) => log.info({ throttle }, 'a workload is no longer throttled'),
   });
 
+  const counting = startCounting(platform.kernel.services, planner.services, onTrouble);
+
   /** A heartbeat of a publisher can show that there is nothing more to wait for, without any document. */
   const followPositions = (): void => {
     const { realised } = reconciler.report;
@@ -263,6 +267,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       spooledBoots: await spooledBoots(spoolDir, boot),
       egressLimiter: platform.kernel.pacing.state,
       bgpPeers: announcing.bgpPeers,
+      serviceCounts: counting.counter.toTell(),
     });
     await accounts.told();
   };
@@ -331,6 +336,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     throttles: () => throttles.reports,
     used: () => usedOf({ host, planner, accounts, report }),
     capacity: platform.capacity,
+    services: () => counting.counter.services,
     connected: () => link.connected,
     heard: () => heardOf(configuration),
   });
@@ -338,20 +344,8 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     statusOf({
       hostId: config.host,
       healthNetns: config.healthNetns,
-      ...{
-        boot,
-        startedMs,
-        platform,
-        host,
-        planner,
-        configuration,
-        link,
-        pump,
-        accounts,
-        throttles,
-        inspector,
-        report,
-      },
+      ...{ boot, startedMs, platform, host, planner, configuration },
+      ...{ link, pump, accounts, throttles, inspector, report },
     });
   const api = config.socket
     ? await serveLocalApi(
@@ -360,6 +354,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
           ...{ platform, host, planner, report, status },
           health: () => health?.mesh.summary ?? null,
           checks: () => checks?.list() ?? null,
+          counter: counting.counter,
           ...announcing.routes,
         }),
       )
@@ -378,7 +373,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       checks?.stop();
       await healthz?.stop();
       await announcing.stop();
-      for (const loop of loops) await loop.stop();
+      for (const loop of [...loops, ...counting.loops]) await loop.stop();
       await configuration.stop();
       await reconciler.stop();
       ack.stop();

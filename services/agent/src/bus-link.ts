@@ -18,19 +18,19 @@ export interface BusLinkOptions {
 
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 5_000;
-/** Short: an agent that is told to end waits for an attempt under way. */
-const CONNECT_TIMEOUT_MS = 2_000;
+/** Of the first attempt, for each server; the next ones have longer, for a host that is busy or slow itself. */
+const CONNECT_MIN_MS = 2_000;
+const CONNECT_MAX_MS = 20_000;
 
 export class BusLink {
   readonly #options: BusLinkOptions;
   readonly #stopping = new AbortController();
-  readonly #seeking: Promise<void>;
   #bus: Bus | undefined;
   #connected = false;
 
   constructor(options: BusLinkOptions) {
     this.#options = options;
-    this.#seeking = this.#seek();
+    void this.#seek();
   }
 
   get bus(): Bus | undefined {
@@ -44,22 +44,27 @@ export class BusLink {
   async #seek(): Promise<void> {
     const { signal } = this.#stopping;
     const { host, servers, nkeySeed, onTrouble } = this.#options;
+    let connectTimeoutMs = CONNECT_MIN_MS;
     for (let waitMs = RETRY_MIN_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       try {
         const bus = await connectBus({
           servers: servers.split(',').map((server) => server.trim()),
           name: `agent ${host}`,
           inboxPrefix: agentInbox(host),
-          connectTimeoutMs: CONNECT_TIMEOUT_MS,
+          connectTimeoutMs,
           ...(nkeySeed === undefined ? {} : { nkeySeed }),
           onStatus: (status) => this.#onStatus(status),
         });
+        if (signal.aborted) {
+          await bus.close();
+          return;
+        }
         this.#bus = bus;
         this.#connected = true;
-        if (signal.aborted) return;
         await this.#options.onFirst(bus);
         return;
       } catch (error) {
+        connectTimeoutMs = Math.min(connectTimeoutMs * 2, CONNECT_MAX_MS);
         onTrouble('the bus is not reached yet; the host goes on with what it knows', error);
         await sleep(waitMs * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
       }
@@ -82,9 +87,9 @@ export class BusLink {
     }
   }
 
+  /** An attempt under way is not waited for: when it comes to something, that is closed. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#seeking;
     await this.#bus?.close();
   }
 }

@@ -76,6 +76,26 @@ export const AgentSettings = Type.Object({
     default: 131_072,
     description: 'connections masqueraded; about 250 bytes of kernel memory each. Changing it begins with none',
   }),
+  maxServices: Type.Integer({
+    minimum: 64,
+    maximum: 1_048_576,
+    default: 262_144,
+    description:
+      'addresses and ports of services that this host can serve, with twice as many backends and eight times as many places of backends in them; a service beyond it is not served. Changing it begins with none',
+  }),
+  maxServiceSockets: Type.Integer({
+    minimum: 1024,
+    maximum: 16_777_216,
+    default: 262_144,
+    description:
+      'sockets of which is known which service they asked for; beyond it those used least recently are forgotten',
+  }),
+  maxServiceClients: Type.Integer({
+    minimum: 1024,
+    maximum: 16_777_216,
+    default: 65_536,
+    description: 'clients that stay with a backend, by service; beyond it those used least recently get another',
+  }),
   ringBytes: Type.Integer({
     minimum: 4096,
     maximum: 268_435_456,

@@ -4,6 +4,7 @@ import { observe } from '@weir/telemetry';
 import type { SpoolStats } from './events/spool.ts';
 import type { Counters, Platform, SweepResult } from './platform.ts';
 import type { Report } from './report/report.ts';
+import type { ServiceSum } from './report/service-counts.ts';
 import type { ThrottleReport } from './report/throttles.ts';
 
 export interface MetricSources {
@@ -16,10 +17,36 @@ export interface MetricSources {
   /** Elements in each map. */
   readonly used: () => Readonly<Record<keyof Platform['capacity'], number>>;
   readonly capacity: Platform['capacity'];
+  /** By namespace.name; not more than a thousand. */
+  readonly services: () => ReadonlyMap<string, ServiceSum>;
   readonly connected: () => boolean;
   /** Per publisher, Unix milliseconds of its last heartbeat. */
   readonly heard: () => Readonly<Record<string, number | undefined>>;
 }
+
+const observeServices = (services: MetricSources['services']): readonly (() => void)[] => {
+  const each = (
+    name: Parameters<typeof observe>[0],
+    valuesOf: (sum: ServiceSum) => readonly (readonly [value: bigint, labels: Record<string, string>])[],
+  ): (() => void) =>
+    observe(name, (result) => {
+      for (const [service, sum] of services())
+        for (const [value, labels] of valuesOf(sum)) result(Number(value), { service, ...labels });
+    });
+  return [
+    each('weir_datapath_service_connections_total', ({ connections }) => [[connections, {}]]),
+    each('weir_datapath_service_packets_total', ({ packets }) => [[packets, {}]]),
+    each('weir_datapath_service_bytes_total', ({ bytes }) => [[bytes, {}]]),
+    each('weir_datapath_service_refused_total', ({ noBackend, denied }) => [
+      [noBackend, { reason: 'no-backend' }],
+      [denied, { reason: 'source-range' }],
+    ]),
+    each('weir_datapath_service_flow_table_total', ({ flowHits, flowMisses }) => [
+      [flowHits, { result: 'hit' }],
+      [flowMisses, { result: 'miss' }],
+    ]),
+  ];
+};
 
 /** Returns what ends the observation. */
 export const observeAgent = (sources: MetricSources): (() => void) => {
@@ -59,6 +86,7 @@ export const observeAgent = (sources: MetricSources): (() => void) => {
       }
     }),
     observe('weir_agent_bus_connected', (result) => result(sources.connected() ? 1 : 0)),
+    ...observeServices(sources.services),
     observe('weir_datapath_events_total', (result) => {
       for (const [name, value] of Object.entries(sources.counters().named)) {
         if (!name.startsWith('drop.')) result(Number(value), { counter: name });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the agent stands on: the real host (apply/kernel/platform.ts) or a simulated one (sim/platform.ts). */
 import type { AnnouncePort } from './announce/announcer.ts';
-import type { Kernel } from './apply/ports.ts';
+import type { Kernel, ServiceMemory } from './apply/ports.ts';
 import type { SpoolBatch } from './events/segment.ts';
 import type { EndpointPlace } from './health/endpoint.ts';
 import type { Ping } from './health/round.ts';
@@ -30,6 +30,8 @@ export interface SweepResult {
   readonly deferred: number;
   /** Masqueraded connections; absent while nothing is masqueraded. */
   readonly mappings?: number;
+  /** Absent while there is no service. */
+  readonly services?: ServiceMemory;
 }
 
 export interface Counters {
@@ -122,6 +124,22 @@ export interface PrefilterFacts {
   readonly interfaces: readonly { readonly name: string; readonly mode: string }[];
 }
 
+/** Maps that can be full. Of services: frontends, backends by frontend, backends; and what programs remember of clients. */
+export type MapName =
+  | 'workloads'
+  | 'addresses'
+  | 'ipcache'
+  | 'cidrs'
+  | 'policy'
+  | 'conntrack'
+  | 'nat'
+  | 'services'
+  | 'service_slots'
+  | 'backends'
+  | 'maglev_tables'
+  | 'service_sockets'
+  | 'service_clients';
+
 export interface Platform {
   readonly kernel: Kernel;
   readonly kernelVersion: string;
@@ -129,9 +147,7 @@ export interface Platform {
   /** Maps that begin empty, because what was pinned had another shape. */
   readonly replaced: readonly string[];
   /** Capacities of the maps, for their pressure. */
-  readonly capacity: Readonly<
-    Record<'workloads' | 'addresses' | 'ipcache' | 'cidrs' | 'policy' | 'conntrack' | 'nat', number>
-  >;
+  readonly capacity: Readonly<Record<MapName, number>>;
   /** The host's own addresses, workloads' interfaces excepted. */
   hostAddresses(): Promise<readonly string[]>;
   /** Networks on the host's links, workloads' interfaces excepted; CIDRs. */

@@ -35,6 +35,9 @@ const run = async (config: AgentConfig): Promise<void> => {
     eventsPerSecond: config.eventsPerSecond,
     natPorts: natPortsOf(config),
     maxNat: config.maxNat,
+    maxServices: config.maxServices,
+    maxServiceSockets: config.maxServiceSockets,
+    maxServiceClients: config.maxServiceClients,
     cgroup: config.cgroup,
     wireguardKeyPath: join(config.stateDir, 'wireguard.key'),
   });

@@ -165,17 +165,27 @@ describe('a probe', () => {
         },
       },
     );
-    const port = await new Promise<number>((resolve, reject) =>
-      server.bindAsync(`${LOCAL}:0`, ServerCredentials.createInsecure(), (error, found) =>
-        error ? reject(error) : resolve(found),
-      ),
-    );
+    const listenBy = (credentials: ServerCredentials): Promise<number> =>
+      new Promise((resolve, reject) =>
+        server.bindAsync(`${LOCAL}:0`, credentials, (error, found) => (error ? reject(error) : resolve(found))),
+      );
+    const port = await listenBy(ServerCredentials.createInsecure());
+    const pair = { cert_chain: Buffer.from(CERTIFICATE), private_key: Buffer.from(KEY) };
+    const byTls = await listenBy(ServerCredentials.createSsl(null, [pair]));
     const grpc = (grpcService: string) => ask(port, { kind: KIND.GRPC, grpcService });
     assert.deepEqual(await grpc(''), OK);
     assert.deepEqual(await grpc('shop'), OK);
     assert.deepEqual(await grpc('down'), failed('NOT_SERVING', true));
     assert.deepEqual(await grpc('other'), failed('gRPC NOT_FOUND: unknown service', true));
     assert.deepEqual(await ask(await closedPort(), { kind: KIND.GRPC }), failed('ECONNREFUSED', true));
+    const tls = { kind: KIND.GRPC, tls: true } as const;
+    assert.deepEqual(await ask(byTls, { ...tls, insecure: true }), OK);
+    assert.deepEqual(await ask(byTls, { ...tls, insecure: true, grpcService: 'down' }), failed('NOT_SERVING', true));
+    const unknown = await ask(byTls, tls);
+    assert.ok(!unknown.ok && unknown.isAnswer, 'nobody vouches for the certificate');
+    assert.match(reasonOf(unknown), /certificate/);
+    assert.equal((await ask(byTls, { kind: KIND.GRPC }, 1_000)).ok, false, 'without TLS it is not heard');
+    assert.deepEqual(await ask(await closedPort(), tls), failed('ECONNREFUSED', true));
   });
 });
 

@@ -275,6 +275,28 @@ describe('prefixes', () => {
     assert.equal(plan.compute().cidrs.size, 0);
   });
 
+  it('are those of a group in place of its name, now and whenever it changes', () => {
+    const group = (...externalCIDRs: string[]) =>
+      policyEntry({
+        apiVersion: 'cilium.io/v2',
+        kind: 'CiliumCIDRGroup',
+        metadata: { name: 'offices' },
+        spec: { externalCIDRs },
+      } as Parameters<typeof policyEntry>[0]);
+    const named = policyEntry(cnp('a', 'db', { ingress: [{ fromCIDRSet: [{ cidrGroupRef: 'offices' }] }] }));
+    const plan = planner(WEB, DB, db, named);
+    assert.equal(plan.compute().cidrs.size, 0);
+    plan.change(group('192.0.2.0/24'));
+    const known = plan.compute();
+    const identity = known.cidrs.get('192.0.2.0/24') ?? 0;
+    assert.equal(judge(known, 'prod.db', { identity }), 'allow');
+    plan.change(group('198.51.100.0/24'));
+    assert.deepEqual([...plan.compute().cidrs.keys()], ['198.51.100.0/24']);
+    plan.change(removal('policy', 'CiliumCIDRGroup/-/offices'));
+    assert.equal(plan.compute().cidrs.size, 0);
+    assert.equal(judge(plan.compute(), 'prod.db', { identity }), 'deny');
+  });
+
   it('keep their number, and leave the cidrs map before the tables forget them', () => {
     const plan = planner(WEB, DB, db, toCidr('a', '192.0.2.0/24'), toCidr('b', '192.0.2.128/25'));
     const wide = plan.compute().cidrs.get('192.0.2.0/24') ?? 0;

@@ -312,6 +312,66 @@ describe('services: writes', () => {
   });
 });
 
+describe('services: room', () => {
+  const body = (number: number, frontends: number, backends = 1): Body => ({
+    ...{ id: `s.${number}`, number },
+    frontends: Array.from({ length: frontends }, (_, i) => frontend({ number: number * 100 + i, port: i + 1 })).map(
+      (one) => ({ ...one, type: FrontendType.EXTERNAL_IP, address: `10.97.0.${number}` }),
+    ),
+    backends: Array.from({ length: backends }, (_, i) => ({ ...backendAt(1, 'h2'), number: number * 100 + i })),
+  });
+  const first = (number: number): string => `10.97.0.${number} 1 6`;
+  const isServed = (desired: DesiredServices | undefined, number: number): boolean =>
+    desired?.frontends.has(first(number)) ?? false;
+  /** Room for 60 frontends, 480 slots, 120 backends. */
+  const of64 = (...bodies: Body[]) => {
+    const planner = new ServicePlanner('h1', new Set(), 64);
+    for (const one of bodies) planner.put(serviceEntry(one));
+    return planner;
+  };
+  const refusals = (planner: ServicePlanner): string[] => planner.errors().map(({ message }) => message);
+
+  it('what does not fit is told and left out; the oldest have room, and what becomes free is taken', () => {
+    const planner = of64(body(3, 20), body(2, 20), body(1, 30));
+    const desired = planner.compute(HOSTS, []);
+    assert.deepEqual(
+      [1, 2, 3].map((number) => isServed(desired, number)),
+      [true, true, false],
+    );
+    assert.match(refusals(planner).join(), /^service s\.3 does not fit .*20 more frontends to 50 of 60.*MAX_SERVICES/);
+    assert.equal(planner.errors()[0]?.code, 'TOO_LARGE');
+    assert.deepEqual(planner.room.used, { frontends: 50, slots: 50, backends: 2, maglevTables: 0 });
+    planner.remove(serviceEntry(body(2, 0)).subject);
+    assert.ok(isServed(planner.compute(HOSTS, []), 3));
+    assert.deepEqual(refusals(planner), []);
+    assert.deepEqual(planner.room.used, { frontends: 50, slots: 50, backends: 2, maglevTables: 0 });
+  });
+
+  it('one that grows too large stays as it was; one that shrinks makes room in the same change', () => {
+    const planner = of64(body(1, 30), body(2, 20));
+    planner.compute(HOSTS, []);
+    planner.put(serviceEntry(body(2, 40)));
+    const desired = planner.compute(HOSTS, []);
+    assert.ok(isServed(desired, 2));
+    assert.equal(desired?.frontends.size, 50);
+    assert.equal(refusals(planner).length, 1);
+    planner.put(serviceEntry(body(1, 20)));
+    assert.equal(planner.compute(HOSTS, [])?.frontends.size, 60);
+    assert.deepEqual(refusals(planner), []);
+  });
+
+  it('backends and slots have a limit too, and nothing is left of who goes', () => {
+    const planner = of64(body(1, 1, 100), body(2, 1, 30), body(3, 20, 15), body(4, 20, 5));
+    planner.compute(HOSTS, []);
+    assert.match(refusals(planner).join(' '), /s\.2 .*30 more backends to 115 of 120/);
+    assert.match(refusals(planner).join(' '), /s\.4 .*100 more slots to 400 of 480/);
+    assert.deepEqual(planner.room.used, { frontends: 21, slots: 400, backends: 115, maglevTables: 0 });
+    for (const number of [1, 2, 3, 4]) planner.remove(serviceEntry(body(number, 0)).subject);
+    planner.compute(HOSTS, []);
+    assert.deepEqual(planner.room.used, { frontends: 0, slots: 0, backends: 0, maglevTables: 0 });
+  });
+});
+
 /** Arrays with holes and maps in another order are the same. */
 const plain = (held: HeldServices | undefined): unknown =>
   held && {

@@ -168,11 +168,13 @@ describe('a workload', () => {
     const { state, netnsIds } = await start(small);
     const entries = Array.from({ length: 20 }, (_, i) => ({
       egress: false,
+      tier: 'Normal' as const,
       identity: 300 + i,
       protocol: 0,
       port: 0,
       portPrefixBits: 0,
-      deny: false,
+      verdict: 'allow' as const,
+      rank: 0,
       ruleId: 1,
     }));
     const host = new HostDatapath({ kernel: memoryKernel(state, { maxPolicy: 10 }), netnsIds });

@@ -19,7 +19,9 @@ import { buildHttp } from './http.ts';
 import { LiveFlows } from './live/hub.ts';
 import { accountingService } from './rpc/accounting.ts';
 import { flowService } from './rpc/flows.ts';
+import { ruleHitService } from './rpc/rule-hits.ts';
 import { loadDirectory } from './store/directory.ts';
+import { FlowGroups, GROUP_READER_SETTINGS } from './store/flow-groups.ts';
 import { FlowPages } from './store/flow-pages.ts';
 import { Hosts } from './store/hosts.ts';
 import { FlowStore } from './store/ingest.ts';
@@ -47,6 +49,9 @@ const DATABASE_WAIT_MS = 30_000;
 const DATABASE_RETRY_MS = 500;
 /** A batch may wait for a partition that is being detached. */
 const INGEST_STATEMENT_MS = 30_000;
+/** Of one stretch of a range that is read whole; two at a time, so that the store has a core for others. */
+const GROUPS_STATEMENT_MS = 120_000;
+const GROUPS_READERS = 2;
 /** The sums of the current minute are updated by every batch. */
 const EDGE_FILLFACTOR = 50;
 
@@ -75,6 +80,7 @@ const READER_SETTINGS = { enable_seqscan: 'off', max_parallel_workers_per_gather
 interface Store {
   readonly db: Database<unknown>;
   readonly ingestPool: pg.Pool;
+  readonly groupsPool: pg.Pool;
   readonly maintenance: Maintenance;
   readonly flows: Partitions;
   readonly edges: Partitions;
@@ -92,6 +98,15 @@ const openStore = (config: AnalyticsConfig): Store => {
     statementTimeoutMs: INGEST_STATEMENT_MS,
     lockTimeoutMs: INGEST_STATEMENT_MS,
   });
+  const groupsPool = createPool({
+    url,
+    schema: SCHEMA,
+    name: 'analytics groups',
+    // A connection for each reader, and one that can end what another does.
+    max: 2 * GROUPS_READERS,
+    statementTimeoutMs: GROUPS_STATEMENT_MS,
+    settings: GROUP_READER_SETTINGS,
+  });
   const upkeepPool = createPool({ url, schema: SCHEMA, name: 'analytics maintenance', max: 3, statementTimeoutMs: 0 });
   const flows = new Partitions(ingestPool, 'flows', config.partitionSeconds * 1_000);
   const edges = new Partitions(ingestPool, 'edges', DAY_MS, EDGE_FILLFACTOR);
@@ -104,9 +119,9 @@ const openStore = (config: AnalyticsConfig): Store => {
     maxBytes: config.maxBytes,
   });
   const close = async (): Promise<void> => {
-    await Promise.all([db.close(), ingestPool.end(), upkeepPool.end()]);
+    await Promise.all([db.close(), ingestPool.end(), groupsPool.end(), upkeepPool.end()]);
   };
-  return { db, ingestPool, maintenance, flows, edges, close };
+  return { db, ingestPool, groupsPool, maintenance, flows, edges, close };
 };
 
 const openBus = (config: AnalyticsConfig): Promise<Bus> =>
@@ -245,7 +260,8 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
     const pages = new FlowPages({ kysely: db.kysely, hosts: new Hosts(db.pool), flows });
     const deps = { bus, live, pages, directory, consumer: FLOW_CONSUMER };
     const http = await buildHttp({ ...deps, pool: db.pool });
-    const services = [flowService(deps), accountingService(db.pool)];
+    const groups = new FlowGroups({ pool: store.groupsPool, flows, directory });
+    const services = [flowService({ ...deps, groups }), accountingService(db.pool), ruleHitService(db.pool)];
     const rpc = await createRpcServer({ host: config.host, port: config.grpcPort, services });
     // Streams are ended first: a door does not close while somebody stands in it.
     closers.push(async () => {

@@ -2,12 +2,12 @@
 /** What REST and gRPC both do with flows, so that both doors answer alike. */
 import { weirError } from '@weir/errors';
 import { Cursors, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX } from '@weir/http';
+import { durationMs } from '@weir/net';
 import { Type } from 'typebox';
 import { resolveFilter } from './domain/conditions.ts';
 import type { Directory } from './domain/directory.ts';
 import { type FilterParams, type FlowFilter, parseFilter } from './domain/filter.ts';
 import type { StoredFlow } from './domain/flow-view.ts';
-import { durationMs } from './domain/times.ts';
 import { type FollowDeps, type FollowEvent, followFlows } from './live/follow.ts';
 import { Position } from './live/position.ts';
 import type { FlowKey, FlowPages } from './store/flow-pages.ts';

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseLabelSelector, selectorMatches } from '@weir/net';
+import { formatTimeUs, parseLabelSelector, parseTimeUs, selectorMatches } from '@weir/net';
 import fc from 'fast-check';
 import { Directory } from '../src/domain/directory.ts';
 import { EdgeTable } from '../src/domain/edges.ts';
 import { parseFilter } from '../src/domain/filter.ts';
 import { FlowReader } from '../src/domain/flow-reader.ts';
 import { GAP_MAX_AGE_MS, join, lengthOf, type Range, settledUpTo, without } from '../src/domain/ranges.ts';
-import { formatTimeUs, parseTimeUs } from '../src/domain/times.ts';
 import { Position } from '../src/live/position.ts';
 import { freeSlot, partitionName } from '../src/store/partitions.ts';
 import { batchBytes, type FlowInit, flowInit } from './support/flows.ts';

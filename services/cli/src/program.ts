@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The words of the command line: every command, option and its help, and nothing of what they do. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { addComplete } from './commands/complete.ts';
 import { getConfig, setConfig, viewConfig } from './commands/config.ts';
 import type { ExplainOptions } from './commands/explain.ts';
 import { type GetOptions, get } from './commands/get.ts';
+import { type HitsOptions, showHits } from './commands/hits.ts';
+import type { LintCommandOptions } from './commands/lint.ts';
 import { apply, diff, type RemoveOptions, remove } from './commands/policies.ts';
 import { RESOURCES } from './commands/resources.ts';
+import { FAIL_ON, type FailOn, type SimulateOptions, simulate } from './commands/simulate.ts';
 import { status } from './commands/status.ts';
+import { type SuggestOptions, suggest } from './commands/suggest.ts';
 import { showVersion } from './commands/version.ts';
 import type { Context } from './context.ts';
 import { FORMATS } from './output/table.ts';
 import { addObjects } from './words/objects.ts';
 import { addObserve } from './words/observe.ts';
-import { collect, positive } from './words/values.ts';
+import { collect, list as names, positive } from './words/values.ts';
 
 const { version } = manifest;
 
@@ -79,6 +83,10 @@ export const createProgram = (context: Context): Command => {
     .action((keys: string[], o: RemoveOptions) => remove(context, keys, o));
 
   addExplain(program, context);
+  addLint(program, context);
+  addSimulate(program, context);
+  addSuggest(program, context);
+  addHits(program, context);
   addObjects(program, context);
 
   addObserve(program, context, 'observe');
@@ -137,4 +145,64 @@ const addExplain = (parent: Command, context: Context): void => {
     .option('-f, --filename <path>', 'as if these documents had been applied', collect)
     .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'yaml']).default('text'))
     .action(async (options: ExplainOptions) => (await import('./commands/explain.ts')).explainFlow(context, options));
+};
+
+const addLint = (parent: Command, context: Context): void => {
+  parent
+    .command('lint')
+    .description('what is odd about the policies in force, or about documents among them; status 1 when anything is')
+    .option('-f, --filename <path>', 'file, folder, or - for standard input: as if it had been applied', collect)
+    .option('--offline', 'look at the files alone, ask no service')
+    .option('--notes', 'notes, too: what is a matter of taste')
+    .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'yaml']).default('text'))
+    .action(async (options: LintCommandOptions) => (await import('./commands/lint.ts')).lintFiles(context, options));
+};
+
+const addSimulate = (parent: Command, context: Context): void => {
+  parent
+    .command('simulate')
+    .description('what documents would change for the flows that were recorded, judged by the engine that enforces')
+    .option('-f, --filename <path>', 'file, folder, or - for standard input: as if it had been applied', collect)
+    .option('--remove <key>', 'as if this policy (kind/namespace/name) had been deleted (may be repeated)', names)
+    .option('--since <time>', 'RFC 3339, or how long ago, such as 24h (default: all that is stored)')
+    .option('--until <time>', 'RFC 3339, or how long ago (default: now)')
+    .option('--staged', 'as if staged documents, those in force too, were in place')
+    .addOption(new Option('--limit <count>', 'changes shown one by one; all are counted').argParser(positive))
+    .addOption(
+      new Option('--fail-on <what>', `status 1 when there are such flows: ${FAIL_ON.join(', ')}`).argParser(
+        (value: string, previous: FailOn[] = []) => {
+          const known = FAIL_ON.find((one) => one === value);
+          if (known === undefined) throw new InvalidArgumentError(`use one of ${FAIL_ON.join(', ')}.`);
+          return [...previous, known];
+        },
+      ),
+    )
+    .addOption(new Option('-o, --output <format>').choices(['table', 'wide', 'json']).default('table'))
+    .action((options: SimulateOptions) => simulate(context, options));
+};
+
+const addSuggest = (parent: Command, context: Context): void => {
+  parent
+    .command('suggest')
+    .description('documents that allow what was observed of some workloads, and nothing else, as YAML for apply')
+    .option('-l, --selector <selector>', 'of workloads, such as app=web,tier!=db')
+    .option('-n, --namespace <name>', 'only of this namespace')
+    .option('--since <time>', 'RFC 3339, or how long ago, such as 24h (default: all that is stored)')
+    .option('--until <time>', 'RFC 3339, or how long ago (default: now)')
+    .addOption(new Option('--min-flows <count>', 'leave out what was seen less often').argParser(positive))
+    .option('--staged', 'documents that are judged and refuse nothing until they are applied without that mode')
+    .addOption(new Option('--max-prefixes <count>', 'for the outside addresses of one port').argParser(positive))
+    .addOption(new Option('-o, --output <format>').choices(['yaml', 'json']).default('yaml'))
+    .action((options: SuggestOptions) => suggest(context, options));
+};
+
+const addHits = (parent: Command, context: Context): void => {
+  parent
+    .command('hits')
+    .description('how often the rules in force decided, and when last')
+    .option('-n, --namespace <name>', 'only of this namespace')
+    .option('--policy <key>', 'only of this policy (kind/namespace/name)')
+    .option('--unused-for <time>', 'only rules that did not decide for as long, such as 30d')
+    .addOption(new Option('-o, --output <format>').choices([...FORMATS]).default('table'))
+    .action((options: HitsOptions) => showHits(context, options));
 };

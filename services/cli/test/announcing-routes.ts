@@ -53,6 +53,35 @@ export const ANNOUNCING_ROUTES: Routes = {
   'GET /v1/bgp-routes': listing([
     { host: 'h1', instance: 'rack', peer: 'tor', address: '198.51.100.2', prefix: '10.77.3.0/24' },
   ]),
+  'GET /v1/service-stats': listing([
+    {
+      ...{
+        service: 'shop.web',
+        frontend: { number: 1, type: 'node-port', address: null, port: 30_080, protocol: 'TCP' },
+      },
+      ...{ backend: { number: 5, address: 'fd77::3', port: 8080 }, past: false, host: null, hosts: 2 },
+      ...{
+        connections: 120,
+        packets: 4000,
+        bytes: 350_000,
+        flow_hits: 3,
+        flow_misses: 1,
+        no_backend: 0,
+        denied: 0,
+        open: 7,
+      },
+      reported_at: at('19:59:59'),
+    },
+    {
+      ...{
+        service: 'shop.web',
+        frontend: { number: 2, type: 'cluster-ip', address: '10.96.0.1', port: 80, protocol: 'TCP' },
+      },
+      ...{ backend: null, past: false, host: 'h1', hosts: 1 },
+      ...{ connections: 0, packets: 0, bytes: 0, flow_hits: 0, flow_misses: 0, no_backend: 9, denied: 2, open: 0 },
+      reported_at: at('19:59:59'),
+    },
+  ]),
   'GET /v1/l2-announcements': listing([ANNOUNCEMENT]),
   'GET /v1/l2-announcements/edge': { json: ANNOUNCEMENT },
   'PUT /v1/l2-announcements/edge': { json: { ...ANNOUNCEMENT, revision: 24 } },

@@ -2,6 +2,7 @@
 /** A small fleet as its services answer; some names try to drive the terminal. Its time is 2026-11-22T20:00:00Z. */
 import { ANNOUNCING_ROUTES } from './announcing-routes.ts';
 import { listing, type Routes } from './harness.ts';
+import { SIMULATE_ROUTES } from './simulate-routes.ts';
 
 const at = (clock: string): string => `2026-11-22T${clock}Z`;
 const EVIL = 'a\u001b[31mred\u202e';
@@ -326,6 +327,7 @@ export const FLEET_ROUTES: Routes = {
       revision: 8,
     },
   },
+  ...SIMULATE_ROUTES,
   'POST /v1/policies/diff': {
     json: {
       results: [

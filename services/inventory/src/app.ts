@@ -4,7 +4,8 @@
  * outbox; what hosts say of themselves comes in from the bus. What was begun ends in the opposite order, also when
  * a later step fails.
  */
-import { ChangeFeed, connectBus, createSigner, ensureStreams, readLease, runOutbox, serviceInbox } from '@weir/bus';
+import { connectBus, createSigner, ensureStreams, readLease, serviceInbox } from '@weir/bus';
+import { ChangeFeed, runOutbox } from '@weir/bus/publishing';
 import { createDb, migrate } from '@weir/db';
 import { listen, type RunningService } from '@weir/http';
 import { createRpcServer } from '@weir/rpc';

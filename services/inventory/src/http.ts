@@ -25,6 +25,7 @@ import {
   PrefilterSchema,
 } from './routes/objects.ts';
 import { POOL_SCHEMAS, poolRoutes, reservationRoutes } from './routes/pools.ts';
+import { SERVICE_STAT_SCHEMAS, serviceStatRoutes } from './routes/service-stats.ts';
 import { SERVICE_SCHEMAS, serviceRoutes } from './routes/services.ts';
 import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
 import { workloadRoutes } from './routes/workloads.ts';
@@ -59,6 +60,7 @@ export const createInventoryHttp = async (
       BgpInstanceSchema,
       BgpInstancePutSchema,
       ...BGP_SCHEMAS,
+      ...SERVICE_STAT_SCHEMAS,
       ...HEALTH_SCHEMAS,
       ...POOL_SCHEMAS,
       ...SERVICE_SCHEMAS,
@@ -76,6 +78,7 @@ export const createInventoryHttp = async (
   objectRoutes(app, operations);
   l2LeaseRoutes(app, operations);
   bgpRoutes(app, operations);
+  serviceStatRoutes(app, operations);
   poolRoutes(app, operations);
   reservationRoutes(app, operations);
   healthRoutes(app, operations);

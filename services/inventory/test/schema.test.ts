@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { CHANGES_SQL, OUTBOX_SQL } from '@weir/bus';
+import { CHANGES_SQL, OUTBOX_SQL } from '@weir/bus/publishing';
 import { createPool, IDEMPOTENCY_SQL, migrate } from '@weir/db';
 import { schemaSnapshot, type TestDatabase, testDatabase } from '@weir/db/testing';
 import { MIGRATIONS, SCHEMA } from '../src/app.ts';

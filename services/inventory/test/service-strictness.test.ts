@@ -97,6 +97,18 @@ test('bad input is refused with field, value and fix', async () => {
       body: service({ health_check: { kind: 'sctp' } }),
       ...{ field: 'health_check.kind', value: 'sctp', fix: /tcp/ },
     },
+    'TLS of what has none': {
+      body: service({ health_check: { kind: 'tcp', tls: true } }),
+      ...{ field: 'health_check.tls', value: true, fix: /https/ },
+    },
+    'certificates that are not checked, without TLS': {
+      body: service({ health_check: { kind: 'grpc', insecure: true } }),
+      ...{ field: 'health_check.insecure', value: true, fix: /grpc with tls/ },
+    },
+    'the fewest connections, of which no host sees the end': {
+      body: service({ algorithm: 'least-connections', forwarding: 'dsr' }),
+      ...{ field: 'forwarding', value: 'dsr', fix: /snat/ },
+    },
     'a status that is over the highest': {
       body: service({ health_check: { kind: 'http', status_low: 400, status_high: 300 } }),
       ...{ field: 'health_check.status_low', value: 400, fix: /300/ },

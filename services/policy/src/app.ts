@@ -3,11 +3,13 @@
  * Builds the policy service: documents, their versions, the numbers of their rules. Changes leave through the outbox;
  * what hosts hold of them comes in from the bus.
  */
-import { ChangeFeed, connectBus, createSigner, ensureStreams, runOutbox, serviceInbox } from '@weir/bus';
+import { connectBus, createSigner, ensureStreams, serviceInbox } from '@weir/bus';
+import { ChangeFeed, runOutbox } from '@weir/bus/publishing';
 import { createDb, migrate } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { listen, type RunningService } from '@weir/http';
-import { createRpcServer } from '@weir/rpc';
+import { FlowService, RuleHitService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
+import { createRpcClient, createRpcServer } from '@weir/rpc';
 import { counter, logger, observe, startTelemetry } from '@weir/telemetry';
 import type { PolicyConfig } from './config.ts';
 import { consumeAcks } from './consumers/acks.ts';
@@ -94,6 +96,10 @@ export const createApp = async (config: PolicyConfig): Promise<RunningService> =
     const parser = createParser();
     closers.push(() => parser.close());
     const changes = new ChangeFeed({ db, onError });
+    const analytics = createRpcClient(FlowService, config.analyticsGrpc);
+    closers.push(() => analytics.close());
+    const hits = createRpcClient(RuleHitService, config.analyticsGrpc);
+    closers.push(() => hits.close());
     const operations: Operations = {
       db,
       fleet,
@@ -101,6 +107,8 @@ export const createApp = async (config: PolicyConfig): Promise<RunningService> =
       acknowledged: new Acknowledged(),
       ackBook: new AckBook(() => listAcks(db.kysely)),
       changes,
+      ruleHits: (ids) => hits.batchGetRuleHits({ ids: [...ids] }),
+      flowGroups: (request, signal) => analytics.streamFlowGroups(request, { signal }),
       fleetKnown: () => within(watcher.ready),
     };
     const acks = consumeAcks(bus, operations, onError);

@@ -12,6 +12,11 @@ export const PolicyConfig = Type.Object({
   natsSeed: Type.Optional(settings.natsSeed()),
   signingSeed: settings.signingSeed(),
   trustedSigners: settings.trustedSigners(),
+  analyticsGrpc: Type.String({
+    minLength: 1,
+    default: '127.0.0.1:7203',
+    description: 'host:port of analytics, whose flows are judged by simulate',
+  }),
   newEpoch: Type.Boolean({
     default: false,
     description: 'true for one start after the database was restored from a backup: hosts then take older revisions',

@@ -7,6 +7,7 @@ import type { Operations } from './operations/context.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { revisionRoutes } from './routes/revisions.ts';
 import { ruleRoutes } from './routes/rules.ts';
+import { suggestionRoutes } from './routes/suggestions.ts';
 import { SCHEMAS } from './routes/views.ts';
 
 /** What the stream of changes tells of. */
@@ -27,6 +28,7 @@ export const createPolicyHttp = async (
     ready,
   });
   policyRoutes(app, operations);
+  suggestionRoutes(app, operations);
   ruleRoutes(app, operations);
   revisionRoutes(app, operations);
   changeRoutes(app, operations.changes, CHANGE_KINDS);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { CHANGES_SQL, OUTBOX_SQL } from '@weir/bus';
+import { CHANGES_SQL, OUTBOX_SQL } from '@weir/bus/publishing';
 import { createDb, IDEMPOTENCY_SQL, migrate } from '@weir/db';
 import { schemaSnapshot, testDatabase } from '@weir/db/testing';
 import { openapiText } from '@weir/http';

@@ -87,7 +87,9 @@ export const deleteAddress = (ifindex: number, cidr: string): Buffer => {
   ]);
 };
 
-const NDA = { DST: 1, LLADDR: 2 } as const;
+const NDA = { DST: 1, LLADDR: 2, FLAGS_EXT: 15 } as const;
+/** The kernel asks for it again before anybody needs it (Linux 5.16). */
+const NTF_EXT_MANAGED = 1;
 const NUD = {
   INCOMPLETE: 1,
   REACHABLE: 2,
@@ -152,6 +154,14 @@ export const addNeighbour = ({ ifindex, ip, mac, permanent = true }: NeighbourOp
     neighbourHeader(family, ifindex, permanent ? NUD.PERMANENT : NUD.REACHABLE),
     [attribute(NDA.DST, bytes), attribute(NDA.LLADDR, parseMac(mac))],
   );
+};
+
+export const keepNeighbour = (ifindex: number, ip: string): Buffer => {
+  const { family, bytes } = rawIp(ip);
+  return message(RTM.NEWNEIGH, FLAG.CREATE | FLAG.REPLACE, neighbourHeader(family, ifindex), [
+    attribute(NDA.DST, bytes),
+    attribute(NDA.FLAGS_EXT, u32(NTF_EXT_MANAGED)),
+  ]);
 };
 
 export const deleteNeighbour = (ifindex: number, ip: string): Buffer => {

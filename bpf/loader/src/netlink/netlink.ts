@@ -150,6 +150,11 @@ export class Netlink {
     await this.#request(`neighbour ${neighbour.ip}`, addresses.addNeighbour(neighbour));
   }
 
+  /** The kernel finds out who has the address, and keeps asking, whether or not anybody sends to it. */
+  async keepNeighbour(ifindex: number, ip: string): Promise<void> {
+    await this.#request(`neighbour ${ip}`, addresses.keepNeighbour(ifindex, ip));
+  }
+
   async delNeighbour(ifindex: number, ip: string): Promise<void> {
     await this.#request(`neighbour ${ip}`, addresses.deleteNeighbour(ifindex, ip));
   }

@@ -10,8 +10,9 @@ import { showPrefix } from '../apply/kernel/prefixes.ts';
 import type { Planner } from '../plan/planner.ts';
 import type { Platform } from '../platform.ts';
 import type { Report } from '../report/report.ts';
+import type { ServiceCounter } from '../report/service-counts.ts';
 import type { LocalRequest, LocalRoutes } from './server.ts';
-import { listServices } from './services.ts';
+import { endpoint, listServices } from './services.ts';
 
 export interface LocalSources {
   readonly platform: Platform;
@@ -23,6 +24,7 @@ export interface LocalSources {
   readonly health: () => unknown;
   /** Which backends it asks, and what they answered. */
   readonly checks: () => unknown;
+  readonly counter: ServiceCounter;
   /** For which addresses of services this host answers, or would. */
   readonly announcements: () => unknown;
   /** Sessions with routers. */
@@ -136,6 +138,14 @@ const services = async ({ platform, planner }: LocalSources, request: LocalReque
   return { ...shown, acceleration: platform.acceleration() ?? null };
 };
 
+const serviceStats = async ({ platform, counter }: LocalSources, request: LocalRequest): Promise<unknown> => {
+  const held = await platform.kernel.services.peek();
+  return counter.list(limitOf(request), (number) => {
+    const backend = held?.backends.get(number);
+    return backend ? endpoint(backend.address, backend.port) : String(number);
+  });
+};
+
 const prefilter = async ({ platform }: LocalSources): Promise<unknown> =>
   (await platform.prefilter()) ?? { revision: null, cidrs: [], interfaces: [] };
 
@@ -152,5 +162,6 @@ export const localRoutes = (sources: LocalSources): LocalRoutes => ({
   nat: (request) => nat(sources, request),
   prefilter: () => prefilter(sources),
   services: (request) => services(sources, request),
+  'service-stats': (request) => serviceStats(sources, request),
   metrics: () => metricsText(),
 });

@@ -10,7 +10,7 @@ const flagNames = (flags: number): string[] =>
     .filter(([, bit]) => flags & bit)
     .map(([name]) => name.replace('SERVICE_', '').toLowerCase());
 
-const endpoint = (address: string, port: number): string =>
+export const endpoint = (address: string, port: number): string =>
   address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 
 const item = (held: HeldServices, { key, value }: PlannedFrontend, nameOf: (service: number) => string | undefined) => {

@@ -217,6 +217,32 @@ export interface Place {
   readonly ifindex: number;
 }
 
+/** What the programs remember of clients. */
+export interface ServiceMemory {
+  /** Sockets that were sent to a backend. */
+  readonly sockets: number;
+  /** Clients that stay with a backend. */
+  readonly clients: number;
+  /** Sockets that this agent has taken out, ever. */
+  readonly forgotten: number;
+}
+
+/** What clients asked of one frontend, of those that one backend served. */
+export interface ServiceCount {
+  readonly frontend: number;
+  /** 0: nobody served; COUNTS_PAST: all those that are gone. */
+  readonly backend: number;
+  readonly connections: bigint;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly flowHits: bigint;
+  readonly flowMisses: bigint;
+  readonly noBackend: bigint;
+  readonly denied: bigint;
+  /** Connections that the backend has, through all services where the fewest decide. */
+  readonly open: number;
+}
+
 /** Maps and programs of load balancing. None are there until they are asked for. */
 export interface Services extends MaglevPort {
   /** What the maps hold; from now on they are there. */
@@ -229,7 +255,7 @@ export interface Services extends MaglevPort {
   writeSettings(ports: NodePorts, seed: Uint8Array, sources: IpipSources): Promise<void>;
   writeBackends(entries: readonly (readonly [number: number, value: BackendValue])[]): Promise<void>;
   removeBackends(numbers: readonly number[]): Promise<void>;
-  writeMembers(entries: readonly (readonly [table: number, backend: number])[]): Promise<void>;
+  writeMembers(entries: readonly (readonly [table: number, backend: number, weight: number])[]): Promise<void>;
   removeMembers(entries: readonly (readonly [table: number, backend: number])[]): Promise<void>;
   writeSlots(entries: readonly (readonly [table: number, slot: number, backend: number])[]): Promise<void>;
   removeSlots(entries: readonly (readonly [table: number, slot: number])[]): Promise<void>;
@@ -245,8 +271,14 @@ export interface Services extends MaglevPort {
    * their service any more. Returns how many.
    */
   closeSockets(netns: readonly string[], isServing: (service: number, backend: number) => boolean): Promise<number>;
+  /** Undefined while there is no service. */
+  count(): Promise<ServiceMemory | undefined>;
   /** The programs at the sockets of this host, in place when they are there. Returns why they can't be. */
   attach(): Promise<string | undefined>;
+  /** Empty while there are no services. */
+  readCounts(): Promise<readonly ServiceCount[]>;
+  /** Adds up what is gone, and takes up what nobody saw end. */
+  tidyCounts(): Promise<void>;
   /** What is missing or foreign, said and put right. */
   inspect(): Promise<readonly string[]>;
   /** No programs and no maps any more. */

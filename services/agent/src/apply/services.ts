@@ -22,7 +22,8 @@ export interface HeldServices {
   readonly frontends: Map<string, PlannedFrontend>;
   /** Table -> backend by slot. */
   readonly slots: Map<number, number[]>;
-  readonly members: Map<number, Set<number>>;
+  /** Table -> backend -> its weight. */
+  readonly members: Map<number, Map<number, number>>;
   readonly backends: Map<number, BackendValue>;
   /** Tables of `maglev_tables`. */
   readonly maglev: Set<number>;
@@ -59,7 +60,7 @@ const everything = (desired: DesiredServices, held: HeldServices): ServiceChange
 
 const innerFirst = (a: PlannedFrontend, b: PlannedFrontend): number => Number(b.key.internal) - Number(a.key.internal);
 
-const NONE: ReadonlySet<number> = new Set();
+const NONE: ReadonlyMap<number, number> = new Map();
 
 export class ServicesApplier {
   readonly #port: Services;
@@ -169,14 +170,15 @@ export class ServicesApplier {
     }
     await this.#port.writeBackends(puts);
     for (const [number, value] of puts) held.backends.set(number, value);
-    const members: [number, number][] = [];
+    const members: [number, number, number][] = [];
     for (const table of changes.tables) {
       const had = held.members.get(table) ?? NONE;
-      for (const backend of membersOf(desired, table)) if (!had.has(backend)) members.push([table, backend]);
+      for (const [backend, weight] of membersOf(desired, table))
+        if (had.get(backend) !== weight) members.push([table, backend, weight]);
     }
     await this.#port.writeMembers(members);
-    for (const [table, backend] of members)
-      held.members.set(table, (held.members.get(table) ?? new Set<number>()).add(backend));
+    for (const [table, backend, weight] of members)
+      held.members.set(table, (held.members.get(table) ?? new Map<number, number>()).set(backend, weight));
   }
 
   async #putFrontends(desired: DesiredServices, held: HeldServices, changes: ServiceChanges): Promise<void> {
@@ -210,7 +212,8 @@ export class ServicesApplier {
     const gone: [number, number][] = [];
     for (const table of changes.tables) {
       const wanted = membersOf(desired, table);
-      for (const backend of held.members.get(table) ?? NONE) if (!wanted.has(backend)) gone.push([table, backend]);
+      for (const backend of held.members.get(table)?.keys() ?? [])
+        if (!wanted.has(backend)) gone.push([table, backend]);
     }
     await this.#port.removeMembers(gone);
     for (const [table, backend] of gone) {
@@ -221,9 +224,11 @@ export class ServicesApplier {
   }
 }
 
-const membersOf = ({ tables }: DesiredServices, table: number): ReadonlySet<number> => {
+/** With the weights that count for something. */
+const membersOf = ({ tables }: DesiredServices, table: number): ReadonlyMap<number, number> => {
   const wanted = tables.get(table);
-  return wanted?.sticky ? new Set(wanted.backends) : NONE;
+  if (wanted?.weights) return wanted.weights;
+  return wanted?.sticky ? new Map(wanted.backends.map((backend) => [backend, 0])) : NONE;
 };
 
 type SlotPut = readonly [table: number, slot: number, backend: number];

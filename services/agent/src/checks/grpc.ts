@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/** grpc.health.v1.Health/Check without TLS, on a connection of its own. Loaded when a check needs it. */
+/** grpc.health.v1.Health/Check, by TLS or not, on a connection of its own. Loaded when a check needs it. */
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { isIp } from '@weir/net';
 import type { HealthCheck } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { failed, noAnswer, OK, type Outcome, type Place } from './outcome.ts';
 
 const PATH = '/grpc.health.v1.Health/Check';
 const SERVING = 1;
 const STATUSES = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
+/** Of TLS that did not come about, the other side had its part. */
+const SPOKE = /certificate|SSL|TLS|ECONNRESET/i;
 const OPTIONS = { 'grpc.enable_http_proxy': 0, 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_retries': 0 };
 
 /** HealthCheckRequest { string service = 1; } */
@@ -33,16 +36,21 @@ const failureOf = ({ code, details }: ServiceError, timeoutMs: number): Outcome 
   if (code === status.DEADLINE_EXCEEDED) return noAnswer(timeoutMs);
   if (code !== status.UNAVAILABLE) return failed(`gRPC ${status[code] ?? code}: ${details}`, true);
   const refused = details.includes('ECONNREFUSED');
-  return failed(refused ? 'ECONNREFUSED' : details, refused);
+  return failed(refused ? 'ECONNREFUSED' : details, refused || SPOKE.test(details));
 };
 
 export const probeGrpc = (
   { address, port, timeoutMs }: Place,
-  { grpcService }: Pick<HealthCheck, 'grpcService'>,
+  { grpcService, tls, insecure, host }: Pick<HealthCheck, 'grpcService' | 'tls' | 'insecure' | 'host'>,
 ): Promise<Outcome> =>
   new Promise((resolve) => {
     const target = address.includes(':') ? `ipv6:[${address}]:${port}` : `ipv4:${address}:${port}`;
-    const client = new Client(target, credentials.createInsecure(), OPTIONS);
+    const name = host.replace(/:\d+$/, '');
+    const named = tls && name !== '' && !isIp(name) ? { 'grpc.ssl_target_name_override': name } : {};
+    const channel = tls
+      ? credentials.createSsl(null, null, null, { rejectUnauthorized: !insecure })
+      : credentials.createInsecure();
+    const client = new Client(target, channel, { ...OPTIONS, ...named });
     const deadline = Date.now() + timeoutMs;
     client.makeUnaryRequest(PATH, encode, decode, grpcService, { deadline }, (error, answer) => {
       client.close();

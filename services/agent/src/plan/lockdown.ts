@@ -33,10 +33,14 @@ export const lockdown = (why: string, entries: number): WorkloadPolicy => ({
 /** How the verdicts of a policy depend on knowing whose an address is. */
 export const dependsOf = (entries: readonly PolicyEntry[]): WorkloadPolicy['depends'] => ({
   admitsOutside: entries.some(
-    ({ deny, identity }) => !deny && (WORLD.has(identity) || scopeOf(identity) === IDENTITY_SCOPE_CIDR),
+    ({ verdict, identity }) =>
+      verdict === 'allow' && (WORLD.has(identity) || scopeOf(identity) === IDENTITY_SCOPE_CIDR),
   ),
   deniedIdentities: new Set(
-    entries.flatMap(({ deny, identity }) => (deny && identity !== IDENTITY_UNKNOWN ? [identity] : [])),
+    // Who is passed on by a higher tier is not allowed by what it says of everybody.
+    entries.flatMap(({ verdict, identity }) =>
+      verdict !== 'allow' && identity !== IDENTITY_UNKNOWN ? [identity] : [],
+    ),
   ),
 });
 

@@ -17,4 +17,6 @@ export interface PlannerOptions extends CompileSettings {
   readonly overlayStepMs?: number;
   readonly maxCidrs?: number;
   readonly maxIpcache?: number;
+  /** Frontends. */
+  readonly maxServices?: number;
 }

@@ -75,7 +75,7 @@ export class Planner {
     this.#addresses.setOwn([]);
     this.#uplinks = new UplinkPlanner(options.host);
     this.egress = new EgressPlanner(options.host, options.egressNumbers);
-    this.services = new ServicePlanner(options.host, options.controlAddresses);
+    this.services = new ServicePlanner(options.host, options.controlAddresses, options.maxServices);
     this.#endpoints = new HealthEndpoints({
       ...{ host: options.host, netns: options.healthNetns, addresses: this.#addresses },
       onOwn: (own) => this.#setLocal(HEALTH_ENDPOINT, own),
@@ -275,6 +275,7 @@ export class Planner {
     const workloads = new Map<string, DesiredWorkload>();
     const unplaced = this.ipcache.unplaced();
     const unknown = new Set(unplaced.map(({ identity }) => identity));
+    const services = this.services.compute(this.#hosts.values(), this.#facts.addresses, this.#overlay.plan);
     const others = [this.#policies, this.#uplinks, this.egress, this.services];
     const errors = [...this.#errors.values(), ...this.#overlay.errors, ...others.flatMap((one) => one.errors())];
     for (const [id, local] of this.#locals) {
@@ -286,16 +287,13 @@ export class Planner {
     this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses, this.#overlay.plan.routed);
     const planned = this.#routes;
     errors.push(...routeErrors(planned, (subject) => this.#entries.get(subject)?.document.revision ?? 0n));
-    const services = this.services.compute(this.#hosts.values(), this.#facts.addresses, this.#overlay.plan);
     const uplinks = this.#uplinks.compute(this.#hosts.values(), this.egress.plan, services?.isOutside);
     return {
       workloads,
       cidrs: this.cidrIds.installed,
-      routes: planned.routes,
-      uplinks,
+      ...{ routes: planned.routes, uplinks, services },
       overlay: this.#overlay.plan,
       egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? NOBODY),
-      services,
       encryption: this.encryption.plan,
       encryptedPools: directPools(this.encryption.plan, this.#overlay.plan.routed, planned.routes),
       // Without a tunnel nobody can claim one.

@@ -4,9 +4,19 @@
  *
  * A new version that can't be read leaves the version before it in force: refusing to understand must not open what
  * was closed. The document error says so.
+ *
+ * A CIDR group is a document, too: those that name groups are made anew whenever one changes.
  */
 import { isWeirError } from '@weir/errors';
-import { collectCidrs, type PolicyDocument, parseDocument, selects } from '@weir/policy-engine';
+import {
+  type CidrGroup,
+  collectCidrs,
+  type PolicyDocument,
+  parseDocument,
+  refersToGroups,
+  resolveGroups,
+  selects,
+} from '@weir/policy-engine';
 import type { Policy } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { DocumentError } from './model.ts';
 
@@ -18,12 +28,16 @@ export interface CompilablePolicy {
 }
 
 interface Held extends CompilablePolicy {
+  /** As it came, groups by their names. */
+  readonly written: PolicyDocument;
   /** Of the host's identities, those that it selects. */
   readonly selected: Set<number>;
 }
 
 export class Policies {
   readonly #held = new Map<string, Held>();
+  /** By the subject of their document. */
+  readonly #groups = new Map<string, CidrGroup>();
   readonly #errors = new Map<string, DocumentError>();
   /** Identities of the host's workloads, with their labels. */
   readonly #local = new Map<number, readonly string[]>();
@@ -58,9 +72,28 @@ export class Policies {
     for (const [identity, labels] of this.#local) if (selects(doc, labels)) selected.add(identity);
     const touched = new Set([...selected, ...(this.#held.get(subject)?.selected ?? [])]);
     const ruleIds = new Map(policy.rules.map(({ path, id }) => [path, id]));
-    this.#held.set(subject, { doc, ruleIds, cidrs: collectCidrs([doc]), selected });
+    this.#hold(subject, { written: doc, ruleIds, selected });
     this.#forget(touched);
-    return touched;
+    const { group } = doc;
+    if (group) this.#groups.set(subject, group);
+    return group || this.#groups.has(subject) ? this.#groupChanged(touched) : touched;
+  }
+
+  #hold(subject: string, held: Pick<Held, 'written' | 'ruleIds' | 'selected'>): void {
+    const doc = resolveGroups(held.written, [...this.#groups.values()]);
+    this.#held.set(subject, { ...held, doc, cidrs: collectCidrs([doc]) });
+  }
+
+  /** Returns whom that concerns, besides `touched`. */
+  #groupChanged(touched: ReadonlySet<number>): Set<number> {
+    const all = new Set(touched);
+    for (const [subject, held] of this.#held) {
+      if (!refersToGroups(held.written)) continue;
+      this.#hold(subject, held);
+      for (const identity of held.selected) all.add(identity);
+    }
+    this.#forget(all);
+    return all;
   }
 
   remove(subject: string): Set<number> {
@@ -68,7 +101,7 @@ export class Policies {
     const touched = this.#held.get(subject)?.selected ?? new Set<number>();
     this.#held.delete(subject);
     this.#forget(touched);
-    return touched;
+    return this.#groups.delete(subject) ? this.#groupChanged(touched) : touched;
   }
 
   /** The host has workloads of this identity. True when it or its labels are new. */

@@ -55,6 +55,8 @@ export interface PlannedTable {
   readonly backends: readonly number[];
   /** Clients stay with their backend. */
   readonly sticky: boolean;
+  /** By backend, where the fewest connections decide. */
+  readonly weights?: ReadonlyMap<number, number>;
   readonly maglev?: PlannedMaglev;
 }
 
@@ -185,6 +187,7 @@ interface Chosen {
   readonly active: readonly number[];
   readonly terminating: readonly number[];
   readonly maglev?: PlannedMaglev;
+  readonly weights?: ReadonlyMap<number, number>;
 }
 
 const isActive = ({ state }: ServiceBackend): boolean => state === STATE.ACTIVE || state === STATE.UNSPECIFIED;
@@ -224,6 +227,14 @@ const maglevOf = (
     keeping: new Set(own.filter(isKeeping).map(({ number }) => number)),
   };
 };
+
+const weightsOf = (
+  { algorithm }: LoadBalancerService,
+  own: readonly ServiceBackend[],
+): ReadonlyMap<number, number> | undefined =>
+  algorithm === ServiceAlgorithm.LEAST_CONNECTIONS
+    ? new Map(own.map(({ number, weight }) => [number, weight === 0 ? 1 : weight]))
+    : undefined;
 
 class View {
   readonly #service: LoadBalancerService;
@@ -289,7 +300,12 @@ class View {
       if (!this.backends.has(backend.number)) this.backends.set(backend.number, this.#placed(backend));
     const terminating = own.filter(isTerminating);
     const maglev = maglevOf(this.#service, own, active.length > 0 ? active : terminating);
-    return { active: numbers(active), terminating: numbers(terminating), ...(maglev ? { maglev } : {}) };
+    const weights = weightsOf(this.#service, [...active, ...terminating]);
+    return {
+      ...{ active: numbers(active), terminating: numbers(terminating) },
+      ...(maglev ? { maglev } : {}),
+      ...(weights ? { weights } : {}),
+    };
   }
 
   #placed({ address: text, port, protocol, hostId }: ServiceBackend): BackendValue {
@@ -304,7 +320,7 @@ class View {
   #put(
     frontend: ServiceFrontend,
     address: string,
-    { active, terminating, maglev }: Chosen,
+    { active, terminating, maglev, weights }: Chosen,
     { isTwo = false, internal }: { isTwo?: boolean; internal: boolean },
   ): void {
     const { number, port, protocol } = frontend;
@@ -313,6 +329,7 @@ class View {
     this.tables.set(table, {
       ...{ backends: [...active, ...terminating], sticky: affinityTimeoutS > 0 },
       ...(maglev ? { maglev } : {}),
+      ...(weights ? { weights } : {}),
     });
     this.frontends.push({
       key: { address, port, protocol, internal },
@@ -343,6 +360,7 @@ class View {
       [service.noBackend === NoBackendResponse.DROP, FLAG.SERVICE_NO_BACKEND_DROP],
       [isDsr, FLAG.SERVICE_DSR],
       [isDsr && dsrDispatch === DsrDispatch.IPIP, FLAG.SERVICE_DSR_IPIP],
+      [service.algorithm === ServiceAlgorithm.LEAST_CONNECTIONS, FLAG.SERVICE_LEAST],
     ];
     return bits.reduce((flags, [isSet, bit]) => (isSet ? flags | bit : flags), TYPE_FLAG[type] ?? 0);
   }
@@ -353,8 +371,13 @@ class View {
   }
 }
 
+/** A process of this host itself serves, at an address of the host: it gets what was asked of the service as it came. */
+const isDelegated = ({ delegateIfLocal, backends }: LoadBalancerService, { ownAddresses }: ViewFacts): boolean =>
+  delegateIfLocal && backends.some((one) => isActive(one) && ownAddresses.has(canonicalIp(one.address)));
+
 export const viewOf = (service: LoadBalancerService, facts: ViewFacts): ServiceView => {
   const view = new View(service, facts);
+  if (isDelegated(service, facts)) return view;
   for (const frontend of service.frontends) view.add(frontend);
   return view;
 };

@@ -10,14 +10,16 @@ import { decodeSeed } from '@weir/maglev';
 import { canonicalIp, isIp } from '@weir/net';
 import type { Host, LoadBalancerService, ServiceSettings } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { breathing } from '../breathe.ts';
+import { type FrontendPlace, placesOf } from './frontend-places.ts';
+import { movedHosts, type OverlayFacts, waysTo } from './host-ways.ts';
 import { hostSource, type IpipSources, sourceOf } from './ipip-sources.ts';
 import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
 import type { DocumentError } from './model.ts';
-import { NO_OVERLAY, type OverlayPlan } from './overlay.ts';
+import { NO_OVERLAY } from './overlay.ts';
 import { hijackIssues, takesHost } from './service-addresses.ts';
+import { NO_VIEW, ServiceRoom } from './service-room.ts';
 import {
   type BackendValue,
-  type HostWay,
   keyText,
   type PlannedFrontend,
   type PlannedTable,
@@ -83,27 +85,6 @@ const noChanges = () => ({
   ranges: new Set<string>(),
   isLess: false,
 });
-const NO_VIEW: ServiceView = { frontends: [], tables: new Map(), backends: new Map(), ranges: new Set() };
-
-type OverlayFacts = Pick<OverlayPlan, 'numbers' | 'tunnels'>;
-type Ways = ReadonlyMap<string, HostWay>;
-
-const waysTo = (hosts: readonly Host[], { numbers, tunnels }: OverlayFacts): Ways =>
-  new Map(
-    hosts.map(({ id }) => {
-      const number = numbers.get(id) ?? 0;
-      const tunnel = tunnels.get(number);
-      return [id, { number, isDirect: !tunnel?.send && !tunnel?.encrypted }];
-    }),
-  );
-
-const movedHosts = (before: Ways, after: Ways): ReadonlySet<string> => {
-  const isSame = (id: string): boolean => {
-    const [a, b] = [before.get(id), after.get(id)];
-    return a?.number === b?.number && a?.isDirect === b?.isDirect;
-  };
-  return new Set([...before.keys(), ...after.keys()].filter((id) => !isSame(id)));
-};
 
 /** What is the same for every backend, to compare. */
 const textOf = ({ host, zone, addresses, ownAddresses }: ViewFacts, labels: readonly string[]): string =>
@@ -130,6 +111,7 @@ export class ServicePlanner {
   readonly #control: ReadonlySet<string>;
   readonly #documents = new Map<string, Held>();
   readonly #errors = new Map<string, DocumentError>();
+  readonly room: ServiceRoom;
   readonly #dirty = new Set<string>();
   readonly #gone = new Map<string, ServiceView>();
   /** By key: one for each subject. Nearly always there is one, and lists of one are cheap. */
@@ -156,10 +138,11 @@ export class ServicePlanner {
   #labels: readonly string[] = [];
   #hostsChanged = true;
 
-  /** `control`: addresses of the control plane. */
-  constructor(host: string, control: ReadonlySet<string> = new Set()) {
+  /** `control`: addresses of the control plane. `maxFrontends`: for how many this host has maps. */
+  constructor(host: string, control: ReadonlySet<string> = new Set(), maxFrontends?: number) {
     this.#host = host;
     this.#control = control;
+    this.room = new ServiceRoom(maxFrontends);
   }
 
   /** What cannot be read leaves what was before it in force, and says so. */
@@ -194,6 +177,7 @@ export class ServicePlanner {
     const view = this.#viewBefore(subject);
     if (view) this.#gone.set(subject, view);
     this.#errors.delete(subject);
+    this.room.forget(subject);
     this.#documents.delete(subject);
     this.#dirty.delete(subject);
   }
@@ -223,8 +207,13 @@ export class ServicePlanner {
     return this.#names.get(number);
   }
 
+  /** By number. */
+  places(): ReadonlyMap<number, FrontendPlace> {
+    return placesOf(this.#frontends.values(), this.#names);
+  }
+
   errors(): DocumentError[] {
-    return [...this.#errors.values(), ...[...this.#hijacks.values()].flat()];
+    return [...this.#errors.values(), ...this.room.errors, ...[...this.#hijacks.values()].flat()];
   }
 
   /**
@@ -234,7 +223,7 @@ export class ServicePlanner {
   async prepare(hosts: Iterable<Host>, addresses: readonly string[], overlay: OverlayFacts): Promise<void> {
     if (this.#hostsChanged) this.#readHosts([...hosts], addresses, overlay);
     const breathe = breathing(SERVICES_AT_ONCE);
-    for (const subject of this.#dirty) {
+    for (const subject of this.#inOrder(this.#dirty)) {
       this.#dirty.delete(subject);
       this.#plan(subject);
       const pause = breathe();
@@ -249,10 +238,14 @@ export class ServicePlanner {
     overlay: OverlayFacts = NO_OVERLAY,
   ): DesiredServices | undefined {
     if (this.#hostsChanged) this.#readHosts([...hosts], addresses, overlay);
-    for (const [subject, view] of this.#gone) this.#replace(subject, view, NO_VIEW);
+    for (const [subject, view] of this.#gone) {
+      this.room.leave(view);
+      this.#replace(subject, view, NO_VIEW);
+    }
     this.#gone.clear();
-    for (const subject of this.#dirty) this.#plan(subject);
+    for (const subject of this.#inOrder(this.#dirty)) this.#plan(subject);
     this.#dirty.clear();
+    for (const subject of this.#inOrder(this.room.mayFit())) this.#plan(subject);
     if (this.#documents.size === 0) return undefined;
     return {
       frontends: this.#frontends,
@@ -276,12 +269,20 @@ export class ServicePlanner {
     };
   }
 
+  /** The oldest first: after a start the same ones have room as before. */
+  #inOrder(subjects: Iterable<string>): string[] {
+    const number = (subject: string): number => this.#documents.get(subject)?.body.number ?? 0;
+    return [...subjects].sort((a, b) => number(a) - number(b));
+  }
+
   #plan(subject: string): void {
     const held = this.#documents.get(subject);
     if (!held) return;
     const isMeant = isSelected(held.body.hosts, this.#labels);
     const view = isMeant ? viewOf(held.body, this.#facts) : NO_VIEW;
-    this.#replace(subject, held.view ?? NO_VIEW, view);
+    const old = held.view ?? NO_VIEW;
+    if (!this.room.admit({ subject, revision: held.revision, id: held.body.id }, old, view)) return;
+    this.#replace(subject, old, view);
     held.view = view;
   }
 

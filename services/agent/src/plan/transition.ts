@@ -5,12 +5,12 @@
  * The datapath reads two things per packet that are written separately: the workload's value (flags, revision) and
  * its policy table. Between the two writes a packet must be judged as before or as after, never by a third policy.
  *
- *   begin   value: flags | new enforce and ipblock flags, odd revision
+ *   begin   value: flags | new enforce, ipblock and tiers flags, odd revision
  *   swap    table: old -> new, one pointer
  *   commit  value: final flags, even revision
  *
- * - begin changes no verdict: a direction that was not enforced has a catch-all allow in its old table (@weir/bpf/policy-table),
- *   and the old table has no ipblock entries that the flag could make visible. The odd revision says "a change is under
+ * - begin changes no verdict: a direction that was not enforced has a catch-all in its old table (@weir/bpf/policy-table),
+ *   and the old table has no ipblock entries or other tiers that a flag could make visible. The odd revision says "a change is under
  *   way" to an agent that starts after a kill: whatever was judged meanwhile is judged again, even if it finds the new
  *   table already in place.
  * - swap is the change, atomic. The new table also has its catch-alls, so flags that are still too wide do not matter.
@@ -43,7 +43,8 @@ const { WORKLOAD_READY, WORKLOAD_LOCKDOWN } = flag;
 /** Deny everything, whatever the table holds. */
 export const LOCKDOWN_FLAGS =
   WORKLOAD_READY | WORKLOAD_LOCKDOWN | flag.WORKLOAD_ENFORCE_INGRESS | flag.WORKLOAD_ENFORCE_EGRESS;
-const WIDENING = flag.WORKLOAD_ENFORCE_INGRESS | flag.WORKLOAD_ENFORCE_EGRESS | flag.WORKLOAD_IPBLOCK;
+const WIDENING =
+  flag.WORKLOAD_ENFORCE_INGRESS | flag.WORKLOAD_ENFORCE_EGRESS | flag.WORKLOAD_IPBLOCK | flag.WORKLOAD_TIERS;
 
 /** Even: everything judged under it was judged by one table and one view of the addresses. */
 export const nextRevision = (revision: number): number => ((revision | 1) + 1) >>> 0;

@@ -13,10 +13,31 @@ const EVICTED = 'ct_evicted';
 /** Mappings of the masquerade that went the same way: a connection that is used again gets another port. */
 const NAT_EVICTED = 'nat_evicted';
 
+/** What sockets asked for, and clients that stayed with a backend, since this agent began. */
+const SOCKETS_EVICTED = 'service_sockets_evicted';
+const CLIENTS_EVICTED = 'service_clients_evicted';
+
 /** Counters that were made anew count from nothing again. */
 const before = (told: bigint, now: bigint): bigint => (told <= now ? told : 0n);
 
 const counted = (named: Counters['named'], name: string): bigint => named[name] ?? 0n;
+
+/** Grows by what left since it was asked first, and never says less: a walk that met the map in motion is not believed. */
+class Leaving {
+  #base: bigint | undefined;
+  count = 0n;
+
+  /** `gone`: of a map, since ever; undefined: there is none. */
+  tell(gone: bigint | undefined): void {
+    if (gone === undefined) {
+      this.#base = undefined;
+      return;
+    }
+    this.#base ??= gone - this.count;
+    const now = gone - this.#base;
+    if (now > this.count) this.count = now;
+  }
+}
 
 export class Accounts {
   readonly #platform: Pick<Platform, 'counters' | 'sweep' | 'replaced'>;
@@ -28,6 +49,8 @@ export class Accounts {
   #evicted = 0n;
   #evictedBase = 0n;
   #natEvicted = 0n;
+  readonly #sockets = new Leaving();
+  readonly #clients = new Leaving();
   #swept: SweepResult | undefined;
 
   private constructor(
@@ -67,7 +90,11 @@ export class Accounts {
 
   get counters(): Counters {
     const { named, ...totals } = this.#counters;
-    return { named: { ...named, [EVICTED]: this.#evicted, [NAT_EVICTED]: this.#natEvicted }, ...totals };
+    const evicted = {
+      ...{ [EVICTED]: this.#evicted, [NAT_EVICTED]: this.#natEvicted },
+      ...{ [SOCKETS_EVICTED]: this.#sockets.count, [CLIENTS_EVICTED]: this.#clients.count },
+    };
+    return { named: { ...named, ...evicted }, ...totals };
   }
 
   get swept(): SweepResult | undefined {
@@ -110,10 +137,19 @@ export class Accounts {
     // Made before the walk, gone before its end, not seen by it: never too many, and exact once nothing moves.
     const gone = created - counted(this.#counters.named, 'ct_expired') - BigInt(swept.entries - swept.expired);
     if (gone - this.#evictedBase > this.#evicted) this.#evicted = gone - this.#evictedBase;
+    this.#sweepServices(first, swept.services);
     if (swept.mappings === undefined) return;
     const expired = counted(this.#counters.named, 'nat_expired');
     const lost = counted(first, 'nat_created') - expired - BigInt(swept.mappings);
     if (lost > this.#natEvicted) this.#natEvicted = lost;
+  }
+
+  /** `first`: counted before the walk. */
+  #sweepServices(first: Counters['named'], there: SweepResult['services']): void {
+    const ended = counted(this.#counters.named, 'service_reverse_ended');
+    const asked = counted(first, 'service_reverse_created') - ended;
+    this.#sockets.tell(there && asked - BigInt(there.sockets + there.forgotten));
+    this.#clients.tell(there && counted(first, 'service_affinity_created') - BigInt(there.clients));
   }
 
   /** The losses known now have been told to the bus. */

@@ -6,6 +6,7 @@ import type { PeerState } from '../bgp/speaker.ts';
 import type { SpoolStats } from '../events/spool.ts';
 import type { Counters } from '../platform.ts';
 import type { Report } from './report.ts';
+import type { ToldCounts } from './service-counts.ts';
 import type { ThrottleReport } from './throttles.ts';
 
 export const HEARTBEAT_MS = 5_000;
@@ -34,6 +35,8 @@ export interface HeartbeatFacts {
   /** By what egress limits hold. */
   readonly egressLimiter: LimiterState;
   readonly bgpPeers: readonly PeerState[];
+  /** Undefined: as it was told last. */
+  readonly serviceCounts: ToldCounts | undefined;
 }
 
 export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatFacts): void => {
@@ -62,6 +65,14 @@ export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatF
     throttles: facts.throttles.map((throttle) => ({ ...throttle })),
     spooledBoots: [...facts.spooledBoots],
     egressLimiter: { ...facts.egressLimiter },
+    ...(facts.serviceCounts
+      ? {
+          serviceCounts: {
+            counts: facts.serviceCounts.counts.map((one) => ({ ...one })),
+            leftOut: facts.serviceCounts.leftOut,
+          },
+        }
+      : {}),
     bgpPeers: facts.bgpPeers.map(({ sinceMs, families, ...peer }) => ({
       ...peer,
       sinceMs: BigInt(sinceMs),

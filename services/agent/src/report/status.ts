@@ -45,6 +45,12 @@ export const usedOf = ({
   policy: report().workloads.reduce((most, { policyEntries }) => Math.max(most, policyEntries), 0),
   conntrack: accounts.swept?.entries ?? 0,
   nat: accounts.swept?.mappings ?? 0,
+  services: planner.services.room.used.frontends,
+  service_slots: planner.services.room.used.slots,
+  backends: planner.services.room.used.backends,
+  maglev_tables: planner.services.room.used.maglevTables,
+  service_sockets: accounts.swept?.services?.sockets ?? 0,
+  service_clients: accounts.swept?.services?.clients ?? 0,
 });
 
 export const heardOf = (configuration: Configuration): Record<string, number | undefined> =>

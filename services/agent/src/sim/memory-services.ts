@@ -57,8 +57,8 @@ export const memoryServices = (state: ServiceMemory): Services => {
     writeBackends: (entries) => each(entries, ([number, value]) => held().backends.set(number, value)),
     removeBackends: (numbers) => each(numbers, (number) => held().backends.delete(number)),
     writeMembers: (entries) =>
-      each(entries, ([table, backend]) =>
-        held().members.set(table, (held().members.get(table) ?? new Set<number>()).add(backend)),
+      each(entries, ([table, backend, weight]) =>
+        held().members.set(table, (held().members.get(table) ?? new Map<number, number>()).set(backend, weight)),
       ),
     removeMembers: (entries) =>
       each(entries, ([table, backend]) => {
@@ -85,7 +85,11 @@ export const memoryServices = (state: ServiceMemory): Services => {
     removeRanges: (ranges) => each(ranges, (range) => held().ranges.delete(range)),
     writePlaces: async () => {},
     closeSockets: async () => 0,
+    count: async () => undefined,
     attach: async () => undefined,
+    // Nobody asks here.
+    readCounts: async () => [],
+    tidyCounts: async () => {},
     inspect: async () => [],
     end: async () => {
       state.services = undefined;

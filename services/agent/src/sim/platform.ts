@@ -6,6 +6,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { weir_limits, weir_verdict } from '@weir/bpf';
 import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
+import { serviceCapacity } from '../plan/service-room.ts';
 import type { EventSource, EventSourceOptions, Platform } from '../platform.ts';
 import { emptyState, type MemoryState, memoryKernel } from './memory-kernel.ts';
 
@@ -85,6 +86,7 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
       policy: weir_limits.WEIR_MAX_POLICY,
       conntrack: weir_limits.WEIR_MAX_CONNTRACK,
       nat: weir_limits.WEIR_MAX_NAT,
+      ...serviceCapacity({}),
     },
     hostAddresses: async () => options.addresses ?? [],
     hostSubnets: async () => [],

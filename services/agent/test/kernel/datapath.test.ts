@@ -32,11 +32,13 @@ const PEOPLE = [
 ];
 const allow = (identity: number, protocol = 0, port = 0, egress = false) => ({
   egress,
+  tier: 'Normal' as const,
   identity,
   protocol,
   port,
   portPrefixBits: port ? 16 : 0,
-  deny: false,
+  verdict: 'allow' as const,
+  rank: 0,
   ruleId: 7,
 });
 

@@ -21,6 +21,11 @@ const TCP = 6;
 const UDP = 17;
 const { ACTIVE, TERMINATING, TERMINATING_NOT_SERVING, QUARANTINED } = BackendState;
 
+/** Of what programs remember of clients. */
+import { serviceEntries } from '../../src/plan/service-room.ts';
+
+const ROOM = { maxServiceSockets: 1024, maxServiceClients: 1024 };
+
 const web = (states: readonly BackendState[]): Body => ({
   ...{ id: 'shop.web', number: 1 },
   frontends: [VIP.ip4, VIP.ip6].map((address, i) => ({
@@ -41,8 +46,13 @@ describe('services in the kernel', { skip: needKernel() }, () => {
   let applier: ServicesApplier;
 
   const start = (): void => {
-    const maxEntries = { conntrack: 1024, events: 1 << 16 };
-    kernel = new KernelServices({ bpffsDir: dir, cgroup: asking.cgroup, hostNetns: asking.netns, maxEntries });
+    const maxEntries = { conntrack: 1024, events: 1 << 16, ...serviceEntries(ROOM) };
+    kernel = new KernelServices({
+      bpffsDir: dir,
+      cgroup: asking.cgroup,
+      hostNetns: asking.netns,
+      maxEntries,
+    });
     applier = new ServicesApplier(kernel);
   };
   const apply = async (): Promise<void> => assert.deepEqual(await applier.apply(planner.compute([], [])), []);
@@ -218,6 +228,38 @@ describe('services in the kernel', { skip: needKernel() }, () => {
     assert.deepEqual(await served(VIP.ip6, 20), ['9001', '9002', '9003']);
     const held = await kernel.read();
     assert.deepEqual([held.frontends.size, held.slots.size, held.backends.size], [4, 2, 6]);
+  });
+
+  it('more sockets and clients than are remembered: the LRU lets go, and all are served', async (t) => {
+    const asked = 1_500;
+    const sticky = (i: number): Body => ({
+      ...{ id: `f.${i}`, number: i + 10, affinityTimeoutS: 600 },
+      frontends: [
+        {
+          ...{ number: i + 10, type: FrontendType.EXTERNAL_IP, port: 53, protocol: UDP },
+          address: `10.98.${i >> 8}.${i & 255}`,
+        },
+      ],
+      backends: [{ number: i + 100, address: '127.0.0.1', port: PORTS[0] ?? 0, protocol: UDP, state: ACTIVE }],
+    });
+    await tell(...Array.from({ length: asked }, (_, i) => sticky(i)));
+    const before = await kernel.count();
+    for (let i = 0; i < asked; i++) {
+      const { served: by, error } = await asking.ask('udp', `10.98.${i >> 8}.${i & 255}`, 53);
+      assert.equal(by, '9001', error);
+    }
+    const after = await kernel.count();
+    t.diagnostic(`${asked} asked; remembered: ${JSON.stringify(before)} -> ${JSON.stringify(after)}`);
+    for (const [kind, max] of [
+      ['sockets', ROOM.maxServiceSockets] as const,
+      ['clients', ROOM.maxServiceClients] as const,
+    ]) {
+      const there = after?.[kind] ?? 0;
+      assert.ok(there <= max && there > max * 0.75, `${kind}: ${there} of ${max}`);
+    }
+    for (let i = 0; i < asked; i++) planner.remove(serviceEntry(sticky(i)).subject);
+    await apply();
+    assert.deepEqual(await served(VIP.ip4, 20), ['9001', '9002', '9003']);
   });
 
   it('with the last service programs and maps go', async () => {

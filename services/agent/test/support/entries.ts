@@ -10,6 +10,7 @@ import {
   type FrontendType,
   type HealthCheckSchema,
   type NoBackendResponse,
+  type ServiceAlgorithm,
   type TrafficDistribution,
   type TrafficPolicy,
 } from '@weir/proto/weir/bus/v1/config_pb.js';
@@ -76,6 +77,8 @@ export interface ServiceBody {
   readonly externalTrafficPolicy?: TrafficPolicy;
   readonly distribution?: TrafficDistribution;
   readonly noBackend?: NoBackendResponse;
+  readonly algorithm?: ServiceAlgorithm;
+  readonly delegateIfLocal?: boolean;
   readonly hosts?: { readonly matchLabels: Record<string, string> };
 }
 

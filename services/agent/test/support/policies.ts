@@ -21,11 +21,24 @@ const entry: fc.Arbitrary<PolicyEntry> = fc
     fc.record({
       egress: fc.boolean(),
       identity: fc.constantFrom(0, 2, 300, 301),
-      deny: fc.boolean(),
       ruleId: fc.integer({ min: 1, max: 99 }),
     }),
+    fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.constantFrom('allow', 'deny').map((verdict) => ({ tier: 'Normal', verdict, rank: 0 })),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          tier: fc.constantFrom('Admin', 'Baseline'),
+          verdict: fc.constantFrom('allow', 'deny', 'pass'),
+          rank: fc.integer({ min: 1, max: 9 }),
+        }),
+      },
+    ),
   )
-  .map(([place, rest]) => ({ ...place, ...rest }));
+  .map(([place, rest, strength]) => ({ ...place, ...rest, ...strength }) as PolicyEntry);
 
 export const policyOf = (entries: readonly PolicyEntry[], ingress: boolean, egress: boolean): WorkloadPolicy => ({
   table: buildPolicyTable(entries, { ingress, egress }),
@@ -33,7 +46,8 @@ export const policyOf = (entries: readonly PolicyEntry[], ingress: boolean, egre
     flag.WORKLOAD_READY |
     flag.WORKLOAD_ALLOW_HOST |
     (ingress ? flag.WORKLOAD_ENFORCE_INGRESS : 0) |
-    (egress ? flag.WORKLOAD_ENFORCE_EGRESS : 0),
+    (egress ? flag.WORKLOAD_ENFORCE_EGRESS : 0) |
+    (entries.some(({ tier }) => tier !== 'Normal') ? flag.WORKLOAD_TIERS : 0),
   defaultRuleIngress: ingress ? 7 : 0,
   defaultRuleEgress: egress ? 8 : 0,
   entries: entries.length,
@@ -45,7 +59,7 @@ export const policyOf = (entries: readonly PolicyEntry[], ingress: boolean, egre
 const uniqueKeys = (entries: readonly PolicyEntry[]): PolicyEntry[] => [
   ...new Map(
     entries.map((e) => [
-      `${e.egress} ${e.identity} ${e.protocol} ${e.portPrefixBits ? e.port : 0} ${e.portPrefixBits}`,
+      `${e.egress} ${e.tier} ${e.identity} ${e.protocol} ${e.portPrefixBits ? e.port : 0} ${e.portPrefixBits}`,
       e,
     ]),
   ).values(),

@@ -37,7 +37,7 @@ export interface Pulled {
 
 const BATCH = 1_000;
 const EXPIRES_MS = 30_000;
-const HEARTBEAT_MS = 5_000;
+const HEARTBEAT_MS = 2_000;
 /** Two heartbeats missed. */
 const SILENCE_MS = 2.5 * HEARTBEAT_MS;
 const RETRY_MS = 250;

@@ -156,6 +156,19 @@ export class Directory {
     return uses;
   }
 
+  /** Identities that did not mean the same all through a stretch of time, and when their meaning changed. */
+  labelChanges(fromMs: number, toMs: number): { readonly identities: number[]; readonly boundsMs: number[] } {
+    const identities: number[] = [];
+    const bounds = new Set<number>();
+    for (const [identity, spans] of this.#labels) {
+      const inside = spans.slice(1).filter((span) => span.fromMs > fromMs && span.fromMs < toMs);
+      if (inside.length === 0) continue;
+      identities.push(identity);
+      for (const span of inside) bounds.add(span.fromMs);
+    }
+    return { identities, boundsMs: [...bounds].sort((a, b) => a - b) };
+  }
+
   /** Owners of addresses as of a time, by their identity. */
   workloadsByIdentity(atMs: number): ReadonlyMap<number, readonly AddressSpan[]> {
     const byIdentity = new Map<number, AddressSpan[]>();

@@ -4,10 +4,9 @@
  * parameters must all hold. Names are not resolved here: what they stand for changes with time.
  */
 import { isWeirError, weirError } from '@weir/errors';
-import { type Cidr, type LabelSelector, parseCidr, parseLabelSelector, protocolNumber } from '@weir/net';
+import { type Cidr, type LabelSelector, parseCidr, parseLabelSelector, parseTimeUs, protocolNumber } from '@weir/net';
 import { reservedIdentity } from './identities.ts';
 import { DIRECTIONS, DROP_REASONS, dropReasonCode, type NameTable, VERDICTS } from './names.ts';
-import { parseTimeUs } from './times.ts';
 
 /** Which end of a flow a term is about. */
 export type Side = 'any' | 'from' | 'to';

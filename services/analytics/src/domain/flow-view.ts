@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A flow as the APIs show it: numbers, and beside them the names that they had at its time. */
 import { createHash } from 'node:crypto';
-import { protocolName } from '@weir/net';
+import { formatTimeUs, protocolName } from '@weir/net';
 import { isIcmp, unpackDetail } from './detail.ts';
 import type { Directory } from './directory.ts';
 import {
@@ -15,7 +15,6 @@ import {
   tcpFlagNames,
   VERDICTS,
 } from './names.ts';
-import { formatTimeUs } from './times.ts';
 
 /** What is stored, and what a live flow gives too. */
 export interface StoredFlow {

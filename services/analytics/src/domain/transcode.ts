@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One message of the bus -> rows of a COPY and sums per edge; the hot path, run once for each flow that is stored. */
+/** One message of the bus -> rows of a COPY, sums per edge and per rule; the hot path, run once for each flow that is stored. */
 import type { EdgeTable } from './edges.ts';
 import type { BatchHead, FlowReader } from './flow-reader.ts';
 import { type FlowRows, microsOf } from './flow-rows.ts';
 import type { Range } from './ranges.ts';
+import type { HitTable } from './rule-hits.ts';
 import { poison } from './wire.ts';
 
 export interface TranscodeTarget {
   readonly rows: FlowRows;
   readonly edges: EdgeTable;
+  readonly hits: HitTable;
   readonly hostId: number;
   /** Earlier and later times are moved to the bounds: a clock that is wrong loses nothing. */
   readonly minUs: number;
@@ -23,7 +25,7 @@ export interface Span {
   readonly toUs: number;
 }
 
-/** Only the flows in `keep` (sorted). Throws PoisonError; then rows and edges are of no use any more. */
+/** Only the flows in `keep` (sorted). Throws PoisonError; then what was added up is of no use any more. */
 export const transcode = (
   reader: FlowReader,
   message: Uint8Array,
@@ -31,7 +33,7 @@ export const transcode = (
   keep: readonly Range[],
   target: TranscodeTarget,
 ): void => {
-  const { rows, edges, hostId, minUs, maxUs, place } = target;
+  const { rows, edges, hits, hostId, minUs, maxUs, place } = target;
   reader.open(message);
   let seq = batch.firstSeq;
   let fromUs = 0;
@@ -42,6 +44,7 @@ export const transcode = (
     if (timeUs < fromUs || timeUs >= toUs) ({ fromUs, toUs } = place(timeUs));
     rows.append(reader, hostId, batch.boot, seq, timeUs);
     edges.add(reader, hostId, timeUs);
+    hits.add(reader, timeUs);
   };
   if (batch.next - batch.firstSeq !== batch.count) {
     // Some were shed: only the flows themselves say which numbers they have.

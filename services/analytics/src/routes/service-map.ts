@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { weirError } from '@weir/errors';
 import { type HttpApp, ref } from '@weir/http';
-import { protocolName } from '@weir/net';
+import { formatTimeUs, protocolName } from '@weir/net';
 import type pg from 'pg';
 import { Type } from 'typebox';
 import { resolveFilter } from '../domain/conditions.ts';
 import type { Directory } from '../domain/directory.ts';
 import { parseFilter } from '../domain/filter.ts';
 import { VERDICTS } from '../domain/names.ts';
-import { formatTimeUs } from '../domain/times.ts';
 import { readServiceMap } from '../store/service-map.ts';
 import { range, ServiceMapSchema } from './schemas.ts';
 

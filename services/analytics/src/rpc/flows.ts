@@ -3,7 +3,11 @@
 import { FlowService, LostSource } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { implement, type Registered } from '@weir/rpc';
 import { type FlowApiDeps, listFlows, streamFlows } from '../flow-api.ts';
-import { filterParams, flowMessage } from './messages.ts';
+import type { FlowGroups } from '../store/flow-groups.ts';
+import { filterParams, flowMessage, groupMessage, rangeUs, timestamp } from './messages.ts';
+
+/** Groups in one message: some hundred kilobytes. */
+const GROUPS_PER_MESSAGE = 2_000;
 
 const LOST_SOURCE = {
   STREAM_QUEUE: LostSource.STREAM_QUEUE,
@@ -11,7 +15,11 @@ const LOST_SOURCE = {
   EXPIRED: LostSource.EXPIRED,
 } as const;
 
-export const flowService = (deps: FlowApiDeps): Registered =>
+export interface FlowServiceDeps extends FlowApiDeps {
+  readonly groups: Pick<FlowGroups, 'read'>;
+}
+
+export const flowService = (deps: FlowServiceDeps): Registered =>
   implement(FlowService, {
     listFlows: async ({ filter, pageSize, pageToken }) => {
       const { flows, next } = await listFlows(deps, {
@@ -38,5 +46,31 @@ export const flowService = (deps: FlowApiDeps): Registered =>
           };
         }
       }
+    },
+    streamFlowGroups: async function* ({ since, until, workloadAddresses }, { signal }) {
+      const parts = deps.groups.read({ ...rangeUs(since, until), workloadAddresses }, signal);
+      let part = await parts.next();
+      for (; !part.done; part = await parts.next()) {
+        const { ends, groups, done, flows } = part.value;
+        const progress = { done, flows };
+        yield {
+          ends: ends.map((end) => ({ ...end, labels: [...end.labels], workloads: [...end.workloads] })),
+          groups: groups.slice(0, GROUPS_PER_MESSAGE).map(groupMessage),
+          progress,
+        };
+        for (let index = GROUPS_PER_MESSAGE; index < groups.length; index += GROUPS_PER_MESSAGE) {
+          yield { groups: groups.slice(index, index + GROUPS_PER_MESSAGE).map(groupMessage), progress };
+        }
+      }
+      const { sinceUs, untilUs, flows, lost, storedSinceUs } = part.value;
+      yield {
+        summary: {
+          since: timestamp(sinceUs),
+          until: timestamp(untilUs),
+          flows,
+          lost,
+          ...(storedSinceUs === undefined ? {} : { storedSince: timestamp(storedSinceUs) }),
+        },
+      };
     },
   });

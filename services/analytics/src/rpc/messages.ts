@@ -2,19 +2,22 @@
 /** gRPC's messages from and to our own terms. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import { weirError } from '@weir/errors';
+import { formatTimeUs, parseTimeUs } from '@weir/net';
 import type {
   EndpointFilter,
   EndpointSchema,
   FlowFilter,
+  FlowGroupSchema,
   FlowSchema,
   FrontendSchema,
 } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { isIcmp, unpackDetail } from '../domain/detail.ts';
 import type { Directory } from '../domain/directory.ts';
 import type { FilterParams } from '../domain/filter.ts';
+import type { FlowGroup } from '../domain/flow-groups.ts';
 import { type EndpointView, type FrontendView, flowView, type StoredFlow } from '../domain/flow-view.ts';
 import { DIRECTIONS, VERDICTS } from '../domain/names.ts';
-import { formatTimeUs } from '../domain/times.ts';
 
 type List = readonly string[];
 
@@ -57,7 +60,26 @@ export const filterParams = (filter: FlowFilter | undefined): FilterParams =>
         ...endParams('to_', filter.to),
       };
 
-const timestamp = (us: number): { seconds: bigint; nanos: number } => ({
+const timeUs = (field: string, time: Timestamp | undefined): number | undefined =>
+  timeText(time)?.map((text) => parseTimeUs(field, text, Date.now()))[0];
+
+/** A range that is not empty. */
+export const rangeUs = (
+  since: Timestamp | undefined,
+  until: Timestamp | undefined,
+): { readonly sinceUs?: number; readonly untilUs?: number } => {
+  const [sinceUs, untilUs] = [timeUs('since', since), timeUs('until', until)];
+  if (sinceUs !== undefined && sinceUs >= (untilUs ?? Number.POSITIVE_INFINITY)) {
+    throw weirError('INVALID_ARGUMENT', 'until is not after since', {
+      field: 'until',
+      value: timeText(until)?.[0],
+      fix: 'give a later time, or leave it out for now',
+    });
+  }
+  return { ...(sinceUs === undefined ? {} : { sinceUs }), ...(untilUs === undefined ? {} : { untilUs }) };
+};
+
+export const timestamp = (us: number): { seconds: bigint; nanos: number } => ({
   seconds: BigInt(Math.floor(us / US_PER_S)),
   nanos: (us % US_PER_S) * 1_000,
 });
@@ -107,3 +129,8 @@ export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInit
     ...(view.frontend ? { frontend: frontendMessage(flow.frontend, view.frontend, directory) } : {}),
   };
 };
+
+export const groupMessage = ({ lastUs, ...group }: FlowGroup): MessageInitShape<typeof FlowGroupSchema> => ({
+  ...group,
+  lastSeen: timestamp(Number(lastUs)),
+});

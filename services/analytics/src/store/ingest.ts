@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Stores a batch of messages in one transaction: rows by COPY, sums per edge, ledger. Either all of it is committed
+ * Stores a batch of messages in one transaction: rows by COPY, sums per edge and per rule, ledger. Either all of it is committed
  * or nothing, so a batch may be tried again at any time, by anybody.
  *
  * Rows are made while the COPY runs, message by message, so that Postgres works on the ones before meanwhile.
@@ -13,12 +13,14 @@ import { EdgeTable } from '../domain/edges.ts';
 import { type BatchHead, FlowReader } from '../domain/flow-reader.ts';
 import { COPY_HEAD, COPY_TAIL, FLOW_COLUMNS, FlowRows } from '../domain/flow-rows.ts';
 import { lengthOf, type Range } from '../domain/ranges.ts';
+import { HitTable } from '../domain/rule-hits.ts';
 import { type Span, transcode } from '../domain/transcode.ts';
 import { saveEdges } from './edges.ts';
 import type { Hosts } from './hosts.ts';
 import { LedgerConflict, LedgerPlan, type Settled } from './ledger.ts';
 import { type Loss, lossOf, saveLosses } from './losses.ts';
 import type { Partitions } from './partitions.ts';
+import { saveRuleHits } from './rule-hits.ts';
 
 export interface FlowMessage {
   readonly host: string;
@@ -154,6 +156,7 @@ export class FlowStore {
     const reader = new FlowReader();
     const rows = new FlowRows();
     const edges = new EdgeTable();
+    const hits = new HitTable();
     let count = 0;
     let retimed = 0;
     const lost: Loss[] = [];
@@ -178,7 +181,7 @@ export class FlowStore {
       for (const { message, hostId, keep } of planned) {
         if (keep.length === 0) continue;
         const before = rows.rows;
-        transcode(reader, message.data, message.head, keep, { rows, edges, hostId, minUs, maxUs, place });
+        transcode(reader, message.data, message.head, keep, { rows, edges, hits, hostId, minUs, maxUs, place });
         const absent = lengthOf(keep) - (rows.rows - before);
         if (absent > 0) lost.push(lossOf(message.head, hostId, absent));
         // All times are looked at before giving up, so that one more attempt is enough.
@@ -196,6 +199,7 @@ export class FlowStore {
     const stream = client.query(copyFrom(`copy flows (${FLOW_COLUMNS.join(', ')}) from stdin (format binary)`));
     await pipeline(Readable.from(chunks(), { objectMode: true, highWaterMark: 1 }), stream);
     await saveEdges(client, edges.columns());
+    await saveRuleHits(client, hits.sorted());
     return { rows: count, retimed, lost };
   }
 }

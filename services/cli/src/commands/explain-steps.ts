@@ -4,7 +4,7 @@
  * because a denying rule goes before an allowing one of the same tier, and an allowing one before the default.
  */
 import type { ExplainedEnd, ExplainedRule, ExplainInput } from '@weir/policy-engine';
-import { explain } from '@weir/policy-engine';
+import { explain, withGroups } from '@weir/policy-engine';
 
 export interface Step {
   readonly policy: string;
@@ -25,7 +25,7 @@ const ORDER = ['deny', 'allow', 'nothing'];
 
 /** Policies that do not restrict an end are no steps of it. */
 export const stepsOf = (input: ExplainInput): Readonly<Record<Direction, readonly Step[]>> => {
-  const alone = input.policies.map((policy) => ({
+  const alone = withGroups(input.policies).map((policy) => ({
     key: policy.doc.key,
     ...explain({ ...input, policies: [policy] }),
   }));

@@ -5,6 +5,7 @@
  */
 import { escapeUntrusted, isIp, PROTOCOLS, protocolNumber } from '@weir/net';
 import {
+  type ConsideredRule,
   type Endpoint,
   type ExplainedPolicy,
   explain,
@@ -121,6 +122,15 @@ const sayStep = (direction: Direction, { policy, says, rule }: Step): string => 
   return `${restricts}: ${rule ? `${rule.path}${placeOf(rule)}` : 'a rule'}: ${verb} it`;
 };
 
+/** Lines for rules that do not fit; all of them are in the answer as JSON. */
+const MAX_NEAR = 5;
+const MISSES = { port: 'its peers are others', peer: 'its ports or protocols are others', whole: '' } as const;
+
+const sayNear = ({ policy, path, action, fits, tier, ...place }: ConsideredRule): string => {
+  const verb = { allow: 'would allow', deny: 'would deny', pass: 'would pass on' }[action];
+  return `${path} of ${policy} (${tier})${placeOf(place)} ${verb} it, but ${MISSES[fits]}`;
+};
+
 export const explainFlow = async (context: Context, options: ExplainOptions): Promise<void> => {
   const flow = flowOf(options);
   const { changed, locate } = await candidates(context, options.filename ?? []);
@@ -156,10 +166,13 @@ export const explainFlow = async (context: Context, options: ExplainOptions): Pr
     const [verdict = ''] = answer.text.split('\n');
     context.out(context.paint(answer.verdict === 'allow' ? 'green' : 'red', escapeUntrusted(verdict)));
     for (const direction of ['egress', 'ingress'] as const) {
-      context.out(`  ${escapeUntrusted(answer[direction].text)}`);
+      for (const line of answer[direction].text.split('\n')) context.out(`  ${escapeUntrusted(line)}`);
       for (const [i, step] of steps[direction].entries()) {
         context.out(`    ${i + 1}. ${escapeUntrusted(sayStep(direction, step))}`);
       }
+      const near = answer[direction].considered.filter(({ fits }) => fits !== 'whole');
+      for (const rule of near.slice(0, MAX_NEAR)) context.out(`    nearly: ${escapeUntrusted(sayNear(rule))}`);
+      if (near.length > MAX_NEAR) context.out(`    nearly: ${near.length - MAX_NEAR} more, see -o json`);
     }
   }
   if (answer.verdict === 'deny') context.setExitCode(EXIT.failed);

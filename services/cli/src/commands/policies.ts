@@ -47,7 +47,7 @@ export interface ApplyOptions {
   readonly timeout: number;
 }
 
-const bodyOf = ({ text, sources }: Documents) =>
+export const bodyOf = ({ text, sources }: Documents) =>
   sources.length === 0
     ? { type: 'application/yaml', text }
     : {
@@ -88,7 +88,7 @@ interface Parts {
   readonly write: (dryRun: boolean) => Promise<readonly ObjectResult[]>;
 }
 
-const split = async (context: Context, documents: Documents): Promise<Parts> => {
+export const split = async (context: Context, documents: Documents): Promise<Parts> => {
   const balancer = await splitServices(documents);
   const { policies, gateways } = balancer.rest
     ? await splitGateways(balancer.rest)

@@ -17,6 +17,7 @@ import {
   setObject,
 } from '../commands/objects.ts';
 import { RESOURCES, type ResourceKind } from '../commands/resources.ts';
+import { type StatsOptions, showStats } from '../commands/service-stats.ts';
 import type { Context } from '../context.ts';
 import { FORMATS, type Format } from '../output/table.ts';
 import { positive } from './values.ts';
@@ -73,6 +74,13 @@ const addBackends = (service: Command, context: Context): void => {
     .description('its backends: state since when and why, health, weight')
     .addOption(format())
     .action((id: string, { output }: { output: Format }) => showBackends(context, id, output));
+  service
+    .command('stats [id]')
+    .description('what clients asked of it, or of all, by frontend and backend: connections, packets, refusals')
+    .addOption(format())
+    .option('--host <host>', 'only what this host has counted')
+    .option('--by-host', 'a row for each host')
+    .action((id: string | undefined, options: StatsOptions) => showStats(context, id, options));
   for (const [verb, [state, description]] of Object.entries(BACKEND_VERBS)) {
     waiting(service.command(`${verb} <id> <backend>`))
       .description(`one backend (address:port, workload or number): ${description}`)

@@ -11,6 +11,7 @@ import { cleanBig, cleanCount, cleanMap, cleanText, cleanTexts } from '../domain
 import { saveKeys } from '../operations/wireguard.ts';
 import { type BgpReport, saveBgp } from '../store/bgp.ts';
 import { type ReportedStatus, saveStatuses } from '../store/host-status.ts';
+import { type CountsOfHost, saveServiceCounts } from '../store/service-counts.ts';
 import type { Tables } from '../store/tables.ts';
 
 const FLUSH_MS = 1_000;
@@ -56,6 +57,20 @@ const bgpOf = (host: string, { bgpPeers }: AgentHeartbeat, seen: Date): BgpRepor
   })),
 });
 const PREFIXES_MAX = 1_000;
+const COUNTS_MAX = 1_000;
+
+/** Undefined: they are as they were. */
+const countsOf = (host: string, { serviceCounts }: AgentHeartbeat, seen: Date): CountsOfHost | undefined =>
+  serviceCounts && {
+    host_id: host,
+    reported_at: seen,
+    left_out: Math.min(serviceCounts.leftOut + Math.max(0, serviceCounts.counts.length - COUNTS_MAX), 2 ** 31 - 1),
+    counts: serviceCounts.counts.slice(0, COUNTS_MAX).map((one) => ({
+      ...{ f: one.frontend, b: one.backend, o: one.open },
+      ...{ c: String(one.connections), p: String(one.packets), y: String(one.bytes) },
+      ...{ h: String(one.flowHits), m: String(one.flowMisses), n: String(one.noBackend), d: String(one.denied) },
+    })),
+  };
 
 export interface Consumer {
   stop(): Promise<void>;
@@ -65,6 +80,7 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
   const received = counter('weir_inventory_heartbeats_total');
   const waiting = new Map<string, ReportedStatus>();
   const bgp = new Map<string, BgpReport>();
+  const counts = new Map<string, CountsOfHost>();
   let keys = new Map<string, string>();
   const refusedKeys = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;
@@ -78,11 +94,14 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
     waiting.clear();
     const sessions = [...bgp.values()];
     bgp.clear();
+    const asked = [...counts.values()];
+    counts.clear();
     const said = keys;
     keys = new Map();
     writing = writing
       .then(() => saveStatuses(db, statuses))
       .then(() => saveBgp(db.kysely, sessions))
+      .then(() => saveServiceCounts(db.kysely, asked))
       .then(() => saveKeys({ db }, said, refusedKeys, onError))
       .catch(onError);
   };
@@ -97,6 +116,8 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
         const heartbeat = subjects.hb.decode(message.data);
         waiting.set(host, statusOf(host, heartbeat, new Date()));
         bgp.set(host, bgpOf(host, heartbeat, new Date()));
+        const asked = countsOf(host, heartbeat, new Date());
+        if (asked) counts.set(host, asked);
         keys.set(host, cleanText(heartbeat.wireguardKey));
         timer ??= setTimeout(flush, Date.now() - lastFlush > FLUSH_MS ? FIRST_FLUSH_MS : FLUSH_MS);
       } catch (failure) {

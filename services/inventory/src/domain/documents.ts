@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Rows as the configuration documents that agents read (weir.bus.v1). Pure. */
-import type { OutboxDocument } from '@weir/bus';
+import type { OutboxDocument } from '@weir/bus/publishing';
 import { protocolNumber } from '@weir/net';
 import { NetworkSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { HostRow } from '../store/hosts.ts';

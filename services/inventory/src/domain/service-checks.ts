@@ -124,7 +124,7 @@ const checkTargets = ({ targets, frontends, selector }: ServiceSpec, issues: Iss
 
 const checkHealth = (check: HealthCheckSpec | undefined, issues: Issues): void => {
   if (check === undefined) return;
-  const { kind, period_ms, timeout_ms, path, status_low, status_high } = check;
+  const { kind, period_ms, timeout_ms, path, status_low, status_high, tls, insecure } = check;
   const at = 'health_check';
   if (timeout_ms > period_ms) {
     const fix = `give at most ${period_ms}, or a longer period_ms`;
@@ -133,11 +133,26 @@ const checkHealth = (check: HealthCheckSpec | undefined, issues: Issues): void =
   if (status_low > status_high) {
     issues.add(`${at}.status_low`, status_low, `is over status_high ${status_high}`, `give at most ${status_high}`);
   }
+  if (kind === 'sctp') {
+    const fix = 'use tcp, at the port of something beside it that tells its health, or icmp';
+    issues.add(`${at}.kind`, kind, 'is not asked: agents have no SCTP sockets', fix);
+  }
+  if (tls && kind !== 'grpc') issues.add(`${at}.tls`, tls, `means nothing for ${kind}`, 'leave it out, or use https');
+  if (insecure && kind !== 'https' && !tls) {
+    issues.add(`${at}.insecure`, insecure, 'means nothing without TLS', 'leave it out, or use https, or grpc with tls');
+  }
   const web = kind === 'http' || kind === 'https';
   if (path !== '' && !web) issues.add(`${at}.path`, path, `means nothing for ${kind}`, 'leave it out, or use http');
   if (path !== '' && web && !/^\/[\x21-\x7e]*$/.test(path)) {
     issues.add(`${at}.path`, path, 'is not a path', 'write it such as /healthz');
   }
+};
+
+/** Nobody but the backend's own host would see how connections end that it answers by itself. */
+const checkLeast = ({ algorithm, forwarding }: ServiceSpec, issues: Issues): void => {
+  if (algorithm !== 'least-connections' || forwarding === 'snat') return;
+  const fix = 'use snat, or the algorithm maglev';
+  issues.add('forwarding', forwarding, 'hides from hosts how many connections are open', fix);
 };
 
 const checkMaglev = ({ algorithm, maglev_size, backends }: ServiceSpec, issues: Issues): number => {
@@ -168,6 +183,7 @@ export const checkService = (given: ServicePut): ServiceSpec => {
   if (spec.hosts) checkSelector('hosts', spec.hosts, issues);
   checkTargets({ ...spec, frontends }, issues);
   checkHealth(spec.health_check, issues);
+  checkLeast(spec, issues);
   const maglev_size = checkMaglev(spec, issues);
   const source_ranges = issues.cidrs('source_ranges', spec.source_ranges).map((cidr) => cidr.text);
   for (const [i, name] of spec.sharing_namespaces.entries()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A service as the document that agents read (weir.bus.v1.LoadBalancerService). Pure. */
-import type { OutboxDocument } from '@weir/bus';
+import type { OutboxDocument } from '@weir/bus/publishing';
 import { protocolNumber } from '@weir/net';
 import {
   BackendState,
@@ -45,6 +45,7 @@ const healthOf = (check: HealthCheckSpec) => ({
   expect: Buffer.from(check.expect),
   grpcService: check.grpc_service,
   insecure: check.insecure,
+  tls: check.tls,
 });
 
 /** Frontends that wait for an address are not in it. */

@@ -120,7 +120,11 @@ const TargetPort = Type.Object(
 
 const HealthCheckPut = Type.Object(
   {
-    kind: word(['tcp', 'http', 'https', 'udp', 'icmp', 'grpc'], 'How backends are asked', null),
+    kind: word(
+      ['tcp', 'http', 'https', 'udp', 'icmp', 'grpc', 'sctp'],
+      'How backends are asked; sctp is refused',
+      null,
+    ),
     port: Type.Optional(defaulted(PORT_MAX, 0, '0: that of the backend')),
     period_ms: Type.Optional(defaulted(DAY_MS, 2_000, 'From one probe to the next', 100)),
     timeout_ms: Type.Optional(defaulted(DAY_MS, 1_000, 'At most the period', 10)),
@@ -128,13 +132,16 @@ const HealthCheckPut = Type.Object(
     healthy_after: Type.Optional(defaulted(100, 2, 'Answers in a row that make it active again', 1)),
     slow_start_ms: Type.Optional(defaulted(DAY_MS, 0, 'Over so long it gets up to its weight; 0: at once')),
     path: Type.Optional(text('http, https: default /', 4_096)),
-    host: Type.Optional(text('http, https: of the Host header, and the name in TLS')),
+    host: Type.Optional(text('http, https: of the Host header, and the name in TLS; grpc with tls: that name')),
     status_low: Type.Optional(defaulted(599, 200, 'Lowest status that is good', 100)),
     status_high: Type.Optional(defaulted(599, 399, 'Highest status that is good', 100)),
     send: Type.Optional(text('udp: what is sent', 1_024)),
     expect: Type.Optional(text('udp: what the answer begins with; http: what its body contains', 1_024)),
     grpc_service: Type.Optional(text('grpc: empty for the server as a whole')),
-    insecure: Type.Optional(Type.Boolean({ default: false, description: 'https: certificates are not checked' })),
+    tls: Type.Optional(Type.Boolean({ default: false, description: 'grpc: by TLS' })),
+    insecure: Type.Optional(
+      Type.Boolean({ default: false, description: 'https, and grpc with tls: certificates are not checked' }),
+    ),
   },
   { ...closed, description: 'Absent: backends are not asked' },
 );

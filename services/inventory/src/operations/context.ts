@@ -3,7 +3,8 @@
  * What an operation works with. Operations are what the doors (REST, gRPC) call: each is one transaction that
  * changes rows and queues the documents that tell the fleet of it.
  */
-import type { ChangeFeed, StoredLease } from '@weir/bus';
+import type { StoredLease } from '@weir/bus';
+import type { ChangeFeed } from '@weir/bus/publishing';
 import type { Database } from '@weir/db';
 import { weirError } from '@weir/errors';
 import type { Tables } from '../store/tables.ts';

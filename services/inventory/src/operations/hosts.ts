@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Hosts: joining, changing, leaving. */
-import { enqueueConfig } from '@weir/bus';
+import { enqueueConfig } from '@weir/bus/publishing';
 import { isUniqueViolation, type Once, onlyOnce, withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';

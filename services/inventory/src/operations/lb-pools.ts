@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Pools of addresses that services get: made, changed and removed without taking an address from a service that has it. */
-import { noteChanges } from '@weir/bus';
+import { noteChanges } from '@weir/bus/publishing';
 import { withTransaction } from '@weir/db';
 import { type WeirError, weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';

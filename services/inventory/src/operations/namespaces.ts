@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Namespaces. Their labels are part of the identity of every workload in them, so a change re-identifies those. */
-import { enqueueConfig, noteChanges, type OutboxDocument } from '@weir/bus';
+import { enqueueConfig, noteChanges, type OutboxDocument } from '@weir/bus/publishing';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { requireMatch, requireNoneMatch } from '@weir/http';

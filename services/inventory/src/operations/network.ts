@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How the hosts are joined: one object. It is refused when what exists in the fleet could not go on under it. */
-import { enqueueConfig } from '@weir/bus';
+import { enqueueConfig } from '@weir/bus/publishing';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { checked, requireMatch } from '@weir/http';

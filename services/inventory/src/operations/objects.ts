@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Named objects of the fleet that become one document each: put, deleted, listed, whatever their kind. */
-import { enqueueConfig, type OutboxDocument } from '@weir/bus';
+import { enqueueConfig, type OutboxDocument } from '@weir/bus/publishing';
 import { withTransaction } from '@weir/db';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';
 import type { Transaction } from 'kysely';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Pools of addresses: made, changed and removed without stranding an address that somebody has. */
-import { enqueueConfig, noteChanges, type OutboxDocument } from '@weir/bus';
+import { enqueueConfig, noteChanges, type OutboxDocument } from '@weir/bus/publishing';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';

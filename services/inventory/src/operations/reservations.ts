@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Addresses kept for one workload: it gets them whenever it is created, and nobody else does. */
-import { noteChanges } from '@weir/bus';
+import { noteChanges } from '@weir/bus/publishing';
 import { withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';

@@ -4,7 +4,7 @@
  * a workload comes, changes or goes, the services that it concerns are found by an index, and only its own backends are
  * made anew. A backend that stays keeps weight and state. A workload that its host has not connected yet waits in quarantine.
  */
-import { enqueueConfig, type OutboxDocument } from '@weir/bus';
+import { enqueueConfig, type OutboxDocument } from '@weir/bus/publishing';
 import { type Database, withTransaction } from '@weir/db';
 import { sql, type Transaction } from 'kysely';
 import { afterChange, askedBy, type BackendHealth, type Moment, UNASKED, unasked } from '../domain/backend-health.ts';

@@ -4,7 +4,7 @@
  * of hosts, the network, the namespace (so that no workload comes or goes unseen), the addresses of pools, services by their ids.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { enqueueConfig } from '@weir/bus';
+import { enqueueConfig } from '@weir/bus/publishing';
 import { type Database, type Once, onlyOnce, withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { Cursors, type Page, requireMatch, requireNoneMatch } from '@weir/http';

@@ -3,7 +3,7 @@
  * Public WireGuard keys, as agents tell them in their heartbeats. Whose a key is, is told by the subject, which the
  * broker authenticates; a key that another host has is not believed, since packets for that host would be lost.
  */
-import { enqueueConfig } from '@weir/bus';
+import { enqueueConfig } from '@weir/bus/publishing';
 import { isUniqueViolation, withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { sql } from 'kysely';

@@ -16,6 +16,7 @@ import { LbPoolPutSchema } from '../domain/lb-pools.ts';
 import { BackendPatchSchema, ServiceCreateSchema, ServicePutSchema } from '../domain/services.ts';
 import type { Operations } from '../operations/context.ts';
 import { deleteLbPool, findLbPool, pageOfLbPools, putLbPool } from '../operations/lb-pools.ts';
+import { pageOfServiceStats } from '../operations/service-stats.ts';
 import {
   createService,
   deleteService,
@@ -24,8 +25,10 @@ import {
   patchBackend,
   putService,
 } from '../operations/services.ts';
+import { serviceStatView } from '../routes/service-stats.ts';
 import { serviceView } from '../routes/services.ts';
 import type { LbPoolRow } from '../store/lb-pools.ts';
+import { PAST_BACKENDS } from '../store/service-counts.ts';
 import type { WholeService } from '../store/services.ts';
 import { compact, conditionsOf, given, matchOf, pageOfRequest } from './requests.ts';
 
@@ -124,6 +127,31 @@ export const loadBalancerService = (operations: Operations): Registered =>
     updateBackend: async ({ id, number, state, weight, reason, ifRevision }) => {
       const patch = checked(BackendPatchSchema, compact({ state, weight, reason: given(reason) }));
       return { service: serviceMessage(await patchBackend(operations, id, number, patch, matchOf(ifRevision))) };
+    },
+    listServiceStats: async ({ service, host, byHost, ...request }) => {
+      const filter = { service: given(service), host: given(host), byHost };
+      const page = await pageOfServiceStats(operations, filter, pageOfRequest(request));
+      const stats = page.items.map((row) => {
+        const { frontend, backend, host: teller, reported_at } = serviceStatView(row);
+        return {
+          service: row.service_id,
+          frontend: { ...frontend, address: frontend.address ?? '' },
+          ...(backend ? { backend } : {}),
+          past: Number(row.backend) === PAST_BACKENDS,
+          host: teller ?? '',
+          hosts: row.hosts,
+          connections: BigInt(row.connections),
+          packets: BigInt(row.packets),
+          bytes: BigInt(row.bytes),
+          flowHits: BigInt(row.flow_hits),
+          flowMisses: BigInt(row.flow_misses),
+          noBackend: BigInt(row.no_backend),
+          denied: BigInt(row.denied),
+          open: BigInt(row.open),
+          reportedAt: timestampFromDate(new Date(reported_at)),
+        };
+      });
+      return { stats, nextCursor: page.next_cursor ?? '' };
     },
     putLoadBalancerPool: async ({ pool = create(LoadBalancerPoolSchema), ...conditions }) => {
       const { name = '', ...settings } = withoutEmpty(toJson(LoadBalancerPoolSchema, pool, AS_REST)) as Json;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What hosts say of themselves. What a reader would see change is noted in the log of changes; counters are not. */
-import { noteChanges } from '@weir/bus';
+import { noteChanges } from '@weir/bus/publishing';
 import { type Database, withTransaction } from '@weir/db';
 import { sql, type Transaction } from 'kysely';
 import { STALE_AFTER_MS } from '../domain/liveness.ts';

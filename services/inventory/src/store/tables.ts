@@ -5,6 +5,7 @@ import type { Labels } from '../domain/labels.ts';
 import type { LbPoolSpec } from '../domain/lb-pools.ts';
 import type { ServiceSpec } from '../domain/services.ts';
 import type { BgpPeerRow } from './bgp.ts';
+import type { CountRow } from './service-counts.ts';
 
 export interface PortRow {
   readonly name: string;
@@ -182,6 +183,12 @@ export interface Tables {
     spec: JSONColumnType<LbPoolSpec>;
     revision: Generated<bigint>;
     created_at: Generated<Date>;
+  };
+  service_counts: {
+    host_id: string;
+    reported_at: Date;
+    left_out: number;
+    counts: JSONColumnType<readonly CountRow[]>;
   };
   bgp_states: { host_id: string; reported_at: Date; peers: JSONColumnType<readonly BgpPeerRow[]> };
   lb_blocks: { pool: string; start: string; stop: string };

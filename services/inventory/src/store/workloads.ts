@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Workloads, joined with what their host's agent last said of them. */
-import { noteChanges } from '@weir/bus';
+import { noteChanges } from '@weir/bus/publishing';
 import { type Database, withTransaction } from '@weir/db';
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 import type { Tables } from './tables.ts';

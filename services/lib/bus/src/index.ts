@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-export { ChangeFeed, type ChangeSource, type FeedEvent } from './change-feed.ts';
-export { CHANGES_KEPT, type Change, changesChannel, noteChanges } from './changes.ts';
-export { CHANGES_SQL } from './changes-sql.ts';
 export { HEARTBEAT_INTERVAL_MS, type PublisherState, publishHeartbeat } from './config-heartbeat.ts';
 export { type Arrival, type ConfigEntry, configEntry, type Position } from './config-state.ts';
 export {
@@ -13,12 +10,8 @@ export {
 } from './config-watcher.ts';
 export { agentInbox, type Bus, type BusOptions, connectBus, serviceInbox } from './connect.ts';
 export { type ConsumeOptions, type Consuming, consume } from './consume.ts';
-export { type Outbox, type OutboxOptions, type OutboxStats, type Published, runOutbox } from './dispatcher.ts';
-export { newEpoch } from './epoch.ts';
 export { createKeys, type Keys, keysOf, publicKeyOf } from './keys.ts';
 export { readLease, type StoredLease, writeLease } from './leases.ts';
-export { type Enqueued, enqueueConfig, type OutboxDocument, outboxChannel } from './outbox.ts';
-export { OUTBOX_SQL } from './outbox-sql.ts';
 export {
   agentPermissions,
   type Permissions,

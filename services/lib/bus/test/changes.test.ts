@@ -15,7 +15,7 @@ import {
   type FeedEvent,
   noteChanges,
   OUTBOX_SQL,
-} from '../src/index.ts';
+} from '../src/publishing.ts';
 
 const SCHEMA = 'changes_test';
 const dir = mkdtempSync(join(tmpdir(), 'weir-changes-'));

@@ -12,22 +12,24 @@ import type { ConfigDocument } from '@weir/proto/weir/bus/v1/config_pb.js';
 import {
   type Bus,
   CFG_ALL,
-  CHANGES_SQL,
   connectBus,
   createKeys,
   createSigner,
-  enqueueConfig,
   ensureStreams,
-  newEpoch,
-  OUTBOX_SQL,
-  type Outbox,
-  type OutboxOptions,
   readSnapshot,
-  runOutbox,
   STREAM,
   subjects,
   verifySigned,
 } from '../src/index.ts';
+import {
+  CHANGES_SQL,
+  enqueueConfig,
+  newEpoch,
+  OUTBOX_SQL,
+  type Outbox,
+  type OutboxOptions,
+  runOutbox,
+} from '../src/publishing.ts';
 import { startTestNats, type TestNats } from '../src/testing.ts';
 
 const keys = createKeys('account');

@@ -7,7 +7,7 @@
  */
 import { type FieldIssue, nearest, weirError } from '@weir/errors';
 import type { Static, TObject, TSchema } from 'typebox';
-import { Value } from 'typebox/value';
+import { Check } from 'typebox/schema';
 
 interface SettingSchema {
   readonly type?: string;
@@ -92,7 +92,7 @@ export const loadConfig = <S extends TObject>(
       continue;
     }
     const value = convert(setting, text);
-    if (Value.Check(setting as TSchema, value)) {
+    if (Check(setting as TSchema, value)) {
       config[key] = value;
       continue;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** GET /v1/changes: what changes in a service, as it happens and from where a reader left off. */
-import type { ChangeSource, FeedEvent } from '@weir/bus';
+import type { ChangeSource, FeedEvent } from '@weir/bus/publishing';
 import { Type } from 'typebox';
 import type { HttpApp } from './create-http.ts';
 import { EVENT_STREAM_RESPONSE, LastEventId, readerSignal, type StreamEvent, sendEvents } from './event-stream.ts';

@@ -13,6 +13,7 @@ import { weirError } from '@weir/errors';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify';
 import type { TSchema } from 'typebox';
 import { readBodies } from './bodies.ts';
+import { lazyCompilers } from './compilers.ts';
 import { addDocumentation, type Docs } from './documentation.ts';
 import { addHealth, type ReadyChecks } from './health.ts';
 import { answerNotModified } from './preconditions.ts';
@@ -102,6 +103,11 @@ const documentProblems = (app: FastifyInstance): void => {
 
 export const createHttp = async (options: HttpOptions): Promise<HttpApp> => {
   const limits = options.limits ?? {};
+  const schemas = [FieldIssueSchema, ProblemSchema, ...(options.schemas ?? [])];
+  const { validator, buildSerializer, compileAll } = lazyCompilers({
+    literal: createAjv({ coerce: false, schemas }),
+    coercing: createAjv({ coerce: true, schemas }),
+  });
   const app = fastify({
     logger: false,
     bodyLimit: limits.bodyBytes ?? BODY_BYTES,
@@ -111,14 +117,11 @@ export const createHttp = async (options: HttpOptions): Promise<HttpApp> => {
     forceCloseConnections: 'idle',
     trustProxy: 'loopback',
     exposeHeadRoutes: false,
+    schemaController: { compilersFactory: { buildSerializer } },
   }).withTypeProvider<TypeBoxTypeProvider>();
-  const schemas = [FieldIssueSchema, ProblemSchema, ...(options.schemas ?? [])];
   for (const schema of schemas) app.addSchema(schema);
-  const literal = createAjv({ coerce: false, schemas });
-  const coercing = createAjv({ coerce: true, schemas });
-  app.setValidatorCompiler(({ schema, httpPart }) =>
-    (httpPart === 'body' ? literal : coercing).compile(schema as object),
-  );
+  app.setValidatorCompiler(validator);
+  app.decorate('compileAll', compileAll);
   readBodies(app);
   answerProblems(app);
   traceRequests(app);

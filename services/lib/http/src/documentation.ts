@@ -35,5 +35,8 @@ export const addDocumentation = async (app: FastifyInstance, docs: Docs, version
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 };
 
-/** The document as it is committed: stable, readable. */
-export const openapiText = (app: FastifyInstance): string => `${JSON.stringify(app.swagger(), null, 2)}\n`;
+/** The document as it is committed: stable, readable. Throws when a schema of a route is none. */
+export const openapiText = (app: FastifyInstance): string => {
+  app.compileAll();
+  return `${JSON.stringify(app.swagger(), null, 2)}\n`;
+};

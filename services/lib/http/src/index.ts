@@ -12,6 +12,7 @@ export {
 } from './event-stream.ts';
 export type { ReadyChecks } from './health.ts';
 export { idempotencyHeader, type OnceOfRequest, onceOf } from './idempotency.ts';
+export { LINES_RESPONSE, sendLines } from './lines.ts';
 export { type ListenOptions, listen, type RunningService, runService } from './listen.ts';
 export {
   type CursorFilter,

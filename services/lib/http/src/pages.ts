@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { weirError } from '@weir/errors';
 import { type Static, type TSchema, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { Check } from 'typebox/schema';
 import { nullable } from './schemas.ts';
 
 export const PAGE_LIMIT_DEFAULT = 100;
@@ -86,7 +86,7 @@ export class Cursors<S extends TSchema> {
       found = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
     } catch {}
     const [scope, key] = Array.isArray(found) && found.length === 2 ? (found as [unknown, unknown]) : [];
-    const ours = typeof scope === 'string' && Value.Check(this.#schema, key);
+    const ours = typeof scope === 'string' && Check(this.#schema, key);
     if (ours && scope === scopeOf(this.#list, filter)) return key;
     const whose = ours
       ? `is of another list than ${this.#list}, or was given out for another filter`

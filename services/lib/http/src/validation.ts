@@ -24,6 +24,8 @@ export const createAjv = (options: { readonly coerce: boolean; readonly schemas?
     removeAdditional: false,
     strict: false,
     verbose: true,
+    // of ours, and looked at by tests (compilers.ts): what looks at schemas is itself a schema that takes long to compile
+    validateSchema: false,
   });
   addFormats(ajv);
   for (const schema of new Set([FieldIssueSchema, ...(options.schemas ?? [])])) ajv.addSchema(schema);

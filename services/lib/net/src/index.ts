@@ -26,3 +26,4 @@ export { escapeUntrusted } from './escape.ts';
 export { type LabelSelector, type LabelTerm, parseLabelSelector, selectorMatches } from './label-selector.ts';
 export { formatMac, parseMac } from './mac.ts';
 export { PROTOCOLS, type ProtocolName, protocolName, protocolNumber } from './protocol.ts';
+export { durationMs, formatTimeUs, parseTimeUs } from './times.ts';

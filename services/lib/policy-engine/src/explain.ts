@@ -6,11 +6,13 @@
 import { PROTOCOLS, parseIp, protocolName } from '@weir/net';
 import { allocateCidrs, type CidrAllocator, collectCidrs, createCidrIndex } from './compile/cidrs.ts';
 import { compileWorkload } from './compile/compiler.ts';
-import type { NamedPort, PolicyInput } from './compile/input.ts';
-import type { IdentityLabels } from './compile/world.ts';
+import type { NamedPort, PolicyInput, View } from './compile/input.ts';
+import { createWorld, type IdentityLabels } from './compile/world.ts';
+import { type Considered, considered } from './considered.ts';
 import { IDENTITY, ipBlockTwin, scopeOf } from './constants.ts';
+import { withGroups } from './groups.ts';
 import { type Judgement, judge } from './judge.ts';
-import { type Direction, type ListedRule, listRules, type PolicyDocument } from './model.ts';
+import { type Direction, type ListedRule, listRules, type PolicyDocument, type Tier } from './model.ts';
 
 /** A workload by identity or labels (with its address, if ipBlock rules matter), or anything else by its address. */
 export interface Endpoint {
@@ -51,12 +53,35 @@ export interface ExplainedRule extends ListedRule, RulePlace {
   readonly policy: string;
 }
 
+export interface ConsideredRule extends ExplainedRule {
+  readonly tier: Tier;
+  /** whole: it fits. peer: it does but for the port or protocol. port: but for the peer. */
+  readonly fits: Considered['fits'];
+  /** It is the one that decided. */
+  readonly decided: boolean;
+}
+
+/** What would be if other policies were enforced. */
+export interface OtherVerdict {
+  readonly verdict: 'allow' | 'deny';
+  readonly rule?: ExplainedRule;
+  readonly text: string;
+}
+
 export interface ExplainedEnd {
   readonly direction: Direction;
   readonly verdict: 'allow' | 'deny';
   readonly reason: Judgement['reason'] | 'not-a-workload' | 'unknown-workload';
   readonly matchType: Judgement['matchType'];
+  /** Of the rule that decided. */
+  readonly tier?: Tier;
   readonly rule?: ExplainedRule;
+  /** Rules that fit, and those that nearly do, in the order in which they are asked. */
+  readonly considered: readonly ConsideredRule[];
+  /** Policies in audit would refuse it: it goes on and is reported. */
+  readonly audited?: OtherVerdict;
+  /** Staged policies would change it. */
+  readonly pending?: OtherVerdict;
   readonly text: string;
 }
 
@@ -82,6 +107,7 @@ const FIRST_MADE_UP = 0x00ff0000;
 /** Rules by number; those without a number get one that nobody else has. */
 const numberRules = (policies: readonly ExplainedPolicy[]) => {
   const rules = new Map<number, ExplainedRule>();
+  const byPath = new Map<string, { readonly id: number; readonly explained: ExplainedRule }>();
   let unnumbered = 0x40000000;
   const numbered = policies.map(({ doc, ruleIds, places }) => {
     const ids = new Map<string, number>();
@@ -89,11 +115,13 @@ const numberRules = (policies: readonly ExplainedPolicy[]) => {
       const given = ruleIds.get(rule.path);
       const id = given ?? unnumbered++;
       ids.set(rule.path, id);
-      rules.set(id, { ...rule, ...places?.get(rule.path), id: given ?? 0, policy: doc.key });
+      const explained = { ...rule, ...places?.get(rule.path), id: given ?? 0, policy: doc.key };
+      rules.set(id, explained);
+      byPath.set(`${doc.key} ${rule.path}`, { id, explained });
     }
     return { doc, ruleIds: ids };
   });
-  return { rules, numbered };
+  return { rules, byPath, numbered };
 };
 
 const describeRule = (rule: ExplainedRule): string => {
@@ -132,10 +160,11 @@ const sameLabels = (a: readonly string[], b: readonly string[]): boolean =>
 
 export const explain = (input: ExplainInput): Explanation => {
   const identities = new Map(input.identities ?? []);
-  const docs: PolicyDocument[] = input.policies.map(({ doc }) => doc);
+  const policies = withGroups(input.policies);
+  const docs: PolicyDocument[] = policies.map(({ doc }) => doc);
   const cidrs = input.cidrs ?? allocateCidrs(collectCidrs(docs));
   const index = createCidrIndex(cidrs);
-  const { rules, numbered } = numberRules(input.policies);
+  const { rules, byPath, numbered } = numberRules(policies);
   let madeUp = FIRST_MADE_UP;
 
   const identityOf = (end: Endpoint): number => {
@@ -167,8 +196,12 @@ export const explain = (input: ExplainInput): Explanation => {
   const to = resolve(input.to);
   const peerNamedPorts = new Map([[to.identity, to.namedPorts]]);
 
+  const isMixed = docs.some(({ mode }) => mode !== 'enforce');
+  const world = createWorld();
+  world.sync(identities, cidrs);
+
   const side = (direction: Direction, subject: Resolved, peer: Resolved): ExplainedEnd => {
-    const open = { direction, verdict: 'allow', matchType: 'none' } as const;
+    const open = { direction, verdict: 'allow', matchType: 'none', considered: [] } as const;
     if (!subject.workload) {
       return {
         ...open,
@@ -176,28 +209,66 @@ export const explain = (input: ExplainInput): Explanation => {
         text: `${direction} of ${subject.name}: not asked, it is no workload`,
       };
     }
-    const compiled = compileWorkload({ identities, policies: numbered, cidrs, subject, peerNamedPorts });
-    if (compiled.unknownSubject) {
+    const ask = (view: View): Judgement | undefined => {
+      const compiled = compileWorkload({ identities, policies: numbered, cidrs, subject, peerNamedPorts, view });
+      if (compiled.unknownSubject) return undefined;
+      return judge(compiled, {
+        direction,
+        peerIdentity: peer.identity,
+        ...(compiled.ipBlock && peer.twin !== undefined ? { peerIpblockIdentity: peer.twin } : {}),
+        protocol: input.protocol,
+        port: input.port,
+        ...(input.allowHost === undefined ? {} : { allowHost: input.allowHost }),
+      });
+    };
+    const judgement = ask('enforced');
+    if (!judgement) {
       const text = `${direction} of ${subject.name}: refused, because its identity ${subject.identity} has no labels`;
-      return { direction, verdict: 'deny', matchType: 'none', reason: 'unknown-workload', text };
+      return { ...open, verdict: 'deny', reason: 'unknown-workload', text };
     }
-    const judgement = judge(compiled, {
-      direction,
-      peerIdentity: peer.identity,
-      ...(compiled.ipBlock && peer.twin !== undefined ? { peerIpblockIdentity: peer.twin } : {}),
-      protocol: input.protocol,
-      port: input.port,
-      ...(input.allowHost === undefined ? {} : { allowHost: input.allowHost }),
-    });
     const rule = rules.get(judgement.ruleId);
-    const { verdict, reason, matchType } = judgement;
+    const { verdict, reason, matchType, tier } = judgement;
+    const other = (view: View, than: Judgement): OtherVerdict | undefined => {
+      if (!isMixed) return undefined;
+      const would = ask(view);
+      if (!would || would.verdict === than.verdict) return undefined;
+      const by = rules.get(would.ruleId);
+      return { verdict: would.verdict, ...(by ? { rule: by } : {}), text: sentence(subject, would, direction, by) };
+    };
+    const audited = other('audited', judgement);
+    const pending = other('pending', judgement);
+    const fitting = considered(
+      world,
+      numbered.filter(({ doc }) => doc.mode !== 'off'),
+      {
+        direction,
+        subjectLabels: identities.get(subject.identity) ?? [],
+        subjectPorts: subject.namedPorts,
+        peerIdentities: peer.twin === undefined ? [peer.identity] : [peer.identity, peer.twin],
+        peerPorts: peer.namedPorts,
+        protocol: input.protocol,
+        port: input.port,
+      },
+    ).flatMap(({ policy, tier: ofTier, rule: { path }, fits }): ConsideredRule[] => {
+      const known = byPath.get(`${policy} ${path}`);
+      if (!known) return [];
+      return [{ ...known.explained, tier: ofTier, fits, decided: known.id === judgement.ruleId }];
+    });
     return {
       direction,
       verdict,
       reason,
       matchType,
+      ...(tier ? { tier } : {}),
       ...(rule ? { rule } : {}),
-      text: sentence(subject, judgement, direction, rule),
+      considered: fitting,
+      ...(audited ? { audited } : {}),
+      ...(pending ? { pending } : {}),
+      text: [
+        sentence(subject, judgement, direction, rule),
+        ...(audited ? [`if audited policies were enforced: ${audited.text}`] : []),
+        ...(pending ? [`if staged policies were in place: ${pending.text}`] : []),
+      ].join('\n'),
     };
   };
   const egress = side('egress', from, to);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export { allocateCidrs, type CidrAllocator, type CidrIndex, collectCidrs, createCidrIndex } from './compile/cidrs.ts';
 export { type Compiler, compileWorkload, createCompiler } from './compile/compiler.ts';
-export type { CompiledWorkload, CompileInput, NamedPort, PolicyEntry, PolicyInput } from './compile/input.ts';
+export type { CompiledWorkload, CompileInput, NamedPort, PolicyEntry, PolicyInput, View } from './compile/input.ts';
 export type { IdentityLabels } from './compile/world.ts';
 export {
   ANY_IDENTITY,
@@ -15,6 +15,7 @@ export {
 } from './constants.ts';
 export { type DnsMatcher, type DnsReading, readDnsName, readDnsPattern } from './dns-pattern.ts';
 export {
+  type ConsideredRule,
   type Endpoint,
   type ExplainedEnd,
   type ExplainedPolicy,
@@ -22,23 +23,33 @@ export {
   type ExplainInput,
   type Explanation,
   explain,
+  type OtherVerdict,
   type RulePlace,
 } from './explain.ts';
+export { groupsIn, refersToGroups, resolveGroups, withGroups } from './groups.ts';
 export { ICMP4_TYPES, ICMP6_TYPES, icmpPort } from './icmp.ts';
 export { type Judgement, judge, MATCH_TYPES, type MatchType, type Question } from './judge.ts';
 export { type Label, parseLabel } from './labels.ts';
 export { type LintOptions, lint, selects } from './lint.ts';
+export { type Finding, lintPolicies, type SetOptions } from './lint-set.ts';
 export {
   type Action,
+  type CidrGroup,
   type Direction,
   defaultDenyPath,
   type Kind,
   type ListedRule,
   listRules,
+  MODES,
   type PolicyDocument,
   type PolicyJson,
+  type PolicyMode,
   type PolicyWarning,
   type Position,
+  STAGED_ACTIONS,
+  type StagedAction,
+  TIERS,
+  type Tier,
 } from './model.ts';
 export { BALANCER_KINDS, splitBalancer } from './parse/balancer.ts';
 export {
@@ -54,4 +65,5 @@ export {
   type EgressGatewayDocument,
   splitEgressGateways,
 } from './parse/egress-gateway.ts';
+export { MODE_ANNOTATION } from './parse/modes.ts';
 export { type BalancerDocument, placeOf } from './parse/service-body.ts';

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The datapath's decision, step by step as the kernel takes it: the longest match in the trie of the peer's identity, in that of
- * its ipBlock twin and in that of any identity. One that denies decides; else the longest allows, the peer's own first; else
- * the default. What is simulated here must be what is enforced, so this is tested against the rules and against the kernel.
+ * The datapath's decision, step by step as the kernel takes it: tier by tier, the longest match in the trie of the peer's identity,
+ * in that of its ipBlock twin and in that of any identity. The highest rank decides, then a deny, then the longest, the peer's own
+ * first; a pass leaves it to the next tier. Behind the Normal tier comes its default deny; without one Baseline, and then all is allowed. What is simulated here must be what is enforced, so this is tested against the rules and against the kernel.
  */
 import { type Atom, atom, atomPrefixBits } from './compile/atoms.ts';
 import type { CompiledWorkload, PolicyEntry } from './compile/input.ts';
 import { ANY_IDENTITY, IDENTITY } from './constants.ts';
-import type { Direction } from './model.ts';
+import type { Direction, Tier } from './model.ts';
 import { LAST_PORT } from './ports.ts';
 
 export interface Question {
@@ -32,22 +32,26 @@ export interface Judgement {
   /** 0 when no rule decided. */
   readonly ruleId: number;
   readonly matchType: MatchType;
+  /** Of the rule that decided. */
+  readonly tier?: Tier;
 }
 
-/** (direction, identity) -> atoms. */
+/** (direction, tier, identity) -> atoms. */
 type Tries = ReadonlyMap<number, ReadonlyMap<Atom, PolicyEntry>>;
 
 const tries = new WeakMap<readonly PolicyEntry[], Tries>();
 
-// An identity takes 32 bits; the direction goes above them.
-const trieKey = (egress: boolean, identity: number): number => (egress ? 2 ** 32 : 0) + identity;
+const SECTION: Readonly<Record<Tier, number>> = { Normal: 0, Admin: 2, Baseline: 4 };
+// An identity takes 32 bits; direction and tier go above them.
+const trieKey = (egress: boolean, tier: Tier, identity: number): number =>
+  (SECTION[tier] + (egress ? 1 : 0)) * 2 ** 32 + identity;
 
 const triesOf = (entries: readonly PolicyEntry[]): Tries => {
   const known = tries.get(entries);
   if (known) return known;
   const built = new Map<number, Map<Atom, PolicyEntry>>();
   for (const entry of entries) {
-    const key = trieKey(entry.egress, entry.identity);
+    const key = trieKey(entry.egress, entry.tier, entry.identity);
     let trie = built.get(key);
     if (!trie) {
       trie = new Map();
@@ -78,11 +82,19 @@ const matchTypeOf = (entry: PolicyEntry): MatchType => {
 };
 
 const byRule = (entry: PolicyEntry): Judgement => ({
-  verdict: entry.deny ? 'deny' : 'allow',
+  verdict: entry.verdict === 'deny' ? 'deny' : 'allow',
   reason: 'rule',
   ruleId: entry.ruleId,
   matchType: matchTypeOf(entry),
+  tier: entry.tier,
 });
+
+/** Is `other` found although there is `first`? Of equal ones the first decides. */
+const overrules = (other: PolicyEntry, first: PolicyEntry): boolean => {
+  if (other.rank !== first.rank) return other.rank > first.rank;
+  if (other.verdict === 'deny' || first.verdict === 'deny') return first.verdict !== 'deny';
+  return prefixBits(other) > prefixBits(first);
+};
 
 const byDefaultDeny = (compiled: CompiledWorkload, egress: boolean): Judgement => ({
   verdict: 'deny',
@@ -100,17 +112,17 @@ export const judge = (compiled: CompiledWorkload, question: Question): Judgement
   }
   const all = triesOf(compiled.entries);
   const identities = [peerIdentity, ...(peerIpblockIdentity === undefined ? [] : [peerIpblockIdentity]), ANY_IDENTITY];
-  let best: PolicyEntry | undefined;
-  let denied: PolicyEntry | undefined;
-  for (const identity of identities) {
-    const entry = longestMatch(all.get(trieKey(egress, identity)), protocol, port);
-    if (!entry) continue;
-    if (entry.deny) denied ??= entry;
-    else if (!best || prefixBits(entry) > prefixBits(best)) best = entry;
-  }
-  if (denied) return byRule(denied);
-  if (best) return byRule(best);
-  const enforced = egress ? compiled.enforceEgress : compiled.enforceIngress;
-  if (!enforced) return { verdict: 'allow', reason: 'default-allow', ruleId: 0, matchType: 'none' };
-  return byDefaultDeny(compiled, egress);
+  const decisive = (tier: Tier): PolicyEntry | undefined => {
+    let best: PolicyEntry | undefined;
+    for (const identity of identities) {
+      const entry = longestMatch(all.get(trieKey(egress, tier, identity)), protocol, port);
+      if (entry && (!best || overrules(entry, best))) best = entry;
+    }
+    return best?.verdict === 'pass' ? undefined : best;
+  };
+  const before = (compiled.tiers ? decisive('Admin') : undefined) ?? decisive('Normal');
+  if (before) return byRule(before);
+  if (egress ? compiled.enforceEgress : compiled.enforceIngress) return byDefaultDeny(compiled, egress);
+  const baseline = compiled.tiers ? decisive('Baseline') : undefined;
+  return baseline ? byRule(baseline) : { verdict: 'allow', reason: 'default-allow', ruleId: 0, matchType: 'none' };
 };

@@ -6,9 +6,31 @@
 import type { Cidr } from '@weir/net';
 import type { Selector } from './selector.ts';
 
-export type Kind = 'NetworkPolicy' | 'CiliumNetworkPolicy' | 'CiliumClusterwideNetworkPolicy';
+export type Kind =
+  | 'NetworkPolicy'
+  | 'CiliumNetworkPolicy'
+  | 'CiliumClusterwideNetworkPolicy'
+  | 'ClusterNetworkPolicy'
+  | 'FirewallPolicy'
+  | 'CiliumCIDRGroup';
 export type Direction = 'ingress' | 'egress';
-export type Action = 'allow' | 'deny';
+/** `pass` leaves it to the next tier. */
+export type Action = 'allow' | 'deny' | 'pass';
+
+/** Asked in this order. What none decided is denied when a policy of the Normal tier isolates, else allowed. */
+export const TIERS = ['Admin', 'Normal', 'Baseline'] as const;
+export type Tier = (typeof TIERS)[number];
+
+/**
+ * enforce; audit: allows as when enforced, what it would refuse goes on; staged: only judged beside what is enforced; off: kept,
+ * judged by nobody. What audited and staged documents would do is told by explain.
+ */
+export const MODES = ['enforce', 'audit', 'staged', 'off'] as const;
+export type PolicyMode = (typeof MODES)[number];
+
+/** What enforcing a staged document would do. Learn and Ignore do nothing to verdicts: such a document only lies ready. */
+export const STAGED_ACTIONS = ['Set', 'Delete', 'Learn', 'Ignore'] as const;
+export type StagedAction = (typeof STAGED_ACTIONS)[number];
 
 /** In the text that was parsed, both from 1. */
 export interface Position {
@@ -31,6 +53,14 @@ export type Entity =
   | 'none'
   | 'kube-apiserver';
 
+/** Prefixes under a name, for rules of any policy. */
+export interface CidrGroup {
+  readonly name: string;
+  /** As a selector looks at them: `k8s:key=value`. */
+  readonly labels: readonly string[];
+  readonly cidrs: readonly Cidr[];
+}
+
 export type Peer =
   | { readonly kind: 'selector'; readonly path: string; readonly selector: Selector }
   | { readonly kind: 'entity'; readonly path: string; readonly entity: Entity }
@@ -41,7 +71,9 @@ export type Peer =
       readonly except: readonly Cidr[];
       /** Kubernetes ipBlock: also matches managed peers by their address. */
       readonly ipBlock: boolean;
-    };
+    }
+  /** CIDR groups by name, or those that a selector finds: see groups.ts. */
+  | { readonly kind: 'group'; readonly path: string; readonly group?: string; readonly selector?: Selector };
 
 /** ICMP types are ports too: type << 8, whatever the code. */
 export type L4 =
@@ -53,6 +85,8 @@ export interface Rule {
   readonly path: string;
   readonly direction: Direction;
   readonly action: Action;
+  /** As its author calls it. */
+  readonly name?: string;
   /** 'any': whoever. A list: any of these; an empty one is nobody. */
   readonly peers: 'any' | readonly Peer[];
   /** 'any': every protocol and port. A list: any of these; an empty one is no traffic. */
@@ -64,6 +98,9 @@ export interface PolicySpec {
   /** `spec` or `specs[1]`. */
   readonly path: string;
   readonly subject: Selector;
+  readonly tier: Tier;
+  /** Of the Admin and Baseline tiers: the lower number decides first, then the order of rules. */
+  readonly priority: number;
   readonly defaultDeny: { readonly ingress: boolean; readonly egress: boolean };
   readonly rules: readonly Rule[];
   readonly description?: string;
@@ -87,9 +124,16 @@ export interface PolicyDocument {
   readonly apiVersion: string;
   /** Absent in cluster-wide policies. */
   readonly namespace?: string;
+  /** It was not written, so it is `default`. */
+  readonly namespaceIsDefault?: boolean;
   readonly name: string;
   /** As written, without status and what a server fills in. */
   readonly json: PolicyJson;
+  readonly mode: PolicyMode;
+  /** Of a staged document: the one in force that it is about; without it, itself. */
+  readonly staged?: { readonly action: StagedAction; readonly of?: string };
+  /** Of a CiliumCIDRGroup, which has no specs. */
+  readonly group?: CidrGroup;
   readonly specs: readonly PolicySpec[];
   /** Found while parsing; lint() adds what needs identities. */
   readonly warnings: readonly PolicyWarning[];
@@ -126,11 +170,11 @@ export const defaultDenyPath = (spec: PolicySpec, direction: Direction): string 
 export const listRules = (doc: PolicyDocument): ListedRule[] =>
   doc.specs.flatMap((spec) => {
     const description = spec.description === undefined ? {} : { description: spec.description };
-    const listed: ListedRule[] = spec.rules.map(({ path, direction, action, position }) => ({
+    const listed: ListedRule[] = spec.rules.map(({ path, direction, action, name, position }) => ({
       path,
       direction,
       action,
-      ...description,
+      ...(name === undefined ? description : { description: name }),
       ...position,
     }));
     for (const direction of ['ingress', 'egress'] as const) {

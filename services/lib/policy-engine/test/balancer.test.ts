@@ -115,6 +115,35 @@ test("Weir's own form and pools; the rest is left alone", () => {
   assert.equal(splitBalancer(mentions).rest, mentions);
 });
 
+test('hosts, clusters and health checks by annotations', () => {
+  const withLines = (...lines: string[]) =>
+    splitBalancer(SERVICE.replace('other.example/note: x', ['other.example/note: x', ...lines].join('\n    ')));
+  const { found, issues } = withLines(
+    'service.cilium.io/node: edge',
+    'service.cilium.io/node-selector: "zone in (a, b),rack!=r1,gpu,!old,tier=front"',
+    'service.cilium.io/proxy-delegation: delegate-if-local',
+    ...['global: "true"', 'shared: "false"', 'affinity: local'].map((text) => `service.cilium.io/${text}`),
+    ...['kind: grpc', 'tls: "true"', 'grpc-service: shop.Cart', 'period-ms: "500"', 'host: cart.shop'].map(
+      (text) => `health-check.weir.io/${text}`,
+    ),
+  );
+  assert.deepEqual(issues, []);
+  assert.deepEqual(found[0]?.body.hosts, {
+    match_labels: { 'service.cilium.io/node': 'edge', tier: 'front' },
+    match_expressions: [
+      { key: 'zone', operator: 'In', values: ['a', 'b'] },
+      { key: 'rack', operator: 'NotIn', values: ['r1'] },
+      { key: 'gpu', operator: 'Exists' },
+      { key: 'old', operator: 'DoesNotExist' },
+    ],
+  });
+  assert.equal(found[0]?.body.delegate_if_local, true);
+  assert.deepEqual(found[0]?.body.health_check, {
+    ...{ kind: 'grpc', tls: true, grpc_service: 'shop.Cart', period_ms: 500, host: 'cart.shop' },
+  });
+  assert.equal(placeOf(found[0]?.places, 'health_check.period_ms')?.line, 22);
+});
+
 test('what is wrong is told with line and column', () => {
   const cases: [string, string, string, number, RegExp][] = [
     ['port: 80,', 'prot: 80,', 'spec.ports[0].prot', 25, /port/],
@@ -129,7 +158,49 @@ test('what is wrong is told with line and column', () => {
       10,
       /maglev/,
     ],
-    ['lb-algorithm: maglev', 'global: "true"', 'metadata.annotations["service.cilium.io/global"]', 10, /use one of/],
+    [
+      'lb-algorithm: maglev',
+      'fib-table-id: "5"',
+      'metadata.annotations["service.cilium.io/fib-table-id"]',
+      10,
+      /use one of/,
+    ],
+    [
+      'lb-algorithm: maglev',
+      'affinity: remote',
+      'metadata.annotations["service.cilium.io/affinity"]',
+      10,
+      /local or none/,
+    ],
+    ['lb-algorithm: maglev', 'global: yes', 'metadata.annotations["service.cilium.io/global"]', 10, /true, false/],
+    [
+      'lb-algorithm: maglev',
+      'node-selector: "zone = = edge"',
+      'metadata.annotations["service.cilium.io/node-selector"]',
+      10,
+      /zone in \(a,b\)/,
+    ],
+    [
+      'service.cilium.io/lb-algorithm: maglev',
+      'health-check.weir.io/path: /healthz',
+      'metadata.annotations["health-check.weir.io/path"]',
+      10,
+      /kind: tcp/,
+    ],
+    [
+      'service.cilium.io/lb-algorithm: maglev',
+      'health-check.weir.io/period-ms: "2s"',
+      'metadata.annotations["health-check.weir.io/period-ms"]',
+      10,
+      /2000/,
+    ],
+    [
+      'service.cilium.io/lb-algorithm: maglev',
+      'health-check.weir.io/every: "2"',
+      'metadata.annotations["health-check.weir.io/every"]',
+      10,
+      /health-check.weir.io\/period-ms/,
+    ],
     ['192.0.2.7,', '192.0.2,', 'metadata.annotations["lbipam.cilium.io/ips"]', 8, /192\.0\.2\.7/],
     ['apiVersion: v1', 'apiVersion: v2', 'apiVersion', 1, /v1/],
     ['timeoutSeconds: 60', 'timeoutSeconds: 0', 'spec.sessionAffinityConfig.clientIP.timeoutSeconds', 22, /16777215/],

@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parseCidr, parseIp } from '@weir/net';
 import fc from 'fast-check';
-import { atom, isCovered } from '../src/compile/atoms.ts';
-import { closeTrie } from '../src/compile/trie.ts';
+import { atom, someCovering } from '../src/compile/atoms.ts';
+import { closeTrie, layTrie } from '../src/compile/trie.ts';
 import {
   allocateCidrs,
   type CompiledWorkload,
@@ -21,13 +21,13 @@ import {
   parseDocument,
 } from '../src/index.ts';
 import { rangeToPrefixes } from '../src/ports.ts';
-import { policies } from '../testing/arbitrary.ts';
+import { policies } from '../testing/arbitrary-tiers.ts';
 import { createFleet, parseOk } from './fleet.ts';
 
 const show = ({ entries }: CompiledWorkload): string[] =>
   entries.map(
-    ({ egress, identity, protocol, port, portPrefixBits, deny, ruleId }) =>
-      `${egress ? 'out' : 'in'} ${identity} ${protocol}/${port}/${portPrefixBits} ${deny ? 'deny' : 'allow'} #${ruleId}`,
+    ({ egress, identity, protocol, port, portPrefixBits, verdict, ruleId }) =>
+      `${egress ? 'out' : 'in'} ${identity} ${protocol}/${port}/${portPrefixBits} ${verdict} #${ruleId}`,
   );
 const cnp = (spec: string): string =>
   `apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p, namespace: default}\nspec:\n  endpointSelector: {matchLabels: {app: web}}\n  ${spec.replaceAll('\n', '\n  ')}\n`;
@@ -51,6 +51,7 @@ test('entries of a rule: identities by number, ranges as prefixes, any as 0', ()
     enforceIngress: true,
     enforceEgress: true,
     ipBlock: false,
+    tiers: false,
     defaultRuleIngress: 3,
     defaultRuleEgress: 4,
     overflow: false,
@@ -72,19 +73,19 @@ test('an allow under a deny is taken out, one beside it stays', () => {
   const tcp = atom(6, 0, 0);
   const http = atom(6, 80, 16);
   const udp = atom(17, 53, 16);
-  const allow = (ruleId: number, ...atoms: number[]) => ({ deny: false, ruleId, atoms });
-  const deny = (ruleId: number, ...atoms: number[]) => ({ deny: true, ruleId, atoms });
-  const none = new Set<number>();
+  const allow = (ruleId: number, ...atoms: number[]) => ({ verdict: 'allow' as const, rank: 0, ruleId, atoms });
+  const deny = (ruleId: number, ...atoms: number[]) => ({ verdict: 'deny' as const, rank: 0, ruleId, atoms });
+  const none = new Map();
   const keys = (...given: Parameters<typeof closeTrie>) =>
-    [...closeTrie(...given)].map(([key, { deny: no }]) => (no ? -1 : 1) * key);
+    [...closeTrie(...given)].map(([key, { verdict }]) => (verdict === 'deny' ? -1 : 1) * key);
   assert.deepEqual(keys([allow(1, all, http, udp), deny(2, tcp)], none), [all, udp, -tcp]);
   assert.deepEqual(keys([allow(1, all, http, udp), deny(2, http)], none), [all, -http, udp]);
   assert.deepEqual(keys([allow(1, http), deny(2, all)], none), [-0]);
-  assert.deepEqual(keys([allow(1, all, http)], new Set([http])), [all], 'under a denial for everybody');
+  assert.deepEqual(keys([allow(1, all, http)], layTrie([deny(2, http)])), [all], 'under a denial for everybody');
 });
 
 test('covering: protocol and port prefixes', () => {
-  const has = (value: number, ...atoms: number[]) => isCovered(value, new Set(atoms));
+  const has = (value: number, ...atoms: number[]) => someCovering(value, (one) => atoms.includes(one));
   assert.equal(has(atom(6, 80, 16), atom(6, 64, 10)), true);
   assert.equal(has(atom(6, 128, 16), atom(6, 64, 10)), false);
   assert.equal(has(atom(6, 64, 10), atom(6, 80, 16)), false);

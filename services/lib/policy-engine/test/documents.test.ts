@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { stringify } from 'yaml';
 import { lint, listRules, parseDocument, parseDocuments, selects } from '../src/index.ts';
-import { policies } from '../testing/arbitrary.ts';
+import { policies } from '../testing/arbitrary-tiers.ts';
 import { parseOk } from './fleet.ts';
 
 const EXPORTED = `apiVersion: v1
@@ -102,6 +103,13 @@ test('text, JSON and the normalised document mean the same', () => {
         assert.deepEqual(plain(c.specs), plain(a.specs));
         assert.deepEqual(plain(parseDocument(a.json).specs), plain(a.specs));
         assert.deepEqual(c.json, a.json);
+        const [printed] = parseOk(stringify(a.json));
+        assert.ok(printed);
+        assert.deepEqual(
+          plain({ ...printed, warnings: [] }),
+          plain({ ...a, warnings: [] }),
+          'prints back to an equal one',
+        );
       }
     }),
     { numRuns: 300 },

@@ -113,3 +113,71 @@ test('the deciding rule as data, with its number when it has one', () => {
   });
   assert.equal(ingress.matchType, 'L3-L4');
 });
+
+const TIERED = `apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: guard}
+spec:
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {}}
+  ingress:
+  - {name: monitoring may look, action: Accept, from: [{pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: mon}}}}]}
+  - {action: Pass, from: [{namespaces: {}}], protocols: [{tcp: {destinationPort: {number: 80}}}]}
+  - {action: Deny, from: [{namespaces: {}}]}
+---
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: shut, namespace: prod, annotations: {weir.io/mode: audit}}
+spec:
+  endpointSelector: {matchLabels: {app: db}}
+  ingress: [{fromEndpoints: [{matchLabels: {app: api}}]}]
+---
+apiVersion: weir.io/v1
+kind: FirewallPolicy
+metadata: {name: soon, namespace: prod}
+spec:
+  mode: staged
+  stages: CiliumNetworkPolicy/prod/shut
+  endpointSelector: {matchLabels: {app: db}}
+  ingress: [{action: Allow, fromEndpoints: [{matchLabels: {app: web}}]}]
+`;
+const tiered = parseOk(TIERED).map((doc) => ({ doc, ruleIds: new Map<string, number>() }));
+
+test('each rule that fits or nearly does, tier by tier, with its line', () => {
+  const { ingress } = explain({ policies: tiered, from: pod('web'), to: db, protocol: 6, port: 22 });
+  assert.deepEqual([ingress.verdict, ingress.tier, ingress.rule?.line], ['deny', 'Admin', 11]);
+  assert.deepEqual(
+    ingress.considered.map(({ tier, policy, path, fits, decided, line }) => [tier, policy, path, fits, decided, line]),
+    [
+      ['Admin', 'ClusterNetworkPolicy/-/guard', 'spec.ingress[0]', 'port', false, 9],
+      ['Admin', 'ClusterNetworkPolicy/-/guard', 'spec.ingress[1]', 'peer', false, 10],
+      ['Admin', 'ClusterNetworkPolicy/-/guard', 'spec.ingress[2]', 'whole', true, 11],
+      ['Normal', 'CiliumNetworkPolicy/prod/shut', 'spec.ingress[0]', 'port', false, 18],
+      ['Normal', 'FirewallPolicy/prod/soon', 'spec.ingress[0]', 'whole', false, 27],
+    ],
+  );
+});
+
+test('what policies in audit would refuse, and what staged ones would change', () => {
+  const web = explain({ policies: tiered, from: pod('web'), to: db, protocol: 6, port: 80 });
+  assert.equal(web.verdict, 'allow');
+  assert.equal(
+    web.ingress.text,
+    `ingress of db: allowed, because no policy restricts its ingress
+if audited policies were enforced: ingress of db: refused, because no rule allows it; default deny by spec.defaultDeny.ingress of CiliumNetworkPolicy/prod/shut, line 16`,
+  );
+  assert.equal(web.ingress.audited?.verdict, 'deny');
+  assert.equal(web.ingress.pending, undefined);
+  const api = explain({ policies: tiered, from: pod('api'), to: db, protocol: 6, port: 80 });
+  assert.deepEqual(
+    [api.ingress.verdict, api.ingress.audited, api.ingress.pending?.verdict],
+    ['allow', undefined, 'deny'],
+  );
+  assert.equal(api.ingress.pending?.rule?.policy, 'FirewallPolicy/prod/soon');
+  const mon = explain({ policies: tiered, from: pod('mon'), to: db, protocol: 6, port: 22 });
+  assert.equal(
+    mon.ingress.text,
+    'ingress of db: allowed by spec.ingress[0] of ClusterNetworkPolicy/-/guard, line 9 (monitoring may look)',
+  );
+});

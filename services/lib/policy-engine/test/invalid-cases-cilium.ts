@@ -78,9 +78,9 @@ export const CILIUM_CASES: readonly Case[] = [
   ],
   [
     'an entity for later',
-    cnp('ingress: [{fromEntities: [~cluster-mesh]}]'),
+    cnp('ingress: [{fromEntities: [~cluster-of-mine]}]'),
     'spec.ingress[0].fromEntities[0]',
-    '"cluster-mesh" is not supported yet',
+    '"cluster-of-mine" is not an entity',
   ],
   [
     'two kinds of peers',
@@ -213,15 +213,15 @@ export const CILIUM_CASES: readonly Case[] = [
   ],
   [
     'a CIDR group',
-    cnp('ingress: [{fromCIDRSet: [{~cidrGroupRef: g}]}]'),
+    cnp('ingress: [{fromCIDRSet: [{cidrGroupRef: ~G_1}]}]'),
     'spec.ingress[0].fromCIDRSet[0].cidrGroupRef',
-    'cidrGroupRef is not supported yet',
+    '"G_1" is not a valid name',
   ],
   [
     'a CIDR group selector',
-    cnp('ingress: [{fromCIDRSet: [{~cidrGroupSelector: {}}]}]'),
+    cnp('ingress: [{fromCIDRSet: [{cidrGroupRef: g, ~cidrGroupSelector: {}}]}]'),
     'spec.ingress[0].fromCIDRSet[0].cidrGroupSelector',
-    'cidrGroupSelector is not supported yet',
+    'cidrGroupSelector cannot stand beside cidrGroupRef',
   ],
   [
     'a group that turned up empty',

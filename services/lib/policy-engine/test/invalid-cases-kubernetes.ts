@@ -8,9 +8,9 @@ export const KUBERNETES_CASES: readonly Case[] = [
   ['another kind', 'apiVersion: v1\nkind: ~Pod\n', 'kind', 'kind "Pod" is not a policy'],
   [
     'a kind for later',
-    'apiVersion: x\nkind: ~CiliumCIDRGroup\n',
+    'apiVersion: x\nkind: ~GlobalNetworkPolicy\n',
     'kind',
-    'kind "CiliumCIDRGroup" is not supported yet',
+    'kind "GlobalNetworkPolicy" is not supported yet',
   ],
   [
     'an old version',

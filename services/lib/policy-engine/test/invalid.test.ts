@@ -7,10 +7,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseDocuments } from '../src/index.ts';
 import { cnp } from './invalid-cases.ts';
+import { ABOVE_CASES } from './invalid-cases-above.ts';
 import { CILIUM_CASES } from './invalid-cases-cilium.ts';
 import { KUBERNETES_CASES } from './invalid-cases-kubernetes.ts';
+import { TIER_CASES } from './invalid-cases-tiers.ts';
 
-for (const [name, marked, path, message, fix] of [...KUBERNETES_CASES, ...CILIUM_CASES]) {
+for (const [name, marked, path, message, fix] of [
+  ...KUBERNETES_CASES,
+  ...CILIUM_CASES,
+  ...ABOVE_CASES,
+  ...TIER_CASES,
+]) {
   test(`refused: ${name}`, () => {
     const at = marked.indexOf('~');
     assert.ok(at >= 0, 'the case marks a place');

@@ -13,6 +13,7 @@ import {
   collectCidrs,
   createCidrIndex,
   createCompiler,
+  groupsIn,
   IDENTITY,
   icmpPort,
   ipBlockTwin,
@@ -20,9 +21,12 @@ import {
   listRules,
   type NamedPort,
   parseDocument,
+  resolveGroups,
 } from '../src/index.ts';
-import { flow, NAMESPACE_LABELS, policies } from '../testing/arbitrary.ts';
-import { askOracle, type OracleFlow, type OraclePeer } from '../testing/oracle.ts';
+import { flow, NAMESPACE_LABELS } from '../testing/arbitrary.ts';
+import { policies } from '../testing/arbitrary-tiers.ts';
+import type { OracleFlow, OraclePeer } from '../testing/oracle.ts';
+import { askOracle } from '../testing/oracle-tiers.ts';
 
 interface Actor extends OraclePeer {
   readonly identity?: number;
@@ -90,21 +94,32 @@ const question = fc.record({
   flow,
 });
 
-const keyOf = ({ identity, egress, protocol, port, portPrefixBits }: CompiledWorkload['entries'][number]): string =>
-  `${identity} ${egress} ${protocol} ${port}/${portPrefixBits}`;
+const keyOf = ({
+  identity,
+  egress,
+  tier,
+  protocol,
+  port,
+  portPrefixBits,
+}: CompiledWorkload['entries'][number]): string =>
+  `${identity} ${egress} ${tier} ${protocol} ${port}/${portPrefixBits}`;
 
-/** In no trie does an allow lie under a deny, and no key is there twice. */
+/** In no trie does an entry lie under a stronger one, and no key is there twice. */
 const checkClosed = ({ entries }: CompiledWorkload): void => {
-  const denied = new Set(entries.filter(({ deny }) => deny).map(keyOf));
-  assert.equal(new Set(entries.map(keyOf)).size, entries.length, 'a key is there twice');
+  const byKey = new Map(entries.map((entry) => [keyOf(entry), entry]));
+  assert.equal(byKey.size, entries.length, 'a key is there twice');
   for (const entry of entries) {
     assert.equal(entry.port & (0xffff >> entry.portPrefixBits), 0, 'bits behind the prefix are set');
-    if (entry.deny) continue;
-    assert.ok(!denied.has(keyOf({ ...entry, protocol: 0, port: 0, portPrefixBits: 0 })), 'an allow under a whole deny');
+    const check = (protocol: number, port: number, portPrefixBits: number): void => {
+      const over = byKey.get(keyOf({ ...entry, protocol, port, portPrefixBits }));
+      if (!over) return;
+      const denied = over.rank === entry.rank && over.verdict === 'deny' && entry.verdict !== 'deny';
+      assert.ok(over.rank <= entry.rank && !denied, 'an entry under a stronger one');
+    };
+    check(0, 0, 0);
     if (entry.protocol === 0) continue;
     for (let bits = entry.portPrefixBits; bits >= 0; bits--) {
-      const port = entry.port & (0xffff << (16 - bits)) & 0xffff;
-      assert.ok(!denied.has(keyOf({ ...entry, port, portPrefixBits: bits })), 'an allow under a deny');
+      check(entry.protocol, entry.port & (0xffff << (16 - bits)) & 0xffff, bits);
     }
   }
 };
@@ -115,7 +130,8 @@ test(`compile and judge agree with the rules (${RUNS} sets of documents, 40 ques
   const seen = { allow: 0, deny: 0 };
   fc.assert(
     fc.property(policies, fc.array(question, { minLength: 40, maxLength: 40 }), (raw, questions) => {
-      const docs = raw.map((json) => parseDocument(json));
+      const given = raw.map((json) => parseDocument(json));
+      const docs = given.map((doc) => resolveGroups(doc, groupsIn(given)));
       const cidrs = allocateCidrs(collectCidrs(docs));
       const index = createCidrIndex(cidrs);
       const origin = new Map<number, string>();

@@ -11,13 +11,13 @@ export const NAMESPACE_LABELS: Readonly<Record<string, Readonly<Record<string, s
   y: { 'kubernetes.io/metadata.name': 'y' },
 };
 
-const optional = <T>(arb: fc.Arbitrary<T>, key: string): fc.Arbitrary<Json> =>
+export const optional = <T>(arb: fc.Arbitrary<T>, key: string): fc.Arbitrary<Json> =>
   fc.option(arb, { nil: undefined }).map((value) => (value === undefined ? {} : { [key]: value }));
-const merge = (...parts: fc.Arbitrary<Json>[]): fc.Arbitrary<Json> =>
+export const merge = (...parts: fc.Arbitrary<Json>[]): fc.Arbitrary<Json> =>
   fc.tuple(...parts).map((all) => Object.assign({}, ...all));
 
 const keyValue = fc.constantFrom(['app', 'a'], ['app', 'b'], ['tier', 'f'], ['tier', 'g'] as const);
-const expression = (keys: readonly string[]) =>
+export const expression = (keys: readonly string[]) =>
   fc.oneof(
     fc.record({
       key: fc.constantFrom(...keys),
@@ -26,7 +26,7 @@ const expression = (keys: readonly string[]) =>
     }),
     fc.record({ key: fc.constantFrom(...keys), operator: fc.constantFrom('Exists', 'DoesNotExist') }),
   );
-const selector = (keys: readonly string[] = ['app', 'tier']) =>
+export const selector = (keys: readonly string[] = ['app', 'tier']) =>
   merge(
     optional(
       fc.array(keyValue, { maxLength: 1 }).map((pairs) => Object.fromEntries(pairs)),
@@ -52,13 +52,23 @@ const INSIDE: Readonly<Record<string, readonly string[]>> = {
   '::/0': ['2001:db8::/32', '::/64'],
   '2001:db8::/32': ['2001:db8:1::/48'],
 };
-const cidr = fc.constantFrom(...CIDRS);
+export const cidr = fc.constantFrom(...CIDRS);
 const cidrSet = cidr.chain((text) =>
   fc.subarray([...(INSIDE[text] ?? [])]).map((except) => (except.length > 0 ? { cidr: text, except } : { cidr: text })),
 );
 
+/** Groups are called as documents are, by their place; some of the names are no group's. */
+const groupOrSet = fc.oneof(
+  { weight: 4, arbitrary: cidrSet },
+  { weight: 1, arbitrary: fc.constantFrom('p0', 'p1', 'p2').map((cidrGroupRef) => ({ cidrGroupRef })) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom({}, { matchLabels: { app: 'a' } }).map((cidrGroupSelector) => ({ cidrGroupSelector })),
+  },
+);
+
 const PORTS = [0, 1, 79, 80, 81, 127, 128, 8000, 8080, 65535];
-const range = fc
+export const range = fc
   .tuple(fc.constantFrom(...PORTS), fc.constantFrom(...PORTS))
   .map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const);
 
@@ -121,14 +131,14 @@ const endpoint = fc.oneof(
     ),
   },
 );
-const ciliumRule = (way: 'from' | 'to') =>
+export const ciliumRule = (way: 'from' | 'to') =>
   merge(
     fc.oneof(
       fc.constant({}),
       fc.array(endpoint, { maxLength: 2 }).map((list) => ({ [`${way}Endpoints`]: list })),
       fc.array(fc.constantFrom(...ENTITIES), { maxLength: 2 }).map((list) => ({ [`${way}Entities`]: list })),
       fc.array(cidr, { maxLength: 2 }).map((list) => ({ [`${way}CIDR`]: list })),
-      fc.array(cidrSet, { maxLength: 2 }).map((list) => ({ [`${way}CIDRSet`]: list })),
+      fc.array(groupOrSet, { maxLength: 2 }).map((list) => ({ [`${way}CIDRSet`]: list })),
     ),
     ciliumL4,
   );
@@ -139,7 +149,7 @@ const sections = merge(
   optional(fc.array(ciliumRule('to'), { minLength: 1, maxLength: 2 }), 'egressDeny'),
 ).filter((spec) => Object.keys(spec).length > 0);
 
-const cilium = fc
+export const cilium = fc
   .tuple(
     fc.constantFrom('x', 'y', undefined),
     selector(),
@@ -177,7 +187,7 @@ const kubernetesRule = (way: 'from' | 'to') =>
     optional(fc.array(kubernetesPeer, { maxLength: 2 }), way),
     optional(fc.array(kubernetesPort, { maxLength: 2 }), 'ports'),
   );
-const kubernetes = fc
+export const kubernetes = fc
   .tuple(
     fc.constantFrom('x', 'y'),
     selector(),
@@ -191,13 +201,6 @@ const kubernetes = fc
     metadata: { name: 'p', namespace },
     spec: { podSelector, ...types, ...ingress, ...egress },
   }));
-
-export const policies: fc.Arbitrary<Json[]> = fc
-  .array(fc.oneof({ weight: 3, arbitrary: cilium }, { weight: 2, arbitrary: kubernetes }), {
-    minLength: 1,
-    maxLength: 4,
-  })
-  .map((docs) => docs.map((doc, at) => ({ ...doc, metadata: { ...doc.metadata, name: `p${at}` } })));
 
 export const flow = fc.oneof(
   {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A second opinion: judges one question straight from the JSON of the documents, rule by rule, deny over allow, without
- * identities, prefixes or tries. Written from the semantics, sharing no code with the engine; slow and plain on purpose.
+ * A second opinion: what the documents of the Normal tier say of one question, straight from their JSON, rule by rule, deny over
+ * allow, without identities, prefixes or tries (oracle-tiers.ts asks the other tiers). Written from the semantics, sharing no code with the engine; slow and plain on purpose.
  */
 
 // biome-ignore lint/suspicious/noExplicitAny: documents as users write them
@@ -24,6 +24,16 @@ export interface OracleFlow {
   readonly port: number;
 }
 
+export const tierOf = (policy: Json): string =>
+  ['ClusterNetworkPolicy', 'FirewallPolicy'].includes(policy.kind) ? (policy.spec.tier ?? 'Normal') : 'Normal';
+
+export const modeOf = (policy: Json): string =>
+  (policy.kind === 'FirewallPolicy' ? policy.spec.mode : undefined) ??
+  policy.metadata.annotations?.['weir.io/mode'] ??
+  'enforce';
+
+export const isJudged = (policy: Json): boolean => ['enforce', 'audit'].includes(modeOf(policy));
+
 export interface OracleAnswer {
   readonly verdict: 'allow' | 'deny';
   readonly enforced: boolean;
@@ -45,7 +55,7 @@ const number = (ip: string): { family: number; value: bigint } => {
   };
 };
 
-const inCidr = (ip: string | undefined, cidr: string): boolean => {
+export const inCidr = (ip: string | undefined, cidr: string): boolean => {
   if (ip === undefined) return false;
   const [base = '', bitsText] = cidr.split('/');
   const a = number(ip);
@@ -59,7 +69,7 @@ const inCidr = (ip: string | undefined, cidr: string): boolean => {
 const isOutside = (peer: OraclePeer): boolean => !peer.labels && !peer.reserved;
 
 /** Labels as `key -> value`; namespace and its labels under their usual keys. */
-const allLabels = (peer: OraclePeer): Record<string, string> => {
+export const allLabels = (peer: OraclePeer): Record<string, string> => {
   if (peer.reserved) return { [`reserved:${peer.reserved}`]: '' };
   if (!peer.labels) return { 'reserved:world': '', [`reserved:world-ipv${peer.ip?.includes(':') ? 6 : 4}`]: '' };
   const labels: Record<string, string> = { ...peer.labels, 'io.kubernetes.pod.namespace': peer.ns as string };
@@ -68,7 +78,7 @@ const allLabels = (peer: OraclePeer): Record<string, string> => {
   return labels;
 };
 
-const selectorHolds = (selector: Json, labels: Record<string, string>, strip = true): boolean => {
+export const selectorHolds = (selector: Json, labels: Record<string, string>, strip = true): boolean => {
   const get = (key: string): string | undefined => labels[strip ? key.replace(/^(k8s|any):/, '') : key];
   for (const [key, value] of Object.entries(selector?.matchLabels ?? {})) if (get(key) !== value) return false;
   for (const { key, operator, values } of selector?.matchExpressions ?? []) {
@@ -120,7 +130,7 @@ const ciliumEndpoint = (selector: Json, peer: OraclePeer, ns: string | undefined
   return selectorHolds(selector, labels);
 };
 
-const ciliumPeer = (rule: Json, way: 'from' | 'to', peer: OraclePeer, ns: string | undefined): boolean => {
+export const ciliumPeer = (rule: Json, way: 'from' | 'to', peer: OraclePeer, ns: string | undefined): boolean => {
   const lists = ['Endpoints', 'Entities', 'CIDR', 'CIDRSet'].filter((kind) => rule[way + kind] !== undefined);
   if (lists.length === 0) return true;
   if (lists.some((kind) => rule[way + kind].length === 0)) return false;
@@ -135,10 +145,10 @@ const ciliumPeer = (rule: Json, way: 'from' | 'to', peer: OraclePeer, ns: string
   );
 };
 
-const namedHolds = (named: OraclePeer['named'], name: string, flow: OracleFlow): boolean =>
+export const namedHolds = (named: OraclePeer['named'], name: string, flow: OracleFlow): boolean =>
   (named?.[`${name.toLowerCase()}/${flow.protocol}`] ?? []).includes(flow.port);
 
-const ciliumL4 = (rule: Json, flow: OracleFlow, named: OraclePeer['named']): boolean => {
+export const ciliumL4 = (rule: Json, flow: OracleFlow, named: OraclePeer['named']): boolean => {
   const ports = rule.toPorts ?? [];
   const icmps = rule.icmps ?? [];
   if (ports.length === 0 && icmps.length === 0) return true;
@@ -185,30 +195,32 @@ const kubernetesL4 = (rule: Json, flow: OracleFlow, named: OraclePeer['named']):
   });
 };
 
-export const askOracle = (
+/** What the policies of the Normal tier say. */
+export const askNormal = (
   policies: readonly Json[],
   direction: 'ingress' | 'egress',
   subject: OraclePeer,
   peer: OraclePeer,
   flow: OracleFlow,
-): OracleAnswer => {
+): Omit<OracleAnswer, 'verdict'> => {
   const denies: string[] = [];
   const allows: string[] = [];
   let enforced = false;
   const named = direction === 'ingress' ? subject.named : peer.named;
+  const way = direction === 'ingress' ? 'from' : 'to';
   for (const [at, policy] of policies.entries()) {
+    const { spec, audit } = { spec: policy.spec, audit: modeOf(policy) === 'audit' };
     const ns = policy.metadata.namespace;
-    if (ns !== undefined && subject.ns !== ns) continue;
+    if (tierOf(policy) !== 'Normal' || !isJudged(policy) || (ns !== undefined && subject.ns !== ns)) continue;
     if (policy.kind === 'NetworkPolicy') {
-      const { spec } = policy;
       if (!selectorHolds(spec.podSelector, subject.labels ?? {}, false)) continue;
       const types = spec.policyTypes?.length
         ? spec.policyTypes
         : ['Ingress', ...(spec.egress?.length ? ['Egress'] : [])];
       if (!types.includes(direction === 'ingress' ? 'Ingress' : 'Egress')) continue;
-      enforced = true;
+      if (!audit) enforced = true;
       for (const [index, rule] of (spec[direction] ?? []).entries()) {
-        const peers = rule[direction === 'ingress' ? 'from' : 'to'] ?? [];
+        const peers = rule[way] ?? [];
         const matched = peers.filter((one: Json) => kubernetesPeer(one, peer, ns));
         if (peers.length > 0 && matched.length === 0) continue;
         // An address has no names: what only an ipBlock of an egress rule matches is matched by number.
@@ -217,17 +229,17 @@ export const askOracle = (
       }
       continue;
     }
-    if (!selectorHolds(policy.spec.endpointSelector, allLabels(subject))) continue;
-    for (const deny of [false, true]) {
-      const section = deny ? `${direction}Deny` : direction;
-      for (const [index, rule] of (policy.spec[section] ?? []).entries()) {
-        if (policy.spec.enableDefaultDeny?.[direction] !== false) enforced = true;
-        if (!ciliumPeer(rule, direction === 'ingress' ? 'from' : 'to', peer, ns)) continue;
-        if (!ciliumL4(rule, flow, named)) continue;
+    if (!selectorHolds(spec.endpointSelector, allLabels(subject))) continue;
+    const own = policy.kind === 'FirewallPolicy';
+    for (const section of own ? [direction] : [direction, `${direction}Deny`]) {
+      for (const [index, rule] of (spec[section] ?? []).entries()) {
+        if (spec.enableDefaultDeny?.[direction] !== false && !audit) enforced = true;
+        if (!ciliumPeer(rule, way, peer, ns) || !ciliumL4(rule, flow, named)) continue;
+        const deny = own ? rule.action === 'Deny' : section !== direction;
+        if (deny && audit) continue;
         (deny ? denies : allows).push(`${at} spec.${section}[${index}]`);
       }
     }
   }
-  const verdict = denies.length > 0 ? 'deny' : allows.length > 0 || !enforced ? 'allow' : 'deny';
-  return { verdict, enforced, denies, allows };
+  return { enforced, denies, allows };
 };

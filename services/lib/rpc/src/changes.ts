@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** weir.changes.v1.ChangeService: GET /v1/changes by gRPC, the same events with the same ids. */
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ChangeSource, FeedEvent } from '@weir/bus';
+import type { ChangeSource, FeedEvent } from '@weir/bus/publishing';
 import { nearest, weirError } from '@weir/errors';
 import { ChangeService, What } from '@weir/proto/weir/changes/v1/changes_pb.js';
 import { implement, type Registered } from './server.ts';

@@ -32,6 +32,7 @@ const start = async (t: TestContext, options: Partial<RpcServerOptions> = {}) =>
       }),
       implement(FlowService, {
         listFlows: async () => ({ flows: [] }),
+        streamFlowGroups: async function* () {},
         streamFlows: async function* (_request, { signal }) {
           yield { event: { case: 'lost' as const, value: { count: 1n } } };
           await never(signal);

@@ -53,6 +53,7 @@ describe('rpc', () => {
         }),
         implement(FlowService, {
           listFlows: unused,
+          streamFlowGroups: async function* () {},
           streamFlows: async function* (_request, { signal }) {
             try {
               for (; produced < 100_000 && !signal.aborted; produced += 1) {

@@ -323,6 +323,36 @@ export const METRICS = {
     help: 'New configurations of the BGP daemon: started, restarted (it had gone), reloaded',
     labels: ['what'],
   },
+  weir_datapath_service_connections_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Connections that clients on this host, or outside and served by it, began to a service',
+    labels: ['service'],
+  },
+  weir_datapath_service_packets_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Packets of clients that carried the address of a service, and datagrams of sockets without connection',
+    labels: ['service'],
+  },
+  weir_datapath_service_bytes_total: {
+    kind: 'counter',
+    unit: 'By',
+    help: 'IP bytes of clients that carried the address of a service',
+    labels: ['service'],
+  },
+  weir_datapath_service_refused_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'What clients asked of a service and was refused: no-backend (nobody serves), source-range (not for this client)',
+    labels: ['service', 'reason'],
+  },
+  weir_datapath_service_flow_table_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Packets of a service whose slot in the Maglev table has changed hands: remembered (hit) or not (miss)',
+    labels: ['service', 'result'],
+  },
   weir_datapath_events_total: {
     kind: 'counter',
     unit: '1',

@@ -5,7 +5,7 @@
  * for each.
  */
 import type { ConfigEntry } from '@weir/bus';
-import type { IdentityLabels } from '@weir/policy-engine';
+import type { IdentityLabels, NamedPort } from '@weir/policy-engine';
 
 /** Three heartbeats of 5 s. */
 export const ALIVE_MS = 15_000;
@@ -91,5 +91,17 @@ export class Fleet {
       }),
     );
     return this.#identities;
+  }
+
+  /** Of all workloads behind each identity, together. */
+  namedPorts(): ReadonlyMap<number, readonly NamedPort[]> {
+    const ports = new Map<number, NamedPort[]>();
+    for (const { document } of this.#told.values()) {
+      const { body } = document;
+      if (body.case !== 'workload' || body.value.namedPorts.length === 0) continue;
+      const { identity, namedPorts } = body.value;
+      ports.set(identity, [...(ports.get(identity) ?? []), ...namedPorts]);
+    }
+    return ports;
   }
 }

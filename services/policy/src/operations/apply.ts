@@ -4,7 +4,7 @@
  * for the fleet. A document that means the same as the one in force is left alone, and its rules keep their numbers;
  * any other makes a new version, whose rules get new ones. Where a rule was written is kept up to date either way.
  */
-import { enqueueConfig, type OutboxDocument } from '@weir/bus';
+import { enqueueConfig, type OutboxDocument } from '@weir/bus/publishing';
 import { type Once, onlyOnce, withTransaction } from '@weir/db';
 import { weirError } from '@weir/errors';
 import { requireMatch, requireNoneMatch } from '@weir/http';

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What an operation works with. Operations are what the doors (REST, gRPC) call. */
 import { EventEmitter, once } from 'node:events';
-import type { ChangeFeed } from '@weir/bus';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ChangeFeed } from '@weir/bus/publishing';
 import type { Database } from '@weir/db';
 import { weirError } from '@weir/errors';
+import type {
+  BatchGetRuleHitsResponse,
+  StreamFlowGroupsRequestSchema,
+  StreamFlowGroupsResponse,
+} from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import type { Fleet } from '../domain/fleet.ts';
 import type { Parser } from '../parsing/parser.ts';
 import type { Tables } from '../store/tables.ts';
@@ -29,6 +35,13 @@ export interface Operations {
   readonly acknowledged: Acknowledged;
   readonly ackBook: AckBook;
   readonly changes: Pick<ChangeFeed, 'follow'>;
+  /** What analytics has stored; ends there too when `signal` aborts. */
+  readonly flowGroups: (
+    request: MessageInitShape<typeof StreamFlowGroupsRequestSchema>,
+    signal: AbortSignal,
+  ) => AsyncIterable<StreamFlowGroupsResponse>;
+  /** How often rules decided; of 1000 at most. */
+  readonly ruleHits: (ids: readonly number[]) => Promise<BatchGetRuleHitsResponse>;
   /** Resolves once the fleet is known; rejects with UNAVAILABLE when that takes too long. */
   readonly fleetKnown: () => Promise<void>;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Reading and removing documents. */
-import { enqueueConfig } from '@weir/bus';
+import { enqueueConfig } from '@weir/bus/publishing';
 import { withTransaction } from '@weir/db';
 import { Cursors, type Page, requireMatch } from '@weir/http';
 import { counter } from '@weir/telemetry';

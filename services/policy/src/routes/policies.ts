@@ -13,21 +13,13 @@ import {
   ref,
   textBodies,
 } from '@weir/http';
-import { MAX_BYTES } from '@weir/policy-engine';
 import { Type } from 'typebox';
-import type { Source } from '../domain/sources.ts';
 import { applyPolicies, diffPolicies } from '../operations/apply.ts';
 import type { Operations } from '../operations/context.ts';
 import { deletePolicy, getPolicy, pageOfPolicies } from '../operations/policies.ts';
-import {
-  ApplyAnswerSchema,
-  applyView,
-  DeletedSchema,
-  DiffAnswerSchema,
-  PlacedDocumentsSchema,
-  PolicySchema,
-  policyView,
-} from './views.ts';
+import { DOCUMENTS_BODY, documentsOf, PLACED, PLACED_BYTES } from './document-bodies.ts';
+import { simulationRoutes } from './simulations.ts';
+import { ApplyAnswerSchema, applyView, DeletedSchema, DiffAnswerSchema, PolicySchema, policyView } from './views.ts';
 
 const Key = Type.Object(
   {
@@ -52,21 +44,6 @@ const ApplyHeaders = Type.Object({
   ...idempotencyHeader,
 });
 
-/** Documents with the files that they are from. */
-const PLACED = 'application/vnd.weir.documents+json';
-/** In JSON a text takes up to twice its bytes, but for control characters; then come the names of the files. */
-const PLACED_BYTES = 3 * MAX_BYTES;
-
-const BODY = {
-  description:
-    'Policy documents, one or several, as YAML or JSON: NetworkPolicy (networking.k8s.io/v1), CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy (cilium.io/v2)',
-  content: {
-    'application/yaml': { schema: Type.String({ minLength: 1 }) },
-    'application/json': { schema: Type.Unknown() },
-    [PLACED]: { schema: ref(PlacedDocumentsSchema) },
-  },
-};
-
 /** Bodies are text here, JSON too: only the engine's reader knows lines and columns. */
 const documentRoutes = (app: HttpApp, operations: Operations): void => {
   const tags = ['policies'];
@@ -78,6 +55,7 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
       done(error as Error);
     }
   });
+  simulationRoutes(app, operations);
 
   app.post(
     '/v1/policies',
@@ -90,7 +68,7 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
           { additionalProperties: false },
         ),
         headers: ApplyHeaders,
-        body: BODY,
+        body: DOCUMENTS_BODY,
         response: { 200: ref(ApplyAnswerSchema) },
       },
     },
@@ -113,23 +91,12 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
       schema: {
         tags,
         summary: 'What applying the documents would change',
-        body: BODY,
+        body: DOCUMENTS_BODY,
         response: { 200: ref(DiffAnswerSchema) },
       },
     },
     async ({ body }) => ({ results: [...(await diffPolicies(operations, documentsOf(body).text))] }),
   );
-};
-
-interface Placed {
-  readonly documents: string;
-  readonly sources: readonly { readonly file: string; readonly first_line: number }[];
-}
-
-const documentsOf = (body: unknown): { text: string; sources: readonly Source[] } => {
-  if (typeof body !== 'object' || body === null) return { text: typeof body === 'string' ? body : '', sources: [] };
-  const { documents, sources } = body as Placed;
-  return { text: documents, sources: sources.map(({ file, first_line: firstLine }) => ({ file, firstLine })) };
 };
 
 export const policyRoutes = (app: HttpApp, operations: Operations): void => {

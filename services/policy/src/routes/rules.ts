@@ -5,8 +5,9 @@ import { weirError } from '@weir/errors';
 import { type HttpApp, mapPage, PAGE_LIMIT_DEFAULT, pageOf, pageQuery, ref } from '@weir/http';
 import { Type } from 'typebox';
 import type { Operations } from '../operations/context.ts';
+import { pageOfRuleHits } from '../operations/rule-hits.ts';
 import { getRule, getRules, pageOfRules, RULE_IDS_MAX } from '../operations/rules.ts';
-import { RuleSchema, ruleView } from './views.ts';
+import { RuleHitsSchema, RuleSchema, ruleHitsView, ruleView } from './views.ts';
 
 const INT4_MAX = 2 ** 31 - 1;
 const RuleId = Type.Integer({ minimum: 1, maximum: INT4_MAX });
@@ -36,6 +37,12 @@ const notBoth = (): Error =>
     fix: 'leave out ids, or everything else',
   });
 
+const chosen = {
+  policy: Type.Optional(Type.String({ maxLength: 400, description: 'kind/namespace/name of their document' })),
+  kind: Type.Optional(Type.String({ maxLength: 63 })),
+  namespace: Type.Optional(Type.String({ maxLength: 63, description: '- for cluster-wide ones' })),
+};
+
 export const ruleRoutes = (app: HttpApp, operations: Operations): void => {
   const tags = ['rules'];
 
@@ -56,11 +63,7 @@ export const ruleRoutes = (app: HttpApp, operations: Operations): void => {
                 description: 'These, on one page; unknown ones are left out. Not together with other parameters',
               }),
             ),
-            policy: Type.Optional(
-              Type.String({ maxLength: 400, description: 'kind/namespace/name of their document' }),
-            ),
-            kind: Type.Optional(Type.String({ maxLength: 63 })),
-            namespace: Type.Optional(Type.String({ maxLength: 63, description: '- for cluster-wide ones' })),
+            ...chosen,
           },
           { additionalProperties: false },
         ),
@@ -72,6 +75,36 @@ export const ruleRoutes = (app: HttpApp, operations: Operations): void => {
       if (ids === undefined) return mapPage(await pageOfRules(operations, filter, { limit, cursor }), ruleView);
       if (cursor !== undefined || Object.keys(filter).length > 0) throw notBoth();
       return { items: (await getRules(operations, parseIds(ids))).map(ruleView), next_cursor: null };
+    },
+  );
+
+  app.get(
+    '/v1/rules/hits',
+    {
+      schema: {
+        tags,
+        summary: 'How often the rules in force decided, and when last; or which did not for a long time',
+        querystring: Type.Object(
+          {
+            ...pageQuery,
+            ...chosen,
+            unused_for: Type.Optional(
+              Type.String({
+                maxLength: 20,
+                examples: ['30d'],
+                description: 'Only rules that did not decide for as long, though they were in force and counted',
+              }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 200: pageOf(ref(RuleHitsSchema)) },
+      },
+    },
+    async ({ query }) => {
+      const { limit = PAGE_LIMIT_DEFAULT, cursor, unused_for: unusedFor, ...filter } = query;
+      const wanted = unusedFor === undefined ? filter : { ...filter, unusedFor };
+      return mapPage(await pageOfRuleHits(operations, wanted, { limit, cursor }), ruleHitsView);
     },
   );
 

@@ -6,12 +6,13 @@ import type { HostRevision } from '../domain/realisation.ts';
 import { FILE_MAX_LENGTH, SOURCES_MAX } from '../domain/sources.ts';
 import type { ApplyAnswer } from '../operations/apply.ts';
 import type { PolicyWithRules } from '../operations/policies.ts';
+import type { RuleWithHits } from '../operations/rule-hits.ts';
 import type { RevisionTrace } from '../operations/stages.ts';
 import type { RuleWithVersion } from '../store/rules.ts';
 
 const Revision = Type.Integer({ minimum: 0, description: 'Of the fleet configuration of this service' });
 const Direction = Type.Enum(['ingress', 'egress']);
-const RuleAction = Type.Enum(['allow', 'deny']);
+const RuleAction = Type.Enum(['allow', 'deny', 'pass']);
 const RuleFile = nullable(
   Type.String({ description: 'As it was called when it was last applied; null: it came without' }),
 );
@@ -180,6 +181,32 @@ export const ruleView = (rule: RuleWithVersion): Static<typeof RuleSchema> => ({
   current: rule.current,
 });
 
+export const RuleHitsSchema = named(
+  'RuleHits',
+  Type.Object({
+    rule: ref(RuleSchema),
+    hits: Type.Integer({ minimum: 0, description: 'Decisions: connections let through, packets refused' }),
+    packets: Type.Integer({ minimum: 0 }),
+    bytes: Type.Integer({ minimum: 0 }),
+    first_hit_at: nullable(Type.String({ format: 'date-time' })),
+    last_hit_at: nullable(Type.String({ format: 'date-time' })),
+    counted_since: Type.String({
+      format: 'date-time',
+      description: 'Of this version of the rule; nobody counted before',
+    }),
+  }),
+);
+
+export const ruleHitsView = (rule: RuleWithHits): Static<typeof RuleHitsSchema> => ({
+  rule: ruleView(rule),
+  hits: Number(rule.hits),
+  packets: Number(rule.packets),
+  bytes: Number(rule.bytes),
+  first_hit_at: rule.firstHit?.toISOString() ?? null,
+  last_hit_at: rule.lastHit?.toISOString() ?? null,
+  counted_since: rule.countedSince.toISOString(),
+});
+
 export const RevisionSchema = named(
   'Revision',
   Type.Object({
@@ -255,6 +282,7 @@ export const SCHEMAS = [
   DiffAnswerSchema,
   DeletedSchema,
   RuleSchema,
+  RuleHitsSchema,
   RevisionSchema,
   RevisionTraceSchema,
 ];

@@ -6,11 +6,13 @@ import { changeService, implement, type Registered } from '@weir/rpc';
 import { CHANGE_KINDS } from '../http.ts';
 import type { Operations } from '../operations/context.ts';
 import { WAIT_MAX_S, waitForRevision } from '../operations/revisions.ts';
+import { pageOfRuleHits } from '../operations/rule-hits.ts';
 import { getRule, getRules, pageOfRules, RULE_IDS_MAX } from '../operations/rules.ts';
 import { traceOf } from '../operations/stages.ts';
-import { hostMessage, ruleMessage, traceMessage } from './messages.ts';
+import { hostMessage, ruleHitsMessage, ruleMessage, traceMessage } from './messages.ts';
 import { policyService } from './policies.ts';
 import { givenOf, pageOfRequest } from './requests.ts';
+import { simulationService } from './simulations.ts';
 
 const INT4_MAX = 2 ** 31 - 1;
 
@@ -32,6 +34,11 @@ const ruleService = (operations: Operations): Registered =>
       const filter = givenOf({ policy, kind, namespace });
       const { items, next_cursor: next } = await pageOfRules(operations, filter, pageOfRequest(request));
       return { rules: items.map(ruleMessage), nextCursor: next ?? '' };
+    },
+    listRuleHits: async ({ policyKey: policy, kind, namespace, unusedFor, ...request }) => {
+      const filter = givenOf({ policy, kind, namespace, unusedFor });
+      const { items, next_cursor: next } = await pageOfRuleHits(operations, filter, pageOfRequest(request));
+      return { hits: items.map(ruleHitsMessage), nextCursor: next ?? '' };
     },
   });
 
@@ -55,5 +62,6 @@ export const policyRpc = (operations: Operations): Registered[] => [
   policyService(operations),
   ruleService(operations),
   revisionService(operations),
+  simulationService(operations),
   changeService(operations.changes, CHANGE_KINDS),
 ];

@@ -11,11 +11,13 @@ import {
   type PolicySchema,
   type RevisionTraceSchema,
   RuleAction,
+  type RuleHitsSchema,
   type RuleSchema,
   type WarningSchema,
 } from '@weir/proto/weir/policy/v1/policy_pb.js';
 import type { HostRevision } from '../domain/realisation.ts';
 import type { PolicyWithRules } from '../operations/policies.ts';
+import type { RuleWithHits } from '../operations/rule-hits.ts';
 import type { RevisionTrace } from '../operations/stages.ts';
 import type { RuleWithVersion } from '../store/rules.ts';
 
@@ -25,8 +27,8 @@ export const ACTIONS = {
   unchanged: Action.UNCHANGED,
 } as const;
 
-const DIRECTIONS = { ingress: Direction.INGRESS, egress: Direction.EGRESS } as const;
-const RULE_ACTIONS = { allow: RuleAction.ALLOW, deny: RuleAction.DENY } as const;
+export const DIRECTIONS = { ingress: Direction.INGRESS, egress: Direction.EGRESS } as const;
+const RULE_ACTIONS = { allow: RuleAction.ALLOW, deny: RuleAction.DENY, pass: RuleAction.PASS } as const;
 const STATES = {
   realised: HostRevisionState.REALISED,
   pending: HostRevisionState.PENDING,
@@ -76,6 +78,16 @@ export const ruleMessage = (rule: RuleWithVersion): MessageInitShape<typeof Rule
   column: rule.column_number ?? 0,
   file: rule.file ?? '',
   current: rule.current,
+});
+
+export const ruleHitsMessage = (rule: RuleWithHits): MessageInitShape<typeof RuleHitsSchema> => ({
+  rule: ruleMessage(rule),
+  hits: rule.hits,
+  packets: rule.packets,
+  bytes: rule.bytes,
+  ...(rule.firstHit === null ? {} : { firstHit: timestampFromDate(rule.firstHit) }),
+  ...(rule.lastHit === null ? {} : { lastHit: timestampFromDate(rule.lastHit) }),
+  countedSince: timestampFromDate(rule.countedSince),
 });
 
 export const hostMessage = ({

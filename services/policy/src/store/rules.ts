@@ -7,6 +7,8 @@ import type { Tables } from './tables.ts';
 export interface RuleWithVersion extends RuleRow {
   readonly revision: bigint;
   readonly current: boolean;
+  /** When its version was applied. */
+  readonly made_at: Date;
 }
 
 export const takeRuleIds = async (trx: Transaction<Tables>, count: number): Promise<number[]> => {
@@ -25,7 +27,7 @@ const withVersion = (db: Kysely<Tables>) =>
       join.onRef('p.key', '=', 'u.key').onRef('p.policy_revision', '=', 'u.policy_revision'),
     )
     .selectAll('u')
-    .select(['r.revision', sql<boolean>`p.key is not null`.as('current')]);
+    .select(['r.revision', 'r.made_at', sql<boolean>`p.key is not null`.as('current')]);
 
 export const findRules = (db: Kysely<Tables>, ids: readonly number[]): Promise<RuleWithVersion[]> =>
   withVersion(db).where(sql<boolean>`u.id = any (${ids}::integer[])`).orderBy('u.id').execute();

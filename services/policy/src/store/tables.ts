@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Tables of schema `policy` as kysely sees them; migrations/ is their definition, schema.sql the whole. */
-import type { PolicyJson } from '@weir/policy-engine';
+import type { Action, PolicyJson } from '@weir/policy-engine';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 import type { DocumentFailure } from '../domain/realisation.ts';
 
@@ -26,7 +26,7 @@ export interface Tables {
     policy_revision: bigint;
     path: string;
     direction: 'ingress' | 'egress';
-    action: 'allow' | 'deny';
+    action: Action;
     description: string | null;
     line_number: number | null;
     column_number: number | null;

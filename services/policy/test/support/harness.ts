@@ -82,7 +82,7 @@ export interface ApplyAnswer {
 
 export type ProblemAnswer = Answer<Problem>;
 
-export const startHarness = async (): Promise<Harness> => {
+export const startHarness = async (over: Partial<PolicyConfig> = {}): Promise<Harness> => {
   const nats = await startTestNats({
     config: natsServerConfig({
       users: [
@@ -103,7 +103,9 @@ export const startHarness = async (): Promise<Harness> => {
     natsSeed: keys.policy.seed,
     signingSeed: policySigning.seed,
     trustedSigners,
+    analyticsGrpc: '127.0.0.1:1',
     newEpoch: false,
+    ...over,
   };
   let app = await createApp(config);
   const inventory = await connectBus({

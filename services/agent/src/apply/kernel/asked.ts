@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Lets the workloads' programs see what sockets and clients outside asked for, so that flows can name services. The map in between is theirs
- * and pinned; while there are no services it is empty, and looking there costs them next to nothing.
+ * Lets the workloads' programs see what sockets and clients outside asked for, so that flows can name services, and what becomes of
+ * answers to packets that were translated. The map in between is theirs and pinned; while there are no services it is empty, and looking there costs them next to nothing.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,11 +9,15 @@ import { type BpfObject, openPinnedMap } from '@weir/loader';
 
 const SOCKETS = 'asked_sockets';
 export const MAPPINGS = 'asked_mappings';
+export const TURNS = 'asked_turns';
 const SLOT = Buffer.alloc(4);
 
 /** `object`: that of the sockets' programs, with its maps. */
 export const showAsked = (object: BpfObject): void =>
   object.map(SOCKETS).updateInner(SLOT, object.map('service_reverse'));
+
+/** `object`: that of the workloads' program that looks for services. */
+export const showTurns = (object: BpfObject): void => object.map(TURNS).updateInner(SLOT, object.map('service_turns'));
 
 /** `object`: that of the uplinks' programs, when clients outside are served. */
 export const showMappings = (bpffsDir: string, object: BpfObject): void => {
@@ -25,7 +29,10 @@ export const showMappings = (bpffsDir: string, object: BpfObject): void => {
 };
 
 /** What sockets, or clients outside, asked for may go: it would stay as long as anybody could see it. */
-export const forgetAsked = (bpffsDir: string, name: typeof SOCKETS | typeof MAPPINGS = SOCKETS): void => {
+export const forgetAsked = (
+  bpffsDir: string,
+  name: typeof SOCKETS | typeof MAPPINGS | typeof TURNS = SOCKETS,
+): void => {
   const pin = join(bpffsDir, name);
   if (!existsSync(pin)) return;
   const asked = openPinnedMap(pin);

@@ -17,7 +17,6 @@ import { join } from 'node:path';
 import {
   attachClsact,
   attachTcx,
-  type BpfObject,
   type BpfProgram,
   type ClsactFilter,
   clsactFilter,
@@ -88,12 +87,19 @@ export interface AttachmentOptions {
 /** On interfaces that are not ours. */
 export const FOREIGN_PLACE = { handle: 87, priority: 87 } as const;
 
+/** Where programs are asked for by name. What it answers may change: see `renew`. */
+export interface Programs {
+  program(name: string): BpfProgram;
+}
+
 export interface KernelAttachments extends Attachments {
+  /** Puts the programs that there are now in the place of those that stand on the interfaces. */
+  renew(): Promise<void>;
   /** Lets go of what is held; what is pinned stays attached, until somebody removes the pin. */
   close(): void;
 }
 
-export const kernelAttachments = (object: BpfObject, options: AttachmentOptions): KernelAttachments => {
+export const kernelAttachments = (object: Programs, options: AttachmentOptions): KernelAttachments => {
   const { linksDir, tcx, sides = WORKLOAD_SIDES, foreign = false } = options;
   const where = {
     ...(options.hostNetns ? { netns: options.hostNetns } : {}),
@@ -108,6 +114,7 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
   const filters = new Map<string, ClsactFilter>();
   /** Interfaces that have filters and should have links. */
   const unsettled = new Map<string, number>();
+  const attached = new Map<string, number>();
   const sidesOf = (ifname: string): Side[] =>
     sides.map(({ direction, program }) => ({
       direction,
@@ -153,6 +160,16 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
   return {
     attach: async (ifname, ifindex, hurry = false) => {
       for (const side of sidesOf(ifname)) await attachSide(side, ifname, ifindex, hurry);
+      attached.set(ifname, ifindex);
+    },
+    renew: async () => {
+      for (const [ifname, ifindex] of attached) {
+        try {
+          for (const side of sidesOf(ifname)) await attachSide(side, ifname, ifindex, unsettled.has(ifname));
+        } catch {
+          // It went, or `check` finds what stands there and says so.
+        }
+      }
     },
     settle: async () => {
       const [next] = unsettled;
@@ -191,6 +208,7 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
     },
     release: async (ifname) => {
       unsettled.delete(ifname);
+      attached.delete(ifname);
       for (const { pin } of sidesOf(ifname)) {
         held.get(pin)?.close();
         held.delete(pin);
@@ -199,6 +217,7 @@ export const kernelAttachments = (object: BpfObject, options: AttachmentOptions)
       }
     },
     detach: async (ifname, ifindex) => {
+      attached.delete(ifname);
       for (const { pin, direction } of sidesOf(ifname)) {
         const attachment = held.get(pin);
         held.delete(pin);

@@ -35,3 +35,8 @@ export const walk = async (map: BpfMap, visit: (keys: Buffer, values: Buffer, i:
     visit(keys, values, i);
   }
 };
+
+export const clear = async (map: BpfMap): Promise<void> => {
+  const { keys, count } = await map.lookupAll();
+  await map.deleteBatch(keys.subarray(0, count * map.keySize), count);
+};

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { weir_limits } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, ensureBpffs, openObject, tcxSupported } from '@weir/loader';
+import { type ServiceMaps, serviceEntries } from '../../plan/service-room.ts';
 import { wireguardKey } from '../../wireguard-key.ts';
 import { type Attachments, JUDGING, type Kernel } from '../ports.ts';
 import { removeAnnouncements } from './announce.ts';
@@ -22,7 +23,7 @@ import { KernelServices } from './services.ts';
 import { detachUplinkFilters } from './uplink-programs.ts';
 import { type KernelUplinks, kernelUplinks } from './uplinks.ts';
 
-export interface DatapathOptions {
+export interface DatapathOptions extends ServiceMaps {
   readonly bpffsDir: string;
   readonly uplink?: string;
   readonly maxConntrack?: number;
@@ -92,6 +93,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     ...(ringBytes === undefined ? {} : { events_wakeup_bytes: u32(ringBytes / 4) }),
     ...(eventsPerSecond === undefined ? {} : { events_per_second: u32(eventsPerSecond) }),
   };
+  const entriesOfServices = serviceEntries(options);
   const shared = { pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata };
   const object = await openObject(objectPath('workload'), shared);
   await object.commitPins();
@@ -101,13 +103,31 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
   const { maxNat, natPorts = NAT_PORTS } = options;
   const uplinks = kernelUplinks({
     ...{ bpffsDir, rodata, natPorts, ...networkOptions },
-    maxEntries,
+    ...{ maxEntries, entriesOfServices },
     ...(maxNat === undefined ? {} : { maxNat }),
   });
   const tcx = await tcxSupported();
   const where = hostNetns ? { hostNetns } : {};
   const { cgroup } = options;
-  const services = new KernelServices({ ...{ bpffsDir, maxEntries, rodata }, ...where, ...(cgroup ? { cgroup } : {}) });
+  let client: BpfObject | undefined;
+  const attachments = kernelAttachments(
+    { program: (name) => (client?.programs.has(name) ? client : object).program(name) },
+    { linksDir: linksDirOf(bpffsDir), tcx, ...where },
+  );
+  const services = new KernelServices({
+    ...{
+      bpffsDir,
+      maxEntries: { ...maxEntries, ...entriesOfServices },
+      rodata,
+      ...where,
+      ...(cgroup ? { cgroup } : {}),
+    },
+    useClient: (next) => {
+      client = next;
+      return attachments.renew();
+    },
+  });
+  await services.resume();
   let overlayObject: BpfObject | undefined;
   /** A host without a tunnel does not pay for its programs. Its maps are those above, by their pins. */
   const overlayLinks = async (): Promise<Attachments> => {
@@ -133,11 +153,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     services,
     network,
     maps: kernelMaps(object),
-    attachments: kernelAttachments(object, {
-      linksDir: linksDirOf(bpffsDir),
-      tcx,
-      ...where,
-    }),
+    attachments,
     egress: kernelEgress(object),
     pacing: kernelPacing(object, networkOptions),
     overlay: kernelOverlay(object, { network, openAttachments: overlayLinks, ...where }),

@@ -14,6 +14,7 @@ import {
 } from '@weir/bpf';
 import { type BpfMap, clockOffsetNs, type Features, featureProbe, openWireguard, ping, ringBuffer } from '@weir/loader';
 import { formatIp } from '@weir/net';
+import { serviceCapacity } from '../../plan/service-room.ts';
 import type { Connection, Counters, EventSourceOptions, Platform } from '../../platform.ts';
 import { KernelAnnounce } from './announce.ts';
 import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
@@ -133,6 +134,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
       policy: MAPS.policies.inner.maxEntries,
       conntrack: conntrack.maxEntries,
       nat: options.maxNat ?? weir_limits.WEIR_MAX_NAT,
+      ...serviceCapacity(options),
     },
     hostAddresses: async () => {
       addresses ??= await network.hostAddresses();
@@ -153,7 +155,9 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
     repairPins: () => datapath.repairPins(),
     sweep: async () => {
       const mappings = await datapath.uplinks.nat?.sweep();
-      return { ...(await sweepConnections(ctSweep)), ...(mappings === undefined ? {} : { mappings }) };
+      const services = await datapath.services.count();
+      const swept = await sweepConnections(ctSweep);
+      return { ...swept, ...(mappings === undefined ? {} : { mappings }), ...(services ? { services } : {}) };
     },
     counters: () => readCounters(object.map('counters'), object.map('drops')),
     throttles: () => readThrottles(object.map('throttles'), object.map('throttled'), clockOffsetNs()),

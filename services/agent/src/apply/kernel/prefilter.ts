@@ -31,6 +31,7 @@ export interface PrefilterOptions {
   readonly bpffsDir: string;
   readonly hostNetns?: string;
   readonly maxEntries: Readonly<Record<string, number>>;
+  readonly entriesOfServices: Readonly<Record<string, number>>;
 }
 
 export interface Prefilter {
@@ -179,11 +180,11 @@ export class PrefilterSet {
 
   async #open(isBalancing: boolean): Promise<BpfObject> {
     if (this.#object && this.#isCurrent(this.#object, isBalancing)) return this.#object;
-    const { bpffsDir, maxEntries } = this.#options;
+    const { bpffsDir, entriesOfServices, maxEntries } = this.#options;
     const object = await openObject(objectPath(isBalancing ? 'accelerator' : 'balancer'), {
       pinDir: bpffsDir,
       replaceIncompatible: true,
-      maxEntries,
+      maxEntries: { ...maxEntries, ...(isBalancing ? entriesOfServices : {}) },
     });
     await object.commitPins();
     this.#object?.close();

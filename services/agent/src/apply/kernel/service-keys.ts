@@ -33,7 +33,7 @@ export const u32Bytes = (value: number): Buffer => {
 export const addressKey: Encode<string> = (address, out, at) => {
   address_key.encode({ addr: parseIp(address) }, out, at);
 };
-export const memberKey: Encode<readonly [number, number]> = ([table, number], out, at) => {
+export const memberKey: Encode<readonly [number, number, ...number[]]> = ([table, number], out, at) => {
   service_member_key.encode({ table, backend: number }, out, at);
 };
 export const slotKey: Encode<readonly [number, number, ...number[]]> = ([table, slot], out, at) => {

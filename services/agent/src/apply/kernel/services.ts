@@ -20,7 +20,6 @@ import {
   service_slot,
   service_slot_key,
 } from '@weir/bpf';
-import { objectPath } from '@weir/bpf/objects';
 import {
   attachCgroup,
   type BpfMap,
@@ -31,31 +30,30 @@ import {
   isNetns,
   type Link,
   netnsCookie,
-  openObject,
   openPinnedLink,
+  openPinnedMap,
 } from '@weir/loader';
 import { formatIp, parseIp } from '@weir/net';
 import type { IpipSources } from '../../plan/ipip-sources.ts';
 import { type FrontendKey, keyText, type PlannedFrontend } from '../../plan/service-view.ts';
 import type { NodePorts } from '../../plan/services.ts';
 import type { MaglevFlow, MaglevSlots } from '../maglev-tables.ts';
-import type { Place, Services } from '../ports.ts';
+import type { Place, ServiceCount, ServiceMemory, Services } from '../ports.ts';
 import type { HeldServices } from '../services.ts';
 import { forgetAsked, showAsked } from './asked.ts';
-import { put, take, walk } from './batches.ts';
-import { readTable, writeTables } from './maglev.ts';
+import { clear, put, take, walk } from './batches.ts';
+import { type ClientOptions, ClientProgram, openForServices, TURNS_MAP } from './client-program.ts';
+import { MaglevArrays } from './maglev.ts';
+import { readCounts, tidyCounts } from './service-counts.ts';
 import { addressKey, decodeFrontend, encodeKey, memberKey, slotKey, u32, u32Bytes } from './service-keys.ts';
+import { serviceMemoryOf } from './service-memory.ts';
 import { readRanges, removeRanges, writeRanges } from './service-ranges.ts';
 import { decodeSettings, encodeSettings } from './service-settings.ts';
 
-export interface ServiceOptions {
-  readonly bpffsDir: string;
+export interface ServiceOptions extends ClientOptions {
   /** cgroup v2 folder of this host; that of the whole machine unless told. */
   readonly cgroup?: string;
   readonly hostNetns?: string;
-  /** Of the maps that all objects share. */
-  readonly maxEntries: Readonly<Record<string, number>>;
-  readonly rodata?: Readonly<Record<string, Uint8Array>>;
 }
 
 const SLOT = Buffer.alloc(4);
@@ -63,16 +61,12 @@ const SLOT = Buffer.alloc(4);
 const OWN_MAPS = [
   ...['maglev_tables', 'service_flows', 'service_ranges'],
   ...['services', 'service_slots', 'backends', 'service_members', 'service_affinity', 'service_reverse'],
-  ...['node_addresses', 'service_settings', 'netns_workloads'],
+  ...['service_counts', 'service_loads', 'service_unseen', 'service_open'],
+  ...['node_addresses', 'service_settings', 'netns_workloads', TURNS_MAP],
 ];
 const PREFIX = 'service_';
 
 export const socketLinksDirOf = (bpffsDir: string): string => join(bpffsDir, 'socket-links');
-
-const clear = async (map: BpfMap): Promise<void> => {
-  const { keys, count } = await map.lookupAll();
-  await map.deleteBatch(keys.subarray(0, count * map.keySize), count);
-};
 
 /** A namespace that is gone has no sockets. */
 const closeIn = async (netns: string | undefined, wanted: ReadonlyMap<bigint, number>): Promise<number> => {
@@ -85,11 +79,15 @@ export class KernelServices implements Services {
   readonly #links = new Map<string, Link>();
   /** By path, with the key that it has in the kernel. */
   readonly #places = new Map<string, Place & { readonly key: Buffer }>();
+  readonly #maglev = new MaglevArrays();
   #object: BpfObject | undefined;
+  readonly #client: ClientProgram;
   #hostNetns = 0n;
+  #forgotten = 0;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    this.#client = new ClientProgram(options);
   }
 
   async read(): Promise<HeldServices> {
@@ -99,22 +97,23 @@ export class KernelServices implements Services {
       ...{ maglev: new Set(), nodeAddresses: new Set(), nodePorts: undefined, seed: undefined, sources: undefined },
       ranges: await readRanges(object.map('service_ranges')),
     };
+    const places = new Map<number, number>();
     await walk(object.map('services'), (keys, values, i) => {
       const one = decodeFrontend(keys, values, i);
       held.frontends.set(keyText(one.key), one);
+      if (one.value.maglev > 0) places.set(one.value.table, service.read.maglev_place(values, i * service.size));
     });
+    for (const table of this.#maglev.start(object.map('maglev_tables'), places)) held.maglev.add(table);
     await walk(object.map('service_slots'), (keys, values, i) => {
       const { table, slot } = service_slot_key.decode(keys, i * service_slot_key.size);
       const slots = held.slots.get(table) ?? [];
       slots[slot] = service_slot.read.backend(values, i * service_slot.size);
       held.slots.set(table, slots);
     });
-    await walk(object.map('maglev_tables'), (keys, _, i) => {
-      held.maglev.add(keys.readUInt32LE(i * 4));
-    });
-    await walk(object.map('service_members'), (keys, _, i) => {
+    await walk(object.map('service_members'), (keys, values, i) => {
       const { table, backend: number } = service_member_key.decode(keys, i * service_member_key.size);
-      held.members.set(table, (held.members.get(table) ?? new Set<number>()).add(number));
+      const weight = service_member.read.weight(values, i * service_member.size);
+      held.members.set(table, (held.members.get(table) ?? new Map<number, number>()).set(number, weight));
     });
     await walk(object.map('backends'), (keys, values, i) => {
       const { addr, ...rest } = backend.decode(values, i * backend.size);
@@ -148,15 +147,15 @@ export class KernelServices implements Services {
   }
 
   readMaglev(table: number): Promise<MaglevSlots | undefined> {
-    return readTable(this.#map('maglev_tables'), table);
+    return this.#maglev.read(this.#map('maglev_tables'), table);
   }
 
   writeMaglev(entries: Parameters<Services['writeMaglev']>[0]): Promise<void> {
-    return writeTables(this.#map('maglev_tables'), entries);
+    return this.#maglev.write(this.#map('maglev_tables'), entries);
   }
 
-  removeMaglev(tables: readonly number[]): Promise<void> {
-    return take(this.#map('maglev_tables'), tables, u32);
+  async removeMaglev(tables: readonly number[]): Promise<void> {
+    this.#maglev.remove(this.#map('maglev_tables'), tables);
   }
 
   readFlows(visit: (flow: MaglevFlow) => void): Promise<void> {
@@ -182,8 +181,8 @@ export class KernelServices implements Services {
   }
 
   writeMembers(entries: Parameters<Services['writeMembers']>[0]): Promise<void> {
-    return put(this.#map('service_members'), entries, memberKey, (_, out, at) => {
-      service_member.encode({ flags: 0 }, out, at);
+    return put(this.#map('service_members'), entries, memberKey, ([, , weight], out, at) => {
+      service_member.encode({ weight }, out, at);
     });
   }
 
@@ -207,7 +206,8 @@ export class KernelServices implements Services {
       entries,
       ({ key }, out, at) => encodeKey(key, out, at),
       ({ value: { frontend, service: number, flags, table, active, terminating, affinityS, maglev } }, out, at) => {
-        const counts = { active, terminating, affinity_timeout_s: affinityS, maglev };
+        const maglev_place = maglev > 0 ? this.#maglev.placeOf(table) : 0;
+        const counts = { active, terminating, affinity_timeout_s: affinityS, maglev, maglev_place };
         service.encode({ frontend, service: number, flags, table, ...counts }, out, at);
       },
     );
@@ -268,21 +268,41 @@ export class KernelServices implements Services {
     const { hostNetns } = this.#options;
     for (const path of new Set([hostNetns, ...netns])) closed += await closeIn(path, wanted);
     // What a socket without connection asked for counts until it asks again.
-    for (const key of stale) map.delete(key);
+    for (const key of stale) if (map.delete(key)) this.#forgotten++;
     return closed;
+  }
+
+  async count(): Promise<ServiceMemory | undefined> {
+    return this.#object && { ...(await serviceMemoryOf(this.#object)), forgotten: this.#forgotten };
   }
 
   async attach(): Promise<string | undefined> {
     const object = await this.#open();
-    if (this.#links.size === object.programs.size) return undefined;
+    const hooks = [...object.programs.keys()].filter((name) => name.startsWith(PREFIX));
+    if (hooks.every((name) => this.#links.has(name))) return undefined;
     const cgroup = this.#options.cgroup ?? (await cgroup2Mount());
     if (cgroup === undefined) return 'services: no cgroup v2 is mounted, so sockets can not be balanced';
     try {
-      for (const name of object.programs.keys()) await this.#attachOne(object, name, cgroup);
+      for (const name of hooks) await this.#attachOne(object, name, cgroup);
     } catch (error) {
       return `services: the sockets of ${cgroup} can not be balanced: ${(error as Error).message}`;
     }
     return undefined;
+  }
+
+  async readCounts(): Promise<readonly ServiceCount[]> {
+    return this.#object ? readCounts((name) => this.#map(name)) : [];
+  }
+
+  async tidyCounts(): Promise<void> {
+    if (!this.#object) return;
+    const pin = join(this.#options.bpffsDir, 'service_nat');
+    const halves = existsSync(pin) ? openPinnedMap(pin) : undefined;
+    try {
+      await tidyCounts((name) => this.#map(name), halves);
+    } finally {
+      halves?.close();
+    }
   }
 
   async inspect(): Promise<readonly string[]> {
@@ -293,7 +313,7 @@ export class KernelServices implements Services {
     for (const name of OWN_MAPS) {
       if (existsSync(join(bpffsDir, name))) continue;
       problems.push(`the pin of map '${name}' was removed`);
-      object.map(name).pin(join(bpffsDir, name));
+      (object.maps.has(name) ? object : this.#client.object)?.map(name).pin(join(bpffsDir, name));
     }
     for (const [name, link] of this.#links) {
       const isPinned = existsSync(this.#pinOf(name));
@@ -318,15 +338,22 @@ export class KernelServices implements Services {
     for (const pin of await readdir(dir).catch(() => [])) openPinnedLink(join(dir, pin)).detach();
     await rm(dir, { recursive: true, force: true });
     forgetAsked(bpffsDir);
+    await this.#client.end();
     this.#object?.close();
     this.#object = undefined;
     this.#places.clear();
-    for (const name of OWN_MAPS) await rm(join(bpffsDir, name), { force: true });
+    for (const name of [...OWN_MAPS, 'turning_scratch']) await rm(join(bpffsDir, name), { force: true });
   }
 
   close(): void {
     for (const link of this.#links.values()) link.close();
+    this.#client.close();
     this.#object?.close();
+  }
+
+  /** Before workloads get their programs, where an earlier agent had services: their connections go on. */
+  resume(): Promise<void> {
+    return this.#client.resume();
   }
 
   async #attachOne(object: BpfObject, name: string, cgroup: string): Promise<void> {
@@ -347,13 +374,10 @@ export class KernelServices implements Services {
 
   async #open(): Promise<BpfObject> {
     if (this.#object) return this.#object;
-    const { bpffsDir, maxEntries, hostNetns, rodata } = this.#options;
-    this.#hostNetns = await netnsCookie(hostNetns);
-    const object = await openObject(objectPath('socket'), {
-      ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
-    });
-    await object.commitPins();
+    this.#hostNetns = await netnsCookie(this.#options.hostNetns);
+    const object = await openForServices('socket', this.#options);
     showAsked(object);
+    await this.#client.open();
     // Of namespaces that went while nobody looked.
     await clear(object.map('netns_workloads'));
     this.#object = object;

@@ -10,6 +10,8 @@ export interface UplinkOptions {
   readonly hostNetns?: string;
   /** Of the maps that all objects share. */
   readonly maxEntries: Readonly<Record<string, number>>;
+  /** Of those that only objects with services have. */
+  readonly entriesOfServices: Readonly<Record<string, number>>;
   readonly maxNat?: number;
   readonly rodata: Readonly<Record<string, Uint8Array>>;
   readonly natPorts: PortRange;
@@ -19,10 +21,10 @@ export interface UplinkOptions {
 export type UplinkObject = 'host' | 'frontend';
 
 export const openTranslating = async (name: UplinkObject | 'nat64', options: UplinkOptions): Promise<BpfObject> => {
-  const { bpffsDir, maxNat, rodata } = options;
+  const { bpffsDir, entriesOfServices, maxNat, rodata } = options;
   const own = ['nat_in', 'nat_out', ...(name === 'frontend' ? ['service_nat'] : [])];
   const sizes = maxNat === undefined ? {} : Object.fromEntries(own.map((map) => [map, maxNat]));
-  const maxEntries = { ...options.maxEntries, ...sizes };
+  const maxEntries = { ...options.maxEntries, ...sizes, ...(name === 'frontend' ? entriesOfServices : {}) };
   const object = await openObject(objectPath(name), {
     ...{ pinDir: bpffsDir, replaceIncompatible: true, maxEntries, rodata },
   });

@@ -25,7 +25,7 @@ export interface UplinkFacts extends UplinkInterface {
 }
 
 /** Maps that only the programs on uplinks use. */
-const SERVICE_MAPS = ['service_counts', 'service_floods', 'service_nat', 'serving_scratch', 'told_scratch'];
+const SERVICE_MAPS = ['service_floods', 'service_nat', 'serving_scratch', 'told_scratch'];
 const OWN_MAPS = ['uplinks', 'vlans', 'unmasqueraded', 'strict', 'nat_out', 'nat_in', 'nat_retries'];
 export const uplinkLinksDirOf = (bpffsDir: string): string => join(bpffsDir, 'uplink-links');
 const NO_ADDRESS = new Uint8Array(16);

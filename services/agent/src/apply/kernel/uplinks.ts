@@ -12,6 +12,7 @@ import type { Uplinks } from '../ports.ts';
 import { type Nat, natOf } from './nat.ts';
 import { releasePorts, reservePorts } from './nat-ports.ts';
 import { Nat64Device } from './nat64.ts';
+import { NextHops } from './next-hops.ts';
 import { type Prefilter, PrefilterSet } from './prefilter.ts';
 import { findUplinks, findWays, type UplinkInterface } from './uplink-interfaces.ts';
 import type { UplinkOptions } from './uplink-objects.ts';
@@ -42,6 +43,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
   let interfaces: readonly UplinkFacts[] = [];
   let nat: Nat | undefined;
   const prefilter = new PrefilterSet(options);
+  const nextHops = new NextHops(hostNetns);
   let ways = new Map<string, UplinkInterface>();
   const nat64Device = new Nat64Device(options);
 
@@ -142,6 +144,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
         await syncPrograms(desired, facts);
         const uplinks = facts.filter(isUplink);
         failures.push(...(await prefilter.sync(desired?.prefilter, desired?.acceleration, uplinks)));
+        failures.push(...(await nextHops.sync(desired?.acceleration === undefined ? [] : uplinks)));
         interfaces = uplinks;
         return failures;
       } catch (error) {

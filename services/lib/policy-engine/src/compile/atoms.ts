@@ -23,16 +23,15 @@ export const atomPrefixBits = (value: Atom): number => (value === ANY_ATOM ? 0 :
 export const rangeAtoms = (protocol: number, first: number, last: number): Atom[] =>
   rangeToPrefixes(first, last).map(({ port, bits }) => atom(protocol, port, bits));
 
-/** Is there one in `atoms` that covers `value`, or is equal to it? */
-export const isCovered = (value: Atom, atoms: ReadonlySet<Atom>): boolean => {
-  if (atoms.size === 0) return false;
-  if (atoms.has(ANY_ATOM)) return true;
+/** Does the test hold for an atom that covers `value`, or for itself? */
+export const someCovering = (value: Atom, test: (covering: Atom) => boolean): boolean => {
+  if (test(ANY_ATOM)) return true;
   const protocol = atomProtocol(value);
   if (protocol === 0) return false;
   const port = atomPort(value);
   for (let bits = atomBits(value); bits >= 0; bits--) {
     const masked = bits === 0 ? 0 : port & (LAST_PORT << (16 - bits)) & LAST_PORT;
-    if (atoms.has(atom(protocol, masked, bits))) return true;
+    if (test(atom(protocol, masked, bits))) return true;
   }
   return false;
 };

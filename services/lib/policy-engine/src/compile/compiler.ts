@@ -4,22 +4,22 @@
  * trie. Pure and deterministic: equal input gives equal output, in the same order; the compiler keeps caches, never state.
  */
 import { ANY_IDENTITY, IDENTITY, MAX_POLICY_ENTRIES, scopeOf } from '../constants.ts';
-import { type Direction, defaultDenyPath, type PolicySpec, type Rule } from '../model.ts';
+import { type Direction, defaultDenyPath, type PolicySpec, type Rule, TIERS, type Tier } from '../model.ts';
 import { matches } from '../selector.ts';
 import { ANY_ATOM, type Atom, atom, atomBits, atomPort, atomProtocol, rangeAtoms } from './atoms.ts';
 import type { CompiledWorkload, CompileInput, NamedPort, PolicyEntry } from './input.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { createPeerResolver, type PeerResolver } from './peers.ts';
-import { closeTrie, deniedAtoms, type Verdict } from './trie.ts';
+import { closeTrie, layTrie, type Trie, type Verdict } from './trie.ts';
+import { policiesIn } from './views.ts';
 import { createWorld } from './world.ts';
 
 export interface Compiler {
   compile(input: CompileInput): CompiledWorkload;
 }
 
-interface SelectedRule {
+interface SelectedRule extends Verdict {
   readonly rule: Rule;
-  readonly ruleId: number;
 }
 
 interface RuleAtoms {
@@ -27,6 +27,8 @@ interface RuleAtoms {
   readonly named: readonly { readonly name: string; readonly protocol: number }[];
 }
 
+/** What an entry of the datapath can hold. */
+const MAX_RANK = 0xffff;
 /** Far more than fits even when denials take most out again: the workload goes into lockdown without the work. */
 const MAX_ATOMS = 256 * MAX_POLICY_ENTRIES;
 
@@ -50,56 +52,66 @@ const namedAtoms = (named: RuleAtoms['named'], ports: readonly NamedPort[]): Ato
     .filter(({ name, protocol }) => named.some((one) => one.name === name && one.protocol === protocol))
     .map(({ port, protocol }) => atom(protocol, port, 16));
 
-const addRule = (ledger: Ledger, { rule, ruleId }: SelectedRule, peersOf: PeerResolver, input: CompileInput): void => {
+const addRule = (ledger: Ledger, selected: SelectedRule, peersOf: PeerResolver, input: CompileInput): void => {
+  const { rule } = selected;
   const { fixed, named } = atomsOf(rule);
   const peers = peersOf(rule);
-  const deny = rule.action === 'deny';
   if (named.length === 0 || rule.direction === 'ingress') {
     const atoms = named.length === 0 ? fixed : [...fixed, ...namedAtoms(named, input.subject.namedPorts)];
-    if (atoms.length > 0) ledger.add(deny, ruleId, atoms, peers);
+    if (atoms.length > 0) ledger.add(selected, atoms, peers);
     return;
   }
-  if (fixed.length > 0) ledger.add(deny, ruleId, fixed, peers);
+  if (fixed.length > 0) ledger.add(selected, fixed, peers);
   // The name is the destination's, so the same rule means another port for each peer.
   for (const [identity, ports] of input.peerNamedPorts ?? []) {
     if (!peers.has(identity)) continue;
     const atoms = namedAtoms(named, ports);
-    if (atoms.length > 0) ledger.add(deny, ruleId, atoms, { key: `#${identity}`, identities: [identity] });
+    if (atoms.length > 0) ledger.add(selected, atoms, { key: `#${identity}`, identities: [identity] });
   }
 };
 
-interface CompiledDirection {
+interface CompiledTier {
   readonly entries: readonly PolicyEntry[];
   readonly overflow: boolean;
 }
 
-const compileDirection = (
+const NOTHING: CompiledTier = { entries: [], overflow: false };
+const NO_ENTRIES: Trie = new Map();
+
+const compileTier = (
   rules: readonly SelectedRule[],
   peersOf: PeerResolver,
   input: CompileInput,
   egress: boolean,
-): CompiledDirection => {
+  tier: Tier,
+): CompiledTier => {
+  if (rules.length === 0) return NOTHING;
   const ledger = createLedger();
   for (const selected of rules) addRule(ledger, selected, peersOf, input);
-  if (ledger.size() > MAX_ATOMS) return { entries: [], overflow: true };
-  const denied = deniedAtoms(ledger.contributions(ANY_IDENTITY));
+  if (ledger.size() > MAX_ATOMS || rules.some(({ rank }) => rank > MAX_RANK)) return { entries: [], overflow: true };
+  // Allows of one rank overrule nobody; most policies say nothing else of everybody.
+  const forAll = ledger.contributions(ANY_IDENTITY);
+  const overrules = tier !== 'Normal' || forAll.some(({ verdict }) => verdict === 'deny');
+  const everybody = overrules ? layTrie(forAll) : NO_ENTRIES;
   const closed = new Map<string, readonly [Atom, Verdict][]>();
   const entries: PolicyEntry[] = [];
   for (const { identity, set } of ledger.groups()) {
     let trie = closed.get(set);
     if (!trie) {
-      trie = [...closeTrie(ledger.contributions(identity), denied)].sort(([a], [b]) => a - b);
+      trie = [...closeTrie(ledger.contributions(identity), everybody)].sort(([a], [b]) => a - b);
       closed.set(set, trie);
     }
-    for (const [value, { deny, ruleId }] of trie) {
+    for (const [value, { verdict, rank, ruleId }] of trie) {
       entries.push({
         egress,
+        tier,
         identity,
         protocol: atomProtocol(value),
         port: atomPort(value),
         portPrefixBits: atomBits(value),
-        deny,
+        verdict,
         ruleId,
+        rank,
       });
     }
   }
@@ -113,6 +125,7 @@ const CLOSED: CompiledWorkload = {
   enforceIngress: true,
   enforceEgress: true,
   ipBlock: false,
+  tiers: false,
   defaultRuleIngress: 0,
   defaultRuleEgress: 0,
   overflow: false,
@@ -121,18 +134,44 @@ const CLOSED: CompiledWorkload = {
 
 interface SelectedSpec {
   readonly spec: PolicySpec;
+  readonly key: string;
   readonly ruleIds: ReadonlyMap<string, number>;
 }
 
-/** In ascending order of their numbers, as the ledger wants them. */
-const selectRules = (specs: readonly SelectedSpec[], direction: Direction): SelectedRule[] =>
-  specs
+const inOrder = (a: SelectedSpec, b: SelectedSpec): number =>
+  a.spec.priority - b.spec.priority || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+
+/**
+ * Rules of a tier that has an order, the first with the highest rank. Equal priorities are undefined to Kubernetes; here the
+ * names of the documents decide, so that every host decides alike.
+ */
+const ranked = (specs: readonly SelectedSpec[], direction: Direction, tier: Tier): SelectedRule[] => {
+  const rules = specs
+    .filter(({ spec }) => spec.tier === tier)
+    .sort(inOrder)
     .flatMap(({ spec, ruleIds }) =>
       spec.rules
         .filter((rule) => rule.direction === direction)
-        .map((rule) => ({ rule, ruleId: ruleIds.get(rule.path) ?? 0 })),
+        .map((rule) => ({ rule, verdict: rule.action, ruleId: ruleIds.get(rule.path) ?? 0 })),
+    );
+  return rules
+    .map((rule, position) => ({ ...rule, rank: rules.length - position }))
+    .sort((a, b) => a.ruleId - b.ruleId);
+};
+
+/** In ascending order of their numbers, as the ledger wants them. */
+const unordered = (specs: readonly SelectedSpec[], direction: Direction): SelectedRule[] =>
+  specs
+    .filter(({ spec }) => spec.tier === 'Normal')
+    .flatMap(({ spec, ruleIds }) =>
+      spec.rules
+        .filter((rule) => rule.direction === direction)
+        .map((rule) => ({ rule, verdict: rule.action, rank: 0, ruleId: ruleIds.get(rule.path) ?? 0 })),
     )
     .sort((a, b) => a.ruleId - b.ruleId);
+
+const selectRules = (specs: readonly SelectedSpec[], direction: Direction, tier: Tier): SelectedRule[] =>
+  tier === 'Normal' ? unordered(specs, direction) : ranked(specs, direction, tier);
 
 export const createCompiler = (): Compiler => {
   const world = createWorld();
@@ -142,23 +181,29 @@ export const createCompiler = (): Compiler => {
       world.sync(input.identities, input.cidrs);
       const labels = world.labelsOf(input.subject.identity);
       if (!labels) return CLOSED;
-      const specs = input.policies.flatMap(({ doc, ruleIds }) =>
-        doc.specs.filter(({ subject }) => matches(subject, labels)).map((spec): SelectedSpec => ({ spec, ruleIds })),
+      const specs = policiesIn(input.view ?? 'enforced', input.policies).flatMap(({ doc, ruleIds }) =>
+        doc.specs
+          .filter(({ subject }) => matches(subject, labels))
+          .map((spec): SelectedSpec => ({ spec, key: doc.key, ruleIds })),
       );
       const enforced = (direction: Direction) => specs.filter(({ spec }) => spec.defaultDeny[direction]);
       const defaultRule = (direction: Direction): number =>
         lowest(enforced(direction).map(({ spec, ruleIds }) => ruleIds.get(defaultDenyPath(spec, direction)) ?? 0));
-      const ingress = compileDirection(selectRules(specs, 'ingress'), peersOf, input, false);
-      const egress = compileDirection(selectRules(specs, 'egress'), peersOf, input, true);
-      const entries = [...ingress.entries, ...egress.entries];
+      const parts = (['ingress', 'egress'] as const).flatMap((direction) =>
+        TIERS.map((tier) =>
+          compileTier(selectRules(specs, direction, tier), peersOf, input, direction === 'egress', tier),
+        ),
+      );
+      const entries = parts.flatMap((part) => part.entries);
       return {
         entries,
         enforceIngress: enforced('ingress').length > 0,
         enforceEgress: enforced('egress').length > 0,
         ipBlock: entries.some(({ identity }) => scopeOf(identity) === IDENTITY.SCOPE_IPBLOCK),
+        tiers: entries.some(({ tier }) => tier !== 'Normal'),
         defaultRuleIngress: defaultRule('ingress'),
         defaultRuleEgress: defaultRule('egress'),
-        overflow: ingress.overflow || egress.overflow || entries.length > (input.maxEntries ?? MAX_POLICY_ENTRIES),
+        overflow: parts.some(({ overflow }) => overflow) || entries.length > (input.maxEntries ?? MAX_POLICY_ENTRIES),
         unknownSubject: false,
       };
     },

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What goes into the compiler and what comes out. Plain data, so an agent can keep, compare and send it. */
-import type { PolicyDocument } from '../model.ts';
+import type { Action, PolicyDocument, Tier } from '../model.ts';
 import type { CidrAllocator } from './cidrs.ts';
 import type { IdentityLabels } from './world.ts';
+
+/** enforced: as it is. audited: if audited policies were enforced. pending: if staged ones were, too. */
+export type View = 'enforced' | 'audited' | 'pending';
 
 export interface NamedPort {
   readonly name: string;
@@ -26,12 +29,15 @@ export interface CompileInput {
   readonly subject: { readonly identity: number; readonly namedPorts: readonly NamedPort[] };
   /** Named ports of the workloads behind an identity, all of them together: for named ports of egress rules. */
   readonly peerNamedPorts?: ReadonlyMap<number, readonly NamedPort[]>;
+  /** What is enforced (default), or what would be: see views.ts. */
+  readonly view?: View;
   /** Entries the datapath can hold for one workload. */
   readonly maxEntries?: number;
 }
 
 export interface PolicyEntry {
   readonly egress: boolean;
+  readonly tier: Tier;
   /** 0 = any. */
   readonly identity: number;
   /** 0 = any. */
@@ -39,17 +45,21 @@ export interface PolicyEntry {
   readonly port: number;
   /** 0 = every port, 16 = this one. */
   readonly portPrefixBits: number;
-  readonly deny: boolean;
+  readonly verdict: Action;
   readonly ruleId: number;
+  /** Within its tier the highest decides; 0 throughout the Normal one, where a deny goes before an allow. */
+  readonly rank: number;
 }
 
 export interface CompiledWorkload {
-  /** Deny-closed: in no trie (identity, direction) does an allow lie under a deny. Stable order. */
+  /** Closed: in no trie (identity, direction, tier) does an entry lie under a stronger one. Stable order. */
   readonly entries: readonly PolicyEntry[];
   readonly enforceIngress: boolean;
   readonly enforceEgress: boolean;
   /** Some entries have ipBlock identities: the datapath must look up the twin too. */
   readonly ipBlock: boolean;
+  /** Some entries are of another tier than the Normal one: the datapath must ask those too. */
+  readonly tiers: boolean;
   readonly defaultRuleIngress: number;
   readonly defaultRuleEgress: number;
   /** More entries than fit: nothing of this may be enforced in part, the workload goes into lockdown. */

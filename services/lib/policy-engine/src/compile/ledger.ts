@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Who gets what from which rule, without the product of rules and identities. Rules of one shape (verdict and atoms) differ for an
+ * Who gets what from which rule, without the product of rules and identities. Rules of one shape (verdict, rank and atoms) differ for an
  * identity only in who is named, and the lowest number is: so each shape keeps one rule per identity, rules come in ascending
  * order, and a rule whose shape and peers were seen before adds nothing. Identities with equal contributions share one trie.
  */
+
+import type { Action } from '../model.ts';
 import type { Atom } from './atoms.ts';
-import type { Contribution } from './trie.ts';
+import type { Contribution, Verdict } from './trie.ts';
 
 /** What somebody means by "these peers": equal text, equal set. */
 export interface PeerSet {
@@ -15,7 +17,7 @@ export interface PeerSet {
 
 export interface Ledger {
   /** Call in ascending order of rule numbers. */
-  add(deny: boolean, ruleId: number, atoms: readonly Atom[], peers: PeerSet): void;
+  add(verdict: Verdict, atoms: readonly Atom[], peers: PeerSet): void;
   contributions(identity: number): Contribution[];
   /** Identities in ascending order; `set` is equal for those with equal contributions. */
   groups(): { readonly identity: number; readonly set: string }[];
@@ -24,7 +26,8 @@ export interface Ledger {
 }
 
 interface Shape {
-  readonly deny: boolean;
+  readonly verdict: Action;
+  readonly rank: number;
   readonly atoms: readonly Atom[];
   readonly ruleIds: Map<number, number>;
   readonly peers: Set<string>;
@@ -32,27 +35,28 @@ interface Shape {
 
 export const createLedger = (): Ledger => {
   const shapes = new Map<string, Shape>();
-  const shapeOf = (deny: boolean, atoms: readonly Atom[]): Shape => {
-    const key = `${deny ? '!' : ''}${atoms.join(',')}`;
+  const shapeOf = ({ verdict, rank }: Verdict, atoms: readonly Atom[]): Shape => {
+    const key = `${verdict} ${rank} ${atoms.join(',')}`;
     let shape = shapes.get(key);
     if (!shape) {
-      shape = { deny, atoms, ruleIds: new Map(), peers: new Set() };
+      shape = { verdict, rank, atoms, ruleIds: new Map(), peers: new Set() };
       shapes.set(key, shape);
     }
     return shape;
   };
   return {
-    add(deny, ruleId, atoms, peers) {
-      const shape = shapeOf(deny, atoms);
+    add(verdict, atoms, peers) {
+      const shape = shapeOf(verdict, atoms);
+      const { ruleId } = verdict;
       if (shape.peers.has(peers.key)) return;
       shape.peers.add(peers.key);
       for (const identity of peers.identities) if (!shape.ruleIds.has(identity)) shape.ruleIds.set(identity, ruleId);
     },
     contributions(identity) {
       const found: Contribution[] = [];
-      for (const { deny, atoms, ruleIds } of shapes.values()) {
+      for (const { verdict, rank, atoms, ruleIds } of shapes.values()) {
         const ruleId = ruleIds.get(identity);
-        if (ruleId !== undefined) found.push({ deny, atoms, ruleId });
+        if (ruleId !== undefined) found.push({ verdict, rank, atoms, ruleId });
       }
       return found;
     },

@@ -13,6 +13,8 @@ const ANY: ResolvedPeers = { key: 'any', identities: [ANY_IDENTITY], has: () => 
 
 const peerText = (peer: Peer): string => {
   switch (peer.kind) {
+    case 'group':
+      return `group ${peer.group ?? peer.selector?.text}`;
     case 'selector':
       return peer.selector.text;
     case 'entity':
@@ -41,6 +43,8 @@ const resolve = (world: World, peers: readonly Peer[]): ReadonlySet<number> => {
         break;
       case 'entity':
         if (peer.entity !== 'all') for (const identity of world.entity(peer.entity)) identities.add(identity);
+        break;
+      case 'group': // Nobody put its prefixes in its place.
         break;
       case 'cidr':
         for (const identity of world.cidrs().within(peer.cidr, peer.except)) {

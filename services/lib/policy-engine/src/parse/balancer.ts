@@ -6,9 +6,9 @@
 
 import { selectorOf } from './egress-gateway.ts';
 import { createWarnings, type Issues } from './issues.ts';
-import { addressesIn, EXPOSED_TYPES, readServiceSpec, type ServiceHints } from './kubernetes-service.ts';
+import { readServiceSpec } from './kubernetes-service.ts';
 import { L2_DEFAULTS, readL2Announcement } from './l2-announcement.ts';
-import { joinPath, type Located, toPlain } from './located.ts';
+import { type Located, toPlain } from './located.ts';
 import { readMetadata } from './metadata.ts';
 import {
   type Context,
@@ -23,6 +23,7 @@ import {
   readString,
 } from './reader.ts';
 import { readRequirements, type SelectorSyntax } from './selector.ts';
+import { annotationsOf, hintsOf, settingsOf } from './service-annotations.ts';
 import {
   type BalancerDocument,
   type Places,
@@ -40,90 +41,7 @@ type Reader = (
 ) => Omit<BalancerDocument, 'kind' | 'position' | 'places'> | undefined;
 
 const PLAIN: SelectorSyntax = { sources: false, source: 'any' };
-const IPS = ['lbipam.cilium.io/ips', 'io.cilium/lb-ipam-ips'];
-const KEY = ['lbipam.cilium.io/sharing-key', 'io.cilium/lb-ipam-sharing-key'];
-const CROSS = ['lbipam.cilium.io/sharing-cross-namespace', 'io.cilium/lb-ipam-sharing-cross-namespace'];
 const SERVICE_NAME = 'kubernetes.io/service-name';
-/** Annotation -> field of the body, and what may stand there. */
-const CHOICES = {
-  'service.cilium.io/lb-algorithm': ['algorithm', ['random', 'maglev', 'least-connections']],
-  'service.cilium.io/forwarding-mode': ['forwarding', ['snat', 'dsr', 'hybrid']],
-  'service.cilium.io/src-ranges-policy': ['source_ranges_policy', ['allow', 'deny']],
-} as const;
-const EXPOSED = 'service.cilium.io/type';
-const NODE = 'service.cilium.io/node';
-const NODE_SELECTOR = 'service.cilium.io/node-selector';
-const DELEGATE = 'service.cilium.io/proxy-delegation';
-const KNOWN = [...IPS, ...KEY, ...CROSS, ...Object.keys(CHOICES), EXPOSED, NODE, NODE_SELECTOR, DELEGATE];
-const OURS = /^(?:lbipam|service)\.cilium\.io\/|^io\.cilium\/lb-ipam/;
-
-/** Annotations that say how a service is balanced; of others nobody here knows anything, those of these prefixes are refused. */
-const annotationsOf = (context: Context, root: Fields): ReadonlyMap<string, Field> => {
-  const node = root.get('metadata')?.node;
-  const annotations = node?.kind === 'map' ? node.entries.get('annotations')?.value : undefined;
-  const found = new Map<string, Field>();
-  if (annotations?.kind !== 'map') return found;
-  for (const [key, { keyAt, value }] of annotations.entries) {
-    const path = joinPath('metadata.annotations', key);
-    if (KNOWN.includes(key)) found.set(key, { node: value, keyAt, path });
-    else if (OURS.test(key)) {
-      context.issues.add(path, keyAt, `${key} is not supported`, { value: key, fix: `use one of ${KNOWN.join(', ')}` });
-    }
-  }
-  return found;
-};
-
-const listOf = (text: string): string[] => text.split(',').map((part) => part.trim());
-
-const settingsOf = (
-  context: Context,
-  annotations: ReadonlyMap<string, Field>,
-  places: Places,
-): Record<string, unknown> => {
-  const first = (names: readonly string[]): string | undefined => {
-    const field = names.map((name) => annotations.get(name)).find((one) => one !== undefined);
-    return field && readString(context, field);
-  };
-  const settings: Record<string, unknown> = {};
-  for (const [name, [field, words]] of Object.entries(CHOICES)) {
-    const given = annotations.get(name);
-    const word = given && readOneOf<string>(context, given, words);
-    if (!given || word === undefined) continue;
-    settings[field] = word;
-    place(places, field, given.node.at, context.issues);
-  }
-  const key = first(KEY);
-  if (key !== undefined) settings.sharing_key = key;
-  const cross = first(CROSS);
-  if (cross !== undefined) settings.sharing_namespaces = listOf(cross);
-  const node = first([NODE]);
-  if (node !== undefined) settings.hosts = { match_labels: { 'service.cilium.io/node': node } };
-  const selector = first([NODE_SELECTOR]);
-  if (selector !== undefined)
-    settings.hosts = { match_labels: Object.fromEntries(listOf(selector).map((term) => term.split('=', 2))) };
-  const delegate = annotations.get(DELEGATE);
-  if (delegate)
-    settings.delegate_if_local = readOneOf(context, delegate, ['delegate-if-local', 'none']) === 'delegate-if-local';
-  return settings;
-};
-
-const hintsOf = (context: Context, annotations: ReadonlyMap<string, Field>): ServiceHints => {
-  const addresses = IPS.flatMap((name) => {
-    const field = annotations.get(name);
-    const text = field && readString(context, field);
-    return field && text !== undefined ? addressesIn(text, field.node.at, field.path, context.issues) : [];
-  });
-  const field = annotations.get(EXPOSED);
-  const text = field && readString(context, field);
-  const only = text === undefined ? undefined : listOf(text);
-  for (const word of only ?? []) {
-    if (EXPOSED_TYPES.includes(word) || !field) continue;
-    const facts = { value: text, fix: `use some of ${EXPOSED_TYPES.join(', ')}` };
-    context.issues.add(field.path, field.node.at, `${JSON.stringify(word)} is no type of a service`, facts);
-  }
-  return { addresses, only };
-};
-
 const specOf = (context: Context, root: Fields): Field | undefined =>
   root.get('spec') ?? missing(context, root, 'spec', 'write spec: {...}');
 

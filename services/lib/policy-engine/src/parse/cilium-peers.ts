@@ -9,17 +9,19 @@ import { ANY_SOURCE } from '../labels.ts';
 import type { Direction, Entity, Peer } from '../model.ts';
 import { createSelector, type Requirement, requireKey, requireLabel, type Selector } from '../selector.ts';
 import { readCidr, readExcept } from './cidr.ts';
-import { type Context, type Field, type Fields, NOT_YET, readList, readObject, readString } from './reader.ts';
+import { DNS_SUBDOMAIN_RULE, isDnsSubdomain } from './names.ts';
+import { type Context, type Field, type Fields, readList, readObject, readString } from './reader.ts';
 import { readRequirements } from './selector.ts';
 
 export const CILIUM_SYNTAX = { sources: true, source: ANY_SOURCE };
 
-const ENTITIES: readonly Entity[] = [
+const ENTITIES: readonly (Entity | 'cluster-mesh')[] = [
   'all',
   'world',
   'world-ipv4',
   'world-ipv6',
   'cluster',
+  'cluster-mesh',
   'host',
   'init',
   'ingress',
@@ -35,6 +37,8 @@ export interface CiliumScope {
   readonly namespace?: string;
   /** The subject's selector names reserved:init, whose endpoints have no namespace. */
   readonly selectsInit: boolean;
+  /** The subject are hosts. */
+  readonly onHosts?: boolean;
 }
 
 const isOfNamespace = ({ source, key }: Requirement): boolean =>
@@ -62,10 +66,11 @@ const readEndpoint = (context: Context, field: Field, scope: CiliumScope): Peer 
 const readEntity = (context: Context, field: Field): Peer | undefined => {
   const name = readString(context, field);
   if (name === undefined) return undefined;
+  // There is one cluster, this fleet.
+  if (name === 'cluster-mesh') return { kind: 'entity', path: field.path, entity: 'cluster' };
   if ((ENTITIES as readonly string[]).includes(name))
     return { kind: 'entity', path: field.path, entity: name as Entity };
-  const why = name === 'cluster-mesh' ? NOT_YET : 'is not an entity';
-  context.issues.add(field.path, field.node.at, `${JSON.stringify(name)} ${why}`, {
+  context.issues.add(field.path, field.node.at, `${JSON.stringify(name)} is not an entity`, {
     value: name,
     fix: `use one of ${ENTITIES.join(', ')}`,
   });
@@ -78,9 +83,30 @@ const readCidrPeer = (context: Context, field: Field): Peer | undefined => {
 };
 
 const CIDR_SHAPE = {
-  fields: ['cidr', 'except'],
-  unsupported: { cidrGroupRef: NOT_YET, cidrGroupSelector: NOT_YET },
+  fields: ['cidr', 'except', 'cidrGroupRef', 'cidrGroupSelector'],
   widens: { except: 'that nothing is excepted' },
+};
+
+const readGroup = (context: Context, set: Fields): Peer | undefined => {
+  const ref = set.get('cidrGroupRef');
+  const selector = set.get('cidrGroupSelector');
+  if (ref && selector) {
+    context.issues.add(selector.path, selector.keyAt, 'cidrGroupSelector cannot stand beside cidrGroupRef', {
+      fix: 'make it an element of its own',
+    });
+  }
+  if (selector) {
+    const requirements = readRequirements(context, selector, { sources: false, source: ANY_SOURCE });
+    return requirements && { kind: 'group', path: set.path, selector: createSelector(requirements) };
+  }
+  const group = ref && readString(context, ref);
+  if (!ref || group === undefined) return undefined;
+  if (isDnsSubdomain(group)) return { kind: 'group', path: set.path, group };
+  context.issues.add(ref.path, ref.node.at, `${JSON.stringify(group)} is not a valid name`, {
+    value: group,
+    fix: DNS_SUBDOMAIN_RULE,
+  });
+  return undefined;
 };
 
 const readCidrSet = (context: Context, field: Field): Peer | undefined => {
@@ -99,12 +125,11 @@ const readCidrSet = (context: Context, field: Field): Peer | undefined => {
       fix: 'remove except',
     });
   }
+  if (group) return readGroup(context, set);
   if (!cidrField) {
-    if (!group) {
-      context.issues.add(`${field.path}.cidr`, field.node.at, 'cidr is required', {
-        fix: 'write a prefix, such as 10.0.0.0/8',
-      });
-    }
+    context.issues.add(`${field.path}.cidr`, field.node.at, 'cidr is required', {
+      fix: 'write a prefix, such as 10.0.0.0/8, or cidrGroupRef',
+    });
     return undefined;
   }
   const cidr = readCidr(context, cidrField, false);

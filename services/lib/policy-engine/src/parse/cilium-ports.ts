@@ -4,6 +4,7 @@ import { PROTOCOLS } from '@weir/net';
 import { ICMP4_TYPES, ICMP6_TYPES, icmpPort } from '../icmp.ts';
 import type { L4 } from '../model.ts';
 import { isServiceName, LAST_PORT } from '../ports.ts';
+import { type L7Place, type PortFacts, readAbovePorts } from './cilium-l7.ts';
 import {
   type Context,
   type Field,
@@ -48,6 +49,15 @@ const readPort = (context: Context, field: Field): L4[] => {
   const item = readObject(context, field, { fields: ['port', 'endPort', 'protocol'] });
   if (!item) return [];
   const protocols = readProtocols(context, item.get('protocol'));
+  const named = textOf(item, 'protocol')?.toUpperCase() ?? '';
+  const written = item.get('port');
+  if (EXTENDED.includes(named) && written && textOf(item, 'port') !== '0') {
+    context.issues.add(written.path, written.node.at, `protocol ${named} has no ports`, {
+      value: scalarOf(written.node),
+      fix: 'remove port',
+    });
+    return [];
+  }
   const endField = item.get('endPort');
   const end = endField ? readInteger(context, endField, 0, LAST_PORT) : undefined;
   const portField = item.get('port');
@@ -94,6 +104,33 @@ const DENY_PORT_RULE = {
   unsupported: Object.fromEntries(Object.keys(PORT_RULE.unsupported).map((name) => [name, DENIED])),
 };
 
+const textOf = (fields: Fields, name: string): string | undefined => {
+  const field = fields.get(name);
+  const value = field && scalarOf(field.node);
+  return typeof value === 'string' ? value : undefined;
+};
+
+/** What rules above ports look at; a port that is wrong was said to be. */
+const factsOf = (ports: readonly Field[]): PortFacts[] =>
+  ports.flatMap(({ node, path, keyAt }): PortFacts[] => {
+    if (node.kind !== 'map') return [];
+    const at = (name: string): Field | undefined => {
+      const entry = node.entries.get(name);
+      return entry && { node: entry.value, keyAt, path };
+    };
+    const fields: Fields = { path, at: keyAt, get: at };
+    const end = at('endPort');
+    const text = textOf(fields, 'port') ?? '';
+    const last = end && scalarOf(end.node);
+    return [
+      {
+        text,
+        protocol: (textOf(fields, 'protocol') || 'ANY').toUpperCase(),
+        isRange: typeof last === 'number' && last !== 0 && String(last) !== text,
+      },
+    ];
+  });
+
 const tooMany = (context: Context, field: Field, count: number, most: number, what: string): void => {
   if (count <= most) return;
   context.issues.add(field.path, field.node.at, `has ${count} ${what}, more than ${most}`, {
@@ -102,12 +139,13 @@ const tooMany = (context: Context, field: Field, count: number, most: number, wh
   });
 };
 
-const readToPorts = (context: Context, field: Field, deny: boolean): L4[] =>
+const readToPorts = (context: Context, field: Field, deny: boolean, place: L7Place): L4[] =>
   (readList(context, field) ?? []).flatMap((item) => {
     const element = readObject(context, item, deny ? DENY_PORT_RULE : PORT_RULE);
     const portsField = element?.get('ports');
     const ports = portsField ? (readList(context, portsField) ?? []) : [];
     if (portsField) tooMany(context, portsField, ports.length, MAX_PORTS, 'ports');
+    if (element && !deny) readAbovePorts(context, element, place, factsOf(ports));
     if (element && ports.length === 0) {
       context.warnings.add(
         'no-ports',
@@ -173,7 +211,7 @@ const readIcmps = (context: Context, field: Field): L4[] =>
 
 export const L4_FIELDS = ['toPorts', 'icmps'];
 
-export const readL4 = (context: Context, rule: Fields, deny: boolean): 'any' | readonly L4[] => {
+export const readL4 = (context: Context, rule: Fields, deny: boolean, place: L7Place): 'any' | readonly L4[] => {
   const ports = rule.get('toPorts');
   const icmps = rule.get('icmps');
   const filled = [ports, icmps].filter((field) => field?.node.kind === 'list' && field.node.items.length > 0);
@@ -182,6 +220,6 @@ export const readL4 = (context: Context, rule: Fields, deny: boolean): 'any' | r
       fix: 'make it an element of its own',
     });
   }
-  const l4 = [...(ports ? readToPorts(context, ports, deny) : []), ...(icmps ? readIcmps(context, icmps) : [])];
+  const l4 = [...(ports ? readToPorts(context, ports, deny, place) : []), ...(icmps ? readIcmps(context, icmps) : [])];
   return filled.length === 0 ? 'any' : l4;
 };

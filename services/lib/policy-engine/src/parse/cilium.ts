@@ -6,6 +6,7 @@
 import { NAMESPACE_LABEL } from '../constants.ts';
 import type { Action, Direction, PolicySpec, Rule } from '../model.ts';
 import { createSelector, requireLabel } from '../selector.ts';
+import { readAuthentication, readFqdns } from './cilium-l7.ts';
 import { CILIUM_SYNTAX, type CiliumScope, peerFields, readPeers } from './cilium-peers.ts';
 import { L4_FIELDS, readL4 } from './cilium-ports.ts';
 import {
@@ -44,8 +45,12 @@ const OTHER_PEERS: Readonly<Record<Direction, readonly string[]>> = {
  * The API server and Go read `null` as absent too, so upstream `fromEndpoints:` with nothing behind it lets everybody in. Who
  * means that leaves the key out; who does not is told.
  */
-const shapeOf = (direction: Direction, unsupported: Readonly<Record<string, string>>): Shape => ({
-  fields: [...peerFields(direction), ...L4_FIELDS],
+const shapeOf = (
+  direction: Direction,
+  unsupported: Readonly<Record<string, string>>,
+  more: readonly string[] = [],
+): Shape => ({
+  fields: [...more, ...peerFields(direction), ...L4_FIELDS],
   unsupported,
   widens: {
     ...each([...peerFields(direction), ...OTHER_PEERS[direction]], 'any peer'),
@@ -83,6 +88,14 @@ const SECTIONS: readonly Section[] = [
   },
 ];
 
+/** A section for rules of that action that have these fields, too. A pass may say what an allow may. */
+export const sectionOf = (direction: Direction, action: Action, more: readonly string[]): Section => {
+  const like = SECTIONS.find(
+    (one) => one.direction === direction && one.action === (action === 'deny' ? 'deny' : 'allow'),
+  );
+  return { name: direction, direction, action, shape: shapeOf(direction, like?.shape.unsupported ?? {}, more) };
+};
+
 const SPEC: Shape = {
   fields: [
     'endpointSelector',
@@ -101,12 +114,21 @@ const SPEC: Shape = {
   },
 };
 
-const readRule = (context: Context, field: Field, section: Section, scope: CiliumScope): Rule | undefined => {
+export const readSectionRule = (
+  context: Context,
+  field: Field,
+  section: Section,
+  scope: CiliumScope,
+): Rule | undefined => {
   const rule = readObject(context, field, section.shape);
   if (!rule) return undefined;
   const { direction, action } = section;
   const peers = readPeers(context, rule, direction, scope);
-  const l4 = readL4(context, rule, action === 'deny');
+  const l4 = readL4(context, rule, action === 'deny', { direction, onHosts: scope.onHosts === true });
+  const names = rule.get('toFQDNs');
+  if (names && action !== 'deny') readFqdns(context, names);
+  const authentication = rule.get('authentication');
+  if (authentication && action !== 'deny') readAuthentication(context, authentication);
   const unconditional = field.node.kind === 'map' && field.node.entries.size === 0;
   if (unconditional && action === 'allow') {
     context.warnings.add(
@@ -132,7 +154,7 @@ const checkLabels = (context: Context, field: Field): void => {
   }
 };
 
-const readDefaultDeny = (context: Context, spec: Fields): { ingress?: boolean; egress?: boolean } => {
+export const readDefaultDeny = (context: Context, spec: Fields): { ingress?: boolean; egress?: boolean } => {
   const field = spec.get('enableDefaultDeny');
   const written = field && readObject(context, field, { fields: ['ingress', 'egress'] });
   const read = (direction: Direction): boolean | undefined => {
@@ -140,6 +162,18 @@ const readDefaultDeny = (context: Context, spec: Fields): { ingress?: boolean; e
     return part && readBoolean(context, part);
   };
   return { ingress: read('ingress'), egress: read('egress') };
+};
+
+/** Whom a policy is for: everybody it selects, in its namespace if it has one. */
+export const readEndpointSelector = (
+  context: Context,
+  field: Field | undefined,
+  namespace: string | undefined,
+): PolicySpec['subject'] => {
+  const written = (field && readRequirements(context, field, CILIUM_SYNTAX)) ?? [];
+  return createSelector(
+    namespace === undefined ? written : [requireLabel('k8s', NAMESPACE_LABEL, namespace), ...written],
+  );
 };
 
 const readSubject = (context: Context, spec: Fields, namespace: string | undefined): PolicySpec['subject'] => {
@@ -155,10 +189,7 @@ const readSubject = (context: Context, spec: Fields, namespace: string | undefin
       fix: 'keep one of them',
     });
   }
-  const written = readRequirements(context, field, CILIUM_SYNTAX) ?? [];
-  return createSelector(
-    namespace === undefined ? written : [requireLabel('k8s', NAMESPACE_LABEL, namespace), ...written],
-  );
+  return readEndpointSelector(context, field, namespace);
 };
 
 export const readCiliumSpec = (
@@ -170,14 +201,24 @@ export const readCiliumSpec = (
   if (!spec) return undefined;
   const subject = readSubject(context, spec, namespace);
   const selectsInit = subject.requirements.some(({ source, key }) => source === 'reserved' && key === 'init');
-  const scope: CiliumScope = { selectsInit, ...(namespace === undefined ? {} : { namespace }) };
+  const nodes = spec.get('nodeSelector');
+  if (nodes && namespace !== undefined) {
+    context.issues.add(nodes.path, nodes.keyAt, 'nodeSelector is for cluster-wide policies only', {
+      fix: 'use kind CiliumClusterwideNetworkPolicy',
+    });
+  }
+  const scope: CiliumScope = {
+    selectsInit,
+    onHosts: nodes !== undefined,
+    ...(namespace === undefined ? {} : { namespace }),
+  };
   const rules: Rule[] = [];
   const present = { ingress: false, egress: false };
   for (const section of SECTIONS) {
     const list = spec.get(section.name);
     for (const item of list ? (readList(context, list) ?? []) : []) {
       present[section.direction] = true;
-      const rule = readRule(context, item, section, scope);
+      const rule = readSectionRule(context, item, section, scope);
       if (rule) rules.push(rule);
     }
   }
@@ -194,6 +235,8 @@ export const readCiliumSpec = (
   return {
     path: field.path,
     subject,
+    tier: 'Normal',
+    priority: 0,
     defaultDeny: {
       ingress: present.ingress && written.ingress !== false,
       egress: present.egress && written.egress !== false,

@@ -5,11 +5,15 @@
  */
 import { type FieldIssue, weirError } from '@weir/errors';
 import type { Kind, PolicyDocument, PolicyJson, PolicySpec } from '../model.ts';
+import { readCidrGroup } from './cidr-group.ts';
 import { readCiliumSpec } from './cilium.ts';
+import { readClusterPolicySpec } from './cluster-policy.ts';
+import { FIREWALL_SPEC, readFirewallSpec } from './firewall-policy.ts';
 import { createIssues, createWarnings, type Issues } from './issues.ts';
 import { looksLikeJson, readJson } from './json-source.ts';
 import { fromPlain, type Located, MAX_DEPTH, MAX_NODES, MAX_TEXT_NODES, toPlain } from './located.ts';
 import { readMetadata } from './metadata.ts';
+import { readModes } from './modes.ts';
 import { readNetworkPolicySpec } from './network-policy.ts';
 import { type Context, type Field, type Fields, missing, NOT_YET, readList, readObject, scalarOf } from './reader.ts';
 import { readYaml } from './yaml-source.ts';
@@ -31,14 +35,17 @@ const API_VERSIONS: Readonly<Record<Kind, string>> = {
   NetworkPolicy: 'networking.k8s.io/v1',
   CiliumNetworkPolicy: 'cilium.io/v2',
   CiliumClusterwideNetworkPolicy: 'cilium.io/v2',
+  ClusterNetworkPolicy: 'policy.networking.k8s.io/v1alpha2',
+  FirewallPolicy: 'weir.io/v1',
+  CiliumCIDRGroup: 'cilium.io/v2',
 };
+/** Others that mean the same. */
+const FORMER_VERSIONS: Readonly<Partial<Record<Kind, string>>> = { CiliumCIDRGroup: 'cilium.io/v2alpha1' };
 const KINDS = Object.keys(API_VERSIONS) as Kind[];
 const KINDS_NOT_YET = [
   'AdminNetworkPolicy',
   'BaselineAdminNetworkPolicy',
-  'CiliumCIDRGroup',
   'CiliumLocalRedirectPolicy',
-  'ClusterNetworkPolicy',
   'GlobalNetworkPolicy',
   'StagedGlobalNetworkPolicy',
   'StagedKubernetesNetworkPolicy',
@@ -77,7 +84,7 @@ const readKind = (context: Context, root: Fields): Kind | undefined => {
   const version = API_VERSIONS[kind];
   if (!versionField) return missing(context, root, 'apiVersion', `write apiVersion: ${version}`);
   const written = scalarOf(versionField.node);
-  if (written === version) return kind;
+  if (written === version || (written !== undefined && written === FORMER_VERSIONS[kind])) return kind;
   context.issues.add(
     versionField.path,
     versionField.node.at,
@@ -90,11 +97,44 @@ const readKind = (context: Context, root: Fields): Kind | undefined => {
   return undefined;
 };
 
+/** Kinds with one spec. */
+const SINGLE: Readonly<
+  Partial<
+    Record<
+      Kind,
+      {
+        readonly selector: string;
+        readonly read: (context: Context, spec: Field, namespace: string | undefined) => PolicySpec | undefined;
+      }
+    >
+  >
+> = {
+  NetworkPolicy: {
+    selector: 'podSelector',
+    read: (context, spec, namespace) => readNetworkPolicySpec(context, spec, namespace ?? ''),
+  },
+  ClusterNetworkPolicy: { selector: 'subject', read: readClusterPolicySpec },
+  FirewallPolicy: { selector: 'endpointSelector', read: readFirewallSpec },
+  // Its spec has no rules: it is read as a group.
+  CiliumCIDRGroup: { selector: 'externalCIDRs', read: () => undefined },
+};
+
+type Scope = Parameters<typeof readMetadata>[2];
+const SCOPES: Readonly<Record<Kind, Scope>> = {
+  NetworkPolicy: 'namespaced',
+  CiliumNetworkPolicy: 'namespaced',
+  CiliumClusterwideNetworkPolicy: 'cluster',
+  ClusterNetworkPolicy: 'cluster',
+  FirewallPolicy: 'either',
+  CiliumCIDRGroup: 'cluster',
+};
+
 const readSpecs = (context: Context, root: Fields, kind: Kind, namespace: string | undefined): PolicySpec[] => {
   const single = root.get('spec');
-  if (kind === 'NetworkPolicy') {
-    if (!single) return missing(context, root, 'spec', 'write spec: {podSelector: {}, ...}') ?? [];
-    const spec = readNetworkPolicySpec(context, single, namespace as string);
+  const reader = SINGLE[kind];
+  if (reader) {
+    if (!single) return missing(context, root, 'spec', `write spec: {${reader.selector}: {}, ...}`) ?? [];
+    const spec = reader.read(context, single, namespace);
     return spec ? [spec] : [];
   }
   const many = root.get('specs');
@@ -103,30 +143,41 @@ const readSpecs = (context: Context, root: Fields, kind: Kind, namespace: string
   return fields.map((field) => readCiliumSpec(context, field, namespace)).filter((spec) => spec !== undefined);
 };
 
+/** Of a document of ours, whose mode stands in its spec; what is wrong there is said where the spec is read. */
+const ownFields = (root: Fields): Fields | undefined => {
+  const spec = root.get('spec');
+  const silent: Context = { issues: createIssues(), warnings: createWarnings(() => undefined) };
+  return spec && readObject(silent, spec, FIREWALL_SPEC);
+};
+
+const hasNamespace = (root: Fields): boolean => {
+  const metadata = root.get('metadata')?.node;
+  const written = metadata?.kind === 'map' ? metadata.entries.get('namespace') : undefined;
+  return written !== undefined && Boolean(scalarOf(written.value));
+};
+
 const readPolicy = (node: Located, issues: Issues): PolicyDocument | undefined => {
   const before = issues.list.length;
   const warnings = createWarnings(issues.locate);
   const context: Context = { issues, warnings };
   const field: Field = { node, keyAt: node.at, path: '' };
-  const specFields =
-    node.kind === 'map' && scalarOf(node.entries.get('kind')?.value ?? node) === 'NetworkPolicy'
-      ? ['spec']
-      : ['spec', 'specs'];
+  const written = node.kind === 'map' ? scalarOf(node.entries.get('kind')?.value ?? node) : undefined;
+  const specFields = Object.hasOwn(SINGLE, String(written)) ? ['spec'] : ['spec', 'specs'];
   const root = readObject(context, field, { fields: ['apiVersion', 'kind', 'metadata', ...specFields, 'status'] });
   const kind = root && readKind(context, root);
   if (!root || !kind) return undefined;
-  const metadata = readMetadata(context, root, kind === 'CiliumClusterwideNetworkPolicy' ? 'cluster' : 'namespaced');
+  const metadata = readMetadata(context, root, SCOPES[kind]);
   const key = metadata && policyKey(kind, metadata.namespace, metadata.name);
   if (key) issues.setDocument(key);
-  const specs = readSpecs(
-    context,
-    root,
-    kind,
-    metadata?.namespace ?? (kind === 'CiliumClusterwideNetworkPolicy' ? undefined : ''),
-  );
-  if (!metadata || !key || issues.list.length > before) return undefined;
+  const specs = readSpecs(context, root, kind, metadata?.namespace ?? (SCOPES[kind] === 'namespaced' ? '' : undefined));
+  const modes = readModes(context, root, kind === 'FirewallPolicy' ? ownFields(root) : undefined);
+  if (kind === 'CiliumCIDRGroup' && modes.mode !== 'enforce') {
+    issues.add('metadata.annotations', root.at, 'a group has no mode', { value: modes.mode, fix: 'remove it' });
+  }
   const spec = root.get('spec');
-  const many = kind === 'NetworkPolicy' ? undefined : root.get('specs');
+  const group = kind === 'CiliumCIDRGroup' && metadata && spec ? readCidrGroup(context, spec, metadata) : undefined;
+  if (!metadata || !key || issues.list.length > before) return undefined;
+  const many = SINGLE[kind] ? undefined : root.get('specs');
   const json: PolicyJson = {
     apiVersion: API_VERSIONS[kind],
     kind,
@@ -139,15 +190,18 @@ const readPolicy = (node: Located, issues: Issues): PolicyDocument | undefined =
     kind,
     apiVersion: json.apiVersion,
     ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
+    ...(SCOPES[kind] === 'namespaced' && !hasNamespace(root) ? { namespaceIsDefault: true } : {}),
     name: metadata.name,
     json,
+    ...modes,
+    ...(group ? { group } : {}),
     specs,
     warnings: warnings.list,
     position: issues.locate(node.at),
   };
 };
 
-const LIST_KINDS = ['List', 'NetworkPolicyList', 'CiliumNetworkPolicyList', 'CiliumClusterwideNetworkPolicyList'];
+const LIST_KINDS = ['List', ...KINDS.map((kind) => `${kind}List`)];
 
 /** What `kubectl get -o yaml` writes: one document with all in `items`. */
 const unfold = (node: Located, issues: Issues): { node: Located; path: string }[] => {

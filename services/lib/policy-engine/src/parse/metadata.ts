@@ -55,7 +55,7 @@ const checkStringMap = (context: Context, field: Field, asLabels: boolean): void
 export const readMetadata = (
   context: Context,
   document: Fields,
-  scope: 'namespaced' | 'cluster',
+  scope: 'namespaced' | 'cluster' | 'either',
 ): PolicyJson['metadata'] | undefined => {
   const field = document.get('metadata');
   if (!field) return missing(context, document, 'metadata', 'write metadata: {name: ...}');
@@ -78,10 +78,11 @@ export const readMetadata = (
     if (namespaceField) {
       context.issues.add(namespaceField.path, namespaceField.keyAt, 'a cluster-wide policy has no namespace', {
         value: namespace,
-        fix: 'remove namespace, or use kind CiliumNetworkPolicy',
+        fix: 'remove namespace, or use a kind that has one',
       });
     }
-  } else if (!namespaceField || namespace === '') namespace = DEFAULT_NAMESPACE;
+  } else if (!namespaceField && scope === 'either') namespace = undefined;
+  else if (!namespaceField || namespace === '') namespace = DEFAULT_NAMESPACE;
   else if (namespace !== undefined && !isDnsLabel(namespace)) {
     context.issues.add(
       namespaceField.path,
@@ -100,7 +101,7 @@ export const readMetadata = (
   if (name === undefined || (scope === 'namespaced' && namespace === undefined)) return undefined;
   return {
     name,
-    ...(scope === 'namespaced' ? { namespace } : {}),
+    ...(scope === 'cluster' || namespace === undefined ? {} : { namespace }),
     ...(labels ? { labels: toPlain(labels.node) as Record<string, string> } : {}),
     ...(annotations ? { annotations: toPlain(annotations.node) as Record<string, string> } : {}),
   };

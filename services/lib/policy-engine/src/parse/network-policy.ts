@@ -23,8 +23,8 @@ import {
 } from './reader.ts';
 import { readRequirements } from './selector.ts';
 
-const POD_SYNTAX = { sources: false, source: 'k8s' };
-const NAMESPACE_SYNTAX = { sources: false, source: 'k8s', keyPrefix: NAMESPACE_LABELS_PREFIX };
+export const POD_SYNTAX = { sources: false, source: 'k8s' };
+export const NAMESPACE_SYNTAX = { sources: false, source: 'k8s', keyPrefix: NAMESPACE_LABELS_PREFIX };
 
 const readIpBlock = (context: Context, field: Field): Peer | undefined => {
   const block = readObject(context, field, { fields: ['cidr', 'except'] });
@@ -71,7 +71,7 @@ const readPeer = (context: Context, field: Field, namespace: string): Peer | und
   return { kind: 'selector', path: field.path, selector: createSelector(requirements) };
 };
 
-const readPortName = (context: Context, field: Field, text: string): string | undefined => {
+export const readPortName = (context: Context, field: Field, text: string): string | undefined => {
   if (isServiceName(text) && text === text.toLowerCase()) return text;
   const digits = /^[0-9]+$/.test(text);
   context.issues.add(field.path, field.node.at, `${JSON.stringify(text)} is not a port name`, {
@@ -192,6 +192,8 @@ export const readNetworkPolicySpec = (context: Context, field: Field, namespace:
   return {
     path: field.path,
     subject: createSelector(requirements),
+    tier: 'Normal',
+    priority: 0,
     defaultDeny,
     rules,
     position: context.issues.locate(field.keyAt),

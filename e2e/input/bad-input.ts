@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Bad input through the public doors: each answer names field, value and fix, and nothing has changed. */
+/**
+ * Bad input through the public doors of a fleet that has no policy: each answer names field, value and fix, and nothing has
+ * changed.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import type { Problem } from '@weir/errors';
 import { ApiError, callApi } from '@weir/infra/api';
-import { createFleet, type Fleet } from '@weir/infra/fleet';
-import { needKernel } from '@weir/loader/testing';
-import { testFleet } from '../lib/fleet-options.ts';
+import type { Fleet } from '@weir/infra/fleet';
 
 const policy = (spec: string): string => `apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -44,17 +45,15 @@ const CASES: readonly { name: string; text: string; status: number; says: RegExp
   },
 ];
 
-describe('bad input', { skip: needKernel() }, () => {
+/** Within a describe(). */
+export const badInput = (fleetOf: () => Fleet): void => {
   let fleet: Fleet;
   const dir = mkdtempSync(join(tmpdir(), 'weir-input-'));
 
-  before(async () => {
-    fleet = await createFleet(testFleet('in', ['h1']));
+  before(() => {
+    fleet = fleetOf();
   });
-  after(async () => {
-    rmSync(dir, { recursive: true, force: true });
-    await fleet?.destroy();
-  });
+  after(() => rmSync(dir, { recursive: true, force: true }));
 
   const post = async (text: string): Promise<Problem> => {
     try {
@@ -124,6 +123,7 @@ describe('bad input', { skip: needKernel() }, () => {
     const result = cli('apply', '-f', file);
     assert.equal(result.status, 0, result.stderr);
     assert.match(result.stdout + result.stderr, /selects no/i);
+    await callApi(`${fleet.control.urls.policy}/v1/policies/NetworkPolicy/default/nothing`, { method: 'DELETE' });
   });
 
   test('the CLI points at line and column of the file and ends with status 1', async () => {
@@ -134,4 +134,4 @@ describe('bad input', { skip: needKernel() }, () => {
     assert.match(result.stderr, /bad\.yaml:7:\d+/);
     assert.match(result.stderr, /70000/);
   });
-});
+};

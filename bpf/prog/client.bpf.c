@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What a workload sends, on a host that has services: workload.bpf.c with those looked for whose packets ask for one (turn.h).
+ * A program of its own, so that hosts without services pay nothing; the agent changes one for the other in place.
+ */
+#define TELL_BACK bpf_redirect_peer
+#include "base.h"
+
+#include "turn_asked.h"
+
+SEC("tc")
+int from_workload(struct __sk_buff *skb)
+{
+	struct pass *pass = begin(COUNTER_PACKETS_OUT);
+	__u32 ifindex = skb->ifindex;
+	struct workload *workload = bpf_map_lookup_elem(&workloads, &ifindex);
+	int action, reason;
+
+	if (!pass)
+		return TC_ACT_SHOT;
+	action = begin_sent(skb, pass, workload);
+	if (action != CHECKED || !workload)
+		return action;
+	pass->asking = ASKING_MAYBE;
+	reason = track(skb, workload);
+	if (reason == TRACK_ASKS) {
+		action = turn_asked(skb, workload);
+		if (action != TURNED && action != NOT_TURNED)
+			return action;
+		pass->asking = ASKED;
+		reason = is_icmp_error(&pass->tuple) && pass->turned ? 0 : track(skb, workload);
+	}
+	if (reason)
+		return TC_ACT_SHOT;
+	return pass->turned == TURNED_TO_ITSELF ? send_to_itself(skb, pass, workload) : send_on(skb, pass, workload);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/** An entry of a workload's policy as a test writes it. */
+import {
+  policy_entry,
+  policy_key,
+  weir_policy_section as SECTION,
+  weir_policy_verdict as VERDICT,
+  weir_policy_bits,
+} from '../../gen/index.ts';
+
+const TIERS = {
+  Admin: SECTION.POLICY_TIER_ADMIN,
+  Normal: SECTION.POLICY_TIER_NORMAL,
+  Baseline: SECTION.POLICY_TIER_BASELINE,
+} as const;
+
+export interface Rule {
+  readonly egress?: boolean;
+  /** 0 = any */
+  readonly identity?: number;
+  readonly protocol?: number;
+  readonly port?: number;
+  /** Bits of the port that matter; 16 unless told, 0 without a port. */
+  readonly portBits?: number;
+  readonly deny?: boolean;
+  /** Leaves it to the next tier. */
+  readonly pass?: boolean;
+  readonly tier?: 'Admin' | 'Baseline';
+  /** Within its tier the highest decides. */
+  readonly rank?: number;
+  readonly id: number;
+}
+
+export const policyKey = (rule: Rule): Buffer => {
+  const { egress = false, identity = 0, protocol = 0, port = 0 } = rule;
+  const portBits = rule.portBits ?? (rule.port === undefined ? 0 : 16);
+  return policy_key.encode({
+    prefixlen: weir_policy_bits.POLICY_STATIC_BITS + (protocol ? 8 + portBits : 0),
+    identity,
+    section: (egress ? SECTION.POLICY_EGRESS : 0) | TIERS[rule.tier ?? 'Normal'],
+    protocol,
+    port_hi: port >> 8,
+    port_lo: port & 0xff,
+  });
+};
+
+const portBitsOf = ({ portBits, port }: Rule): number => portBits ?? (port === undefined ? 0 : 16);
+
+export const policyEntry = (rule: Rule): Buffer =>
+  policy_entry.encode({
+    rule_id: rule.id,
+    verdict: rule.pass ? VERDICT.POLICY_PASS : rule.deny ? VERDICT.POLICY_DENY : VERDICT.POLICY_ALLOW,
+    rank: rule.rank ?? 0,
+    prefix_bits: rule.protocol ? 8 + portBitsOf(rule) : 0,
+    packets: 0n,
+    bytes: 0n,
+  });

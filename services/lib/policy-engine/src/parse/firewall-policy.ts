@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * FirewallPolicy (weir.io/v1), our own: peers and ports as in Cilium's documents, and what those lack: tier, priority, an action
+ * for each rule, a mode. In the tiers Admin and Baseline rules are a list in order, and Pass leaves it to the next tier. In the
+ * Normal tier it is one of many: a Deny goes before an Allow, whatever the order, and what has a section becomes default-deny.
+ * With a namespace it is for that namespace, without for all.
+ */
+import type { Action, PolicySpec, Rule } from '../model.ts';
+import { TIERS } from '../model.ts';
+import { readDefaultDeny, readEndpointSelector, readSectionRule, sectionOf } from './cilium.ts';
+import type { CiliumScope } from './cilium-peers.ts';
+import {
+  type Context,
+  type Field,
+  missing,
+  NOT_YET,
+  readInteger,
+  readList,
+  readObject,
+  readOneOf,
+  readString,
+} from './reader.ts';
+
+export const FIREWALL_FIELDS = [
+  'tier',
+  'priority',
+  'mode',
+  'stagedAction',
+  'stages',
+  'endpointSelector',
+  'ingress',
+  'egress',
+  'enableDefaultDeny',
+  'description',
+];
+
+const ACTIONS = { Allow: 'allow', Deny: 'deny', Pass: 'pass' } as const satisfies Record<string, Action>;
+/** Between the two ends, for those who do not care. */
+const DEFAULT_PRIORITY = 500;
+
+export const FIREWALL_SPEC = {
+  fields: FIREWALL_FIELDS,
+  unsupported: { nodeSelector: NOT_YET },
+  widens: { ingress: 'that this direction is not isolated', egress: 'that this direction is not isolated' },
+};
+
+const readAction = (context: Context, item: Field): Action | undefined => {
+  if (item.node.kind !== 'map') return 'allow';
+  const entry = item.node.entries.get('action');
+  if (!entry) {
+    context.issues.add(`${item.path}.action`, item.node.at, 'action is required', { fix: 'write Allow, Deny or Pass' });
+    return undefined;
+  }
+  const field = { node: entry.value, keyAt: entry.keyAt, path: `${item.path}.action` };
+  const action = readOneOf(context, field, Object.keys(ACTIONS) as (keyof typeof ACTIONS)[]);
+  return action && ACTIONS[action];
+};
+
+export const readFirewallSpec = (
+  context: Context,
+  field: Field,
+  namespace: string | undefined,
+): PolicySpec | undefined => {
+  const spec = readObject(context, field, FIREWALL_SPEC);
+  if (!spec) return undefined;
+  const tierField = spec.get('tier');
+  const tier = tierField ? readOneOf(context, tierField, TIERS) : 'Normal';
+  const priorityField = spec.get('priority');
+  const priority = priorityField ? readInteger(context, priorityField, 0, 1000) : DEFAULT_PRIORITY;
+  if (priorityField && tier === 'Normal') {
+    context.issues.add(priorityField.path, priorityField.keyAt, 'the Normal tier has no order', {
+      value: priority,
+      fix: 'remove priority, or write tier: Admin or Baseline',
+    });
+  }
+  const selector =
+    spec.get('endpointSelector') ??
+    missing(context, spec, 'endpointSelector', 'write endpointSelector: {} for every endpoint in scope');
+  const subject = readEndpointSelector(context, selector, namespace);
+  const scope: CiliumScope = { selectsInit: false, ...(namespace === undefined ? {} : { namespace }) };
+  const rules: Rule[] = [];
+  const present = { ingress: false, egress: false };
+  for (const direction of ['ingress', 'egress'] as const) {
+    const list = spec.get(direction);
+    for (const item of list ? (readList(context, list) ?? []) : []) {
+      present[direction] = true;
+      const action = readAction(context, item);
+      if (!action) continue;
+      if (action === 'pass' && tier === 'Normal') {
+        context.issues.add(`${item.path}.action`, item.node.at, 'the Normal tier passes nothing on', {
+          value: 'Pass',
+          fix: 'use Allow or Deny, or tier: Admin or Baseline',
+        });
+      }
+      const rule = readSectionRule(context, item, sectionOf(direction, action, ['action']), scope);
+      if (rule) rules.push(rule);
+    }
+  }
+  if (!present.ingress && !present.egress) {
+    context.issues.add(field.path, field.keyAt, 'has no rules', {
+      fix: 'add at least one element to ingress or egress',
+    });
+  }
+  const defaultField = spec.get('enableDefaultDeny');
+  if (defaultField && tier !== 'Normal') {
+    context.issues.add(defaultField.path, defaultField.keyAt, 'only the Normal tier has a default deny', {
+      fix: 'remove enableDefaultDeny; end the list with a Deny of everybody',
+    });
+  }
+  const written = readDefaultDeny(context, spec);
+  const descriptionField = spec.get('description');
+  const description = descriptionField && readString(context, descriptionField);
+  if (!tier || priority === undefined) return undefined;
+  return {
+    path: field.path,
+    subject,
+    tier,
+    priority: tier === 'Normal' ? 0 : priority,
+    defaultDeny: {
+      ingress: tier === 'Normal' && present.ingress && written.ingress !== false,
+      egress: tier === 'Normal' && present.egress && written.egress !== false,
+    },
+    rules,
+    ...(description === undefined ? {} : { description }),
+    position: context.issues.locate(field.keyAt),
+  };
+};
