@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The REST APIs as the command sees them. Addresses come from the environment; a refusal becomes a CliFailure. */
-import type { Problem } from '@weir/errors';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ErrorCode, Problem } from '@weir/errors';
 import { escapeUntrusted } from '@weir/net';
 import { CliFailure, EXIT, Refused } from './failure.ts';
 import { contextUrls } from './settings.ts';
@@ -30,6 +31,11 @@ export interface Page<T> {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const PAGE_LIMIT = 1_000;
+/** Refusals that say nothing was done, so that any request may be sent again. */
+const UNDONE: ReadonlySet<string> = new Set(['OVERLOADED', 'RATE_LIMITED'] satisfies ErrorCode[]);
+/** Someone waits for the command: a longer Retry-After is theirs to keep. */
+const LONGEST_PAUSE_S = 5;
+const TRIES = 5;
 
 export class Client {
   readonly #env: Readonly<Record<string, string | undefined>>;
@@ -47,17 +53,28 @@ export class Client {
     return url.replace(/\/$/, '');
   }
 
-  /** The raw answer of a request that was not refused. */
+  /** The raw answer of a request that was not refused; a service that is too busy for a moment is asked again. */
   async send(service: Service, path: string, request: Request = {}): Promise<Response> {
+    for (let tries = 1; ; tries += 1) {
+      const response = await this.#once(service, path, request);
+      if (response.ok) return response;
+      const refused = await refusal(service, response);
+      const pauseS = Number(response.headers.get('retry-after') ?? Number.NaN);
+      const again = refused instanceof Refused && UNDONE.has(refused.problem.code) && pauseS <= LONGEST_PAUSE_S;
+      if (!again || tries === TRIES) throw refused;
+      await sleep(pauseS * 1_000, undefined, { signal: request.signal });
+    }
+  }
+
+  async #once(service: Service, path: string, request: Request): Promise<Response> {
     const base = this.urlOf(service);
     const query = request.query?.size ? `?${request.query}` : '';
     const timeoutMs = request.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const signals = [request.signal, timeoutMs ? AbortSignal.timeout(timeoutMs) : undefined].filter(
       (s) => s !== undefined,
     );
-    let response: Response;
     try {
-      response = await fetch(`${base}${path}${query}`, {
+      return await fetch(`${base}${path}${query}`, {
         method: request.method ?? 'GET',
         headers: { ...(request.body ? { 'content-type': request.body.type } : {}), ...request.headers },
         ...(request.body ? { body: request.body.text } : {}),
@@ -72,8 +89,6 @@ export class Client {
         `error: ${service} is not reachable at ${base} (${why})\n  fix: start it, or set ${SERVICES[service].variable}`,
       );
     }
-    if (!response.ok) throw await refusal(service, response);
-    return response;
   }
 
   async json<T>(service: Service, path: string, request: Request = {}): Promise<T> {

@@ -263,3 +263,29 @@ test('explain -f: as if the documents had been applied', async () => {
   const [, step] = JSON.parse(both.out).steps.ingress;
   assert.deepEqual([JSON.parse(both.out).ingress.rule.file, step.says, step.rule.file], [candidate, 'nothing', a]);
 });
+
+test('a service that is too busy for a moment is asked again; one that says a longer time, or that is away, is not', async () => {
+  const busy = (code: string, retryAfterS: number, times: number): Routes => {
+    let refusals = 0;
+    return {
+      'POST /v1/policies': (_asked, response) => {
+        const refuse = refusals < times;
+        refusals += 1;
+        const problem = { status: 503, code, title: 'Busy', detail: 'the service is busy', fix: 'try again later' };
+        response.writeHead(refuse ? 503 : 200, {
+          'content-type': 'application/json',
+          ...(refuse ? { 'retry-after': retryAfterS } : {}),
+        });
+        response.end(JSON.stringify(refuse ? problem : { results: [], revision: 5 }));
+      },
+    };
+  };
+  const outcome = async (code: string, retryAfterS: number, times: number): Promise<readonly number[]> => {
+    const { code: exit, asked } = await against(busy(code, retryAfterS, times), `apply -f ${a}`);
+    return [exit, asked.length];
+  };
+  assert.deepEqual(await outcome('OVERLOADED', 0, 2), [0, 3]);
+  assert.deepEqual(await outcome('OVERLOADED', 0, 100), [1, 5]);
+  assert.deepEqual(await outcome('OVERLOADED', 60, 1), [1, 1]);
+  assert.deepEqual(await outcome('UNAVAILABLE', 0, 1), [1, 1]);
+});

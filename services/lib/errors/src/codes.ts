@@ -96,7 +96,13 @@ export const ERROR_CODES = {
     status: 503,
     grpc: 14,
     title: 'Not available now',
-    meaning: 'The database or the bus is away, or the service is overloaded or ending. Come back after Retry-After.',
+    meaning: 'The database or the bus is away, or the service is ending. Come back after Retry-After.',
+  },
+  OVERLOADED: {
+    status: 503,
+    grpc: 14,
+    title: 'Overloaded',
+    meaning: 'Refused before anything was done, since too much waits already. Send the same again after Retry-After.',
   },
   DEADLINE_EXCEEDED: {
     status: 504,

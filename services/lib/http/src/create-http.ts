@@ -84,7 +84,7 @@ const addLimits = async (app: FastifyInstance, limits: HttpLimits): Promise<void
     maxEventLoopDelay: limits.eventLoopDelayMs ?? EVENT_LOOP_DELAY_MS,
     pressureHandler: async () => {
       if (performance.now() - listeningSince < (limits.startGraceMs ?? START_GRACE_MS)) return;
-      throw weirError('UNAVAILABLE', 'the service is overloaded', { fix: 'try again later', retryAfterS: 1 });
+      throw weirError('OVERLOADED', 'the service is overloaded', { fix: 'try again later', retryAfterS: 1 });
     },
   });
 };
