@@ -117,7 +117,7 @@ describe('doors', { skip: needKernel() }, () => {
     assert.equal(weir('get', 'workload', 'default/nobody').status, 1);
     const explained = weir('explain', '--from', 'default/client', '--to', 'default/server', '--port', '80');
     assert.ok(explained.stdout.includes(`spec.ingress[0], ${file}:7: allows it`), explained.stdout);
-    await until('the hits of both rules', 20_000, async () => {
+    await until('the hits of both rules', 60_000, async () => {
       const { items } = JSON.parse(weir('hits', '--policy', 'NetworkPolicy/default/server', '-o', 'json').stdout);
       const hits = new Map(items.map((item: { rule: { path: string }; hits: number }) => [item.rule.path, item.hits]));
       return Number(hits.get('spec.ingress[0]')) > 0 && Number(hits.get('spec.defaultDeny.ingress')) > 0;
@@ -125,7 +125,7 @@ describe('doors', { skip: needKernel() }, () => {
     const deleted = weir('delete', 'NetworkPolicy/default/server');
     assert.equal(deleted.status, 0, deleted.stderr);
     assert.equal(weir('delete', 'NetworkPolicy/default/server').status, 1);
-    await until('the port to be open again', 5_000, async () => (await talk(81)).ok);
+    await until('the port to be open again', 60_000, async () => (await talk(81)).ok);
     assert.equal(weir('get', 'nothing').status, 2);
     assert.equal(
       spawnSync(process.execPath, [CLI, 'get', 'hosts'], {
@@ -182,7 +182,7 @@ describe('doors', { skip: needKernel() }, () => {
     );
     assert.match(good('apply', '-f', service), /edge unchanged\nService\/default\/server unchanged/);
     // Of a workload that its host has connected.
-    await until('a backend that serves', 10_000, async () =>
+    await until('a backend that serves', 60_000, async () =>
       /198\.51\.100\.1:80\/TCP +1\/1 +ready/.test(good('service')),
     );
     assert.match(good('service', 'maintain', 'default/server', 'default/server', '--wait'), /maintenance\n.*2 hosts/);
@@ -300,7 +300,7 @@ describe('doors', { skip: needKernel() }, () => {
   });
 
   test('the service map has the edge, with its counts', async () => {
-    await until('the edge', 10_000, async () => {
+    await until('the edge', 60_000, async () => {
       const map = await callApi<{
         edges: { source: number; destination: number; port: number; connections: number; packets: number }[];
       }>(`${fleet.control.urls.analytics}/v1/service-map?since=10m`);

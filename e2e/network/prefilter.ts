@@ -20,7 +20,7 @@ export const prefilter = async ({ fleet, outside, web }: Scene): Promise<void> =
   await callApi(url, { method: 'PUT', body: { cidrs: [`${outside.ip4}/32`] } });
   await settles('ip4', false);
   assert.ok(await answers('ip6', PATIENT_MS), 'the other family is not meant');
-  await until('the drop to be counted', 10_000, async () => (await dropped()) > before);
+  await until('the drop to be counted', 60_000, async () => (await dropped()) > before);
   await callApi(url, { method: 'PUT', body: { cidrs: [`${outside.ip6}/128`] } });
   await settles('ip4', true);
   await settles('ip6', false);

@@ -72,7 +72,7 @@ export const decidingFlow = async (fleet: Fleet, c: Conversation, sinceMs: numbe
     ...(c.port === undefined ? {} : { to_port: String(c.port) }),
   });
   let found: FlowView | undefined;
-  await until(`a flow of ${c.from} -> ${c.to}`, 15_000, async () => {
+  await until(`a flow of ${c.from} -> ${c.to}`, 60_000, async () => {
     const page = await callApi<{ items: FlowView[] }>(`${fleet.control.urls.analytics}/v1/flows?${query}`);
     found = page.items[0];
     return found !== undefined;

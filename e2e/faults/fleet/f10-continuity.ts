@@ -146,7 +146,7 @@ export const continuity = async (t: TestContext, fleet: Fleet): Promise<void> =>
   const [before, heard] = [await denied(), errorsAt(caller)];
   for (const family of FAMILIES)
     for (let i = 0; i < FORGED; i++) await router.frame('uplink0', forged(fleet, family, caller, far));
-  await until('the forged errors to be refused', 20_000, async () => (await denied()) >= before + 2 * FORGED);
+  await until('the forged errors to be refused', 60_000, async () => (await denied()) >= before + 2 * FORGED);
   await sleep(100);
   const unrelated = errorsAt(caller).reduce((sum, n, i) => sum + n - (heard[i] ?? 0), 0);
   const all = [...pieces, ...narrow];

@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const until = async (what: () => boolean, ms = 3000): Promise<void> => {
+const until = async (what: () => boolean, ms = 60_000): Promise<void> => {
   for (const end = Date.now() + ms; !what(); await sleep(2)) assert.ok(Date.now() < end, 'in time');
 };
 

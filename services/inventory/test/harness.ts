@@ -130,7 +130,7 @@ export const startHarness = async (settings: Readonly<Record<string, string>> = 
 export const eventually = async <T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 10_000,
+  timeoutMs = 60_000,
 ): Promise<T> => {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

@@ -32,7 +32,7 @@ const change = async (): Promise<number> => {
   return (await harness.apply(networkPolicy('web', WEB.replace('port: 80', `port: ${port}`)))).body.revision;
 };
 const until = async (what: () => Promise<boolean>): Promise<void> => {
-  for (const deadline = Date.now() + 5_000; !(await what()); await sleep(10))
+  for (const deadline = Date.now() + 60_000; !(await what()); await sleep(10))
     assert.ok(Date.now() < deadline, String(what));
 };
 const beat = (bus: Bus, host: string): void =>

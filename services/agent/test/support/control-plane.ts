@@ -26,7 +26,7 @@ type Body = NonNullable<MessageInitShape<typeof ConfigDocumentSchema>['body']>;
 
 const keys = createKeys('account');
 
-export const until = async <T>(what: () => T | undefined | false, why: string, ms = 8000): Promise<T> => {
+export const until = async <T>(what: () => T | undefined | false, why: string, ms = 60_000): Promise<T> => {
   for (const end = Date.now() + ms; Date.now() < end; ) {
     const found = what();
     if (found) return found;

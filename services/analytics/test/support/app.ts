@@ -52,7 +52,7 @@ type Signer = ReturnType<typeof createSigner>;
 export const until = async (
   what: string | (() => string),
   check: () => Promise<boolean> | boolean,
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
 ): Promise<void> => {
   const deadline = performance.now() + timeoutMs;
   while (!(await check())) {

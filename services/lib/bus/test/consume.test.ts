@@ -29,7 +29,7 @@ const send = async (count: number, from = 0): Promise<void> => {
   }
 };
 const seqOf = (data: Uint8Array): number => Number(subjects.evtFlow.decode(data).firstSeq);
-const until = async (what: () => boolean, ms = 15_000): Promise<void> => {
+const until = async (what: () => boolean, ms = 60_000): Promise<void> => {
   const end = Date.now() + ms;
   while (!what()) {
     assert.ok(Date.now() < end, `not within ${ms} ms: ${what}`);

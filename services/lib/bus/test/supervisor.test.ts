@@ -66,7 +66,7 @@ test('a killed server is started again on its port', async () => {
   try {
     const { pid } = server.process;
     server.process.kill('SIGKILL');
-    await until(() => server.process.pid !== pid && server.healthy(), 10_000);
+    await until(() => server.process.pid !== pid && server.healthy(), 60_000);
     assert.deepEqual(events.map(({ type }) => type).slice(0, 3), ['started', 'exited', 'started']);
   } finally {
     await server.stop();
@@ -115,10 +115,10 @@ test('a full disk is seen by the probe, and what was acknowledged survives the r
         await sleep(100);
       }
     }
-    await until(() => events.some(({ type }) => type === 'disk-full') && server?.healthy() === false, 20_000);
+    await until(() => events.some(({ type }) => type === 'disk-full') && server?.healthy() === false, 60_000);
     rmSync(filler);
-    await until(() => events.some(({ type }) => type === 'killed'), 20_000);
-    await until(() => server?.healthy() === true, 20_000);
+    await until(() => events.some(({ type }) => type === 'killed'), 60_000);
+    await until(() => server?.healthy() === true, 60_000);
     let messages = 0;
     await until(async () => {
       messages = await connected.jsm.streams.info(STREAM.EVENTS).then(

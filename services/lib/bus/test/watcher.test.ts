@@ -61,7 +61,7 @@ const beat = (revision: number, documents: number, epoch = 1) =>
     revision: BigInt(revision),
     documents: BigInt(documents),
   });
-const until = async (what: () => boolean, ms = 5_000): Promise<void> => {
+const until = async (what: () => boolean, ms = 60_000): Promise<void> => {
   const end = Date.now() + ms;
   while (!what()) {
     assert.ok(Date.now() < end, `not within ${ms} ms: ${what}`);
