@@ -43,7 +43,7 @@ test('a map knows its shape', { skip }, () => {
   );
   assert.ok(map.id > 0 && map.fd > 2);
   assert.deepEqual(
-    ['.rodata', 'lru', 'outer', 'percpu_hash', 'percpu_slots', 'plain', 'queue', 'slots', 'trie'],
+    ['.rodata', 'lru', 'outer', 'outer_array', 'percpu_hash', 'percpu_slots', 'plain', 'queue', 'slots', 'trie'],
     [...object.maps.keys()].sort(),
   );
 });

@@ -40,6 +40,7 @@ test('pinned maps keep their contents for the next process', { skip }, async () 
   assert.deepEqual(readdirSync(pinDir).sort(), [
     'lru',
     'outer',
+    'outer_array',
     'percpu_hash',
     'percpu_slots',
     'plain',
@@ -81,6 +82,18 @@ test('an inner map in use tells the shape too', { skip }, async () => {
   inner.close();
   await assert.rejects(open({ pinDir }, ['INNER_VALUE=__u32']), {
     message: /outer: inner value size is 8, the object declares 4/,
+  });
+});
+
+test('an array of maps tells by its front; a long one with nothing in it is reused at once', { skip }, async () => {
+  const pinDir = newDir();
+  const first = await open({ pinDir });
+  assert.equal((await open({ pinDir })).map('outer_array').reused, true);
+  const inner = await createInner(first.map('outer_array'), 'in');
+  first.map('outer_array').updateInner(u32(0), inner);
+  inner.close();
+  await assert.rejects(open({ pinDir }, ['SLOT_VALUE=__u32']), {
+    message: /outer_array: inner value size is 8, the object declares 4/,
   });
 });
 

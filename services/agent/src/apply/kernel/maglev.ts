@@ -93,12 +93,15 @@ export class MaglevArrays {
     }
   }
 
-  /** No frontend says their places any more. */
+  /**
+   * No frontend says their places any more. The first place keeps what it had until the next table takes it: whoever opens
+   * the pinned array knows its shape by that.
+   */
   remove(tables: BpfMap, gone: readonly number[]): void {
     for (const table of gone) {
       const place = this.#places.get(table);
       if (place === undefined) continue;
-      tables.delete(u32(place));
+      if (place > 0) tables.delete(u32(place));
       this.#places.delete(table);
       this.#taken.delete(place);
       this.#next = Math.min(this.#next, place);
