@@ -1220,6 +1220,7 @@ export const nat64 = {
 export interface nat_in_value {
   readonly addr: Uint8Array;
   readonly port: number;
+  readonly remote_port: number;
   readonly flags: number;
   readonly created_ns: bigint;
   readonly expires_ns: bigint;
@@ -1231,7 +1232,7 @@ export const nat_in_value = {
   offsets: {
     addr: 0,
     port: 16,
-    pad: 18,
+    remote_port: 18,
     flags: 20,
     created_ns: 24,
     expires_ns: 32,
@@ -1240,7 +1241,7 @@ export const nat_in_value = {
     codec.need('nat_in_value', out, at, 40);
     codec.writeBytes(out, value.addr, at, 16);
     out.writeUInt16BE(value.port, at + 16);
-    out.writeUInt16LE(0, at + 18);
+    out.writeUInt16BE(value.remote_port, at + 18);
     out.writeUInt32LE(value.flags, at + 20);
     codec.writeU64(out, value.created_ns, at + 24);
     codec.writeU64(out, value.expires_ns, at + 32);
@@ -1251,6 +1252,7 @@ export const nat_in_value = {
     return {
       addr: codec.readBytes(from, at, 16),
       port: from.readUInt16BE(at + 16),
+      remote_port: from.readUInt16BE(at + 18),
       flags: from.readUInt32LE(at + 20),
       created_ns: codec.readU64(from, at + 24),
       expires_ns: codec.readU64(from, at + 32),
@@ -1260,6 +1262,7 @@ export const nat_in_value = {
   read: {
     addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
     port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+    remote_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 18),
     flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
     created_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
     expires_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
@@ -1323,6 +1326,7 @@ export const nat_key = {
 export interface nat_out_value {
   readonly addr: Uint8Array;
   readonly port: number;
+  readonly remote_port: number;
   readonly frontend: number;
 }
 
@@ -1332,14 +1336,14 @@ export const nat_out_value = {
   offsets: {
     addr: 0,
     port: 16,
-    pad: 18,
+    remote_port: 18,
     frontend: 20,
   },
   encode(value: nat_out_value, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
     codec.need('nat_out_value', out, at, 24);
     codec.writeBytes(out, value.addr, at, 16);
     out.writeUInt16BE(value.port, at + 16);
-    out.writeUInt16LE(0, at + 18);
+    out.writeUInt16BE(value.remote_port, at + 18);
     out.writeUInt32LE(value.frontend, at + 20);
     return out;
   },
@@ -1348,6 +1352,7 @@ export const nat_out_value = {
     return {
       addr: codec.readBytes(from, at, 16),
       port: from.readUInt16BE(at + 16),
+      remote_port: from.readUInt16BE(at + 18),
       frontend: from.readUInt32LE(at + 20),
     };
   },
@@ -1355,6 +1360,7 @@ export const nat_out_value = {
   read: {
     addr: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
     port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 16),
+    remote_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 18),
     frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
   },
 } as const satisfies codec.StructCodec<nat_out_value>;

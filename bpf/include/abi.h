@@ -599,13 +599,13 @@ enum weir_nat_flags {
 struct nat_out_value {
 	__u8 addr[16] WEIR_ALIGNED(8);
 	__be16 port;
-	__u16 pad;
+	__be16 remote_port; /* the remote's own, where the key has another one (struct nat_in_value); 0 = the key's */
 	__u32 frontend; /* of a service that leads to who is behind the mapping: its number; 0 = it is masquerade */
 };
 struct nat_in_value {
 	__u8 addr[16] WEIR_ALIGNED(8);
 	__be16 port;
-	__u16 pad;
+	__be16 remote_port; /* the remote's as who is behind the mapping sees it; 0 = its own */
 	__u32 flags; /* enum weir_ct_flags that say how far TCP is, enum weir_nat_flags */
 	__u64 created_ns;
 	__u64 expires_ns; /* 0 = being deleted; changed as in conntrack */

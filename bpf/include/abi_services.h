@@ -28,7 +28,7 @@ enum weir_service_limits {
 	WEIR_MAX_SERVICE_COUNTS = 524288, /* frontends x backends that somebody has asked */
 	WEIR_MAX_SERVICE_TURNS =
 		131072, /* two for each connection of a workload whose packets ask for a service; LRU */
-	WEIR_SERVICE_TURN_TRIES = 8, /* ports tried when a client's is in use towards the backend */
+	WEIR_SERVICE_PORT_TRIES = 8, /* ports tried when a client's is in use towards the backend */
 	WEIR_MAX_SERVICE_WAYS = 4096, /* backends of which a CPU remembers the next hop; a power of two */
 	WEIR_SERVICE_FLOOD = 125000, /* connections that a CPU remembers in a second */
 	WEIR_MAX_MAGLEV_TABLES = 65536,

@@ -55,6 +55,22 @@ INLINE void nat_other_side(const struct nat_key *key, const __u8 *addr, __be16 p
 	other->pad = 0;
 }
 
+/* The key of `nat_out`. */
+INLINE void nat_inside(const struct nat_key *key, const struct nat_in_value *in, struct nat_key *inside)
+{
+	nat_other_side(key, in->addr, in->port, inside);
+	if (in->remote_port)
+		inside->remote_port = in->remote_port;
+}
+
+/* The key of `nat_in`. */
+INLINE void nat_outside(const struct nat_key *key, const struct nat_out_value *out, struct nat_key *outside)
+{
+	nat_other_side(key, out->addr, out->port, outside);
+	if (out->remote_port)
+		outside->remote_port = out->remote_port;
+}
+
 INLINE bool nat_is_alive(const struct nat_in_value *in, __u64 now)
 {
 	return in && in->expires_ns > now;
@@ -159,7 +175,7 @@ INLINE bool nat_end(const struct nat_key *in_key, struct nat_in_value *in)
 
 	if (expires && __sync_val_compare_and_swap(&in->expires_ns, expires, 0) != expires)
 		return false;
-	nat_other_side(in_key, in->addr, in->port, &out_key);
+	nat_inside(in_key, in, &out_key);
 	out = bpf_map_lookup_elem(&nat_out, &out_key);
 	if (out && out->port == in_key->local_port && address_equal(out->addr, in_key->local))
 		bpf_map_delete_elem(&nat_out, &out_key);

@@ -32,7 +32,7 @@ static long nat_sweep_out(
 	struct nat_key key = *place, in_key;
 	struct nat_in_value *in;
 
-	nat_other_side(&key, out->addr, out->port, &in_key);
+	nat_outside(&key, out, &in_key);
 	in = bpf_map_lookup_elem(&nat_in, &in_key);
 	if (in && nat_is_of(in, &key))
 		return 0;

@@ -90,6 +90,12 @@ VERIFIED_ONCE int serve_error(struct __sk_buff *skb)
 	if (!reason && (rewrite_quoted(skb, pass, &serving->to, REWRITE_SOURCE) ||
 			       rewrite(skb, pass, &serving->to, REWRITE_DESTINATION)))
 		reason = DROP_WRITE_ERROR;
+	if (!reason && !both && in->remote_port) {
+		address_copy(serving->as.addr, pass->inner.daddr);
+		serving->as.port = in->remote_port;
+		if (rewrite_quoted(skb, pass, &serving->as, REWRITE_DESTINATION))
+			reason = DROP_WRITE_ERROR;
+	}
 	if (!reason && both &&
 		(rewrite_quoted(skb, pass, &serving->as, REWRITE_DESTINATION) ||
 			rewrite(skb, pass, &serving->as, REWRITE_SOURCE)))
@@ -115,8 +121,11 @@ VERIFIED_ONCE int serve_error_out(struct __sk_buff *skb)
 	if (!out || !out->frontend)
 		return NOT_SERVED;
 	serving->as = *out;
+	address_copy(serving->to.addr, pass->inner.saddr);
+	serving->to.port = serving->as.remote_port;
 	count(COUNTER_SERVICE_OUT);
-	if (rewrite_quoted(skb, pass, &serving->as, REWRITE_DESTINATION))
+	if (rewrite_quoted(skb, pass, &serving->as, REWRITE_DESTINATION) ||
+		(serving->to.port && rewrite_quoted(skb, pass, &serving->to, REWRITE_SOURCE)))
 		return refuse_for(pass, NULL, DROP_WRITE_ERROR);
 	if (address_equal(pass->tuple.saddr, pass->inner.daddr) && rewrite(skb, pass, &serving->as, REWRITE_SOURCE))
 		return refuse_for(pass, NULL, DROP_WRITE_ERROR);

@@ -9,6 +9,9 @@
  *              packet is nothing for the stack, which would take its own address for forged; it leaves by a redirect,
  *              to a neighbour or into the tunnel, and so does the answer
  *
+ * Two connections of one client port to one backend, by different frontends, are told apart by another port for the later
+ * one: here as source of what the backend gets, elsewhere as the host's. SCTP keeps its ports (167).
+ *
  * A mapping of nat_in that says NAT_BOTH has its other half in service_nat, and a twin for the other direction, whose
  * time moves with its own.
  */
@@ -46,7 +49,7 @@ VERIFIED_ONCE int begin_taken(struct __sk_buff *skb)
 	serving->half.backend = serving->choice.backend;
 	serving->half.frontend = serving->choice.frontend;
 	serving->half.service = serving->choice.service;
-	reason = begin_here();
+	reason = begin_here(WEIR_SERVICE_PORT_TRIES);
 	return reason ? refuse_for(pass, NULL, reason) : use_mapping(skb);
 }
 
@@ -83,7 +86,7 @@ VERIFIED_ONCE int begin_serving(struct __sk_buff *skb, const struct uplink *upli
 	serving->half.backend = choice->backend;
 	serving->half.frontend = choice->frontend;
 	serving->half.service = choice->service;
-	reason = choice->to.flags & BACKEND_LOCAL ? begin_here() : begin_elsewhere(skb, uplink);
+	reason = choice->to.flags & BACKEND_LOCAL ? begin_here(WEIR_SERVICE_PORT_TRIES) : begin_elsewhere(skb, uplink);
 	return reason ? refuse_for(pass, NULL, reason) : use_mapping(skb);
 }
 
@@ -147,7 +150,7 @@ VERIFIED_ONCE int begin_marked(void)
 	count(COUNTER_SERVICE_IN);
 	in = bpf_map_lookup_elem(&nat_in, &serving->key);
 	if (nat_is_alive(in, pass->now_ns) && (in->flags & NAT_SERVICE) && is_mapped_to(in, &serving->choice.to) &&
-		!(is_first_syn(pass) && is_closed(in->flags))) {
+		!in->remote_port && !(is_first_syn(pass) && is_closed(in->flags))) {
 		nat_other_side(&serving->key, in->addr, in->port, &serving->other);
 		if (bpf_map_lookup_elem(&nat_out, &serving->other)) {
 			nat_follow(pass, in, false);
@@ -160,7 +163,8 @@ VERIFIED_ONCE int begin_marked(void)
 	serving->half.backend = serving->choice.backend;
 	serving->half.frontend = serving->choice.frontend;
 	serving->half.service = serving->choice.service;
-	reason = begin_here();
+	/* what follows a SYN says nothing of the frontend, so it can't be given another port */
+	reason = begin_here(1);
 	return reason ? refuse_for(pass, NULL, reason) : TC_ACT_OK;
 }
 
@@ -178,7 +182,7 @@ VERIFIED_ONCE int follow_end(void)
 	out = bpf_map_lookup_elem(&nat_out, &serving->key);
 	if (!out || !out->frontend)
 		return 0;
-	nat_other_side(&serving->key, out->addr, out->port, &serving->other);
+	nat_outside(&serving->key, out, &serving->other);
 	in = bpf_map_lookup_elem(&nat_in, &serving->other);
 	if (nat_is_alive(in, pass->now_ns) && nat_is_of(in, &serving->key))
 		nat_follow(pass, in, false);
@@ -246,7 +250,7 @@ VERIFIED_ONCE int serve_answer(struct __sk_buff *skb)
 	if (!out || !out->frontend)
 		return NOT_SERVED;
 	serving->as = *out;
-	nat_other_side(&serving->key, serving->as.addr, serving->as.port, &serving->other);
+	nat_outside(&serving->key, &serving->as, &serving->other);
 	in = bpf_map_lookup_elem(&nat_in, &serving->other);
 	if (!nat_is_alive(in, pass->now_ns) || !nat_is_of(in, &serving->key))
 		return NOT_SERVED;
@@ -256,6 +260,12 @@ VERIFIED_ONCE int serve_answer(struct __sk_buff *skb)
 		record_fragment(pass);
 	if (rewrite(skb, pass, &serving->as, REWRITE_SOURCE))
 		return refuse_for(pass, NULL, DROP_WRITE_ERROR);
+	if (serving->as.remote_port) {
+		address_copy(serving->to.addr, pass->tuple.daddr);
+		serving->to.port = serving->as.remote_port;
+		if (rewrite(skb, pass, &serving->to, REWRITE_DESTINATION))
+			return refuse_for(pass, NULL, DROP_WRITE_ERROR);
+	}
 	return TC_ACT_OK;
 }
 

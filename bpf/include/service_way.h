@@ -13,7 +13,10 @@
 /* Not for a frontend: whoever is asked next decides. Not one of the TC actions. */
 #define NOT_SERVED (-2)
 
-/* Nothing more is to be cut: IPv6, or IPv4 that says so. */
+/*
+ * Nothing more is to be cut: IPv6, or IPv4 that says so. Other IPv4 is cut outside the tunnel, by its device. By a route
+ * nobody cuts what goes past the stack, so its sender is told as if it had said so.
+ */
 INLINE bool is_whole(struct __sk_buff *skb, const struct pass *pass)
 {
 	__be16 fragment;
@@ -63,6 +66,8 @@ VERIFIED_ONCE int find_hop(struct __sk_buff *skb, __u32 length, __u32 *mtu)
 	serving->ifindex = fib.ifindex;
 	serving->hop.nh_family = fib.family;
 	__builtin_memcpy(serving->hop.ipv6_nh, fib.ipv6_dst, 16);
+	if (skb->gso_size && bpf_check_mtu(skb, fib.ifindex, mtu, 0, BPF_MTU_CHK_SEGS) > 0)
+		return DROP_FRAGMENTATION_NEEDED;
 	return 0;
 }
 
@@ -76,7 +81,7 @@ VERIFIED_ONCE int find_way(struct __sk_buff *skb)
 	struct pass *pass = this_pass();
 	const struct tunnel *tunnel;
 	__u32 mtu = 0;
-	bool whole;
+	bool small;
 	int reason;
 
 	if (!serving || !pass)
@@ -85,16 +90,17 @@ VERIFIED_ONCE int find_way(struct __sk_buff *skb)
 		refuse_for(pass, NULL, DROP_TTL_EXCEEDED);
 		return tell_time_exceeded(skb, pass);
 	}
-	whole = pass->bytes > SMALLEST_MTU && is_whole(skb, pass);
+	small = pass->bytes <= SMALLEST_MTU;
 	tunnel = serving->host ? tunnel_to(serving->host) : NULL;
 	if (tunnel) {
 		serving->ifindex = tunnel->ifindex;
-		if (whole && bpf_check_mtu(skb, tunnel->ifindex, &mtu, 0, skb->gso_size ? BPF_MTU_CHK_SEGS : 0) > 0)
+		if (!small && is_whole(skb, pass) &&
+			bpf_check_mtu(skb, tunnel->ifindex, &mtu, 0, skb->gso_size ? BPF_MTU_CHK_SEGS : 0) > 0)
 			return is_too_big(skb, pass, mtu);
 		return NOT_SERVED;
 	}
 	serving->host = 0;
-	reason = find_hop(skb, whole && !skb->gso_size ? pass->bytes : 0, &mtu);
+	reason = find_hop(skb, small || skb->gso_size ? 0 : pass->bytes, &mtu);
 	if (reason == DROP_FRAGMENTATION_NEEDED)
 		return is_too_big(skb, pass, mtu);
 	return reason ? refuse_for(pass, NULL, reason) : NOT_SERVED;

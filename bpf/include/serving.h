@@ -26,6 +26,8 @@ struct serving {
 	__u32 taken; /* came inside another packet for this backend of the host; 0 = it did not */
 	__u32 marked; /* the same with an option (dsr_option.h); serving->asked is what the option says */
 	__u32 remembered_in; /* table of a frontend whose connections are in `service_flows`, or 0 */
+	__be16 seen_port; /* of the client, as a backend of this host sees it */
+	__u16 pad;
 	__u32 hash; /* of a connection that is sent on in other packets */
 };
 

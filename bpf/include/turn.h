@@ -246,7 +246,7 @@ INLINE int find_turn_port(const struct pass *pass, struct turning *turning)
 {
 	__u16 port = bpf_ntohs(turning->key.local_port);
 
-	for (int i = 0; i < WEIR_SERVICE_TURN_TRIES; i++) {
+	for (int i = 0; i < WEIR_SERVICE_PORT_TRIES; i++) {
 		if (!is_turn_taken())
 			return 0;
 		if (pass->tuple.protocol == PROTOCOL_SCTP)

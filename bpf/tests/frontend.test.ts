@@ -12,9 +12,11 @@ import { runCase } from './lib/scenario.ts';
 import { World } from './lib/world.ts';
 import { TABLES } from './tables/index.ts';
 import { services } from './tables/services.ts';
+import { servicesPorts } from './tables/services-ports.ts';
+import { makeWays, servicesWays, type Ways } from './tables/services-ways.ts';
 
 const { uplink, masquerade, natErrors, nat64, egress, strict } = TABLES;
-const ALL = { services, uplink, masquerade, natErrors, nat64, egress, strict };
+const ALL = { services, servicesPorts, uplink, masquerade, natErrors, nat64, egress, strict };
 
 describe('packets at uplinks that serve', { skip: needKernel() }, () => {
   let world: World;
@@ -34,12 +36,30 @@ describe('packets at uplinks that serve', { skip: needKernel() }, () => {
         });
     });
 
+  describe('ways', () => {
+    let ways: Ways;
+    before(async () => {
+      ways = await makeWays();
+      world.netns = ways.netns;
+    });
+    after(async () => {
+      world.netns = undefined;
+      await ways.remove();
+    });
+    for (const one of servicesWays)
+      test(one.name, async () => {
+        for (const reason of await runCase(world, reader, one)) provoked.add(reason);
+      });
+  });
+
   test('every reason of services has been provoked', () => {
     const wanted = [
       DROP.DROP_NO_BACKEND,
       DROP.DROP_IS_CLUSTER_IP,
       DROP.DROP_NOT_IN_SOURCE_RANGE,
       DROP.DROP_TTL_EXCEEDED,
+      DROP.DROP_FRAGMENTATION_NEEDED,
+      DROP.DROP_NO_FIB,
     ];
     assert.deepEqual(
       wanted.filter((reason) => !provoked.has(reason)),

@@ -142,7 +142,7 @@ export const servicesFromOutside = async (scene: Scene, network: object): Promis
       { protocol, host: BALANCED[family], port: PORT[protocol] },
     ]),
   );
-  // A port that comes again within a mapping's time, for another frontend of the same backend, would be refused (167).
+  // Not one that comes again within a mapping's time: another frontend of the same backend would get another port there.
   let clientPort = FIRST_CLIENT_PORT;
   const ask = (way: ProbeRequest): Promise<ProbeResult> => outside.probe({ ...way, localPort: clientPort++ });
   const outcomes = async (timeoutMs = PATIENT_MS): Promise<string[]> => {

@@ -128,6 +128,8 @@ export class World {
   readonly object: BpfObject;
   readonly services = new ServiceTables((name) => this.map(name));
   readonly #others: readonly BpfObject[];
+  /** Path of the network namespace whose interfaces and routes packets meet; without it that of this process. */
+  netns: string | undefined;
 
   private constructor(object: BpfObject, others: readonly BpfObject[]) {
     this.object = object;
@@ -285,7 +287,10 @@ export class World {
     repeat = 1,
   ): Promise<Verdict & { durationNs: number; leavesAtNs: bigint }> {
     const ctx = skbContext({ ifindex: WEB.ifindex, ...context });
-    const { retval, dataOut, ctxOut, durationNs } = await this.program(program).testRun({ data: frame, ctx, repeat });
+    const { retval, dataOut, ctxOut, durationNs } = await this.program(program).testRun({
+      ...{ data: frame, ctx, repeat },
+      ...(this.netns === undefined ? {} : { netns: this.netns }),
+    });
     const packet = Buffer.from(dataOut ?? Buffer.alloc(0));
     const leavesAtNs = ctxOut ? readSkbContext(ctxOut).tstampNs : 0n;
     return { action: retval, packet, leavesAtNs, durationNs: Number(durationNs) };
