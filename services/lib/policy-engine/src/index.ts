@@ -52,14 +52,7 @@ export {
   type Tier,
 } from './model.ts';
 export { BALANCER_KINDS, splitBalancer } from './parse/balancer.ts';
-export {
-  MAX_BYTES,
-  type ParseOptions,
-  type ParseResult,
-  parseDocument,
-  parseDocuments,
-  policyKey,
-} from './parse/documents.ts';
+export { type ParseResult, parseDocument, parseDocuments, policyKey } from './parse/documents.ts';
 export {
   type EgressGatewayBody,
   type EgressGatewayDocument,
@@ -67,3 +60,4 @@ export {
 } from './parse/egress-gateway.ts';
 export { MODE_ANNOTATION } from './parse/modes.ts';
 export { type BalancerDocument, placeOf } from './parse/service-body.ts';
+export { MAX_BYTES, type ParseOptions } from './parse/text.ts';

@@ -1,35 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The door: text or a plain object in, documents and issues out. All or nothing per document: one with an issue is not returned.
- * Nothing hostile gets far: size is checked before reading, nesting, tokens, aliases and numbers while reading.
- */
-import { type FieldIssue, weirError } from '@weir/errors';
+/** The door: text or a plain object in, documents and issues out. All or nothing per document: one with an issue is not returned. */
 import type { Kind, PolicyDocument, PolicyJson, PolicySpec } from '../model.ts';
 import { readCidrGroup } from './cidr-group.ts';
 import { readCiliumSpec } from './cilium.ts';
 import { readClusterPolicySpec } from './cluster-policy.ts';
 import { FIREWALL_SPEC, readFirewallSpec } from './firewall-policy.ts';
 import { createIssues, createWarnings, type Issues } from './issues.ts';
-import { looksLikeJson, readJson } from './json-source.ts';
-import { fromPlain, type Located, MAX_DEPTH, MAX_NODES, MAX_TEXT_NODES, toPlain } from './located.ts';
+import { type Located, toPlain } from './located.ts';
 import { readMetadata } from './metadata.ts';
 import { readModes } from './modes.ts';
 import { readNetworkPolicySpec } from './network-policy.ts';
 import { type Context, type Field, type Fields, missing, NOT_YET, readList, readObject, scalarOf } from './reader.ts';
-import { readYaml } from './yaml-source.ts';
+import { type ParseOptions, readPlain, readText, type TextResult } from './text.ts';
 
-export interface ParseOptions {
-  /** Only names documents without a key in issues. */
-  readonly filename?: string;
-  readonly maxBytes?: number;
-}
-
-export interface ParseResult {
-  readonly documents: readonly PolicyDocument[];
-  readonly issues: readonly FieldIssue[];
-}
-
-export const MAX_BYTES = 1 << 20;
+export type ParseResult = TextResult<PolicyDocument>;
 
 const API_VERSIONS: Readonly<Record<Kind, string>> = {
   NetworkPolicy: 'networking.k8s.io/v1',
@@ -56,6 +40,8 @@ const KINDS_NOT_YET = [
 
 /** Kinds that are taken, but not here. */
 const ELSEWHERE: ReadonlyMap<unknown, string> = new Map([
+  ['TracingPolicy', 'no host enforces it yet; weir runtime validate checks it'],
+  ['TracingPolicyNamespaced', 'no host enforces it yet; weir runtime validate checks it'],
   ['CiliumEgressGatewayPolicy', 'weir apply takes it, as does PUT /v1/egress-gateways/{name} of the inventory service'],
 ]);
 
@@ -201,101 +187,9 @@ const readPolicy = (node: Located, issues: Issues): PolicyDocument | undefined =
   };
 };
 
-const LIST_KINDS = ['List', ...KINDS.map((kind) => `${kind}List`)];
-
-/** What `kubectl get -o yaml` writes: one document with all in `items`. */
-const unfold = (node: Located, issues: Issues): { node: Located; path: string }[] => {
-  const kind = node.kind === 'map' ? node.entries.get('kind')?.value : undefined;
-  if (node.kind !== 'map' || !kind || !LIST_KINDS.includes(String(scalarOf(kind)))) return [{ node, path: '' }];
-  const context: Context = { issues, warnings: createWarnings(issues.locate) };
-  const root = readObject(
-    context,
-    { node, keyAt: node.at, path: '' },
-    { fields: ['apiVersion', 'kind', 'metadata', 'items'] },
-  );
-  const items = root?.get('items');
-  return items ? (readList(context, items) ?? []) : [];
-};
-
-/** Before anything walks it: aliases can make a short text stand for more than there is memory. */
-const isTooLarge = (node: Located, nodes: number, most: number, issues: Issues): boolean => {
-  if (nodes <= most && node.depth <= MAX_DEPTH + 2) return false;
-  const what = nodes > most ? `stands for more than ${most} values` : `is nested deeper than ${MAX_DEPTH} levels`;
-  issues.add('', node.at, what, { fix: 'use fewer aliases, or split the document' });
-  return true;
-};
-
-const readAll = (roots: readonly Located[], issues: Issues, filename: string | undefined): PolicyDocument[] => {
-  const documents: PolicyDocument[] = [];
-  const seen = new Map<string, number>();
-  let count = 0;
-  let nodes = 0;
-  for (const root of roots) {
-    nodes += root.nodes;
-    issues.setDocument(undefined, '');
-    if (isTooLarge(root, nodes, MAX_TEXT_NODES, issues)) return documents;
-    for (const { node, path } of unfold(root, issues)) {
-      count++;
-      issues.setDocument(`${filename ? `${filename} ` : ''}document ${count}`, path);
-      if (isTooLarge(node, node.nodes, MAX_NODES, issues)) return documents;
-      const document = readPolicy(node, issues);
-      if (!document) continue;
-      const first = seen.get(document.key);
-      if (first === undefined) {
-        seen.set(document.key, count);
-        documents.push(document);
-        continue;
-      }
-      issues.add('', node.at, `document ${count} has the same kind, namespace and name as document ${first}`, {
-        value: document.key,
-        fix: 'remove one of them, or give it another name',
-      });
-    }
-  }
-  return documents;
-};
-
 /** Throws only TOO_LARGE; everything else is an issue. */
-export const parseDocuments = (text: string, options: ParseOptions = {}): ParseResult => {
-  const maxBytes = options.maxBytes ?? MAX_BYTES;
-  if (text.length > maxBytes || Buffer.byteLength(text) > maxBytes) {
-    throw weirError('TOO_LARGE', `the documents have more than ${maxBytes} bytes`, {
-      field: options.filename ?? 'documents',
-      value: text.length,
-      fix: 'split them into several files',
-    });
-  }
-  const issues = createIssues(text);
-  let roots: Located[] | undefined;
-  if (looksLikeJson(text)) {
-    const trial = createIssues(text);
-    const root = readJson(text, trial);
-    if (root) {
-      issues.take(trial);
-      roots = [root];
-    }
-  }
-  roots ??= readYaml(text, issues);
-  // What is wrong with the text itself (a key given twice, say) leaves no document to trust.
-  const sound = issues.list.length === 0;
-  const documents = readAll(roots, issues, options.filename);
-  if (roots.length === 0 && issues.list.length === 0) {
-    issues.add('', 0, 'holds no policy document', { fix: `write a document of kind ${KINDS.join(', ')}` });
-  }
-  return { documents: sound ? documents : [], issues: issues.list };
-};
+export const parseDocuments = (text: string, options: ParseOptions = {}): ParseResult =>
+  readText(text, options, { kinds: KINDS, read: readPolicy });
 
 /** A document that was admitted before, from the bus or the database: plain JSON in, WeirError when it is not valid. */
-export const parseDocument = (json: unknown): PolicyDocument => {
-  const issues = createIssues();
-  const root = fromPlain(json, '', issues);
-  const document = readPolicy(root, issues);
-  if (document && issues.list.length === 0) return document;
-  const [first] = issues.list;
-  throw weirError('INVALID_ARGUMENT', first ? `${first.path}: ${first.message}` : 'the document is not valid', {
-    field: first?.path,
-    value: first?.value,
-    fix: first?.fix ?? 'correct the document',
-    issues: issues.list,
-  });
-};
+export const parseDocument = (json: unknown): PolicyDocument => readPlain(json, readPolicy);

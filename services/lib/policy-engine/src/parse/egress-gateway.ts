@@ -16,7 +16,7 @@ import {
   readList,
   readObject,
   readString,
-  scalarOf,
+  refuseVersion,
 } from './reader.ts';
 import { readRequirements, type SelectorSyntax } from './selector.ts';
 import { kindOf, type SplitResult, splitDocuments } from './split.ts';
@@ -142,13 +142,7 @@ const readGateway = (field: Field, issues: Issues): EgressGatewayDocument | unde
   const context: Context = { issues, warnings: createWarnings(issues.locate) };
   const root = readObject(context, field, { fields: ['apiVersion', 'kind', 'metadata', 'spec', 'status'] });
   if (!root) return undefined;
-  const version = root.get('apiVersion');
-  if (!version) missing(context, root, 'apiVersion', `write apiVersion: ${API_VERSION}`);
-  else if (scalarOf(version.node) !== API_VERSION) {
-    const value = scalarOf(version.node);
-    const message = `apiVersion ${JSON.stringify(value)} has no kind ${KIND}`;
-    issues.add(version.path, version.node.at, message, { value, fix: `write ${API_VERSION}` });
-  }
+  refuseVersion(context, root, KIND, API_VERSION);
   const metadata = readMetadata(context, root, 'cluster');
   const spec = root.get('spec');
   const body = spec

@@ -180,3 +180,16 @@ export const missing = (context: Context, parent: Fields, name: string, fix: str
   context.issues.add(joinPath(parent.path, name), parent.at, `${name} is required`, { fix });
   return undefined;
 };
+
+/** `apiVersion` must be the one of the kind. */
+export const refuseVersion = (context: Context, root: Fields, kind: string, version: string): void => {
+  const field = root.get('apiVersion');
+  if (!field) {
+    missing(context, root, 'apiVersion', `write apiVersion: ${version}`);
+    return;
+  }
+  const value = scalarOf(field.node);
+  if (value === version) return;
+  const message = `apiVersion ${JSON.stringify(value)} has no kind ${kind}`;
+  context.issues.add(field.path, field.node.at, message, { value, fix: `write ${version}` });
+};
