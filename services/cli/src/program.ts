@@ -18,6 +18,7 @@ import type { Context } from './context.ts';
 import { FORMATS } from './output/table.ts';
 import { addObjects } from './words/objects.ts';
 import { addObserve } from './words/observe.ts';
+import { addRuntime } from './words/runtime.ts';
 import { collect, list as names, positive } from './words/values.ts';
 
 const { version } = manifest;
@@ -88,6 +89,7 @@ export const createProgram = (context: Context): Command => {
   addSuggest(program, context);
   addHits(program, context);
   addObjects(program, context);
+  addRuntime(program, context);
 
   addObserve(program, context, 'observe');
   addObserve(getCommand, context, 'flows');

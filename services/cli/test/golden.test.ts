@@ -117,6 +117,25 @@ writeFileSync(
 );
 writeFileSync(join(dir, 'config.yaml'), 'current-context: lab\ncontexts:\n  lab: { policy: http://lab:7102 }\n');
 
+const RUNTIME = `apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: { name: shadow }
+spec:
+  kprobes:
+    - call: sys_openat
+      args: [ { index: 1, type: filename } ]
+      selectors:
+        - matchArgs: [ { index: 1, operator: Equal, values: [ /etc/shadow ] } ]
+          matchActions: [ { action: Override, argError: -1 } ]
+    - call: tcp_connect
+      syscall: false
+`;
+writeFileSync(join(dir, 'runtime.yaml'), RUNTIME);
+writeFileSync(
+  join(dir, 'runtime-wrong.yaml'),
+  RUNTIME.replace('Equal', 'Equals').replace('type: filename', 'type: int'),
+);
+
 const CASES: Readonly<Record<string, string>> = {
   status: 'status',
   'status-json': 'status -o json',
@@ -239,6 +258,10 @@ const CASES: Readonly<Record<string, string>> = {
   'lint-offline': `lint --offline -f ${join(dir, 'deny.yaml')} -o json`,
   'lint-wrong': `lint --offline -f ${join(dir, 'wrong.yaml')}`,
   'lint-nothing': 'lint --offline',
+  'runtime-validate': `runtime validate -f ${join(dir, 'runtime.yaml')}`,
+  'runtime-validate-features': `runtime validate -f ${join(dir, 'runtime.yaml')} --features raw_tracepoint,fanotify_perm -o yaml`,
+  'runtime-validate-wrong': `runtime validate -f ${join(dir, 'web.yaml')} -f ${join(dir, 'runtime-wrong.yaml')}`,
+  'runtime-validate-no-feature': `runtime validate -f ${join(dir, 'runtime.yaml')} --features magic`,
   simulate: `simulate -f ${join(dir, 'web.yaml')} --since 24h --fail-on newly-denied`,
   'simulate-wide': `simulate --remove NetworkPolicy/shop/db -o wide --limit 2 --fail-on newly-allowed`,
   'simulate-json': `simulate -f ${join(dir, 'web.yaml')} -o json`,
