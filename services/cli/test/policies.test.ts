@@ -274,7 +274,7 @@ test('a service that is too busy for a moment is asked again; one that says a lo
         const problem = { status: 503, code, title: 'Busy', detail: 'the service is busy', fix: 'try again later' };
         response.writeHead(refuse ? 503 : 200, {
           'content-type': 'application/json',
-          ...(refuse ? { 'retry-after': retryAfterS } : {}),
+          ...(refuse ? { 'retry-after': String(retryAfterS) } : {}),
         });
         response.end(JSON.stringify(refuse ? problem : { results: [], revision: 5 }));
       },
