@@ -130,7 +130,7 @@ describe('asked for from outside', { skip: needKernel() }, () => {
     for (const family of [4, 6] as const) {
       const at = family === 4 ? 'ip4' : 'ip6';
       const key = { local: mapped(WEB[at]), remote: mapped(WORLD[at]), local_port: 80, remote_port: 4000 };
-      const value = { addr: mapped(VIP[at]), port: 8080, frontend: 40 + family };
+      const value = { addr: mapped(VIP[at]), port: 8080, remote_port: 0, frontend: 40 + family };
       mappings.update(nat_key.encode({ ...key, protocol: TCP, family }), nat_out_value.encode(value));
     }
     world.map('asked_mappings').updateInner(u32(0), mappings);
