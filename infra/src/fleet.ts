@@ -179,11 +179,21 @@ export class Fleet {
     );
   }
 
-  /** Registers it; what happens from then on is the agent's. */
-  async register(place: Place): Promise<Workload> {
-    const registered = await callApi<RegisteredWorkload>(`${this.control.urls.inventory}/v1/workloads`, {
-      body: registration(place),
-    });
+  /**
+   * Registers it; what happens from then on is the agent's. `patienceMs`: for an address that hosts still take for its last owner's
+   * (409), which inventory itself waits for 2 s.
+   */
+  async register(place: Place, patienceMs = 60_000): Promise<Workload> {
+    const ask = () =>
+      callApi<RegisteredWorkload>(`${this.control.urls.inventory}/v1/workloads`, { body: registration(place) });
+    let registered: RegisteredWorkload | undefined;
+    for (const untilMs = Date.now() + patienceMs; registered === undefined; )
+      registered = await ask().catch((error: unknown) => {
+        const isKnown =
+          error instanceof ApiError && error.status === 409 && error.problem.detail.includes('still is for');
+        if (!isKnown || Date.now() >= untilMs) throw error;
+        return undefined;
+      });
     const workload = new Workload(place, registered);
     await this.#world?.route([workload.ip4, workload.ip6], this.host(place.spec.host));
     for (const host of this.#strangersTo(workload))
@@ -381,7 +391,7 @@ export const createFleet = async (options: FleetOptions): Promise<Fleet> => {
 };
 
 export type { External, ExternalSpec } from './externals.ts';
-export type { Drive, Station } from './station.ts';
+export { type Drive, Station } from './station.ts';
 export * from './traffic.ts';
 export * from './waiting.ts';
 export type { Place, Workload, WorkloadSpec } from './workloads.ts';

@@ -174,7 +174,10 @@ create table workload_status (
 -- rule or cache meets a new owner.
 create table released_addresses (
   address inet primary key,
-  released_at timestamptz not null default now()
+  released_at timestamptz not null default now(),
+  -- Of the workload that had it, and in which hosts hear that it is gone. Null in rows of before.
+  identity integer,
+  revision bigint
 );
 
 -- Answers to changes that carried an Idempotency-Key, for a day: asked again, they are given again.

@@ -26,7 +26,19 @@ const NOBODY: Readonly<Record<string, string>> = {
   ),
   'a namespace that nobody has': kubernetes('ingress: [{from: [{namespaceSelector: {matchLabels: {team: gone}}}]}]'),
   'no rules': kubernetes('ingress: []'),
+  'a group that is not there': cilium('ingress: [{fromCIDRSet: [{cidrGroupRef: gone}]}]'),
+  'a selector of groups that finds none': cilium(
+    'ingress: [{fromCIDRSet: [{cidrGroupSelector: {matchLabels: {team: gone}}}]}]',
+  ),
 };
+
+/** A group without prefixes, and rules that name it by name and by label: the world is not let in by it. */
+const EMPTY_GROUP = `apiVersion: cilium.io/v2
+kind: CiliumCIDRGroup
+metadata: {name: s19, labels: {team: empty}}
+spec: {externalCIDRs: []}
+---
+${cilium('ingress: [{fromCIDRSet: [{cidrGroupRef: s19}]}, {fromCIDRSet: [{cidrGroupSelector: {matchLabels: {team: empty}}}]}]')}`;
 
 /** Not understood, not resolvable, or a slip of the pen: refused, never taken for nothing or for all. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -39,6 +51,8 @@ const REFUSED: Readonly<Record<string, string>> = {
   'an unknown operator': kubernetes('ingress: [{from: [{podSelector: {matchExpressions: [{key: a, operator: Is}]}}]}]'),
   'a group in a cloud': cilium('ingress: [{fromGroups: [{aws: {securityGroupsIds: [sg-1]}}]}]'),
   'an unknown entity': cilium('ingress: [{fromEntities: [everyone]}]'),
+  'a name of DNS that nobody resolves': cilium('egress: [{toFQDNs: [{matchName: gone.example}]}]'),
+  'an unknown field of a set of CIDRs': cilium('ingress: [{fromCIDRSet: [{cidrGroup: gone}]}]'),
 };
 
 const endpoint = (app: string) => ({ name: app, labels: [`k8s:app=${app}`, 'k8s:io.kubernetes.pod.namespace=prod'] });
@@ -65,6 +79,13 @@ export const emptySelectors = async (t: TestContext, pipeline: Pipeline): Promis
     if (verdict === 'allow') wrong.push(`${name}: lets others in`);
     if ((await apply(text)) !== 200) wrong.push(`${name}: the service and the engine disagree`);
   }
+  const { documents, issues } = parseDocuments(EMPTY_GROUP);
+  for (const from of [endpoint('a'), { name: 'world', ip: '192.0.2.1' }, { name: 'world', ip: '2001:db8::1' }]) {
+    const policies = documents.map((doc) => ({ doc, ruleIds: new Map() }));
+    const { verdict } = explain({ policies, from, to: endpoint('b'), protocol: 6, port: 80 });
+    if (issues.length > 0 || verdict === 'allow') wrong.push(`an empty group: lets ${from.name} in`);
+  }
+  if ((await apply(EMPTY_GROUP)) !== 200) wrong.push('an empty group: the service and the engine disagree');
   for (const [name, text] of Object.entries(REFUSED)) {
     const status = await apply(text);
     if (status !== 422) wrong.push(`${name}: ${status}`);
@@ -73,7 +94,7 @@ export const emptySelectors = async (t: TestContext, pipeline: Pipeline): Promis
     t,
     'S19',
     {
-      nobody: Object.keys(NOBODY).length,
+      nobody: Object.keys(NOBODY).length + 1,
       refused: Object.keys(REFUSED).length,
       wrong: wrong.join('; ') || 'none',
     },

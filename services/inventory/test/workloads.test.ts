@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { subjects } from '@weir/bus';
 import { createPool } from '@weir/db';
 import { type Harness, startHarness } from './harness.ts';
 
@@ -141,6 +142,31 @@ test('an address that is asked for is given, and not to a second one', async () 
   assert.deepEqual([outside.body.ip4, outside.body.ip6], ['192.0.2.77', '2001:db8::77']);
   assert.equal((await create({ name: 'again', host: 'alpha', ip4: '192.0.2.77' })).status, 409);
   assert.equal((await create({ name: 'late', host: 'alpha', ip6: 'fd77::c8' })).status, 409);
+});
+
+test('an address goes over to another identity only when hosts have forgotten the first one (S17)', async () => {
+  const fixed = { host: 'alpha', ip4: '192.0.2.88', ip6: '2001:db8::88' };
+  const first = (await create({ ...fixed, name: 'was', labels: { app: 'was' } })).body;
+  const alpha = await weir.agent('alpha');
+  const says = async (inventory: bigint): Promise<void> => {
+    alpha.nc.publish(
+      subjects.hb.build({ host: 'alpha' }),
+      subjects.hb.encode({ boot: 1n, version: '1', realised: { inventory } } as never),
+    );
+    for (let heard = ''; heard !== String(inventory); )
+      heard = String((await weir.call('GET', '/v1/hosts/alpha')).body.realised?.inventory);
+  };
+  await says(BigInt(first.revision));
+  assert.equal((await weir.call('DELETE', `/v1/workloads/${first.id}`)).status, 204);
+  const early = await create({ ...fixed, name: 'is', labels: { app: 'is' } });
+  assert.deepEqual([early.status, early.body.field, early.body.value], [409, 'ip4', '192.0.2.88']);
+  assert.match(early.body.detail, /still is for alpha/);
+  const again = await create({ ...fixed, name: 'moved', labels: { app: 'was' } });
+  assert.equal(again.status, 201, 'of the same identity: nobody gains anything');
+  assert.equal((await weir.call('DELETE', `/v1/workloads/${again.body.id}`)).status, 204);
+  await says(BigInt(again.body.revision) + 1n);
+  const late = await create({ ...fixed, name: 'is', labels: { app: 'is' } });
+  assert.deepEqual([late.status, late.body.ip6], [201, '2001:db8::88']);
 });
 
 test('new labels give a new identity; ports alone do not; If-Match guards', async () => {

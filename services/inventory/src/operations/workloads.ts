@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Workloads: an identity by their labels, addresses of their host, and a document that tells its agent to wire them. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isUniqueViolation, type Once, onlyOnce, withTransaction } from '@weir/db';
 import { type FieldIssue, weirError } from '@weir/errors';
 import { requireMatch } from '@weir/http';
@@ -8,7 +9,14 @@ import { type Annotated, fromAnnotations, POOL_ANNOTATION, parseBandwidth } from
 import { hostDocument, identityDocuments, workloadDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
 import { checkCgroup, checkName, checkNetns, workloadId } from '../domain/names.ts';
-import { lockHost, releaseAddresses } from '../store/addresses.ts';
+import {
+  COOLDOWN_S,
+  lockHost,
+  noteRelease,
+  releaseAddresses,
+  requireForgotten,
+  StillKnown,
+} from '../store/addresses.ts';
 import { poolsOfHost } from '../store/blocks.ts';
 import { type HostRow, saveHostRevision } from '../store/hosts.ts';
 import { allocateIdentity } from '../store/identities.ts';
@@ -81,6 +89,7 @@ const insertWorkload = async (trx: Transaction<Tables>, id: string, input: Workl
   const addresses = await assign(trx, { host: host.id, pool, workload: id, families, wanted: input });
   const security = securityLabels(input.labels ?? {}, input.namespace, namespace.labels);
   const allocated = await allocateIdentity(trx, security);
+  await requireForgotten(trx, [addresses.ip4, addresses.ip6], allocated.identity);
   const row = {
     id,
     namespace: input.namespace,
@@ -112,6 +121,35 @@ const insertWorkload = async (trx: Transaction<Tables>, id: string, input: Workl
   if (namespace.made) await noteNamespace(trx, input.namespace, 'written');
 };
 
+/** Hosts hear of a change in a fraction of a second; whoever is slower is told of, and not waited for. */
+const FORGET_WAIT_MS = 2_000;
+const FORGET_POLL_MS = 50;
+
+const whenForgotten = async <T>(insert: () => Promise<T>): Promise<T> => {
+  for (const untilMs = performance.now() + FORGET_WAIT_MS; ; ) {
+    try {
+      return await insert();
+    } catch (error) {
+      if (!(error instanceof StillKnown)) throw error;
+      if (performance.now() < untilMs) {
+        await sleep(FORGET_POLL_MS);
+        continue;
+      }
+      const { address, hosts } = error;
+      throw weirError(
+        'CONFLICT',
+        `${address} was another workload's a moment ago, and still is for ${hosts.join(', ')}`,
+        {
+          field: address.includes(':') ? 'ip6' : 'ip4',
+          value: address,
+          fix: `ask again once they have heard of it, or choose another address; nobody is waited for longer than ${COOLDOWN_S} s`,
+          cause: error,
+        },
+      );
+    }
+  }
+};
+
 export const createWorkload = async (
   { db }: Operations,
   asked: WorkloadInput,
@@ -127,14 +165,16 @@ export const createWorkload = async (
   checkCgroup(input.cgroup ?? '');
   checkPorts(input.ports ?? []);
   const id = workloadId(input.namespace, input.name);
-  try {
-    const kept = await withTransaction(db, (trx) =>
+  const insert = () =>
+    withTransaction(db, (trx) =>
       onlyOnce(trx, once, 'createWorkload', asked, async () => {
         await insertWorkload(trx, id, input);
         // Only an answer that is kept is read while others wait for the locks.
         return once === undefined ? undefined : getWorkload(trx, id);
       }),
     );
+  try {
+    const kept = await whenForgotten(insert);
     return kept ?? ((await getWorkload(db.kysely, id)) as WorkloadWithStatus);
   } catch (error) {
     if (!isUniqueViolation(error, 'workloads_pkey')) throw error;
@@ -225,7 +265,10 @@ export const deleteWorkload = ({ db }: Operations, id: string, ifMatch: string |
     const row = await lockWorkload(trx, id);
     if (!row) throw notFound('workload', id);
     requireMatch(ifMatch, row.revision);
-    await releaseAddresses(trx, [row.ip4, row.ip6]);
+    const addresses = [row.ip4, row.ip6];
+    await releaseAddresses(trx, addresses, row.identity);
     await trx.deleteFrom('workloads').where('id', '=', id).execute();
-    await enqueueWith(trx, [{ kind: 'workload', key: id }], await followWorkload(trx, id, undefined));
+    const followed = await followWorkload(trx, id, undefined);
+    const [revision] = await enqueueWith(trx, [{ kind: 'workload', key: id }], followed);
+    await noteRelease(trx, addresses, revision as bigint);
   });

@@ -6,6 +6,7 @@
 import { weirError } from '@weir/errors';
 import { type Family, parseCidr } from '@weir/net';
 import { sql, type Transaction } from 'kysely';
+import { STALE_AFTER_MS } from '../domain/liveness.ts';
 import { addressAt, capacity, checkStatic } from '../domain/pools.ts';
 import { type BlockRow, blocksOf, lockBlocks, takeBlock, takeBlockAround } from './blocks.ts';
 import type { PoolRow } from './pools.ts';
@@ -209,18 +210,73 @@ export const reservedFor = async (
   return rows[0]?.address;
 };
 
-export const releaseAddresses = async (trx: Transaction<Tables>, given: readonly (string | null)[]): Promise<void> => {
+/** `identity`: whose they were. Say with noteRelease() in which revision hosts hear of it. */
+export const releaseAddresses = async (
+  trx: Transaction<Tables>,
+  given: readonly (string | null)[],
+  identity: number,
+): Promise<void> => {
   const addresses = given.filter((address) => address !== null);
   await sql`delete from released_addresses where released_at < now() - make_interval(secs => ${COOLDOWN_S})`.execute(
     trx,
   );
   await sql`
-    insert into released_addresses (address) select unnest(${addresses}::inet[])
-    on conflict (address) do update set released_at = now()`.execute(trx);
+    insert into released_addresses (address, identity) select unnest(${addresses}::inet[]), ${identity}
+    on conflict (address) do update set released_at = now(), identity = excluded.identity, revision = null`.execute(
+    trx,
+  );
   for (const address of addresses) {
     await sql`
       update blocks set used = greatest(used - 1, 0), changed_at = now() where cidr::inet >>= ${address}::inet`.execute(
       trx,
     );
   }
+};
+
+/** Hosts that have realised `revision` do not know the addresses any more. */
+export const noteRelease = async (
+  trx: Transaction<Tables>,
+  given: readonly (string | null)[],
+  revision: bigint,
+): Promise<void> => {
+  const addresses = given.filter((address) => address !== null);
+  await sql`update released_addresses set revision = ${revision} where address = any(${addresses}::inet[])`.execute(
+    trx,
+  );
+};
+
+export class StillKnown extends Error {
+  override readonly name = 'StillKnown';
+  readonly address: string;
+  readonly hosts: readonly string[];
+
+  constructor(address: string, hosts: readonly string[]) {
+    super(`${address} is still another workload's for ${hosts.join(', ')}`);
+    this.address = address;
+    this.hosts = hosts;
+  }
+}
+
+const HOSTS_NAMED = 5;
+
+/**
+ * Throws StillKnown while a host takes one of the addresses for that of a workload with another identity, whose access its next owner would
+ * have there (S17). Hosts that were silent when it was given back are not waited for, and nobody longer than addresses rest.
+ */
+export const requireForgotten = async (
+  trx: Transaction<Tables>,
+  given: readonly (string | null)[],
+  identity: number,
+): Promise<void> => {
+  const addresses = given.filter((address) => address !== null);
+  const { rows } = await sql<{ address: string; host_id: string }>`
+    select host(r.address) as address, s.host_id
+    from released_addresses r
+    join host_status s on s.last_seen_at > r.released_at - make_interval(secs => ${STALE_AFTER_MS / 1_000})
+      and coalesce((s.realised ->> 'inventory')::bigint, 0) < r.revision
+    where r.address = any(${addresses}::inet[]) and r.identity <> ${identity}
+      and r.released_at > now() - make_interval(secs => ${COOLDOWN_S})
+    order by r.address, s.host_id limit ${HOSTS_NAMED}`.execute(trx);
+  const [first] = rows;
+  if (first) throw new StillKnown(first.address, [...new Set(rows.map(({ host_id }) => host_id))]);
 };

@@ -192,5 +192,10 @@ export interface Tables {
   };
   bgp_states: { host_id: string; reported_at: Date; peers: JSONColumnType<readonly BgpPeerRow[]> };
   lb_blocks: { pool: string; start: string; stop: string };
-  released_addresses: { address: string; released_at: Generated<Date> };
+  released_addresses: {
+    address: string;
+    released_at: Generated<Date>;
+    identity: number | null;
+    revision: bigint | null;
+  };
 }
