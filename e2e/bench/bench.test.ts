@@ -69,7 +69,10 @@ it('an unknown benchmark is refused with the names of those that exist', async (
     run(process.execPath, [MAIN, 'nonsense']),
     ({ code, stderr }: { code: number; stderr: string }) => {
       assert.equal(code, 2);
-      assert.match(stderr, /policy \(paths, tunnelled, apply, compile, rollout\), events \(reporting, agent, ingest\)/);
+      assert.match(
+        stderr,
+        /policy \(paths, tunnelled, apply, compile, rollout, simulation\), events \(reporting, agent, ingest\)/,
+      );
       return true;
     },
   );

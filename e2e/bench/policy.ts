@@ -10,6 +10,7 @@ import { compile } from './compile.ts';
 import { requestRows } from './overlay.ts';
 import { atMost, type BenchOptions, median, type Part, type Row } from './report.ts';
 import { rollout } from './rollout.ts';
+import { simulation } from './simulate.ts';
 import { compare, createTriple } from './triple.ts';
 import { NFT_CT, nftLinear, nftSet, standNft, standOurs } from './variants.ts';
 
@@ -112,4 +113,4 @@ const apply = async ({ smoke, onStep }: BenchOptions): Promise<Row[]> => {
   }
 };
 
-export const policy: Readonly<Record<string, Part>> = { paths, tunnelled, apply, compile, rollout };
+export const policy: Readonly<Record<string, Part>> = { paths, tunnelled, apply, compile, rollout, simulation };

@@ -90,6 +90,33 @@ comment on column flows.workload_id is 'Host-local number of the workload where 
 comment on column flows.detail is 'Bits 0-15 TCP flags, or ICMP type << 8 | code; 16-19 trace point; 20 encrypted; 21-24 trace reason; 25-28 report; 29-30 direction; 31 reply';
 comment on column flows.frontend is 'Number of the frontend that the client of the connection asked for; 0: of none';
 
+-- Flows of closed partitions added up by what tells them apart, so that whoever judges millions of them again reads
+-- thousands of rows.
+create table flow_groups (
+  partition text not null,
+  ends bigint not null,
+  what bigint not null,
+  source_ip inet,
+  destination_ip inet,
+  flows bigint not null,
+  packets bigint not null,
+  bytes bigint not null,
+  last timestamptz not null
+);
+create index flow_groups_partition on flow_groups (partition);
+comment on table flow_groups is 'Sums over whole partitions of flows; those of a partition count while flow_groups_done has it';
+comment on column flow_groups.ends is 'Identity of the source << 32 | of the destination';
+comment on column flow_groups.source_ip is 'Of an end outside of the fleet only, as destination_ip';
+
+create table flow_groups_done (
+  partition text primary key,
+  format smallint not null,
+  summed boolean not null,
+  done_at timestamptz not null default now()
+);
+comment on table flow_groups_done is 'Partitions that were added up; a flow that comes later takes its partition out, in its own transaction';
+comment on column flow_groups_done.summed is 'False: the groups are so many that the flows themselves are as good';
+
 -- Who talked to whom, per minute: written in the transaction that stores the flows, so never counted twice. Kept
 -- longer than the flows themselves. Client and server are those of the connection, whichever way a packet went.
 

@@ -108,6 +108,43 @@ test('groups of all partitions are what one sum over all rows says', async () =>
   assert.equal(summary.flows, rows[0].flows);
 });
 
+test('closed partitions are added up once, and anew when a flow comes late', async () => {
+  const hour = 3_600_000;
+  const timeMs = Date.now() - 9 * hour;
+  const alike = (timeOfMs: number, count: number): FlowInit[] =>
+    Array.from({ length: count }, (_, seq) => flowInit(0, timeOfMs, { sourceIdentity: 401, sourcePort: 1_000 + seq }));
+  await send('g3', [...alike(timeMs, 50), ...alike(timeMs - hour, 50)]);
+  const range = { since: timestampFromMs(timeMs - 2 * hour), until: timestampFromMs(timeMs + hour) };
+  const sums = async () => {
+    const { groups, summary } = await read(range);
+    const what = groups.map(({ client: _, server: __, $typeName, $unknown, ...group }) => group);
+    return { what: what.sort((a, b) => a.port - b.port), flows: summary.flows };
+  };
+  const done = async (): Promise<number> =>
+    Number((await service.pool.query('select count(*) from flow_groups_done where summed')).rows[0].count);
+  const flows = await sums();
+  assert.equal(await done(), 0);
+  await service.app.maintain();
+  const closed = await done();
+  assert.ok(closed >= 2, `${closed} are added up`);
+  assert.deepEqual(await sums(), flows);
+
+  await send('g3', alike(timeMs, 1));
+  assert.equal(await done(), closed - 1, 'what came late is not in the sums');
+  const more = await sums();
+  assert.equal(more.flows, flows.flows + 1n);
+  await service.app.maintain();
+  assert.deepEqual([await done(), await sums()], [closed, more]);
+
+  // They are what is read: of whole partitions only, and not when addresses are asked for.
+  await service.pool.query('update flow_groups set flows = flows + 1000');
+  assert.equal((await sums()).flows, more.flows + 2_000n * BigInt(more.what.length));
+  const inside = { since: timestampFromMs(timeMs), until: timestampFromMs(timeMs + 1) };
+  assert.equal((await read(inside)).summary.flows, 51n);
+  assert.equal((await read({ ...range, workloadAddresses: true })).summary.flows, more.flows);
+  await service.pool.query('truncate flow_groups, flow_groups_done');
+});
+
 test('an identity that meant something else before is two ends', async () => {
   const nowMs = Date.now();
   const directory = new Directory();

@@ -6,9 +6,9 @@
 import type pg from 'pg';
 import type { Directory } from '../domain/directory.ts';
 import { type FlowEnd, type FlowGroup, GroupBook, type GroupRow } from '../domain/flow-groups.ts';
-import { FIRST_ALLOCATED, FIRST_LOCAL } from '../domain/identities.ts';
 import { cancellable } from './cancellable.ts';
-import type { Partitions } from './partitions.ts';
+import { ENDS, OUTSIDE_IPS, readSummed, WHAT } from './group-sums.ts';
+import type { Partition, Partitions } from './partitions.ts';
 
 export interface GroupsRequest {
   readonly sinceUs?: number;
@@ -44,6 +44,8 @@ export const GROUP_READER_SETTINGS = {
 
 /** In one query: each is locked with its indexes, and the room for locks is shared by all who read. */
 const PARTITIONS_MAX = 16;
+/** Of whose sums one query reads: they are a tenth of the flows, and less. */
+const SUMMED_MAX = 64;
 /** Rows of one query, some 300 bytes each here. */
 const ROWS_MAX = 200_000;
 /** A window this short is read whole, whatever comes. */
@@ -51,18 +53,6 @@ const WINDOW_MIN_US = 1_000_000;
 /** Groups kept together before they are sent; as many fit into 20 MB. */
 const BOOK_MAX = 50_000;
 const AHEAD_US = 3 * 3_600_000_000;
-/**
- * What tells groups of two ends apart, in one number: Postgres takes half as long for two keys as for ten. From above: port of
- * the server, protocol, verdict, drop reason, direction and reply (the upper bits of flows.detail), related, type of ICMP.
- */
-const WHAT = `(case when detail < 0 then source_port else destination_port end)::int8 << 32
-  | (protocol::int8 << 24) | (least(verdict::int8, 15) << 20) | (least(drop_reason::int8, 255) << 12)
-  | ((detail >> 29 & 7)::int8 << 9) | case when (detail >> 21 & 15) = 4 then 256 else 0 end
-  | case when protocol in (1, 58) then detail >> 8 & 255 else 0 end`;
-
-const outside = (end: string): string =>
-  `case when ${end}_identity < ${FIRST_ALLOCATED} or ${end}_identity >= ${FIRST_LOCAL} then ${end}_ip end`;
-
 const at = (us: number): string => new Date(us / 1000).toISOString();
 
 export interface FlowGroupsDeps {
@@ -75,7 +65,19 @@ export interface FlowGroupsDeps {
 interface Window {
   readonly fromUs: number;
   readonly toUs: number;
+  /** Partitions whose sums are read instead of their flows, and the era they lie in. */
+  readonly summed?: { readonly partitions: readonly string[]; readonly era: number };
 }
+
+type Eras = ReturnType<Directory['labelChanges']>;
+
+/** Columns of a group's two numbers, taken apart. */
+const COLUMNS = `(ends >> 32)::int4 as source_identity, (ends & 4294967295)::int4 as destination_identity,
+  host(source_ip) as source_ip, host(destination_ip) as destination_ip,
+  (what >> 32)::int4 as port, (what >> 24 & 255)::int4 as protocol, (what >> 20 & 15)::int4 as verdict,
+  (what >> 12 & 255)::int4 as drop_reason, (what >> 9 & 7)::int4 as seen, (what & 256) <> 0 as related,
+  (what & 255)::int4 as icmp_type, era, flows::int8, packets::int8, bytes::int8,
+  (extract(epoch from last) * 1000000)::int8 as last_us`;
 
 export class FlowGroups {
   readonly #deps: FlowGroupsDeps;
@@ -87,7 +89,11 @@ export class FlowGroups {
   /** Parts, the last one with done = 1; returns the summary. */
   async *read(request: GroupsRequest, signal: AbortSignal): AsyncGenerator<GroupsPart, GroupsSummary> {
     const { pool, flows, directory } = this.#deps;
-    const known = await cancellable(pool, signal, (client) => flows.refresh(client));
+    const [known, summed] = await cancellable(pool, signal, async (client) => [
+      await flows.refresh(client),
+      // Sums have no addresses of workloads.
+      request.workloadAddresses ? new Set<string>() : await readSummed(client),
+    ]);
     const storedSinceUs = known[0] === undefined ? undefined : known[0].fromMs * 1000;
     const nowUs = Date.now() * 1000;
     const sinceUs = Math.max(request.sinceUs ?? 0, storedSinceUs ?? 0);
@@ -96,10 +102,12 @@ export class FlowGroups {
     const book = new GroupBook(directory, eras, untilUs / 1000);
     let total = 0n;
     yield { ends: [], groups: [], done: 0, flows: 0n };
-    const windows = storedSinceUs === undefined ? [] : this.#windows(sinceUs, untilUs);
+    const windows = storedSinceUs === undefined ? [] : this.#windows({ fromUs: sinceUs, toUs: untilUs }, summed, eras);
     for (let window = windows.shift(); window !== undefined; window = windows.shift()) {
       const { fromUs, toUs } = window;
-      const rows = await this.#rows(window, request, eras, signal);
+      const rows = window.summed
+        ? await this.#summed(window.summed, eras, signal)
+        : await this.#rows(window, request, eras, signal);
       if (rows === undefined) {
         const middleUs = Math.floor((fromUs + toUs) / 2);
         windows.unshift({ fromUs, toUs: middleUs }, { fromUs: middleUs, toUs });
@@ -124,32 +132,66 @@ export class FlowGroups {
     return { sinceUs, untilUs, flows: total, lost: losses[0]?.lost ?? 0n, storedSinceUs };
   }
 
-  /** Some partitions each. What was made since they were looked up is in the last one. */
-  #windows(sinceUs: number, untilUs: number): Window[] {
+  /** Some partitions each, of one kind. What was made since they were looked up is in the last one. */
+  #windows(range: Window, summed: ReadonlySet<string>, { boundsMs }: Eras): Window[] {
     const touched = this.#deps.flows.known.filter(
-      ({ fromMs, toMs }) => toMs * 1000 > sinceUs && fromMs * 1000 < untilUs,
+      ({ fromMs, toMs }) => toMs * 1000 > range.fromUs && fromMs * 1000 < range.toUs,
     );
+    const eraOf = ({ name, fromMs, toMs }: Partition): number | undefined => {
+      const isWhole = fromMs * 1000 >= range.fromUs && toMs * 1000 <= range.toUs;
+      if (!isWhole || !summed.has(name) || boundsMs.some((ms) => ms > fromMs && ms < toMs)) return undefined;
+      return boundsMs.filter((ms) => ms <= fromMs).length;
+    };
     const windows: Window[] = [];
-    let fromUs = sinceUs;
-    for (let index = PARTITIONS_MAX; index < touched.length; index += PARTITIONS_MAX) {
-      const toUs = (touched[index]?.fromMs ?? 0) * 1000;
-      windows.push({ fromUs, toUs });
-      fromUs = toUs;
+    let names: string[] = [];
+    let [fromUs, era] = [range.fromUs, undefined as number | undefined];
+    const end = (toUs: number): void => {
+      if (fromUs < toUs)
+        windows.push({ fromUs, toUs, ...(era === undefined ? {} : { summed: { partitions: names, era } }) });
+      [fromUs, names] = [toUs, []];
+    };
+    for (const partition of touched) {
+      const next = eraOf(partition);
+      const isFull = names.length >= (era === undefined ? PARTITIONS_MAX : SUMMED_MAX);
+      if (next !== era || isFull) end(Math.max(fromUs, partition.fromMs * 1000));
+      era = next;
+      names.push(partition.name);
     }
-    if (fromUs < untilUs) windows.push({ fromUs, toUs: untilUs });
+    if (era !== undefined) {
+      end((touched.at(-1)?.toMs ?? 0) * 1000);
+      era = undefined;
+    }
+    end(range.toUs);
     return windows;
+  }
+
+  async #summed(
+    { partitions, era }: NonNullable<Window['summed']>,
+    { identities }: Eras,
+    signal: AbortSignal,
+  ): Promise<readonly GroupRow[]> {
+    const changed = `(ends >> 32)::int4 = any($2::int4[]) or (ends & 4294967295)::int4 = any($2::int4[])`;
+    const { rows } = await cancellable(this.#deps.pool, signal, (client) =>
+      client.query<GroupRow>(
+        `select ${COLUMNS}
+           from (select ends, what, source_ip, destination_ip,
+                        case when ${changed} then $3::int4 else 0 end as era,
+                        sum(flows) as flows, sum(packets) as packets, sum(bytes) as bytes, max(last) as last
+                   from flow_groups where partition = any($1) group by 1, 2, 3, 4) found`,
+        [partitions, identities, era],
+      ),
+    );
+    return rows;
   }
 
   /** Undefined: they are too many for one window. */
   async #rows(
     { fromUs, toUs }: Window,
     { workloadAddresses }: GroupsRequest,
-    { identities, boundsMs }: ReturnType<Directory['labelChanges']>,
+    { identities, boundsMs }: Eras,
     signal: AbortSignal,
   ): Promise<readonly GroupRow[] | undefined> {
-    const [sourceIp, destinationIp] = workloadAddresses
-      ? ['source_ip', 'destination_ip']
-      : [outside('source'), outside('destination')];
+    const [sourceIp, destinationIp] = workloadAddresses ? ['source_ip', 'destination_ip'] : OUTSIDE_IPS;
     const changed = `(source_identity = any($3::int4[]) or destination_identity = any($3::int4[]))`;
     const [era, parameters] =
       identities.length === 0
@@ -161,13 +203,8 @@ export class FlowGroups {
     const whole = toUs - fromUs <= WINDOW_MIN_US;
     const { rows } = await cancellable(this.#deps.pool, signal, (client) =>
       client.query<GroupRow>(
-        `select (ends >> 32)::int4 as source_identity, (ends & 4294967295)::int4 as destination_identity,
-                host(source_ip) as source_ip, host(destination_ip) as destination_ip,
-                (what >> 32)::int4 as port, (what >> 24 & 255)::int4 as protocol, (what >> 20 & 15)::int4 as verdict,
-                (what >> 12 & 255)::int4 as drop_reason, (what >> 9 & 7)::int4 as seen, (what & 256) <> 0 as related,
-                (what & 255)::int4 as icmp_type, era, flows, packets::int8, bytes::int8,
-                (extract(epoch from last) * 1000000)::int8 as last_us
-           from (select source_identity::int8 << 32 | destination_identity as ends, ${WHAT} as what,
+        `select ${COLUMNS}
+           from (select ${ENDS} as ends, ${WHAT} as what,
                         ${sourceIp} as source_ip, ${destinationIp} as destination_ip, ${era} as era,
                         count(*) as flows, sum(packets) as packets, sum(bytes) as bytes, max(time) as last
                    from flows

@@ -16,10 +16,11 @@ import { lengthOf, type Range } from '../domain/ranges.ts';
 import { HitTable } from '../domain/rule-hits.ts';
 import { type Span, transcode } from '../domain/transcode.ts';
 import { saveEdges } from './edges.ts';
+import { outdateSums } from './group-sums.ts';
 import type { Hosts } from './hosts.ts';
 import { LedgerConflict, LedgerPlan, type Settled } from './ledger.ts';
 import { type Loss, lossOf, saveLosses } from './losses.ts';
-import type { Partitions } from './partitions.ts';
+import type { Partition, Partitions } from './partitions.ts';
 import { saveRuleHits } from './rule-hits.ts';
 
 export interface FlowMessage {
@@ -160,6 +161,7 @@ export class FlowStore {
     let count = 0;
     let retimed = 0;
     const lost: Loss[] = [];
+    const written = new Set<Partition>();
     const place = (timeUs: number): Span => {
       const timeMs = timeUs / US_PER_MS;
       const [flow, edge] = [flows.at(timeMs), edgePartitions.at(timeMs)];
@@ -167,6 +169,7 @@ export class FlowStore {
         missing.add(timeMs);
         return NOWHERE;
       }
+      written.add(flow);
       if (timeUs === minUs || timeUs === maxUs) {
         retimed += 1;
         return NOWHERE;
@@ -198,6 +201,12 @@ export class FlowStore {
     if (planned.every(({ keep }) => keep.length === 0)) return { rows: 0, retimed: 0, lost };
     const stream = client.query(copyFrom(`copy flows (${FLOW_COLUMNS.join(', ')}) from stdin (format binary)`));
     await pipeline(Readable.from(chunks(), { objectMode: true, highWaterMark: 1 }), stream);
+    // By the clock after the rows were written: a partition that was added up in between has closed by then.
+    const late = [...written].filter(({ toMs }) => toMs <= Date.now());
+    await outdateSums(
+      client,
+      late.map(({ name }) => name),
+    );
     await saveEdges(client, edges.columns());
     await saveRuleHits(client, hits.sorted());
     return { rows: count, retimed, lost };
