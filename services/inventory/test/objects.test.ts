@@ -280,7 +280,7 @@ const BGP = {
     { name: 'tor6', address: '2001:DB8:51::2', asn: 65_000, ebgp_multihop: 2, hold_time_s: 9, keepalive_time_s: 3 },
   ],
   advertisements: [
-    { type: 'pod-cidr', communities: ['65001:1', 'no-export', '65001:1:2'] },
+    { type: 'pod-cidr', communities: ['65001:1', 'no-export', '65001:1:2'], peers: ['tor6'] },
     {
       type: 'service',
       addresses: ['load-balancer'],
@@ -303,6 +303,7 @@ test('a BGP instance is set, told to the hosts, and the same by gRPC', async () 
   );
   const [pods, services] = body.value.advertisements;
   assert.deepEqual([pods.type, pods.communities.length, pods.localPreference], ['pod-cidr', 3, undefined]);
+  assert.deepEqual([pods.peers, services.peers], [['tor6'], []]);
   assert.deepEqual([services.addresses, services.localPreference], [['load-balancer'], 200]);
   assert.deepEqual([body.value.overrides[0].host, body.value.overrides[0].localAsn], ['alpha', 65_010]);
 
@@ -336,6 +337,7 @@ test('a BGP instance of which no session could come is refused with field, value
     [withPeer({ asn: 65_001, ebgp_multihop: 2 }), 'peers[0].ebgp_multihop', /leave/],
     [withPeer({ password_file: 'secret' }), 'peers[0].password_file', /\/etc/],
     [withPeer({ families: ['ipv5'] }), 'peers[0].families[0]', /./],
+    [withAdvertisement({ type: 'pod-cidr', peers: ['tor', 'spine'] }), 'advertisements[0].peers[1]', /tor, tor6/],
     [withAdvertisement({ type: 'service' }), 'advertisements[0].addresses', /load-balancer/],
     [withAdvertisement({ type: 'pod-cidr', addresses: ['cluster-ip'] }), 'advertisements[0].addresses', /leave/],
     [

@@ -16,8 +16,9 @@ const hashOf = (...parts: readonly string[]): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12);
 
 const tableOf = (instance: string, family: Family): string => `t_${hashOf(instance)}_${family}`;
-const routesName = (instance: string, at: number, family: Family): string => `a_${hashOf(instance)}_${at}_${family}`;
-const filterOf = (instance: string, family: Family): string => `f_${hashOf(instance)}_${family}`;
+const routesName = (instance: string, advertisements: readonly number[], family: Family): string =>
+  `a_${hashOf(instance)}_${advertisements.join('_')}_${family}`;
+const filterOf = (instance: string, peer: string, family: Family): string => `f_${hashOf(instance, peer)}_${family}`;
 /** As the daemon names the session. */
 export const peerName = (instance: string, peer: string): string => `p_${hashOf(instance, peer)}`;
 
@@ -35,12 +36,12 @@ const communityText = (community: string): string => {
 };
 
 const routesText = ({ name, routes }: PlannedInstance): string[] =>
-  routes.flatMap(({ prefixes }, at) =>
+  routes.flatMap(({ prefixes, advertisements }) =>
     FAMILIES.flatMap((family) => {
       const own = prefixes.filter((prefix) => familyOf(prefix) === family);
       if (own.length === 0) return [];
       return [
-        `protocol static ${routesName(name, at, family)} {`,
+        `protocol static ${routesName(name, advertisements, family)} {`,
         `  ipv${family} { table ${tableOf(name, family)}; };`,
         // Never a route of the kernel: where packets go is the datapath's work.
         ...own.map((prefix) => `  route ${prefix} blackhole;`),
@@ -49,15 +50,27 @@ const routesText = ({ name, routes }: PlannedInstance): string[] =>
     }),
   );
 
-const filterText = ({ name, routes }: PlannedInstance, family: Family): string[] => [
-  `filter ${filterOf(name, family)} {`,
-  ...routes.flatMap(({ communities, localPreference }: PlannedRoutes, at) => [
-    `  if proto = "${routesName(name, at, family)}" then {`,
-    ...communities.map((community) => `    ${communityText(community)}`),
-    ...(localPreference === undefined ? [] : [`    bgp_local_pref = ${localPreference};`]),
+/** As the first advertisement says that is for the peer; there may be none. */
+const toldText = (
+  { name, advertisements: all }: PlannedInstance,
+  { advertisements }: PlannedRoutes,
+  peer: string,
+  family: Family,
+): string[] => {
+  const told = advertisements.map((at) => all[at]).find((one) => one?.peers.length === 0 || one?.peers.includes(peer));
+  if (!told) return [];
+  return [
+    `  if proto = "${routesName(name, advertisements, family)}" then {`,
+    ...told.communities.map((community) => `    ${communityText(community)}`),
+    ...(told.localPreference === undefined ? [] : [`    bgp_local_pref = ${told.localPreference};`]),
     '    accept;',
     '  }',
-  ]),
+  ];
+};
+
+const filterText = (instance: PlannedInstance, peer: string, family: Family): string[] => [
+  `filter ${filterOf(instance.name, peer, family)} {`,
+  ...instance.routes.flatMap((routes) => toldText(instance, routes, peer, family)),
   '  reject;',
   '}',
 ];
@@ -96,7 +109,7 @@ const peerText = (
       `    table ${tableOf(name, family)};`,
       '    import all;',
       `    import limit ${IMPORT_LIMIT} action block;`,
-      `    export filter ${filterOf(name, family)};`,
+      `    export filter ${filterOf(name, peer.name, family)};`,
       ...(family === own || hops[family] === '' ? [] : [`    next hop address ${hops[family]};`]),
       '  };',
     ]),
@@ -115,7 +128,9 @@ export const configText = (plan: BgpPlan, logPath: string, passwordOf: PasswordO
     ...plan.instances.flatMap((instance) => [
       ...FAMILIES.map((family) => `ipv${family} table ${tableOf(instance.name, family)};`),
       ...routesText(instance),
-      ...FAMILIES.flatMap((family) => filterText(instance, family)),
+      ...instance.peers.flatMap(({ name, families }) =>
+        families.flatMap((family) => filterText(instance, name, family)),
+      ),
       ...instance.peers.flatMap((peer) => peerText(instance, peer, plan, passwordOf)),
     ]),
     '',

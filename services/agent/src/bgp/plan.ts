@@ -32,11 +32,19 @@ export interface PlannedPeer {
   readonly families: readonly Family[];
 }
 
-export interface PlannedRoutes {
-  /** Canonical prefixes, sorted. */
-  readonly prefixes: readonly string[];
+export interface PlannedAdvertisement {
   readonly communities: readonly string[];
   readonly localPreference: number | undefined;
+  /** Names; none: all of the instance. */
+  readonly peers: readonly string[];
+}
+
+/** What the same advertisements name. */
+export interface PlannedRoutes {
+  /** Canonical, sorted. */
+  readonly prefixes: readonly string[];
+  /** In their order: each peer hears it as the first one says that is for it. */
+  readonly advertisements: readonly number[];
 }
 
 export interface PlannedInstance {
@@ -44,7 +52,8 @@ export interface PlannedInstance {
   readonly localAsn: number;
   readonly localPort: number;
   readonly peers: readonly PlannedPeer[];
-  /** In the order of the advertisements; a prefix is in the first one that has it. */
+  readonly advertisements: readonly PlannedAdvertisement[];
+  /** Each prefix once. */
   readonly routes: readonly PlannedRoutes[];
 }
 
@@ -133,6 +142,9 @@ export class BgpPlanner {
           localAsn: localAsn || one.localAsn,
           localPort: one.localPort,
           peers: one.peers.map((peer) => peerOf(peer, { 4: localAddress4, 6: localAddress6 })),
+          advertisements: one.advertisements.map(({ communities, localPreference, peers }) => ({
+            ...{ communities, localPreference, peers },
+          })),
           routes: this.#routesOf(one, self, labels),
         };
       }),
@@ -140,13 +152,17 @@ export class BgpPlanner {
   }
 
   #routesOf({ advertisements }: BgpInstance, self: Host, labels: readonly string[]): PlannedRoutes[] {
-    const taken = new Set<string>();
-    return advertisements.map((advertisement) => {
-      const { communities, localPreference } = advertisement;
-      const prefixes = this.#prefixesOf(advertisement, self, labels).filter((prefix) => !taken.has(prefix));
-      for (const prefix of prefixes) taken.add(prefix);
-      return { prefixes: [...new Set(prefixes)].sort(), communities, localPreference };
-    });
+    const named = new Map<string, number[]>();
+    for (const [at, advertisement] of advertisements.entries())
+      for (const prefix of new Set(this.#prefixesOf(advertisement, self, labels)))
+        named.set(prefix, [...(named.get(prefix) ?? []), at]);
+    const groups = new Map<string, { prefixes: string[]; advertisements: number[] }>();
+    for (const [prefix, by] of [...named].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const group = groups.get(by.join());
+      if (group) group.prefixes.push(prefix);
+      else groups.set(by.join(), { prefixes: [prefix], advertisements: by });
+    }
+    return [...groups.values()];
   }
 
   #prefixesOf({ type, services, addresses }: BgpAdvertisement, self: Host, labels: readonly string[]): string[] {

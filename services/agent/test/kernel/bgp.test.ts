@@ -207,6 +207,34 @@ protocol bgp weir {
     assert.equal((await established()).sinceMs, sinceMs);
   });
 
+  it('NET-20 each peer hears what is for it, as the first advertisement says that is for it', async () => {
+    const { sinceMs } = await established();
+    const other = { ...PEER, name: 'other', address: '198.51.100.77', passwordFile: join(dir, 'password') };
+    const services = { type: 'service', addresses: ['load-balancer'] };
+    tell(
+      instance(
+        {},
+        {
+          peers: [{ ...PEER, passwordFile: join(dir, 'password') }, other],
+          advertisements: [
+            { type: 'pod-cidr', peers: ['other'] },
+            { ...services, communities: ['65001:8'], peers: ['other'] },
+            { ...services, communities: ['65001:7'], peers: [PEER.name] },
+          ],
+        },
+      ),
+    );
+    await comes(`${VIP4}/32`, `${VIP6}/128`);
+    await eventually('the communities', async () => {
+      const { lines } = await controlCommand(routerCtl, 'show route all protocol weir table all');
+      const told = new Set([...lines.join('\n').matchAll(/\(65001,\d\)/g)].map(([one]) => one));
+      return [...told].join() === '(65001,7)' ? true : undefined;
+    });
+    tell(instance());
+    await comes(...POOLS, `${VIP4}/32`, `${VIP6}/128`);
+    assert.equal((await established()).sinceMs, sinceMs, 'the session has stayed');
+  });
+
   it('an agent that ends and starts again withdraws nothing', async () => {
     const { sinceMs } = await established();
     await speaker?.stop();

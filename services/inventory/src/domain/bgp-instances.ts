@@ -62,6 +62,13 @@ const AdvertisementSchema = Type.Object(
       Type.Array(text('65000:100, 65000:1:2, no-export, no-advertise or no-export-subconfed'), { maxItems: 64 }),
     ),
     local_preference: Type.Optional(Type.Integer({ minimum: 0, maximum: ASN_MAX })),
+    peers: Type.Optional(
+      Type.Array(text('Name of a peer'), {
+        maxItems: PEERS_MAX,
+        uniqueItems: true,
+        description: 'Peers of the instance that hear of it; none: all',
+      }),
+    ),
   },
   closed,
 );
@@ -163,7 +170,12 @@ const isCommunity = (given: string): boolean => {
   );
 };
 
-const checkAdvertisement = (at: string, one: Advertisement, issues: Issues): void => {
+const checkAdvertisement = (at: string, one: Advertisement, peers: readonly Peer[], issues: Issues): void => {
+  for (const [i, name] of (one.peers ?? []).entries()) {
+    if (peers.some((peer) => peer.name === name)) continue;
+    const fix = `give one of ${peers.map((peer) => peer.name).join(', ')}`;
+    issues.add(`${at}.peers[${i}]`, name, 'is no peer of this instance', fix);
+  }
   const addresses = one.addresses ?? [];
   if (one.type === 'service' && addresses.length === 0)
     issues.add(`${at}.addresses`, '', 'are needed for services', 'give load-balancer, external-ip or cluster-ip');
@@ -202,7 +214,7 @@ export const checkBgpInstance = (given: BgpInstanceSpec): BgpInstanceSpec => {
     peers.map(({ address, port }, i) => [`peers[${i}].address`, `${address} ${port || 179}`] as const),
     issues,
   );
-  for (const [i, one] of advertisements.entries()) checkAdvertisement(`advertisements[${i}]`, one, issues);
+  for (const [i, one] of advertisements.entries()) checkAdvertisement(`advertisements[${i}]`, one, peers, issues);
   checkUnique(
     overrides.map(({ host }, i) => [`overrides[${i}].host`, host] as const),
     issues,
