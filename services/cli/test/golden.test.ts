@@ -251,6 +251,8 @@ const CASES: Readonly<Record<string, string>> = {
   explain: 'explain --from shop/web --to shop/db --port 5432',
   'explain-json': 'explain --from shop/web --to shop/db --port 5432 -o json',
   'explain-refused': 'explain --from shop/db --to shop/web --port 80',
+  'explain-service': 'explain --from shop/db --to 203.0.113.1 --port 80',
+  'explain-service-json': 'explain --from shop/db --to 203.0.113.1 --port 80 -o json',
   'explain-file': `explain --from shop/web --to shop/db --port 5432 -f ${join(dir, 'web.yaml')}`,
   'explain-order': `explain --from shop/web --to shop/db --port 5432 -f ${join(dir, 'deny.yaml')}`,
   lint: 'lint --notes',

@@ -8,6 +8,7 @@ import {
   type ConsideredRule,
   type Endpoint,
   type ExplainedPolicy,
+  type Explanation,
   explain,
   icmpPort,
   listRules,
@@ -20,6 +21,7 @@ import type { Context } from '../context.ts';
 import { readDocuments } from '../documents.ts';
 import { CliFailure, EXIT, type LocateLine, renderIssues } from '../failure.ts';
 import { toJson, toYaml } from '../output/safe.ts';
+import { type Balancing, balancingOf, endText } from './explain-balancing.ts';
 import { type Direction, type Step, stepsOf } from './explain-steps.ts';
 
 export interface ExplainOptions {
@@ -34,6 +36,7 @@ export interface ExplainOptions {
 interface WorkloadItem {
   readonly name: string;
   readonly namespace: string;
+  readonly host: string;
   readonly identity: number;
   readonly ip4: string | null;
   readonly ip6: string | null;
@@ -68,7 +71,12 @@ const flowOf = (options: ExplainOptions): { protocol: number; port: number } => 
   return { protocol, port: icmp ? icmpPort(number) : number };
 };
 
-const endOf = async (context: Context, text: string, other: string): Promise<Endpoint> => {
+interface End extends Endpoint {
+  /** Of a workload. */
+  readonly host?: string;
+}
+
+const endOf = async (context: Context, text: string, other: string): Promise<End> => {
   if (isIp(text)) {
     const [workload] = (await context.client.list<WorkloadItem>('inventory', '/v1/workloads')).filter(
       ({ ip4, ip6 }) => text === ip4 || text === ip6,
@@ -82,8 +90,9 @@ const endOf = async (context: Context, text: string, other: string): Promise<End
   return endpointOf(workload, other.includes(':') ? workload.ip6 : workload.ip4);
 };
 
-const endpointOf = ({ namespace, name, identity, ports }: WorkloadItem, ip: string | null): Endpoint => ({
+const endpointOf = ({ namespace, name, host, identity, ports }: WorkloadItem, ip: string | null): End => ({
   name: `${namespace}/${name}`,
+  host,
   identity,
   ...(ip ? { ip } : {}),
   namedPorts: ports.map((port) => ({ name: port.name, port: port.port, protocol: protocolNumber(port.protocol) })),
@@ -131,6 +140,75 @@ const sayNear = ({ policy, path, action, fits, tier, ...place }: ConsideredRule)
   return `${path} of ${policy} (${tier})${placeOf(place)} ${verb} it, but ${MISSES[fits]}`;
 };
 
+interface Asked {
+  readonly to: Endpoint;
+  readonly protocol: number;
+  readonly port: number;
+}
+
+type Answer = Explanation & { readonly steps: ReturnType<typeof stepsOf> };
+
+/** Protocols that services are asked by. */
+const PORTED: ReadonlySet<number> = new Set([PROTOCOLS.TCP, PROTOCOLS.UDP, PROTOCOLS.SCTP]);
+
+const sayAnswer = (context: Context, answer: Answer, indent: string): void => {
+  const say = (line: string): void => context.out(`${indent}${line}`);
+  const [verdict = ''] = answer.text.split('\n');
+  say(context.paint(answer.verdict === 'allow' ? 'green' : 'red', escapeUntrusted(verdict)));
+  for (const direction of ['egress', 'ingress'] as const) {
+    for (const line of answer[direction].text.split('\n')) say(`  ${escapeUntrusted(line)}`);
+    for (const [i, step] of answer.steps[direction].entries()) {
+      say(`    ${i + 1}. ${escapeUntrusted(sayStep(direction, step))}`);
+    }
+    const near = answer[direction].considered.filter(({ fits }) => fits !== 'whole');
+    for (const rule of near.slice(0, MAX_NEAR)) say(`    nearly: ${escapeUntrusted(sayNear(rule))}`);
+    if (near.length > MAX_NEAR) say(`    nearly: ${near.length - MAX_NEAR} more, see -o json`);
+  }
+};
+
+const WORDS = {
+  allow: ['green', 'allowed'],
+  deny: ['red', 'refused'],
+  mixed: ['red', 'allowed by some backends only'],
+} as const;
+
+/** Each backend that may be chosen is judged by itself; status 0 only when all of them may be reached. */
+const explainBalanced = async (
+  context: Context,
+  options: ExplainOptions,
+  asked: {
+    readonly ask: (one: Asked) => Answer;
+    readonly balancing: Balancing;
+    readonly from: Endpoint;
+    readonly protocol: number;
+  },
+): Promise<void> => {
+  const { ask, balancing, from, protocol } = asked;
+  const judged: (Answer & { readonly backend: string })[] = [];
+  for (const { address, port } of balancing.backends) {
+    const to = await endOf(context, address, from.ip ?? '');
+    judged.push({ backend: endText(address, port), ...ask({ to, protocol, port }) });
+  }
+  const allowed = judged.filter(({ verdict }) => verdict === 'allow').length;
+  const verdict = allowed === 0 ? 'deny' : allowed === judged.length ? 'allow' : 'mixed';
+  if (options.output === 'text') {
+    const { service, frontend, type, leftOut } = balancing;
+    const [colour, words] = WORDS[verdict];
+    const name = from.name ?? from.ip ?? options.from;
+    context.out(context.paint(colour, escapeUntrusted(`${name} -> ${frontend}: ${words}`)));
+    const chosen =
+      judged.length === 0 ? 'no backend may be chosen' : `one of ${judged.length} is chosen, which policy judges`;
+    context.out(`  load balancing: ${escapeUntrusted(`${frontend} is service ${service} (${type})`)}: ${chosen}`);
+    for (const { address, port, why } of leftOut)
+      context.out(`    not chosen: ${escapeUntrusted(`${endText(address, port)}: ${why}`)}`);
+    for (const answer of judged) sayAnswer(context, answer, '  ');
+  } else {
+    const whole = { verdict, load_balancing: { ...balancing, backends: judged } };
+    context.out(options.output === 'json' ? toJson(whole, 2) : toYaml(whole));
+  }
+  if (verdict !== 'allow') context.setExitCode(EXIT.failed);
+};
+
 export const explainFlow = async (context: Context, options: ExplainOptions): Promise<void> => {
   const flow = flowOf(options);
   const { changed, locate } = await candidates(context, options.filename ?? []);
@@ -150,30 +228,24 @@ export const explainFlow = async (context: Context, options: ExplainOptions): Pr
       })),
     ...changed.map((doc) => ({ doc, ruleIds: new Map<string, number>(), places: placesIn(doc, locate) })),
   ];
-  const input = {
-    policies,
-    identities: new Map(identities.map(({ identity, labels }) => [identity, labels])),
-    from,
-    to,
-    ...flow,
+  const ask = (one: Asked): Answer => {
+    const input = {
+      policies,
+      identities: new Map(identities.map(({ identity, labels }) => [identity, labels])),
+      from,
+      ...one,
+    };
+    return { ...explain(input), steps: stepsOf(input) };
   };
-  const answer = explain(input);
-  const steps = stepsOf(input);
-  const whole = { ...answer, steps };
-  if (options.output === 'json') context.out(toJson(whole, 2));
-  else if (options.output === 'yaml') context.out(toYaml(whole));
+  const balancing =
+    to.identity === undefined && to.ip !== undefined && PORTED.has(flow.protocol)
+      ? await balancingOf(context, { ip: to.ip, ...flow, fromHost: from.host })
+      : undefined;
+  if (balancing) await explainBalanced(context, options, { ask, balancing, from, protocol: flow.protocol });
   else {
-    const [verdict = ''] = answer.text.split('\n');
-    context.out(context.paint(answer.verdict === 'allow' ? 'green' : 'red', escapeUntrusted(verdict)));
-    for (const direction of ['egress', 'ingress'] as const) {
-      for (const line of answer[direction].text.split('\n')) context.out(`  ${escapeUntrusted(line)}`);
-      for (const [i, step] of steps[direction].entries()) {
-        context.out(`    ${i + 1}. ${escapeUntrusted(sayStep(direction, step))}`);
-      }
-      const near = answer[direction].considered.filter(({ fits }) => fits !== 'whole');
-      for (const rule of near.slice(0, MAX_NEAR)) context.out(`    nearly: ${escapeUntrusted(sayNear(rule))}`);
-      if (near.length > MAX_NEAR) context.out(`    nearly: ${near.length - MAX_NEAR} more, see -o json`);
-    }
+    const answer = ask({ to, ...flow });
+    if (options.output === 'text') sayAnswer(context, answer, '');
+    else context.out(options.output === 'json' ? toJson(answer, 2) : toYaml(answer));
+    if (answer.verdict === 'deny') context.setExitCode(EXIT.failed);
   }
-  if (answer.verdict === 'deny') context.setExitCode(EXIT.failed);
 };
