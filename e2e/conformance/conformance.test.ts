@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { isWeirError } from '@weir/errors';
 import { needKernel } from '@weir/loader/testing';
+import { parseDocuments } from '@weir/policy-engine';
 import { readFile } from './read/file.ts';
 
 const HERE = import.meta.dirname;
@@ -69,6 +70,7 @@ const matrix = (rows: readonly string[], more: object = {}, policy: object = {})
 
 test('there are cases enough, of all formats', () => {
   const all = CASES.flatMap((path) => JSON.parse(readFileSync(path, 'utf8')).cases ?? []);
+  assert.ok(all.length >= 500, `${all.length} cases`);
   for (const [field, least] of [
     ['steps', 100],
     ['flows', 100],
@@ -76,6 +78,36 @@ test('there are cases enough, of all formats', () => {
   ] as const) {
     assert.ok(all.filter((one) => one[field] !== undefined).length >= least, `fewer than ${least} cases with ${field}`);
   }
+});
+
+/** Every document of a case, whatever brings it. */
+const documentsIn = (value: unknown): object[] => {
+  if (Array.isArray(value)) return value.flatMap(documentsIn);
+  if (typeof value !== 'object' || value === null) return [];
+  return 'apiVersion' in value && 'kind' in value ? [value] : Object.values(value).flatMap(documentsIn);
+};
+
+/** What a document means, without where it was written. */
+const meaning = (document: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(document, (key, part) => (['line', 'column', 'position'].includes(key) ? undefined : part)),
+  );
+
+test('every accepted document prints back to an equal one', () => {
+  const texts = new Set(
+    CASES.flatMap((path) => documentsIn(JSON.parse(readFileSync(path, 'utf8')).cases)).map((one) =>
+      JSON.stringify(one),
+    ),
+  );
+  let printed = 0;
+  for (const text of texts) {
+    const { documents, issues } = parseDocuments(text);
+    if (issues.length > 0) continue;
+    const again = parseDocuments(JSON.stringify(documents[0]?.json));
+    assert.deepEqual([again.issues, meaning(again.documents)], [[], meaning(documents)], text);
+    printed++;
+  }
+  assert.ok(printed >= 500, `${printed} different ones were printed`);
 });
 
 test('our own cases in engine mode', async () => {
