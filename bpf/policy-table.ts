@@ -17,15 +17,27 @@ import {
   weir_workload_flags,
 } from './gen/index.ts';
 
-const { POLICY_EGRESS, POLICY_TIER_ADMIN, POLICY_TIER_NORMAL, POLICY_TIER_BASELINE } = weir_policy_section;
+const { POLICY_EGRESS, POLICY_TIER_ADMIN, POLICY_TIER_NORMAL, POLICY_TIER_BASELINE, POLICY_TIER_DEFAULT } =
+  weir_policy_section;
+const { POLICY_VIEW_AUDITED, POLICY_VIEW_PENDING } = weir_policy_section;
 const { POLICY_ALLOW, POLICY_DENY, POLICY_PASS } = weir_policy_verdict;
 
-const TIERS = { Admin: POLICY_TIER_ADMIN, Normal: POLICY_TIER_NORMAL, Baseline: POLICY_TIER_BASELINE } as const;
+const TIERS = {
+  Admin: POLICY_TIER_ADMIN,
+  Normal: POLICY_TIER_NORMAL,
+  Baseline: POLICY_TIER_BASELINE,
+  Default: POLICY_TIER_DEFAULT,
+} as const;
+const VIEWS = { enforced: 0, audited: POLICY_VIEW_AUDITED, pending: POLICY_VIEW_PENDING } as const;
+const VIEW_MASK = POLICY_VIEW_AUDITED | POLICY_VIEW_PENDING;
 const VERDICTS = { allow: POLICY_ALLOW, deny: POLICY_DENY, pass: POLICY_PASS } as const;
 export type PolicyTier = keyof typeof TIERS;
 export type PolicyVerdict = keyof typeof VERDICTS;
+/** What is enforced, or what would be. */
+export type PolicyView = keyof typeof VIEWS;
 
-const sectionOf = (egress: boolean, tier: PolicyTier): number => TIERS[tier] | (egress ? POLICY_EGRESS : 0);
+const sectionOf = (egress: boolean, tier: PolicyTier, view: PolicyView = 'enforced'): number =>
+  TIERS[tier] | VIEWS[view] | (egress ? POLICY_EGRESS : 0);
 const nameOf = <T extends string>(names: Readonly<Record<T, number>>, number: number): T =>
   (Object.keys(names) as T[]).find((name) => names[name] === number) as T;
 
@@ -46,6 +58,16 @@ export interface PolicyEntry {
   readonly rank: number;
 }
 
+/** What would be, complete in itself: its default denials are entries of their own. */
+export interface ViewedPolicy {
+  readonly view: Exclude<PolicyView, 'enforced'>;
+  readonly entries: readonly PolicyEntry[];
+  readonly enforceIngress: boolean;
+  readonly enforceEgress: boolean;
+  readonly defaultRuleIngress: number;
+  readonly defaultRuleEgress: number;
+}
+
 /** What a workload's flags say beside its table. */
 export interface Enforcement {
   readonly enforceIngress: boolean;
@@ -56,18 +78,29 @@ export interface Enforcement {
   readonly tiers: boolean;
   /** The host may always reach its own workloads. */
   readonly allowHost: boolean;
+  /** Views that the table has. */
+  readonly views?: readonly ViewedPolicy[];
 }
 
 const flag = weir_workload_flags;
 
 /** Of a workload that is ready and has its table. */
-export const enforcementFlags = ({ enforceIngress, enforceEgress, ipBlock, tiers, allowHost }: Enforcement): number =>
+export const enforcementFlags = ({
+  enforceIngress,
+  enforceEgress,
+  ipBlock,
+  tiers,
+  allowHost,
+  views = [],
+}: Enforcement): number =>
   flag.WORKLOAD_READY |
   (enforceIngress ? flag.WORKLOAD_ENFORCE_INGRESS : 0) |
   (enforceEgress ? flag.WORKLOAD_ENFORCE_EGRESS : 0) |
   (ipBlock ? flag.WORKLOAD_IPBLOCK : 0) |
   (tiers ? flag.WORKLOAD_TIERS : 0) |
-  (allowHost ? flag.WORKLOAD_ALLOW_HOST : 0);
+  (allowHost ? flag.WORKLOAD_ALLOW_HOST : 0) |
+  (views.some(({ view }) => view === 'audited') ? flag.WORKLOAD_AUDITED : 0) |
+  (views.some(({ view }) => view === 'pending') ? flag.WORKLOAD_PENDING : 0);
 
 export interface PolicyTable {
   readonly keys: Buffer;
@@ -86,14 +119,18 @@ const VERDICT_BYTES = policy_entry.offsets.packets;
 const prefixBits = ({ protocol, portPrefixBits }: PolicyEntry): number =>
   protocol === 0 ? 0 : PROTOCOL_BITS + portPrefixBits;
 
-const writeEntry = (entry: PolicyEntry, keys: Buffer, values: Buffer, index: number): void => {
+interface Row extends PolicyEntry {
+  readonly view?: PolicyView;
+}
+
+const writeEntry = (entry: Row, keys: Buffer, values: Buffer, index: number): void => {
   const bits = prefixBits(entry);
   const port = bits <= PROTOCOL_BITS ? 0 : entry.port & (0xffff << (16 - entry.portPrefixBits)) & 0xffff;
   policy_key.encode(
     {
       prefixlen: POLICY_STATIC_BITS + bits,
       identity: entry.identity,
-      section: sectionOf(entry.egress, entry.tier),
+      section: sectionOf(entry.egress, entry.tier, entry.view),
       protocol: entry.protocol,
       port_hi: port >> 8,
       port_lo: port & 0xff,
@@ -127,12 +164,27 @@ const catchAll = (egress: boolean, verdict: PolicyVerdict): PolicyEntry => ({
   rank: 0,
 });
 
+const viewRows = ({ view, entries, ...policy }: ViewedPolicy): Row[] => {
+  const denial = (egress: boolean, ruleId: number): Row => ({
+    ...catchAll(egress, 'deny'),
+    tier: 'Default',
+    ruleId,
+    view,
+  });
+  return [
+    ...entries.map((entry) => ({ ...entry, view })),
+    ...(policy.enforceIngress ? [denial(false, policy.defaultRuleIngress)] : []),
+    ...(policy.enforceEgress ? [denial(true, policy.defaultRuleEgress)] : []),
+  ];
+};
+
 const isCatchAll = (entry: PolicyEntry, egress: boolean): boolean =>
   entry.egress === egress && entry.tier === 'Normal' && entry.identity === 0 && entry.protocol === 0;
 
 export const buildPolicyTable = (
   entries: readonly PolicyEntry[],
   enforced: { readonly ingress: boolean; readonly egress: boolean },
+  views: readonly ViewedPolicy[] = [],
 ): PolicyTable => {
   const open: PolicyEntry[] = [];
   const has = (egress: boolean): boolean => entries.some((entry) => isCatchAll(entry, egress));
@@ -140,11 +192,12 @@ export const buildPolicyTable = (
     entries.some((entry) => entry.egress === egress && entry.tier === 'Baseline') ? 'pass' : 'allow';
   if (!enforced.ingress && !has(false)) open.push(catchAll(false, rest(false)));
   if (!enforced.egress && !has(true)) open.push(catchAll(true, rest(true)));
-  const count = entries.length + open.length;
+  const rows = [...open, ...views.flatMap(viewRows)];
+  const count = entries.length + rows.length;
   const keys = Buffer.alloc(count * policy_key.size);
   const values = Buffer.alloc(count * policy_entry.size);
   for (let i = 0; i < entries.length; i++) writeEntry(entries[i] as PolicyEntry, keys, values, i);
-  for (let i = 0; i < open.length; i++) writeEntry(open[i] as PolicyEntry, keys, values, entries.length + i);
+  for (let i = 0; i < rows.length; i++) writeEntry(rows[i] as Row, keys, values, entries.length + i);
   return { keys, values, count, openIngress: !enforced.ingress, openEgress: !enforced.egress };
 };
 
@@ -187,6 +240,7 @@ export const samePolicyTable = (a: PolicyTable, b: PolicyTable): boolean => {
 };
 
 export interface PolicyRow {
+  readonly view: PolicyView;
   readonly direction: 'ingress' | 'egress';
   readonly tier: PolicyTier;
   readonly identity: number;
@@ -207,8 +261,9 @@ export const policyRows = ({ keys, values, count }: Pick<PolicyTable, 'keys' | '
     const value = policy_entry.decode(values, i * policy_entry.size);
     const bits = Math.min(key.prefixlen, POLICY_FULL_BITS) - POLICY_STATIC_BITS;
     return {
+      view: nameOf(VIEWS, key.section & VIEW_MASK),
       direction: key.section & POLICY_EGRESS ? 'egress' : 'ingress',
-      tier: nameOf(TIERS, key.section & ~POLICY_EGRESS),
+      tier: nameOf(TIERS, key.section & ~(POLICY_EGRESS | VIEW_MASK)),
       identity: key.identity,
       protocol: key.protocol,
       port: (key.port_hi << 8) | key.port_lo,

@@ -386,7 +386,7 @@ export const CONFIG = {
   },
   frontend: {
     section: '.rodata',
-    size: 152,
+    size: 156,
     variables: {
       flow_interval_ns: {
         name: 'flow_interval_ns',

@@ -255,6 +255,9 @@ export const weir_policy_section = {
   POLICY_TIER_NORMAL: 0,
   POLICY_TIER_ADMIN: 2,
   POLICY_TIER_BASELINE: 4,
+  POLICY_TIER_DEFAULT: 6,
+  POLICY_VIEW_AUDITED: 8,
+  POLICY_VIEW_PENDING: 16,
 } as const;
 export type weir_policy_section = (typeof weir_policy_section)[keyof typeof weir_policy_section];
 
@@ -415,5 +418,7 @@ export const weir_workload_flags = {
   WORKLOAD_LIMITED: 128,
   WORKLOAD_EGRESS: 256,
   WORKLOAD_TIERS: 512,
+  WORKLOAD_AUDITED: 1024,
+  WORKLOAD_PENDING: 2048,
 } as const;
 export type weir_workload_flags = (typeof weir_workload_flags)[keyof typeof weir_workload_flags];

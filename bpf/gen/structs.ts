@@ -271,7 +271,7 @@ export interface ct_direction {
   readonly packets: bigint;
   readonly bytes: bigint;
   readonly tcp_flags: number;
-  readonly frontend: number;
+  readonly number: number;
 }
 
 export const ct_direction = {
@@ -285,7 +285,7 @@ export const ct_direction = {
     packets: 32,
     bytes: 40,
     tcp_flags: 48,
-    frontend: 52,
+    number: 52,
   },
   encode(value: ct_direction, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
     codec.need('ct_direction', out, at, 56);
@@ -296,7 +296,7 @@ export const ct_direction = {
     codec.writeU64(out, value.packets, at + 32);
     codec.writeU64(out, value.bytes, at + 40);
     out.writeUInt32LE(value.tcp_flags, at + 48);
-    out.writeUInt32LE(value.frontend, at + 52);
+    out.writeUInt32LE(value.number, at + 52);
     return out;
   },
   decode(from: Buffer, at = 0): ct_direction {
@@ -309,7 +309,7 @@ export const ct_direction = {
       packets: codec.readU64(from, at + 32),
       bytes: codec.readU64(from, at + 40),
       tcp_flags: from.readUInt32LE(at + 48),
-      frontend: from.readUInt32LE(at + 52),
+      number: from.readUInt32LE(at + 52),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -321,7 +321,7 @@ export const ct_direction = {
     packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 40),
     tcp_flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 48),
-    frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
+    number: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
   },
 } as const satisfies codec.StructCodec<ct_direction>;
 
@@ -337,6 +337,7 @@ export interface ct_entry {
   readonly rule_id: number;
   readonly matched_identity: number;
   readonly trace_point: number;
+  readonly views: number;
   readonly gateway: number;
   readonly peer_host: number;
   readonly orig: ct_direction;
@@ -358,7 +359,7 @@ export const ct_entry = {
     rule_id: 40,
     matched_identity: 44,
     trace_point: 48,
-    pad: 49,
+    views: 49,
     gateway: 50,
     peer_host: 52,
     orig: 56,
@@ -377,7 +378,7 @@ export const ct_entry = {
     out.writeUInt32LE(value.rule_id, at + 40);
     out.writeUInt32LE(value.matched_identity, at + 44);
     out.writeUInt8(value.trace_point, at + 48);
-    out.writeUInt8(0, at + 49);
+    out.writeUInt8(value.views, at + 49);
     out.writeUInt16LE(value.gateway, at + 50);
     out.writeUInt32LE(value.peer_host, at + 52);
     ct_direction.encode(value.orig, out, at + 56);
@@ -398,6 +399,7 @@ export const ct_entry = {
       rule_id: from.readUInt32LE(at + 40),
       matched_identity: from.readUInt32LE(at + 44),
       trace_point: from.readUInt8(at + 48),
+      views: from.readUInt8(at + 49),
       gateway: from.readUInt16LE(at + 50),
       peer_host: from.readUInt32LE(at + 52),
       orig: ct_direction.decode(from, at + 56),
@@ -417,6 +419,7 @@ export const ct_entry = {
     rule_id: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
     matched_identity: (from: Buffer, at = 0): number => from.readUInt32LE(at + 44),
     trace_point: (from: Buffer, at = 0): number => from.readUInt8(at + 48),
+    views: (from: Buffer, at = 0): number => from.readUInt8(at + 49),
     gateway: (from: Buffer, at = 0): number => from.readUInt16LE(at + 50),
     peer_host: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
     orig: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 56),
@@ -827,7 +830,9 @@ export interface flow_event {
   readonly icmp_type: number;
   readonly icmp_code: number;
   readonly encrypted: number;
+  readonly pending: number;
   readonly frontend: number;
+  readonly pending_rule: number;
   readonly packets: bigint;
   readonly bytes: bigint;
   readonly connection_ns: bigint;
@@ -860,9 +865,10 @@ export const flow_event = {
     icmp_type: 82,
     icmp_code: 83,
     encrypted: 84,
-    pad: 85,
+    pending: 85,
+    pad: 86,
     frontend: 88,
-    pad2: 92,
+    pending_rule: 92,
     packets: 96,
     bytes: 104,
     connection_ns: 112,
@@ -892,9 +898,10 @@ export const flow_event = {
     out.writeUInt8(value.icmp_type, at + 82);
     out.writeUInt8(value.icmp_code, at + 83);
     out.writeUInt8(value.encrypted, at + 84);
-    out.fill(0, at + 85, at + 88);
+    out.writeUInt8(value.pending, at + 85);
+    out.fill(0, at + 86, at + 88);
     out.writeUInt32LE(value.frontend, at + 88);
-    out.writeUInt32LE(0, at + 92);
+    out.writeUInt32LE(value.pending_rule, at + 92);
     codec.writeU64(out, value.packets, at + 96);
     codec.writeU64(out, value.bytes, at + 104);
     codec.writeU64(out, value.connection_ns, at + 112);
@@ -926,7 +933,9 @@ export const flow_event = {
       icmp_type: from.readUInt8(at + 82),
       icmp_code: from.readUInt8(at + 83),
       encrypted: from.readUInt8(at + 84),
+      pending: from.readUInt8(at + 85),
       frontend: from.readUInt32LE(at + 88),
+      pending_rule: from.readUInt32LE(at + 92),
       packets: codec.readU64(from, at + 96),
       bytes: codec.readU64(from, at + 104),
       connection_ns: codec.readU64(from, at + 112),
@@ -957,7 +966,9 @@ export const flow_event = {
     icmp_type: (from: Buffer, at = 0): number => from.readUInt8(at + 82),
     icmp_code: (from: Buffer, at = 0): number => from.readUInt8(at + 83),
     encrypted: (from: Buffer, at = 0): number => from.readUInt8(at + 84),
+    pending: (from: Buffer, at = 0): number => from.readUInt8(at + 85),
     frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 88),
+    pending_rule: (from: Buffer, at = 0): number => from.readUInt32LE(at + 92),
     packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 96),
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 104),
     connection_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 112),

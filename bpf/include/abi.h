@@ -166,6 +166,8 @@ enum weir_workload_flags {
 	WORKLOAD_LIMITED = 1 << 7, /* has an entry in `bandwidths` */
 	WORKLOAD_EGRESS = 1 << 8, /* leaves by a gateway: to the world nothing goes without `egress_sources` (194) */
 	WORKLOAD_TIERS = 1 << 9, /* its policy has entries of other tiers than POLICY_TIER_NORMAL */
+	WORKLOAD_AUDITED = 1 << 10, /* its policy has entries of POLICY_VIEW_AUDITED */
+	WORKLOAD_PENDING = 1 << 11, /* its policy has entries of POLICY_VIEW_PENDING */
 };
 
 struct workload {
@@ -239,17 +241,25 @@ struct cidr_value {
  * Within a tier the entry of the highest rank decides; a tie is a deny's, then that
  * of more bits. POLICY_PASS leaves it to the next tier.
  *
+ * Beside what is enforced a policy may have views: what would be if its audited
+ * documents were enforced, and if its staged ones were in place. They are complete
+ * policies under section bits of their own, whose default deny is an entry of
+ * POLICY_TIER_DEFAULT. They decide nothing; what they say is told in flows.
+ *
  * The compiler guarantees that the longest match may be trusted: an entry that is
  * overlapped by a stronger one of the same or any identity is not there. */
 enum weir_policy_bits {
 	POLICY_STATIC_BITS = 40,
 	POLICY_FULL_BITS = 64,
 };
-enum weir_policy_section { /* of a policy key: direction | tier */
+enum weir_policy_section { /* of a policy key: direction | tier | view */
 	POLICY_EGRESS = 1 << 0,
 	POLICY_TIER_NORMAL = 0 << 1,
 	POLICY_TIER_ADMIN = 1 << 1,
 	POLICY_TIER_BASELINE = 2 << 1,
+	POLICY_TIER_DEFAULT = 3 << 1, /* of a view: a deny of any identity is its default deny */
+	POLICY_VIEW_AUDITED = 1 << 3,
+	POLICY_VIEW_PENDING = 2 << 3,
 };
 enum weir_policy_verdict {
 	POLICY_ALLOW = 0,
@@ -313,6 +323,12 @@ enum weir_ct_flags {
 	CT_ENCRYPTED_RECEIVED = 1 << 10, /* the peer's last packet came encrypted */
 	CT_SERVICE = 1 << 11, /* the workload's packets ask for a service: they are translated (`service_turns`) */
 };
+/* What a policy's views said of a connection. */
+enum weir_views {
+	VIEW_AUDITED = 1 << 0, /* audited policies would refuse what is allowed; rule_id is the rule that would */
+	VIEW_PENDING = 1 << 1, /* staged policies were asked too */
+	VIEW_PENDING_DENIED = 1 << 2, /* and would refuse it */
+};
 struct ct_direction {
 	__u64 new_packets; /* since the last report; taken by atomic exchange */
 	__u64 new_bytes; /* L3 bytes */
@@ -321,7 +337,7 @@ struct ct_direction {
 	__u64 packets; /* reported since created */
 	__u64 bytes;
 	__u32 tcp_flags; /* low half: all seen since created; high half: since the last report */
-	__u32 frontend; /* of `orig`: number of the service's frontend that was asked for, or 0 */
+	__u32 number; /* of `orig`: the service's frontend that was asked for, or 0; of `reply`: the rule of its pending verdict */
 };
 struct ct_entry {
 	__u64 created_ns;
@@ -335,7 +351,7 @@ struct ct_entry {
 	__u32 rule_id;
 	__u32 matched_identity; /* when CT_MATCHED: peer's, its IPBLOCK twin, or 0 (any) */
 	__u8 trace_point; /* of packets from the workload; 0 until it sent one */
-	__u8 pad;
+	__u8 views; /* enum weir_views */
 	__u16 gateway; /* that it leaves by: number in `egress_gateways`, or 0 */
 	__u32 peer_host; /* the peer's host: its number in `tunnels`, or 0 */
 	struct ct_direction orig;
@@ -667,9 +683,10 @@ struct flow_event {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__u8 encrypted; /* between the hosts: its last packet went on, or came, through the WireGuard device */
-	__u8 pad[3];
+	__u8 pending; /* enum weir_verdict: forwarded or dropped if staged policies were in place; 0 = there are none */
+	__u8 pad[2];
 	__u32 frontend; /* number of the service's frontend that the client asked for; 0 = it asked for the peer itself */
-	__u32 pad2;
+	__u32 pending_rule; /* that would decide then; 0 = no rule */
 	__u64 packets; /* since the last report of this direction */
 	__u64 bytes; /* L3 bytes since the last report, as seen here: a GSO packet has its headers once */
 	__u64 connection_ns; /* created_ns of the connection: with addresses and ports its id; 0 when none was made */

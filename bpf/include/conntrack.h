@@ -229,7 +229,9 @@ INLINE void make_fresh(struct pass *pass, const struct workload *workload)
 	fresh->orig.new_bytes = pass->bytes;
 	fresh->orig.last_ns = pass->now_ns;
 	fresh->orig.tcp_flags = pass->tcp_flags | pass->tcp_flags << NEW_FLAGS_SHIFT;
-	fresh->orig.frontend = pass->verdict.frontend;
+	fresh->orig.number = pass->verdict.frontend;
+	fresh->reply.number = pass->verdict.pending_rule;
+	fresh->views = pass->verdict.views;
 }
 
 /*

@@ -44,9 +44,18 @@ INLINE struct flow_event *reserve(__u64 time_ns)
 		event->header.size = sizeof(*event);
 		event->header.time_ns = time_ns;
 		__builtin_memset(event->pad, 0, sizeof(event->pad));
-		event->pad2 = 0;
+		event->pending = 0;
+		event->pending_rule = 0;
 	}
 	return event;
+}
+
+INLINE void tell_pending(struct flow_event *event, __u8 views, __u32 rule_id)
+{
+	if (!(views & VIEW_PENDING))
+		return;
+	event->pending = views & VIEW_PENDING_DENIED ? VERDICT_DROPPED : VERDICT_FORWARDED;
+	event->pending_rule = rule_id;
 }
 
 INLINE void fill_tuple(struct flow_event *event, const struct ct_key *key, bool outgoing, bool reply)
@@ -161,7 +170,7 @@ VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 
 	outgoing = ingress == !!reply;
 	fill_tuple(event, key, outgoing, reply);
 	event->tcp_flags = flags;
-	event->verdict = VERDICT_FORWARDED;
+	event->verdict = entry->views & VIEW_AUDITED ? VERDICT_AUDIT : VERDICT_FORWARDED;
 	event->source_identity = outgoing ? entry->workload_identity : entry->peer_identity;
 	event->destination_identity = outgoing ? entry->peer_identity : entry->workload_identity;
 	event->rule_id = entry->rule_id;
@@ -174,7 +183,8 @@ VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 
 	event->trace_reason = trace_reason(key, reply, report);
 	event->report = report;
 	event->encrypted = !!(entry->flags & (outgoing ? CT_ENCRYPTED_SENT : CT_ENCRYPTED_RECEIVED));
-	event->frontend = entry->orig.frontend;
+	event->frontend = entry->orig.number;
+	tell_pending(event, entry->views, entry->reply.number);
 	event->packets = packets;
 	event->bytes = bytes;
 	event->connection_ns = entry->created_ns;
@@ -251,6 +261,7 @@ VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
 	event->report = REPORT_DROP;
 	event->encrypted = pass->encrypted;
 	event->frontend = pass->verdict.frontend;
+	tell_pending(event, pass->verdict.views, pass->verdict.pending_rule);
 	event->packets = pass->packets;
 	event->bytes = pass->bytes;
 	event->connection_ns = pass->verdict.connection_ns;

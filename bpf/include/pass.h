@@ -70,7 +70,9 @@ struct verdict {
 	__u8 matched; /* a policy entry decided */
 	__u8 ingress; /* direction of the connection */
 	__u8 reply; /* direction of this packet in it */
-	__u8 pad;
+	__u8 views; /* enum weir_views */
+	__u32 pending_rule; /* with VIEW_PENDING: that would decide; 0 = no rule */
+	__u32 pad;
 	__u32 frontend; /* of a service, that the client asked for */
 	__u64 connection_ns;
 };
@@ -105,7 +107,9 @@ struct pass {
 	__u8 encrypted; /* between the hosts: it came, or goes on, through the WireGuard device */
 	__u8 asking; /* enum packet_asking */
 	__u8 turned; /* enum packet_turned */
-	__u8 pad[4];
+	__u32 peer_twin; /* of the peer that was judged: see find_peer() */
+	__u32 view_rule; /* the rule that a view names: see is_refused_by() */
+	__u32 pad;
 	__u8 tunnel_source[16] WEIR_ALIGNED(8); /* underlay address that sent it, when tunnel_identity is set */
 	struct ct_key key;
 	struct verdict verdict;

@@ -90,25 +90,35 @@ enum tier_answer {
 	TIER_PASSES,
 };
 
+/* What decides one tier of the workload's policy, or NULL; `identity` gets whose entry it is. */
+INLINE struct policy_entry *find_strongest(
+	void *policy, const struct peer *peer, __u8 section, const struct ct_key *key, __u32 *identity)
+{
+	struct policy_entry *best, *other;
+
+	*identity = peer->identity;
+	best = find_policy(policy, peer->identity, section, key);
+	if (peer->twin) {
+		other = find_policy(policy, peer->twin, section, key);
+		if (other && (!best || is_stronger(other, best))) {
+			best = other;
+			*identity = peer->twin;
+		}
+	}
+	other = find_policy(policy, IDENTITY_UNKNOWN, section, key);
+	if (other && (!best || is_stronger(other, best))) {
+		best = other;
+		*identity = IDENTITY_UNKNOWN;
+	}
+	return best;
+}
+
 /* Searches one tier of the workload's policy; a verdict is left in pass->verdict. */
 INLINE enum tier_answer search_tier(struct pass *pass, void *policy, const struct peer *peer, __u8 section)
 {
-	struct policy_entry *best, *other;
-	__u32 identity = peer->identity;
+	__u32 identity;
+	struct policy_entry *best = find_strongest(policy, peer, section, &pass->key, &identity);
 
-	best = find_policy(policy, peer->identity, section, &pass->key);
-	if (peer->twin) {
-		other = find_policy(policy, peer->twin, section, &pass->key);
-		if (other && (!best || is_stronger(other, best))) {
-			best = other;
-			identity = peer->twin;
-		}
-	}
-	other = find_policy(policy, IDENTITY_UNKNOWN, section, &pass->key);
-	if (other && (!best || is_stronger(other, best))) {
-		best = other;
-		identity = IDENTITY_UNKNOWN;
-	}
 	if (!best)
 		return TIER_SILENT;
 	if (best->verdict == POLICY_PASS)
@@ -129,8 +139,72 @@ INLINE bool decides(enum tier_answer answer)
 	return answer == TIER_ALLOWS || answer == TIER_DENIES;
 }
 
-/* Judges the connection pass->key for the workload; the answer is in pass->verdict. Returns its reason. */
-VERIFIED_ONCE int judge(struct pass *pass, struct workload *workload, __u32 flags)
+/*
+ * Would this view of the workload's policy refuse the connection that was just judged? `section`: direction | view.
+ * Leaves the rule that would decide, or 0, in pass->view_rule. Decides and counts nothing.
+ */
+VERIFIED_ONCE int is_refused_by(struct pass *pass, struct workload *workload, __u32 section)
+{
+	__u32 order[] = {POLICY_TIER_ADMIN, POLICY_TIER_NORMAL, POLICY_TIER_DEFAULT, POLICY_TIER_BASELINE};
+	struct policy_entry *best;
+	__u32 ifindex, identity;
+	bool passed = false;
+	struct peer peer;
+	void *policy;
+
+	if (!pass || !workload)
+		return 0;
+	pass->view_rule = 0;
+	peer.identity = pass->verdict.peer_identity;
+	peer.twin = pass->peer_twin;
+	peer.host = 0;
+	ifindex = workload->ifindex;
+	policy = bpf_map_lookup_elem(&policies, &ifindex);
+	if (!policy)
+		return 0;
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		if (order[i] != POLICY_TIER_NORMAL && order[i] != POLICY_TIER_DEFAULT &&
+			!(workload->flags & WORKLOAD_TIERS))
+			continue;
+		if (order[i] == POLICY_TIER_DEFAULT) {
+			if (passed)
+				continue; /* a pass leaves it to Baseline, whatever the default */
+			best = find_policy(policy, IDENTITY_UNKNOWN, section | POLICY_TIER_DEFAULT, &pass->key);
+		} else {
+			best = find_strongest(policy, &peer, section | order[i], &pass->key, &identity);
+		}
+		if (!best)
+			continue;
+		if (best->verdict == POLICY_PASS) {
+			passed = order[i] == POLICY_TIER_NORMAL;
+			continue;
+		}
+		pass->view_rule = best->rule_id;
+		return best->verdict == POLICY_DENY;
+	}
+	return 0;
+}
+
+/* What audited and staged policies say of the connection that was just judged. */
+INLINE void judge_views(struct pass *pass, struct workload *workload, __u8 direction)
+{
+	if ((workload->flags & WORKLOAD_PENDING)) {
+		pass->verdict.views = VIEW_PENDING;
+		if (is_refused_by(pass, workload, direction | POLICY_VIEW_PENDING))
+			pass->verdict.views |= VIEW_PENDING_DENIED;
+		pass->verdict.pending_rule = pass->view_rule;
+	}
+	if ((workload->flags & WORKLOAD_AUDITED) && !pass->verdict.reason &&
+		is_refused_by(pass, workload, direction | POLICY_VIEW_AUDITED)) {
+		pass->verdict.views |= VIEW_AUDITED;
+		pass->verdict.rule_id = pass->view_rule;
+		pass->verdict.matched = 0;
+	}
+}
+
+/* What is enforced for the connection pass->key; the answer is in pass->verdict. Returns its reason. */
+INLINE int judge_enforced(struct pass *pass, struct workload *workload, __u32 flags)
 {
 	bool ingress = flags & JUDGE_INGRESS;
 	__u8 direction = ingress ? 0 : POLICY_EGRESS;
@@ -139,12 +213,11 @@ VERIFIED_ONCE int judge(struct pass *pass, struct workload *workload, __u32 flag
 	struct peer peer;
 	void *policy;
 
-	if (!pass || !workload)
-		return DROP_EP_NOT_READY;
 	count(COUNTER_JUDGED);
 	find_peer(pass->key.remote, pass->key.family, workload->flags & WORKLOAD_IPBLOCK,
 		!ingress || (flags & JUDGE_FROM_HOST), &peer);
 	pass->peer_host = peer.host;
+	pass->peer_twin = peer.twin;
 	if ((flags & JUDGE_FOR_CLIENT) && peer.identity == IDENTITY_REMOTE_NODE)
 		peer.identity = pass->key.family == 4 ? IDENTITY_WORLD_IPV4 : IDENTITY_WORLD_IPV6;
 	if (pass->tunnel_identity) /* the sender knows its own workloads first; checked by check_tunnelled() */
@@ -153,6 +226,8 @@ VERIFIED_ONCE int judge(struct pass *pass, struct workload *workload, __u32 flag
 	pass->verdict.rule_id = 0;
 	pass->verdict.peer_identity = peer.identity;
 	pass->verdict.matched = 0;
+	pass->verdict.views = 0;
+	pass->verdict.pending_rule = 0;
 
 	if (workload->flags & WORKLOAD_LOCKDOWN)
 		goto by_default;
@@ -178,6 +253,23 @@ by_default:
 	pass->verdict.reason = DROP_POLICY_DENIED;
 	pass->verdict.rule_id = ingress ? workload->default_rule_ingress : workload->default_rule_egress;
 	return DROP_POLICY_DENIED;
+}
+
+/* Judges the connection pass->key for the workload; the answer is in pass->verdict. Returns its reason. */
+VERIFIED_ONCE int judge(struct pass *pass, struct workload *workload, __u32 flags)
+{
+	bool ingress = flags & JUDGE_INGRESS;
+	int reason;
+
+	if (!pass || !workload)
+		return DROP_EP_NOT_READY;
+	reason = judge_enforced(pass, workload, flags);
+	if (!(workload->flags & (WORKLOAD_AUDITED | WORKLOAD_PENDING)) || (workload->flags & WORKLOAD_LOCKDOWN))
+		return reason;
+	if (ingress && pass->verdict.peer_identity == IDENTITY_HOST && (workload->flags & WORKLOAD_ALLOW_HOST))
+		return reason; /* no policy is asked */
+	judge_views(pass, workload, ingress ? 0 : POLICY_EGRESS);
+	return reason;
 }
 
 #endif

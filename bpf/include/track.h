@@ -50,7 +50,7 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 	reason = judge(pass, workload, flags);
 
 	if (reason) {
-		pass->verdict.frontend = entry->orig.frontend;
+		pass->verdict.frontend = entry->orig.number;
 		if (!(__sync_fetch_and_or(&entry->flags, CT_CUT) & CT_CUT))
 			count(COUNTER_CUT);
 		return reason;
@@ -60,6 +60,8 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 	entry->peer_host = pass->peer_host;
 	entry->rule_id = pass->verdict.rule_id;
 	entry->matched_identity = pass->verdict.matched_identity;
+	entry->views = pass->verdict.views;
+	entry->reply.number = pass->verdict.pending_rule;
 	if (pass->verdict.matched)
 		__sync_fetch_and_or(&entry->flags, CT_MATCHED);
 	else

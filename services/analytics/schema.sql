@@ -77,7 +77,8 @@ create table flows (
   drop_reason smallint not null,
   source_ip inet not null,
   destination_ip inet not null,
-  frontend integer not null default 0
+  frontend integer not null default 0,
+  pending integer not null default 0
 ) partition by range (time);
 
 -- The only index of the open partition: cheap to keep, and a reader walks back in time.
@@ -89,6 +90,7 @@ comment on column flows.connection_ns is 'When conntrack made the connection''s 
 comment on column flows.workload_id is 'Host-local number of the workload where it was seen';
 comment on column flows.detail is 'Bits 0-15 TCP flags, or ICMP type << 8 | code; 16-19 trace point; 20 encrypted; 21-24 trace reason; 25-28 report; 29-30 direction; 31 reply';
 comment on column flows.frontend is 'Number of the frontend that the client of the connection asked for; 0: of none';
+comment on column flows.pending is 'If staged policies were in place: 0 none are staged; n forwarded by rule n - 1; -n dropped by rule n - 1; rule 0 is none';
 
 -- Flows of closed partitions added up by what tells them apart, so that whoever judges millions of them again reads
 -- thousands of rows.
@@ -268,11 +270,16 @@ select
     'NONE', 'CLUSTER_IP', 'NODE_PORT', 'EXTERNAL_IP', 'LOAD_BALANCER', 'HOST_PORT', 'LOCAL_REDIRECT'
   ])[s.type] as frontend_type,
   nullif(s.address, '')::inet as frontend_ip,
-  s.port as frontend_port
+  s.port as frontend_port,
+  case when f.pending > 0 then 'FORWARDED' when f.pending < 0 then 'DROPPED' end as pending_verdict,
+  case when abs(f.pending) > 1 then abs(f.pending) - 1 end as pending_rule_id,
+  p.policy_key as pending_policy,
+  p.path as pending_rule_path
 from flows f
 join hosts h on h.id = f.host_id
 left join rules r on r.id = f.rule_id
-left join frontends s on s.number = f.frontend;
+left join frontends s on s.number = f.frontend
+left join rules p on p.id = abs(f.pending) - 1;
 comment on view flow_records is 'One direction of a connection since its last report, seen at one workload. Give a time range: partitions are cut by time. Names: labels_at(identity, time), workload_at(ip, time)';
 
 create view edge_records as

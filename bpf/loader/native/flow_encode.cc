@@ -14,7 +14,7 @@ namespace weir
 namespace
 {
 
-constexpr size_t mostFlowBytes = 256; // all fields at their longest: 200
+constexpr size_t mostFlowBytes = 256; // all fields at their longest: 209
 constexpr size_t usualFlowBytes = 128;
 
 // Numbers of proto/weir/flow/v1/flow.proto.
@@ -45,6 +45,8 @@ enum FlowField {
 	connectionNs = 23,
 	encrypted = 25,
 	frontend = 26,
+	pendingVerdict = 27,
+	pendingRuleId = 28,
 };
 
 enum WireType { wireVarint = 0, wireFixed64 = 1, wireBytes = 2 };
@@ -117,6 +119,8 @@ size_t EncodeFlow(uint8_t *out, const flow_event &event, const ClockOffsets &off
 		event.connection_ns ? event.connection_ns + static_cast<uint64_t>(offsets.connection) : 0);
 	at = Number(at, encrypted, event.encrypted != 0);
 	at = Number(at, frontend, event.frontend);
+	at = Number(at, pendingVerdict, event.pending);
+	at = Number(at, pendingRuleId, event.pending_rule);
 	return static_cast<size_t>(at - out);
 }
 

@@ -19,10 +19,10 @@ interface Event {
   daddr: Uint8Array;
   sport: number;
   dport: number;
-  /** protocol, tcp_flags, verdict, drop_reason, direction, is_reply, trace_point, trace_reason, report, icmp type, code, encrypted */
+  /** protocol, tcp_flags, verdict, drop_reason, direction, is_reply, trace_point, trace_reason, report, icmp type, code, encrypted, pending */
   small: number[];
   family: 4 | 6;
-  /** source_identity, destination_identity, rule_id, workload_id, frontend */
+  /** source_identity, destination_identity, rule_id, workload_id, frontend, pending_rule */
   wide: number[];
   packets: bigint;
   bytes: bigint;
@@ -43,6 +43,7 @@ const raw = (event: Event): Buffer => {
   out.set([protocol, event.family, flags, verdict], 52);
   for (const [at, value] of event.wide.slice(0, 4).entries()) out.writeUInt32LE(value, 56 + at * 4);
   out.writeUInt32LE(event.wide[4] ?? 0, 88);
+  out.writeUInt32LE(event.wide[5] ?? 0, 92);
   out.writeUInt32LE(0xdeadbeef, 72); // ifindex: only of this host
   out.set(rest, 76);
   out.writeBigUInt64LE(event.packets, 96);
@@ -53,8 +54,9 @@ const raw = (event: Event): Buffer => {
 
 const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
   const [protocol = 0, tcpFlags = 0, verdict = 0, dropReason = 0, direction = 0, isReply = 0, ...others] = event.small;
-  const [tracePoint = 0, traceReason = 0, report = 0, type = 0, code = 0, encrypted = 0] = others;
-  const [sourceIdentity = 0, destinationIdentity = 0, ruleId = 0, workloadId = 0, frontend = 0] = event.wide;
+  const [tracePoint = 0, traceReason = 0, report = 0, type = 0, code = 0, encrypted = 0, pendingVerdict = 0] = others;
+  const [sourceIdentity = 0, destinationIdentity = 0, ruleId = 0, workloadId = 0, frontend = 0, pendingRuleId = 0] =
+    event.wide;
   const ip = (bytes: Uint8Array): Uint8Array => (event.family === 4 ? bytes.slice(12) : bytes);
   const wrap = (value: bigint): bigint => BigInt.asUintN(64, value);
   return {
@@ -85,6 +87,8 @@ const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
     skipped: 0n,
     encrypted: encrypted !== 0,
     frontend,
+    pendingVerdict,
+    pendingRuleId,
   };
 };
 
@@ -99,9 +103,9 @@ const event = fc.record<Event>({
   daddr: address,
   sport: u16,
   dport: u16,
-  small: fc.array(u8, { minLength: 12, maxLength: 12 }),
+  small: fc.array(u8, { minLength: 13, maxLength: 13 }),
   family: fc.constantFrom(4 as const, 6 as const),
-  wide: fc.array(u32, { minLength: 5, maxLength: 5 }),
+  wide: fc.array(u32, { minLength: 6, maxLength: 6 }),
   packets: u64,
   bytes: u64,
   connectionNs: u64,
@@ -133,9 +137,9 @@ test('a whole batch is read back', { skip }, () => {
     daddr: Uint8Array.from([...Array(10).fill(0), 255, 255, 10, 0, 0, 2]),
     sport: 40000,
     dport: 443,
-    small: [6, 2, 1, 0, 2, 0, 1, 1, 1, 0, 0, 1],
+    small: [6, 2, 1, 0, 2, 0, 1, 1, 1, 0, 0, 1, 2],
     family: 4,
-    wide: [256, 257, 7, 3, 41],
+    wide: [256, 257, 7, 3, 41, 9],
     packets: 1n,
     bytes: 60n,
     connectionNs: 4n,
@@ -149,7 +153,7 @@ test('a whole batch is read back', { skip }, () => {
   assert.equal(batch.flows.length, 1000);
   assert.deepEqual([batch.boot, batch.firstSeq, batch.flows[999]?.destinationPort], [9n, 5000n, 443]);
   assert.deepEqual([...(batch.flows[0]?.sourceIp ?? [])], [10, 0, 0, 1]);
-  assert.deepEqual([batch.flows[0]?.encrypted, batch.flows[0]?.frontend], [true, 41]);
+  assert.deepEqual([batch.flows[0]?.encrypted, batch.flows[0]?.frontend, batch.flows[0]?.pendingRuleId], [true, 41, 9]);
   assert.deepEqual([batch.flows[0]?.timeNs, batch.flows[0]?.connectionNs], [105n, 104n]);
 });
 

@@ -33,6 +33,9 @@ export interface SeenFlow {
   readonly encrypted: boolean;
   /** Of a service, that was asked for. */
   readonly frontend: number;
+  /** What staged policies would do: `-` when there are none. */
+  readonly pending: string;
+  readonly pendingRule: number;
 }
 
 /** Only what is given is compared; flags are letters. */
@@ -80,6 +83,8 @@ const seen = (flow: Flow): SeenFlow => ({
   connection: flow.connectionNs,
   encrypted: flow.encrypted,
   frontend: flow.frontend,
+  pending: flow.pendingVerdict === 0 ? '-' : nameOf(weir_verdict, 'VERDICT_', flow.pendingVerdict),
+  pendingRule: flow.pendingRuleId,
 });
 
 export class FlowReader {

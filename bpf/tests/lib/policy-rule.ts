@@ -12,6 +12,13 @@ const TIERS = {
   Admin: SECTION.POLICY_TIER_ADMIN,
   Normal: SECTION.POLICY_TIER_NORMAL,
   Baseline: SECTION.POLICY_TIER_BASELINE,
+  Default: SECTION.POLICY_TIER_DEFAULT,
+} as const;
+
+const VIEWS = {
+  enforced: 0,
+  audited: SECTION.POLICY_VIEW_AUDITED,
+  pending: SECTION.POLICY_VIEW_PENDING,
 } as const;
 
 export interface Rule {
@@ -25,7 +32,10 @@ export interface Rule {
   readonly deny?: boolean;
   /** Leaves it to the next tier. */
   readonly pass?: boolean;
-  readonly tier?: 'Admin' | 'Baseline';
+  /** Default: the default deny of a view. */
+  readonly tier?: 'Admin' | 'Baseline' | 'Default';
+  /** Of what would be, instead of what is enforced. */
+  readonly view?: 'audited' | 'pending';
   /** Within its tier the highest decides. */
   readonly rank?: number;
   readonly id: number;
@@ -37,7 +47,7 @@ export const policyKey = (rule: Rule): Buffer => {
   return policy_key.encode({
     prefixlen: weir_policy_bits.POLICY_STATIC_BITS + (protocol ? 8 + portBits : 0),
     identity,
-    section: (egress ? SECTION.POLICY_EGRESS : 0) | TIERS[rule.tier ?? 'Normal'],
+    section: (egress ? SECTION.POLICY_EGRESS : 0) | TIERS[rule.tier ?? 'Normal'] | VIEWS[rule.view ?? 'enforced'],
     protocol,
     port_hi: port >> 8,
     port_lo: port & 0xff,

@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { packDetail, unpackDetail } from '../src/domain/detail.ts';
 import { FlowReader, readBatchHead } from '../src/domain/flow-reader.ts';
 import { FLOW_COLUMNS, FlowRows, microsOf } from '../src/domain/flow-rows.ts';
+import { packPending } from '../src/domain/pending.ts';
 import { validate } from '../src/domain/transcode.ts';
 import { PoisonError } from '../src/domain/wire.ts';
 import { batchBytes, batchOf, type FlowInit, flowInit } from './support/flows.ts';
@@ -47,6 +48,8 @@ const anyFlow: fc.Arbitrary<FlowInit> = fc.constantFrom(4, 16).chain((length) =>
     connectionNs: timeNs,
     encrypted: fc.boolean(),
     frontend: int4,
+    pendingVerdict: fc.constantFrom(0, 1, 2),
+    pendingRuleId: fc.integer({ min: 0, max: 0x7fff_fffe }),
   }),
 );
 
@@ -79,6 +82,8 @@ const seen = (reader: FlowReader): FlowInit => ({
   connectionNs: wide(reader.connectionHigh, reader.connectionLow),
   encrypted: reader.encrypted,
   frontend: reader.frontend,
+  pendingVerdict: reader.pendingVerdict,
+  pendingRuleId: reader.pendingRuleId,
 });
 
 const plain = (flow: FlowInit | Flow): Record<string, unknown> =>
@@ -246,6 +251,7 @@ test('rows are those of the general COPY writer', () => {
         writer.inet(flow.sourceIp as Uint8Array);
         writer.inet(flow.destinationIp as Uint8Array);
         writer.int4(flow.frontend as number);
+        writer.int4(packPending({ pendingVerdict: flow.pendingVerdict ?? 0, pendingRuleId: flow.pendingRuleId ?? 0 }));
         const expected = Buffer.concat(writer.finish()).subarray(19, -2);
         assert.deepEqual(rows.take(), expected);
       },

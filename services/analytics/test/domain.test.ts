@@ -199,6 +199,8 @@ const BAD: readonly [string, string, RegExp][] = [
   ['protocol', 'XYZ', /TCP/],
   ['drop_reason', 'because', /POLICY_DENIED/],
   ['rule_id', '-1', /number/],
+  ['pending', 'AUDIT', /FORWARDED, DROPPED/],
+  ['pending_rule_id', '-1', /number/],
   ['rule_id', '99999999999', /number/],
   ['host', 'a b', /letters/],
   ['is_reply', 'yes', /true or false/],

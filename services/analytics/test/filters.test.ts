@@ -40,6 +40,8 @@ const makeFlows = (timeMs: number): FlowInit[] => {
       dropReason: 133,
       direction: 1,
       ruleId: 8,
+      pendingVerdict: 1,
+      pendingRuleId: 7,
       report: 6,
     },
     {
@@ -54,7 +56,15 @@ const makeFlows = (timeMs: number): FlowInit[] => {
       report: 6,
     },
     { protocol: 1, destinationPort: 0, sourcePort: 0, icmpType: 8, icmpCode: 0, tcpFlags: 0, verdict: 4, direction: 1 },
-    { protocol: 132, destinationPort: 9, sourcePort: 40_002, verdict: 1, direction: 2, frontend: 999 },
+    {
+      protocol: 132,
+      destinationPort: 9,
+      sourcePort: 40_002,
+      verdict: 1,
+      direction: 2,
+      frontend: 999,
+      pendingVerdict: 2,
+    },
   ];
   const flows: FlowInit[] = [];
   const add = (
@@ -161,6 +171,10 @@ const CASES: readonly [string, (flow: FlowView) => boolean][] = [
   ['drop_reason=Policy%20denied%20by%20denylist', (flow) => flow.drop_reason?.text === 'Policy denied by denylist'],
   ['drop_reason=133&drop_reason=0', (flow) => flow.drop_reason === null || flow.drop_reason.code === 133],
   ['rule_id=8', (flow) => flow.rule?.id === 8],
+  ['pending=DROPPED', (flow) => flow.pending?.verdict === 'DROPPED'],
+  ['pending=forwarded&pending=DROPPED', (flow) => flow.pending !== null],
+  ['pending_rule_id=7', (flow) => flow.pending?.rule?.id === 7],
+  ['pending_rule_id=0', (flow) => flow.pending !== null && flow.pending.rule === null],
   ['host=h2', (flow) => flow.host === 'h2'],
   ['host=h2&host=unheard-of', (flow) => flow.host === 'h2'],
   ['is_reply=true', (flow) => flow.is_reply],

@@ -22,7 +22,7 @@ test('a connection is one hit, so is a refusal; a message that comes again adds 
     flowInit(0, nowMs - 50_000, { ruleId: 21, report: 3, packets: 10n, bytes: 1_000n }),
     flowInit(1, nowMs - 50_000, { ruleId: 21, report: 1, isReply: true }),
     flowInit(0, nowMs - 40_000, { ruleId: 22, verdict: 2, dropReason: 133, report: 6 }),
-    flowInit(0, nowMs - 40_000, { ruleId: 0 }),
+    flowInit(0, nowMs - 40_000, { ruleId: 0, pendingVerdict: 2, pendingRuleId: 24 }),
   ];
   const later = [
     flowInit(0, nowMs - 90_000, { ruleId: 21 }),
@@ -33,7 +33,7 @@ test('a connection is one hit, so is a refusal; a message that comes again adds 
   // Cut differently: all but the first come again.
   await service.send('hits', batchBytes(BOOT, 2, [...first.slice(1), ...later]), `hits:${BOOT}:2`);
   await until('the second', async () => (await service.stored('hits')) === 7);
-  const { hits, countedSince } = await client.batchGetRuleHits({ ids: [21, 22, 23] });
+  const { hits, countedSince } = await client.batchGetRuleHits({ ids: [21, 22, 23, 24] });
   client.close();
   assert.deepEqual(
     hits.map(({ ruleId, hits: count, packets, bytes, firstHit, lastHit }) => [
@@ -43,6 +43,7 @@ test('a connection is one hit, so is a refusal; a message that comes again adds 
     [
       [21, 2n, 19n, 1_540n, -90, -50],
       [22, 2n, 6n, 360n, -40, -10],
+      [24, 1n, 3n, 180n, -40, -40],
     ],
   );
   assert.ok(countedSince && timestampMs(countedSince) <= Date.now());

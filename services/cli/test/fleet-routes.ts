@@ -92,6 +92,8 @@ const FLOWS = [
     destination: end(WEB, 40_001),
     is_reply: true,
     rule: null,
+    verdict: 'AUDIT',
+    pending: { verdict: 'DROPPED', rule: { id: 18, policy: 'NetworkPolicy/shop/db2', path: 'spec.ingress[0]' } },
     tcp_flags: ['SYN', 'ACK'],
   }),
   flow(3, {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One workload's policy: the engine's entries as a table, with flags. */
 import { weir_limits } from '@weir/bpf';
-import { buildPolicyTable, enforcementFlags } from '@weir/bpf/policy-table';
+import { buildPolicyTable, enforcementFlags, type ViewedPolicy } from '@weir/bpf/policy-table';
 import type { CompiledWorkload, Compiler, NamedPort } from '@weir/policy-engine';
 import { dependsOf, lockdown } from './lockdown.ts';
 import type { PolicyEnabled, WorkloadPolicy } from './model.ts';
@@ -30,6 +30,45 @@ const enabledText = (ingress: boolean, egress: boolean): PolicyEnabled => {
   return egress ? 'egress' : 'none';
 };
 
+interface Views {
+  readonly views: readonly ViewedPolicy[];
+  readonly unjudged: string;
+  readonly ipBlock: boolean;
+  readonly tiers: boolean;
+}
+
+/** A view's two default denials are entries, too. */
+const DENIALS = 2;
+
+/**
+ * What would be if audited policies were enforced, and if staged ones were in place, when there are such. What does not fit is left
+ * out and told: nothing that is enforced depends on it.
+ */
+const compileViews = (compiler: Compiler, request: CompileRequest, room: number): Views => {
+  const { identity, namedPorts, impossible: _, ...input } = request;
+  const views: ViewedPolicy[] = [];
+  const unjudged: string[] = [];
+  let left = room;
+  let [ipBlock, tiers] = [false, false];
+  for (const [mode, view] of [
+    ['audit', 'audited'],
+    ['staged', 'pending'],
+  ] as const) {
+    if (!request.policies.some(({ doc }) => doc.mode === mode)) continue;
+    const subject = { identity, namedPorts };
+    const compiled = compiler.compile({ ...input, subject, view, maxEntries: Math.max(left, 0) });
+    if (compiled.overflow || compiled.entries.length + DENIALS > left) {
+      unjudged.push(`what ${mode === 'audit' ? 'audited' : 'staged'} policies would do has more entries than fit`);
+      continue;
+    }
+    left -= compiled.entries.length + DENIALS;
+    views.push({ view, ...compiled });
+    ipBlock ||= compiled.ipBlock;
+    tiers ||= compiled.tiers;
+  }
+  return { views, unjudged: unjudged.join('; '), ipBlock, tiers };
+};
+
 /** Never throws: a workload whose policy can't be made is denied everything, and says why. */
 export const compilePolicy = (
   compiler: Compiler,
@@ -52,9 +91,18 @@ export const compilePolicy = (
     const needed = Math.max(entries.length, maxEntries - 1);
     return lockdown(`its policy has ${needed} entries or more, at most ${maxEntries - 2} fit`, needed);
   }
+  const room = maxEntries - entries.length - 2;
+  const { views, unjudged, ipBlock, tiers } = compileViews(compiler, request, room);
   return {
-    table: buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress }),
-    flags: enforcementFlags({ ...compiled, allowHost: settings.allowHost }),
+    table: buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress }, views),
+    flags: enforcementFlags({
+      ...compiled,
+      ipBlock: compiled.ipBlock || ipBlock,
+      tiers: compiled.tiers || tiers,
+      allowHost: settings.allowHost,
+      views,
+    }),
+    unjudged,
     defaultRuleIngress: compiled.defaultRuleIngress,
     defaultRuleEgress: compiled.defaultRuleEgress,
     entries: entries.length,

@@ -27,6 +27,7 @@ export const lockdown = (why: string, entries: number): WorkloadPolicy => ({
   entries,
   enabled: 'both',
   lockdown: why,
+  unjudged: '',
   depends: NOBODY,
 });
 
@@ -55,11 +56,15 @@ export const withoutAddressesOf = (policy: WorkloadPolicy, identities: ReadonlyS
   );
 };
 
-/** Of a workload in lockdown, as errors of its document. */
+/** Of a workload in lockdown, or with views that do not fit, as errors of its document. */
 export const lockdownErrors = (
   { subject, revision }: Pick<DocumentError, 'subject' | 'revision'>,
   { id, policy }: Pick<DesiredWorkload, 'id' | 'policy'>,
 ): DocumentError[] => {
+  if (policy?.unjudged) {
+    const message = `workload ${id}: ${policy.unjudged}; its flows do not tell it, what is enforced is whole`;
+    return [{ subject, revision, code: 'TOO_LARGE', message }];
+  }
   if (!policy?.lockdown) return [];
   const message = `workload ${id} is in lockdown, everything to and from it is denied: ${policy.lockdown}`;
   return [{ subject, revision, code: 'TOO_LARGE', message }];

@@ -32,6 +32,8 @@ export interface WorkloadPolicy {
   readonly enabled: PolicyEnabled;
   /** Why the workload is in lockdown; empty = it is not. */
   readonly lockdown: string;
+  /** Why what audited or staged policies would do is not told; empty = it is. */
+  readonly unjudged: string;
   readonly depends: {
     /** It lets in, or out to, addresses that nobody manages. */
     readonly admitsOutside: boolean;

@@ -71,12 +71,21 @@ export class Policies {
     const selected = new Set<number>();
     for (const [identity, labels] of this.#local) if (selects(doc, labels)) selected.add(identity);
     const touched = new Set([...selected, ...(this.#held.get(subject)?.selected ?? [])]);
+    for (const written of [doc, this.#held.get(subject)?.written]) this.#touchAboutWhom(written, touched);
     const ruleIds = new Map(policy.rules.map(({ path, id }) => [path, id]));
     this.#hold(subject, { written: doc, ruleIds, selected });
     this.#forget(touched);
     const { group } = doc;
     if (group) this.#groups.set(subject, group);
     return group || this.#groups.has(subject) ? this.#groupChanged(touched) : touched;
+  }
+
+  /** Who is selected by the document that a staged one is about: its putting in place changes what is pending there. */
+  #touchAboutWhom(staged: PolicyDocument | undefined, touched: Set<number>): void {
+    const of = staged?.staged?.of;
+    if (of === undefined) return;
+    for (const { written, selected } of this.#held.values())
+      if (written.key === of) for (const identity of selected) touched.add(identity);
   }
 
   #hold(subject: string, held: Pick<Held, 'written' | 'ruleIds' | 'selected'>): void {
@@ -98,7 +107,8 @@ export class Policies {
 
   remove(subject: string): Set<number> {
     this.#errors.delete(subject);
-    const touched = this.#held.get(subject)?.selected ?? new Set<number>();
+    const touched = new Set(this.#held.get(subject)?.selected);
+    this.#touchAboutWhom(this.#held.get(subject)?.written, touched);
     this.#held.delete(subject);
     this.#forget(touched);
     return this.#groups.delete(subject) ? this.#groupChanged(touched) : touched;
@@ -130,8 +140,10 @@ export class Policies {
   of(identity: number): readonly CompilablePolicy[] {
     let policies = this.#bySubject.get(identity);
     if (!policies) {
+      const keys = new Set<string>();
+      for (const { written, selected } of this.#held.values()) if (selected.has(identity)) keys.add(written.key);
       policies = [...this.#held]
-        .filter(([, held]) => held.selected.has(identity))
+        .filter(([, { selected, written }]) => selected.has(identity) || keys.has(written.staged?.of ?? ''))
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([, held]) => held);
       this.#bySubject.set(identity, policies);

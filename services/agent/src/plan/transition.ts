@@ -46,6 +46,9 @@ export const LOCKDOWN_FLAGS =
 const WIDENING =
   flag.WORKLOAD_ENFORCE_INGRESS | flag.WORKLOAD_ENFORCE_EGRESS | flag.WORKLOAD_IPBLOCK | flag.WORKLOAD_TIERS;
 
+/** Of tables that have what would be: a table without is not asked for it. */
+const VIEWS = flag.WORKLOAD_AUDITED | flag.WORKLOAD_PENDING;
+
 /** Even: everything judged under it was judged by one table and one view of the addresses. */
 export const nextRevision = (revision: number): number => ((revision | 1) + 1) >>> 0;
 const underWay = (revision: number): number => (revision | 1) >>> 0;
@@ -105,7 +108,7 @@ export const planTransition = ({ actual, actualTable, policy, identity, rejudge 
 };
 
 const beginning = (actual: PolicyState, policy: WorkloadPolicy): PolicyState => {
-  const flags = actual.flags | (policy.flags & WIDENING);
+  const flags = (actual.flags & ~(VIEWS & ~policy.flags)) | (policy.flags & WIDENING);
   const newly = flags & ~actual.flags;
   return {
     ...actual,

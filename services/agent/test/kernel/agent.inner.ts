@@ -105,6 +105,34 @@ describe('inside', () => {
     assert.equal(forwarded.destinationPort, 80);
   });
 
+  it('tells what audited and staged policies would do, and does only what is enforced', async () => {
+    const flows = () => plane.flows.flatMap(({ bytes }) => fromBinary(FlowBatchSchema, bytes).flows);
+    const inMode = (mode: string, name: string, to: string) => {
+      const { metadata, ...document } = allowOnly(name, to, 'web');
+      return { ...document, metadata: { ...metadata, annotations: { 'weir.io/mode': mode } } };
+    };
+    await plane.policy(inMode('audit', 'evil', 'evil'));
+    await plane.policy(inMode('staged', 'web', 'web'));
+    assert.deepEqual((await plane.realised('h1')).errors, []);
+    assert.equal(await tcp('prod.db', 'prod.evil'), 'ok');
+    const audited = await until(
+      () => flows().find(({ verdict, destinationIdentity }) => verdict === 4 && destinationIdentity === 1003),
+      'a flow that an audited policy would have refused',
+    );
+    assert.notEqual(audited.ruleId, 0, 'the default denial that would have');
+    assert.equal(audited.dropReason, 0);
+    assert.equal(await tcp('prod.evil', 'prod.web'), 'ok');
+    const pending = await until(
+      () => flows().find((flow) => flow.pendingVerdict === 2 && flow.destinationIdentity === 1001),
+      'a flow that a staged policy would refuse',
+    );
+    assert.equal(pending.verdict, 1);
+    assert.notEqual(pending.pendingRuleId, 0);
+    for (const name of ['evil', 'web']) await plane.remove('policy', `NetworkPolicy/prod/${name}`);
+    await plane.realised('h1');
+    assert.equal(await tcp('prod.db', 'prod.evil'), 'ok');
+  });
+
   it('answers on its socket, which only root may open', async () => {
     assert.equal(statSync(socket).mode & 0o777, 0o600);
     const get = async (path: string) => JSON.parse((await askLocal(socket, path)).body);

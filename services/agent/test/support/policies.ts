@@ -53,6 +53,7 @@ export const policyOf = (entries: readonly PolicyEntry[], ingress: boolean, egre
   entries: entries.length,
   enabled: ingress ? (egress ? 'both' : 'ingress') : egress ? 'egress' : 'none',
   lockdown: '',
+  unjudged: '',
   depends: dependsOf(entries),
 });
 

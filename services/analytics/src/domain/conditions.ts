@@ -16,6 +16,9 @@ export type Condition =
       readonly values: number[];
     }
   | { readonly kind: 'direction'; readonly values: number[] }
+  /** What staged policies would do. */
+  | { readonly kind: 'pending'; readonly values: number[] }
+  | { readonly kind: 'pending_rule'; readonly values: number[] }
   | { readonly kind: 'is_reply'; readonly value: boolean }
   | { readonly kind: 'host'; readonly names: string[] }
   | { readonly kind: 'port'; readonly side: Side; readonly values: number[] }
@@ -56,6 +59,10 @@ const resolveTerm = (term: Term, directory: Directory): Condition => {
       return { kind: 'in', column: term.kind, values: term.values };
     case 'direction':
       return { kind: 'direction', values: term.values };
+    case 'pending':
+      return { kind: 'pending', values: term.values };
+    case 'pending_rule_id':
+      return { kind: 'pending_rule', values: term.values };
     case 'identity':
       return { ...term, kind: 'identity', local: false };
     case 'label':

@@ -6,7 +6,7 @@
 import { isWeirError, weirError } from '@weir/errors';
 import { type Cidr, type LabelSelector, parseCidr, parseLabelSelector, parseTimeUs, protocolNumber } from '@weir/net';
 import { reservedIdentity } from './identities.ts';
-import { DIRECTIONS, DROP_REASONS, dropReasonCode, type NameTable, VERDICTS } from './names.ts';
+import { DIRECTIONS, DROP_REASONS, dropReasonCode, type NameTable, PENDING_VERDICTS, VERDICTS } from './names.ts';
 
 /** Which end of a flow a term is about. */
 export type Side = 'any' | 'from' | 'to';
@@ -23,7 +23,10 @@ export interface ServiceRef extends WorkloadRef {
 }
 
 export type Term =
-  | { readonly kind: 'verdict' | 'direction' | 'protocol' | 'drop_reason' | 'rule_id'; readonly values: number[] }
+  | {
+      readonly kind: 'verdict' | 'direction' | 'protocol' | 'drop_reason' | 'rule_id' | 'pending' | 'pending_rule_id';
+      readonly values: number[];
+    }
   | { readonly kind: 'is_reply'; readonly value: boolean }
   | { readonly kind: 'host'; readonly names: string[] }
   | { readonly kind: 'port'; readonly side: Side; readonly values: number[] }
@@ -43,7 +46,17 @@ export interface FlowFilter {
 
 /** Parameters with an end: `ip`, `from_ip`, `to_ip`. */
 export const SIDED = ['ip', 'port', 'identity', 'label', 'workload', 'namespace', 'service'] as const;
-export const PLAIN = ['verdict', 'direction', 'protocol', 'drop_reason', 'rule_id', 'host', 'is_reply'] as const;
+export const PLAIN = [
+  'verdict',
+  'direction',
+  'protocol',
+  'drop_reason',
+  'rule_id',
+  'pending',
+  'pending_rule_id',
+  'host',
+  'is_reply',
+] as const;
 type SidedName = (typeof SIDED)[number];
 export type FilterName = SidedName | `from_${SidedName}` | `to_${SidedName}` | (typeof PLAIN)[number];
 export type FilterParams = { readonly [Name in FilterName | 'since' | 'until']?: readonly string[] };
@@ -63,7 +76,8 @@ const parseNumber = (field: string, text: string, max: number, what: string): nu
 };
 
 const parseName = (field: string, text: string, table: NameTable): number =>
-  table.number(text) || refuse(field, text, `a ${field.replace('_', ' ')}`, `use one of ${table.names.join(', ')}`);
+  (table.names.includes(text.toUpperCase()) && table.number(text)) ||
+  refuse(field, text, `a ${field.replace('_', ' ')}`, `use one of ${table.names.join(', ')}`);
 
 const parseDropReason = (field: string, text: string): number =>
   dropReasonCode(text) ??
@@ -149,7 +163,10 @@ const plainTerm = (kind: (typeof PLAIN)[number], texts: readonly string[]): Term
     case 'drop_reason':
       return { kind, values: each(kind, texts, parseDropReason) };
     case 'rule_id':
+    case 'pending_rule_id':
       return { kind, values: texts.map((text) => parseNumber(kind, text, INT4_MAX, 'a rule id')) };
+    case 'pending':
+      return { kind, values: texts.map((text) => parseName(kind, text, PENDING_VERDICTS)) };
     case 'host':
       return { kind, names: each(kind, texts, parseToken) };
     case 'is_reply': {

@@ -133,6 +133,8 @@ export class FlowReader {
   encrypted = false;
   /** Of a service; 0: none was asked for. */
   frontend = 0;
+  pendingVerdict = 0;
+  pendingRuleId = 0;
   /** Numbers missing before this flow. */
   skipped = 0;
 
@@ -205,6 +207,8 @@ export class FlowReader {
     this.workloadId = 0;
     this.encrypted = false;
     this.frontend = 0;
+    this.pendingVerdict = 0;
+    this.pendingRuleId = 0;
     this.skipped = 0;
   }
 
@@ -307,6 +311,12 @@ export class FlowReader {
         case (26 << 3) | WIRE.VARINT:
           this.frontend = wire.uint32();
           break;
+        case (27 << 3) | WIRE.VARINT:
+          this.pendingVerdict = wire.uint32();
+          break;
+        case (28 << 3) | WIRE.VARINT:
+          this.pendingRuleId = wire.uint32();
+          break;
         default:
           wire.skip(key & 7);
       }
@@ -326,7 +336,8 @@ export class FlowReader {
       poison('ports or flags do not fit 16 bits');
     if ((this.protocol | this.icmpType | this.icmpCode) >>> 8 !== 0) poison('protocol or ICMP do not fit 8 bits');
     if ((this.verdict | this.dropReason) >>> 15 !== 0) poison('verdict or drop reason do not fit 15 bits');
-    if ((this.sourceIdentity | this.destinationIdentity | this.ruleId | this.workloadId | this.frontend) < 0) {
+    const numbers = this.ruleId | this.workloadId | this.frontend | this.pendingRuleId;
+    if ((this.sourceIdentity | this.destinationIdentity | numbers) < 0) {
       poison('an identity, rule, workload or frontend number does not fit 31 bits');
     }
   }

@@ -5,6 +5,7 @@
  */
 import { packDetail } from './detail.ts';
 import type { FlowReader } from './flow-reader.ts';
+import { packPending } from './pending.ts';
 
 export const FLOW_COLUMNS = [
   'time',
@@ -27,14 +28,15 @@ export const FLOW_COLUMNS = [
   'source_ip',
   'destination_ip',
   'frontend',
+  'pending',
 ] as const;
 
 /** Signature, flags, length of the header's extension (PostgreSQL: COPY, Binary Format). */
 export const COPY_HEAD: Uint8Array = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
 export const COPY_TAIL: Uint8Array = Buffer.from([0xff, 0xff]);
 
-/** Count, six int8, nine int4, three int2, two inet of IPv6. */
-const ROW_MAX_BYTES = 2 + 6 * 12 + 9 * 8 + 3 * 6 + 2 * 24;
+/** Count, six int8, ten int4, three int2, two inet of IPv6. */
+const ROW_MAX_BYTES = 2 + 6 * 12 + 10 * 8 + 3 * 6 + 2 * 24;
 /** A message of a thousand flows fits, mostly. */
 const BUFFER_BYTES = 256 * 1024;
 /** Postgres counts from 2000-01-01. */
@@ -120,7 +122,9 @@ export class FlowRows {
     at = this.#inet(at, flow.message, flow.destinationAt, flow.addressBytes);
     view.setInt32(at, 4);
     view.setInt32(at + 4, flow.frontend);
-    this.#at = at + 8;
+    view.setInt32(at + 8, 4);
+    view.setInt32(at + 12, packPending(flow));
+    this.#at = at + 16;
     this.rows += 1;
   }
 

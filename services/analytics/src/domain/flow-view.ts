@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A flow as the APIs show it: numbers, and beside them the names that they had at its time. */
+
 import { createHash } from 'node:crypto';
 import { formatTimeUs, protocolName } from '@weir/net';
 import { isIcmp, unpackDetail } from './detail.ts';
@@ -15,9 +16,10 @@ import {
   tcpFlagNames,
   VERDICTS,
 } from './names.ts';
+import type { Pending } from './pending.ts';
 
 /** What is stored, and what a live flow gives too. */
-export interface StoredFlow {
+export interface StoredFlow extends Pending {
   readonly timeUs: number;
   readonly host: string;
   readonly boot: number;
@@ -67,6 +69,13 @@ export interface FrontendView {
   readonly backend: { readonly ip: string; readonly port: number } | null;
 }
 
+/** Without names: it is not known here. */
+export interface RuleView {
+  readonly id: number;
+  readonly policy: string | null;
+  readonly path: string | null;
+}
+
 export interface FlowView {
   readonly time: string;
   readonly host: string;
@@ -79,7 +88,9 @@ export interface FlowView {
   readonly icmp: { readonly type: number; readonly code: number } | null;
   readonly verdict: string;
   readonly drop_reason: { readonly code: number; readonly name: string; readonly text: string } | null;
-  readonly rule: { readonly id: number; readonly policy: string | null; readonly path: string | null } | null;
+  readonly rule: RuleView | null;
+  /** What would be if staged policies were in place; null: none are staged for the workload. */
+  readonly pending: { readonly verdict: string; readonly rule: RuleView | null } | null;
   readonly direction: string;
   readonly is_reply: boolean;
   readonly trace_point: string;
@@ -138,10 +149,15 @@ const frontendView = (flow: StoredFlow, isReply: boolean, directory: Directory):
   };
 };
 
+const ruleView = (id: number, directory: Directory): RuleView | null => {
+  if (id === 0) return null;
+  const rule = directory.rule(id);
+  return { id, policy: rule?.policyKey ?? null, path: rule?.path ?? null };
+};
+
 export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
   const detail = unpackDetail(flow.detail, flow.protocol);
   const atMs = flow.timeUs / 1000;
-  const rule = directory.rule(flow.ruleId);
   const asked = directory.frontend(flow.frontend);
   const service = asked ? { namespace: asked.namespace, name: asked.name } : null;
   return {
@@ -163,7 +179,11 @@ export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
             name: DROP_REASONS.name(flow.dropReason),
             text: dropReasonText(flow.dropReason),
           },
-    rule: flow.ruleId === 0 ? null : { id: flow.ruleId, policy: rule?.policyKey ?? null, path: rule?.path ?? null },
+    rule: ruleView(flow.ruleId, directory),
+    pending:
+      flow.pendingVerdict === 0
+        ? null
+        : { verdict: VERDICTS.name(flow.pendingVerdict), rule: ruleView(flow.pendingRuleId, directory) },
     direction: DIRECTIONS.name(detail.direction),
     is_reply: detail.isReply,
     trace_point: TRACE_POINTS.name(detail.tracePoint),

@@ -60,6 +60,10 @@ const compileOne = (condition: Condition): FlowTest => {
       return inColumn(condition.column, condition.values);
     case 'direction':
       return (flow) => condition.values.includes(flow.direction);
+    case 'pending':
+      return (flow) => condition.values.includes(flow.pendingVerdict);
+    case 'pending_rule':
+      return (flow) => flow.pendingVerdict !== 0 && condition.values.includes(flow.pendingRuleId);
     case 'is_reply':
       return (flow) => flow.isReply === condition.value;
     case 'host':

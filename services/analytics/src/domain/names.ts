@@ -39,6 +39,8 @@ const enumTable = (schema: DescEnum, spell: (name: string) => string = (name) =>
 const dashed = (name: string): string => name.toLowerCase().replaceAll('_', '-');
 
 export const VERDICTS = enumTable(VerdictSchema);
+/** Staged policies forward or drop. */
+export const PENDING_VERDICTS: NameTable = { ...VERDICTS, names: ['FORWARDED', 'DROPPED'] };
 export const DIRECTIONS = enumTable(DirectionSchema);
 export const TRACE_POINTS = enumTable(TracePointSchema, dashed);
 export const TRACE_REASONS = enumTable(TraceReasonSchema);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Adds up per rule what it decided, while flows are read. A hit is a decision: the first report of a connection, or a refusal;
- * later reports of the same connection add only their packets and bytes.
+ * later reports of the same connection add only their packets and bytes. Rules of staged policies are hit by what they would decide.
  */
 import type { FlowReader } from './flow-reader.ts';
 
@@ -24,8 +24,12 @@ export class HitTable {
   #last: RuleHits | undefined;
 
   add(flow: FlowReader, timeUs: number): void {
-    const { ruleId, report } = flow;
-    if (ruleId === 0) return;
+    if (flow.ruleId !== 0) this.#count(flow.ruleId, flow, timeUs);
+    if (flow.pendingRuleId !== 0 && flow.pendingRuleId !== flow.ruleId) this.#count(flow.pendingRuleId, flow, timeUs);
+  }
+
+  #count(ruleId: number, flow: FlowReader, timeUs: number): void {
+    const { report } = flow;
     let rule = this.#last;
     if (rule?.ruleId !== ruleId) {
       rule = this.#rules.get(ruleId);

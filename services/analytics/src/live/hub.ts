@@ -54,6 +54,8 @@ const storedFlow = (flow: FlowReader, host: string, boot: number, seq: number, t
     sourceIp: formatIp(message.subarray(sourceAt, sourceAt + addressBytes)),
     destinationIp: formatIp(message.subarray(destinationAt, destinationAt + addressBytes)),
     frontend: flow.frontend,
+    pendingVerdict: flow.pendingVerdict,
+    pendingRuleId: flow.pendingRuleId,
   };
 };
 

@@ -7,6 +7,7 @@ import {
   DIRECTIONS,
   DROP_REASONS,
   FRONTEND_TYPES,
+  PENDING_VERDICTS,
   REPORTS,
   TRACE_POINTS,
   TRACE_REASONS,
@@ -38,6 +39,8 @@ const filters = {
   protocol: list('Name or IANA number', ['TCP', 'UDP']),
   drop_reason: list(`Code, name or text: ${DROP_REASONS.names.join(', ')}`, ['POLICY_DENIED']),
   rule_id: list('Number of the rule that decided', ['17']),
+  pending: list(`What would be if staged policies were in place: ${PENDING_VERDICTS.names.join(', ')}`, ['DROPPED']),
+  pending_rule_id: list('Number of the rule that would decide then', ['17']),
   host: list('Host where the flow was seen', ['h1']),
   is_reply: list('true: from the server to the client of the connection', ['false']),
   ...sided('ip', 'Address or CIDR', '10.0.0.0/8'),
@@ -96,6 +99,15 @@ export const ServiceNameSchema = named(
   ),
 );
 
+export const FlowRuleSchema = named(
+  'FlowRule',
+  Type.Object({
+    id: Type.Integer(),
+    policy: nullable(Type.String({ description: 'kind/namespace/name; null: not known here' })),
+    path: nullable(Type.String({ examples: ['spec.ingress[0]'] })),
+  }),
+);
+
 export const FlowSchema = named(
   'Flow',
   Type.Object(
@@ -111,12 +123,12 @@ export const FlowSchema = named(
       icmp: nullable(Type.Object({ type: Type.Integer(), code: Type.Integer() })),
       verdict: nameOf(VERDICTS.names),
       drop_reason: nullable(Type.Object({ code: Type.Integer(), name: Type.String(), text: Type.String() })),
-      rule: nullable(
-        Type.Object({
-          id: Type.Integer(),
-          policy: nullable(Type.String({ description: 'kind/namespace/name; null: not known here' })),
-          path: nullable(Type.String({ examples: ['spec.ingress[0]'] })),
-        }),
+      rule: nullable(ref(FlowRuleSchema)),
+      pending: nullable(
+        Type.Object(
+          { verdict: nameOf(PENDING_VERDICTS.names), rule: nullable(ref(FlowRuleSchema)) },
+          { description: 'What would be if staged policies were in place; null: none are staged for the workload' },
+        ),
       ),
       direction: nameOf(DIRECTIONS.names, 'Of the connection, seen from the workload'),
       is_reply: Type.Boolean(),
@@ -256,6 +268,7 @@ export const AccountSchema = named(
 export const SCHEMAS = [
   EndpointSchema,
   ServiceNameSchema,
+  FlowRuleSchema,
   FlowSchema,
   ServiceMapSchema,
   WatermarkSchema,

@@ -16,7 +16,7 @@ import { isIcmp, unpackDetail } from '../domain/detail.ts';
 import type { Directory } from '../domain/directory.ts';
 import type { FilterParams } from '../domain/filter.ts';
 import type { FlowGroup } from '../domain/flow-groups.ts';
-import { type EndpointView, type FrontendView, flowView, type StoredFlow } from '../domain/flow-view.ts';
+import { type EndpointView, type FrontendView, flowView, type RuleView, type StoredFlow } from '../domain/flow-view.ts';
 import { DIRECTIONS, VERDICTS } from '../domain/names.ts';
 
 type List = readonly string[];
@@ -53,6 +53,8 @@ export const filterParams = (filter: FlowFilter | undefined): FilterParams =>
         protocol: filter.protocols,
         drop_reason: filter.dropReasons,
         rule_id: texts(filter.ruleIds),
+        pending: filter.pendingVerdicts.map((verdict) => VERDICTS.name(verdict)),
+        pending_rule_id: texts(filter.pendingRuleIds),
         host: filter.hosts,
         is_reply: filter.isReply === undefined ? [] : [String(filter.isReply)],
         ...endParams('', filter.any),
@@ -99,6 +101,8 @@ const frontendMessage = (
   ...(backend ? { backend } : {}),
 });
 
+const ruleMessage = ({ id, policy, path }: RuleView) => ({ id, policy: policy ?? '', path: path ?? '' });
+
 export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInitShape<typeof FlowSchema> => {
   const view = flowView(flow, directory);
   const detail = unpackDetail(flow.detail, flow.protocol);
@@ -114,7 +118,9 @@ export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInit
     ...(isIcmp(flow.protocol) ? { icmp: { type: detail.icmpType, code: detail.icmpCode } } : {}),
     verdict: flow.verdict,
     ...(view.drop_reason ? { dropReason: view.drop_reason } : {}),
-    ...(view.rule ? { rule: { id: view.rule.id, policy: view.rule.policy ?? '', path: view.rule.path ?? '' } } : {}),
+    ...(view.rule ? { rule: ruleMessage(view.rule) } : {}),
+    pendingVerdict: flow.pendingVerdict,
+    ...(view.pending?.rule ? { pendingRule: ruleMessage(view.pending.rule) } : {}),
     direction: detail.direction,
     isReply: detail.isReply,
     tracePoint: detail.tracePoint,

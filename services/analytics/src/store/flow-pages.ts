@@ -5,9 +5,11 @@
  * index, partitions that are not needed are never opened, and however rare the flows asked for are, a request ends in
  * time, with the place where it stopped as its cursor.
  */
+
 import { type Kysely, sql } from 'kysely';
 import type { Condition } from '../domain/conditions.ts';
 import type { StoredFlow } from '../domain/flow-view.ts';
+import { unpackPending } from '../domain/pending.ts';
 import { isIndexed, served } from './closed-indexes.ts';
 import { flowWhere, negated } from './flow-where.ts';
 import type { Hosts } from './hosts.ts';
@@ -70,12 +72,13 @@ interface Row {
   readonly source_ip: string;
   readonly destination_ip: string;
   readonly frontend: number;
+  readonly pending: number;
 }
 
 const COLUMNS = sql`(extract(epoch from time) * 1000000)::int8 as time_us, boot, seq, connection_ns, packets, bytes,
   host_id, source_identity, destination_identity, rule_id, workload_id, source_port, destination_port, detail,
   protocol, verdict, drop_reason, host(source_ip) as source_ip, host(destination_ip) as destination_ip,
-  frontend`;
+  frontend, pending`;
 
 /**
  * As text, which has whole microseconds; a double of seconds would not. A plain parameter and no expression, so that the
@@ -250,6 +253,7 @@ export class FlowPages {
         sourceIp: row.source_ip,
         destinationIp: row.destination_ip,
         frontend: row.frontend,
+        ...unpackPending(row.pending),
       };
     });
     if (rows.length > limit) return { flows, next: flows.at(-1)?.key };

@@ -3,12 +3,14 @@
  * Postgres can see that a partial index serves them; everything else is a parameter. */
 
 import type { Cidr } from '@weir/net';
+import { Verdict } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import { type RawBuilder, sql } from 'kysely';
 import type { Condition } from '../domain/conditions.ts';
 import { DETAIL } from '../domain/detail.ts';
 import type { AddressUse } from '../domain/directory.ts';
 import type { Side } from '../domain/filter.ts';
 import { FIRST_LOCAL } from '../domain/identities.ts';
+import { packPending } from '../domain/pending.ts';
 
 type Sql = RawBuilder<unknown>;
 
@@ -76,6 +78,17 @@ const one = (condition: Condition, hostIds: readonly number[]): Sql => {
       return isIn(
         sql`(detail >> ${sql.lit(DETAIL.direction.shift)} & ${sql.lit(DETAIL.direction.mask)})`,
         condition.values,
+      );
+    case 'pending':
+      return any(
+        condition.values.map((pendingVerdict) =>
+          packPending({ pendingVerdict, pendingRuleId: 0 }) > 0 ? sql`pending > 0` : sql`pending < 0`,
+        ),
+      );
+    case 'pending_rule':
+      return isIn(
+        sql`abs(pending)`,
+        condition.values.map((pendingRuleId) => packPending({ pendingVerdict: Verdict.FORWARDED, pendingRuleId })),
       );
     case 'is_reply':
       return condition.value ? sql`detail < 0` : sql`detail >= 0`;

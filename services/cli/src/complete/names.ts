@@ -72,6 +72,7 @@ const labels: Source = (context) =>
     Object.entries(of as Record<string, string>).map(([key, value]) => `${key}=${value}`),
   );
 const verdicts: Source = () => ['FORWARDED', 'DROPPED', 'AUDIT'];
+const pending: Source = () => ['FORWARDED', 'DROPPED'];
 const protocols: Source = () => ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPv6'];
 const directions: Source = () => ['ingress', 'egress'];
 const types: Source = () => ['drop', 'trace', 'policy-verdict', 'trace:to-endpoint', 'trace:to-network'];
@@ -143,6 +144,8 @@ const SOURCES: Readonly<Record<string, Source>> = {
   'config reset key': settingKeys,
   'config set value': settingValues,
   'rule-id': rules,
+  'pending-rule-id': rules,
+  pending,
   'node-name': hosts,
   host: hosts,
   verdict: verdicts,

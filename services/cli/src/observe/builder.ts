@@ -31,6 +31,8 @@ const PLAIN_FIELDS = {
   'drop-reason-desc': 'drop_reason_desc',
   'drop-reason': 'drop_reason_desc',
   'rule-id': 'rule_id',
+  pending: 'pending',
+  'pending-rule-id': 'pending_rule_id',
 } as const satisfies Record<string, TextField>;
 
 type EndFlag = keyof typeof END_FLAGS;

@@ -27,6 +27,8 @@ const TEXT_FIELDS = [
   'traffic_direction',
   'drop_reason_desc',
   'rule_id',
+  'pending',
+  'pending_rule_id',
 ] as const;
 
 export type TextField = (typeof TEXT_FIELDS)[number];

@@ -151,6 +151,18 @@ const filterTest = (filter: FlowFilter): Test => {
         ({ rule }) =>
           rule !== null && String(rule.id) === text,
     ),
+    any(
+      filter.pending,
+      (text) =>
+        ({ pending }) =>
+          same(pending?.verdict, text),
+    ),
+    any(
+      filter.pending_rule_id,
+      (text) =>
+        ({ pending }) =>
+          !!pending?.rule && String(pending.rule.id) === text,
+    ),
     any(filter.reply, (value) => (flow) => flow.is_reply === value),
     any(filter.event_type, byType),
     any(

@@ -16,6 +16,8 @@ const PLAIN: Readonly<Record<string, string>> = {
   'drop-reason': 'drop_reason',
   'drop-reason-desc': 'drop_reason',
   'rule-id': 'rule_id',
+  pending: 'pending',
+  'pending-rule-id': 'pending_rule_id',
   'is-reply': 'is_reply',
 };
 const ENDS = new Set(['ip', 'workload', 'namespace', 'label', 'identity', 'port', 'service']);

@@ -9,7 +9,13 @@ const END = ['ip', 'port', 'identity', 'labels', 'workload', 'namespace'];
 /** Fields of a flow as GET /v1/flows gives it; a test compares them with its openapi.json. */
 export const FLOW_FIELDS: Readonly<Record<string, readonly string[]>> = {
   ...{ time: [], host: [], boot: [], seq: [], source: END, destination: END, protocol: [], tcp_flags: [] },
-  ...{ icmp: ['type', 'code'], verdict: [], drop_reason: ['code', 'name', 'text'], rule: ['id', 'policy', 'path'] },
+  ...{
+    icmp: ['type', 'code'],
+    verdict: [],
+    drop_reason: ['code', 'name', 'text'],
+    rule: ['id', 'policy', 'path'],
+    pending: ['verdict', 'rule'],
+  },
   ...{ direction: [], is_reply: [], trace_point: [], trace_reason: [], report: [], packets: [], bytes: [] },
   ...{ connection_id: [], encrypted: [], source_service: SERVICE, destination_service: SERVICE },
   frontend: ['number', 'type', 'address', 'port', 'backend'],

@@ -28,6 +28,12 @@ export interface Frontend {
   readonly backend: { readonly ip: string; readonly port: number } | null;
 }
 
+export interface FlowRule {
+  readonly id: number;
+  readonly policy: string | null;
+  readonly path: string | null;
+}
+
 export interface Flow {
   readonly time: string;
   readonly host: string;
@@ -38,7 +44,9 @@ export interface Flow {
   readonly icmp: { readonly type: number; readonly code: number } | null;
   readonly verdict: string;
   readonly drop_reason: { readonly code: number; readonly name: string; readonly text: string } | null;
-  readonly rule: { readonly id: number; readonly policy: string | null; readonly path: string | null } | null;
+  readonly rule: FlowRule | null;
+  /** What would be if staged policies were in place. */
+  readonly pending?: { readonly verdict: string; readonly rule: FlowRule | null } | null;
   readonly direction: string;
   readonly is_reply: boolean;
   readonly trace_point: string;
@@ -96,9 +104,18 @@ const detail = (flow: Flow): string => {
   return flow.protocol;
 };
 
-const ruleOf = (flow: Flow): string => {
-  if (!flow.rule) return '';
-  return flow.rule.policy ? `${flow.rule.policy} ${flow.rule.path ?? ''}`.trim() : `rule ${flow.rule.id}`;
+const ruleText = (rule: FlowRule | null): string => {
+  if (!rule) return '';
+  return rule.policy ? `${rule.policy} ${rule.path ?? ''}`.trim() : `rule ${rule.id}`;
+};
+
+const ruleOf = (flow: Flow): string => ruleText(flow.rule);
+
+/** `DROPPED by CiliumNetworkPolicy/prod/web spec.ingress[0]`: of staged policies. */
+const pendingOf = (flow: Flow, { policies }: FlowStyle): string => {
+  if (!flow.pending) return '';
+  const rule = policies ? ruleText(flow.pending.rule) : '';
+  return rule ? `${flow.pending.verdict} by ${rule}` : flow.pending.verdict;
 };
 
 const counts = (flow: Flow): string =>
@@ -116,6 +133,7 @@ export const compactFlow = (flow: Flow, paint: Paint, style: FlowStyle = PLAIN_S
   const verdict = paint(flow.verdict === 'FORWARDED' ? 'green' : 'red', escapeUntrusted(flow.verdict));
   const reason = flow.drop_reason ? ` ${escapeUntrusted(flow.drop_reason.text)}` : '';
   const rule = style.policies ? ruleOf(flow) : '';
+  const pending = pendingOf(flow, style);
   return [
     `${formatTime(flow.time, style.time)}${style.host ? ` ${escapeUntrusted(flow.host)}` : ''}:`,
     way(flow, style),
@@ -123,6 +141,7 @@ export const compactFlow = (flow: Flow, paint: Paint, style: FlowStyle = PLAIN_S
     `${verdict}${reason}`,
     `(${escapeUntrusted(detail(flow))}; ${counts(flow)})`,
     ...(rule ? [`by ${escapeUntrusted(rule)}`] : []),
+    ...(pending ? [`[pending ${escapeUntrusted(pending)}]`] : []),
   ].join(' ');
 };
 
@@ -137,6 +156,7 @@ export const dictFlow = (flow: Flow, style: FlowStyle): string[] => {
     ['TYPE', `${flow.trace_point}${flow.is_reply ? ' reply' : ''}`],
     ['VERDICT', flow.drop_reason ? `${flow.verdict} ${flow.drop_reason.text}` : flow.verdict],
     ...(style.policies ? ([['RULE', ruleOf(flow) || '-']] as const) : []),
+    ...(flow.pending ? ([['PENDING', pendingOf(flow, style)]] as const) : []),
     ['SUMMARY', `${detail(flow)}; ${counts(flow)}`],
   ];
   return fields.map(([name, value]) => `${name.padStart(11)}: ${escapeUntrusted(value)}`);
@@ -153,6 +173,7 @@ export const flowColumns = (style: FlowStyle): readonly Column<Flow>[] => [
   { title: 'VERDICT', cell: (f) => f.verdict },
   { title: 'REASON', cell: (f) => f.drop_reason?.text },
   ...(style.policies ? [{ title: 'RULE', cell: ruleOf }] : []),
+  { title: 'PENDING', cell: (f) => pendingOf(f, style) || undefined, wide: true },
   { title: 'PACKETS', cell: (f) => f.packets, wide: true },
   { title: 'BYTES', cell: (f) => f.bytes, wide: true },
   { title: 'POINT', cell: (f) => f.trace_point, wide: true },

@@ -30,6 +30,8 @@ const FLOW_FLAGS: Readonly<Record<string, string>> = {
   'drop-reason-desc': 'code, name or text, such as POLICY_DENIED',
   'drop-reason': 'the same',
   'rule-id': 'number of the rule that decided',
+  pending: 'what staged policies would do: FORWARDED, DROPPED',
+  'pending-rule-id': 'number of the rule that would decide then',
   'is-reply': 'true or false',
   'tcp-flags': 'all of these: SYN,ACK',
   type: 'drop, trace or policy-verdict; drop:133, trace:to-endpoint',

@@ -23,7 +23,7 @@ export type Tier = (typeof TIERS)[number];
 
 /**
  * enforce; audit: allows as when enforced, what it would refuse goes on; staged: only judged beside what is enforced; off: kept,
- * judged by nobody. What audited and staged documents would do is told by explain.
+ * judged by nobody. What audited and staged documents would do is told by explain and in flows.
  */
 export const MODES = ['enforce', 'audit', 'staged', 'off'] as const;
 export type PolicyMode = (typeof MODES)[number];
