@@ -365,6 +365,18 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     ...missing,
     stale: [{ key: `${KEY}gone-grpc`, ifRevision: OTHER }],
   },
+  'PolicyService.ListPolicyVersions': { good: { key: `${KEY}p1` }, bad: { key: `${KEY}none` }, ...missing },
+  'PolicyService.DiffPolicyVersions': {
+    good: { key: `${KEY}p1`, from: 1n },
+    bad: { key: `${KEY}p1`, from: 999n },
+    ...missing,
+  },
+  'PolicyService.RestorePolicy': {
+    good: { key: `${KEY}p1`, policyRevision: 1n },
+    bad: { key: `${KEY}p1`, policyRevision: 999n },
+    ...missing,
+  },
+  'PolicyService.PromotePolicy': { good: { key: `${KEY}audited-grpc` }, bad: { key: `${KEY}none` }, ...missing },
   'RuleService.GetRule': { good: { id: 1 }, bad: { id: 2_000_000_000 }, ...missing },
   'RuleService.BatchGetRules': {
     good: { ids: [1, 2] },

@@ -16,6 +16,7 @@ import { createPipeline, type Pipeline, until } from '@weir/infra/pipeline';
 import { createRpcClient } from '@weir/rpc';
 import { GRPC, type GrpcOperation, SERVICES } from './grpc-table.ts';
 import {
+  AUDITED,
   HOSTS,
   NAMED,
   NAMESPACES,
@@ -54,7 +55,9 @@ before(async () => {
       await callApi(`${urls.inventory}${path(name, i)}`, { method: 'PUT', body: body(i) });
     }
   }
-  const text = POLICIES.map((name) => policy(name)).join('---\n');
+  const text = [...POLICIES.map((name) => policy(name)), ...AUDITED.map((name) => policy(name, 80, 'audit'))].join(
+    '---\n',
+  );
   await callApi(`${urls.policy}/v1/policies`, { raw: { type: 'application/yaml', text } });
   const flows = { WEIR_SIM_FLOWS: '200', WEIR_SIM_FLOWS_TOTAL: '40' };
   for (const host of ['a1', 'b1']) await pipeline.startAgent(host, flows);

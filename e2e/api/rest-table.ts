@@ -30,9 +30,9 @@ export interface RestOperation {
 }
 
 /** What stands before the first operation: three or more of each, and what will be deleted. */
-export const policy = (name: string, port = 80): string => `apiVersion: networking.k8s.io/v1
+export const policy = (name: string, port = 80, mode = 'enforce'): string => `apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
-metadata: { name: ${name}, namespace: shop }
+metadata: { name: ${name}, namespace: shop, annotations: { weir.io/mode: ${mode} } }
 spec:
   podSelector: { matchLabels: { app: web } }
   ingress: [ { from: [ { podSelector: { matchLabels: { app: ${name} } } } ], ports: [ { port: ${port} } ] } ]
@@ -61,6 +61,8 @@ export const OBJECTS: readonly (readonly [path: (name: string, i: number) => str
   [(name) => `/v1/lb-pools/${name}`, (i) => ({ blocks: [{ cidr: `198.51.100.${64 * i}/28` }] })],
 ];
 export const POLICIES = ['p1', 'p2', 'p3', 'gone-rest', 'gone-grpc'] as const;
+/** Audited, to be promoted by each door. */
+export const AUDITED = ['audited-rest', 'audited-grpc'] as const;
 
 const workload = (name: string) => ({ name, namespace: 'shop', host: 'c1', labels: { app: name } });
 const missing = (path: string, field = 'id') => ({ path, code: 'NOT_FOUND' as const, field });
@@ -312,6 +314,22 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     good: { path: '/v1/policies/NetworkPolicy/shop/gone-rest' },
     bad: missing('/v1/policies/NetworkPolicy/shop/none'),
     guarded: true,
+  },
+  'policy GET /v1/policies/{kind}/{namespace}/{name}/versions': {
+    good: { path: '/v1/policies/NetworkPolicy/shop/p1/versions' },
+    bad: missing('/v1/policies/NetworkPolicy/shop/none/versions'),
+  },
+  'policy GET /v1/policies/{kind}/{namespace}/{name}/diff': {
+    good: { path: '/v1/policies/NetworkPolicy/shop/p1/diff?from=1' },
+    bad: missing('/v1/policies/NetworkPolicy/shop/p1/diff?from=999'),
+  },
+  'policy POST /v1/policies/{kind}/{namespace}/{name}/restore': {
+    good: { path: '/v1/policies/NetworkPolicy/shop/p1/restore?policy_revision=1' },
+    bad: missing('/v1/policies/NetworkPolicy/shop/p1/restore?policy_revision=999'),
+  },
+  'policy POST /v1/policies/{kind}/{namespace}/{name}/promote': {
+    good: { path: '/v1/policies/NetworkPolicy/shop/audited-rest/promote' },
+    bad: missing('/v1/policies/NetworkPolicy/shop/none/promote'),
   },
   'policy POST /v1/policies/diff': {
     good: { path: '/v1/policies/diff', text: policy('p1', 81) },

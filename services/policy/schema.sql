@@ -47,6 +47,9 @@ create table policy_revisions (
   -- as written, the order of its fields kept; null for a removal
   document json,
   made_at timestamptz not null default now(),
+  -- who made it and why, as the caller said
+  author text,
+  reason text,
   primary key (key, policy_revision)
 );
 alter table policies add foreign key (key, policy_revision) references policy_revisions (key, policy_revision);

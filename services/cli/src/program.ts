@@ -8,18 +8,20 @@ import type { ExplainOptions } from './commands/explain.ts';
 import { type GetOptions, get } from './commands/get.ts';
 import { type HitsOptions, showHits } from './commands/hits.ts';
 import type { LintCommandOptions } from './commands/lint.ts';
-import { apply, diff, type RemoveOptions, remove } from './commands/policies.ts';
+import { type ApplyOptions, apply, diff, type RemoveOptions, remove } from './commands/policies.ts';
 import { RESOURCES } from './commands/resources.ts';
 import { FAIL_ON, type FailOn, type SimulateOptions, simulate } from './commands/simulate.ts';
 import { status } from './commands/status.ts';
 import { type SuggestOptions, suggest } from './commands/suggest.ts';
 import { showVersion } from './commands/version.ts';
+import { attribution, type ChangeOptions } from './commands/versions.ts';
 import type { Context } from './context.ts';
 import { FORMATS } from './output/table.ts';
 import { addObjects } from './words/objects.ts';
 import { addObserve } from './words/observe.ts';
 import { addRuntime } from './words/runtime.ts';
 import { collect, list as names, positive } from './words/values.ts';
+import { addAttribution, addVersions } from './words/versions.ts';
 
 const { version } = manifest;
 
@@ -58,16 +60,15 @@ export const createProgram = (context: Context): Command => {
       .action((id: string | undefined, options: GetOptions) => get(context, noun, id, options));
   }
 
-  program
-    .command('apply')
+  addAttribution(program.command('apply'))
     .description('create or change policies, all documents or none, egress gateways, services and their announcements')
     .addOption(files().makeOptionMandatory())
     .option('--dry-run', 'check only')
     .option('--wait', 'until every host that is alive holds it in its kernel')
     .addOption(new Option('--timeout <seconds>', 'longest wait').argParser(positive).default(30))
     .option('--trace', 'wait, then show when the change was where, from the request to the maps of each host')
-    .action((o: { filename: string[]; dryRun?: boolean; wait?: boolean; trace?: boolean; timeout: number }) =>
-      apply(context, { ...o, file: o.filename }),
+    .action((o: Omit<ApplyOptions, 'file'> & ChangeOptions & { filename: string[] }) =>
+      apply(context, { ...o, file: o.filename, by: attribution(context, o) }),
     );
 
   program
@@ -76,12 +77,14 @@ export const createProgram = (context: Context): Command => {
     .addOption(files().makeOptionMandatory())
     .action((o: { filename: string[] }) => diff(context, o.filename));
 
-  program
-    .command('delete [policy...]')
+  addAttribution(program.command('delete [policy...]'))
     .description('delete policies, egress gateways and services by kind/namespace/name or by the documents in files')
     .addOption(files())
     .option('--ignore-not-found', 'what is not there is no failure')
-    .action((keys: string[], o: RemoveOptions) => remove(context, keys, o));
+    .action((keys: string[], o: RemoveOptions & ChangeOptions) =>
+      remove(context, keys, { ...o, by: attribution(context, o) }),
+    );
+  addVersions(program, context);
 
   addExplain(program, context);
   addLint(program, context);

@@ -341,6 +341,32 @@ export const FLEET_ROUTES: Routes = {
       ],
     },
   },
+  'GET /v1/policies/NetworkPolicy/shop/web/versions': listing([
+    {
+      policy_revision: 3,
+      revision: 9,
+      removed: false,
+      made_at: at('19:59:48'),
+      author: 'ada',
+      reason: 'ticket\u001b[31m 7',
+    },
+    { policy_revision: 2, revision: 8, removed: true, made_at: at('19:58:00'), author: null, reason: null },
+  ]),
+  'GET /v1/policies/NetworkPolicy/shop/web/diff': {
+    json: { key: 'NetworkPolicy/shop/web', diff: '--- a\n+++ b\n-old\n+new\n' },
+  },
+  'POST /v1/policies/NetworkPolicy/shop/web/restore': {
+    json: {
+      results: [{ key: 'NetworkPolicy/shop/web', action: 'configured', revision: 8, warnings: [] }],
+      revision: 8,
+    },
+  },
+  'POST /v1/policies/NetworkPolicy/shop/web/promote': {
+    json: {
+      results: [{ key: 'NetworkPolicy/shop/web', action: 'configured', revision: 8, warnings: [] }],
+      revision: 8,
+    },
+  },
   'DELETE /v1/policies/NetworkPolicy/shop/web': { json: { key: 'NetworkPolicy/shop/web', revision: 9 } },
   'GET /v1/revisions/8': {
     json: {

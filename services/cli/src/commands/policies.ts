@@ -29,7 +29,7 @@ interface ApplyResult {
   readonly warnings: readonly FieldIssue[];
 }
 
-interface ApplyAnswer {
+export interface ApplyAnswer {
   readonly results: readonly ApplyResult[];
   readonly revision: number | string;
 }
@@ -45,6 +45,8 @@ export interface ApplyOptions {
   /** Shows when the change was where; waits too. */
   readonly trace?: boolean;
   readonly timeout: number;
+  /** Who and why, as parameters. */
+  readonly by?: Readonly<Record<string, string>>;
 }
 
 export const bodyOf = ({ text, sources }: Documents) =>
@@ -123,7 +125,7 @@ export const apply = async (context: Context, options: ApplyOptions): Promise<vo
 };
 
 const applyPolicies = async (context: Context, documents: Documents, options: ApplyOptions): Promise<void> => {
-  const query = new URLSearchParams(options.dryRun ? { dry_run: 'true' } : {});
+  const query = new URLSearchParams({ ...(options.dryRun ? { dry_run: 'true' } : {}), ...options.by });
   const headers: Record<string, string> = options.trace ? { traceparent: traceparent(context.env.TRACEPARENT) } : {};
   const answer = await post<ApplyAnswer>(context, '/v1/policies', documents, query, headers);
   for (const { key, action, warnings } of answer.results) {
@@ -136,7 +138,7 @@ const applyPolicies = async (context: Context, documents: Documents, options: Ap
 };
 
 /** Waits until every host that is alive holds the revision in its kernel's maps. */
-const waitRealised = async (context: Context, revision: number | string, timeoutS: number): Promise<void> => {
+export const waitRealised = async (context: Context, revision: number | string, timeoutS: number): Promise<void> => {
   const started = Date.now();
   for (;;) {
     const leftS = Math.max(1, Math.min(20, Math.ceil(timeoutS - (Date.now() - started) / 1000)));
@@ -167,6 +169,13 @@ const waitRealised = async (context: Context, revision: number | string, timeout
   }
 };
 
+export const printDiff = (context: Pick<Context, 'out' | 'paint'>, text: string): void => {
+  for (const line of text.replace(/\n$/, '').split('\n')) {
+    const colour = line.startsWith('+') ? 'green' : line.startsWith('-') ? 'red' : undefined;
+    context.out(colour ? context.paint(colour, escapeUntrusted(line)) : escapeUntrusted(line));
+  }
+};
+
 export const diff = async (context: Context, files: readonly string[]): Promise<void> => {
   const documents = await readDocuments(files, context.readStdin);
   const { policies, write } = await split(context, documents);
@@ -182,10 +191,7 @@ export const diff = async (context: Context, files: readonly string[]): Promise<
     policies,
   );
   for (const result of results.filter((r) => r.action !== 'unchanged')) {
-    for (const line of result.diff.replace(/\n$/, '').split('\n')) {
-      const colour = line.startsWith('+') ? 'green' : line.startsWith('-') ? 'red' : undefined;
-      context.out(colour ? context.paint(colour, escapeUntrusted(line)) : escapeUntrusted(line));
-    }
+    printDiff(context, result.diff);
     context.setExitCode(EXIT.failed);
   }
 };
@@ -194,6 +200,14 @@ interface Target {
   readonly service: Service;
   readonly path: string;
 }
+
+/** Of `kind/namespace/name`, or `kind/name` of a cluster-wide one; undefined: it is none. */
+export const policyPath = (key: string): string | undefined => {
+  const parts = key.split('/');
+  const [kind, namespace, name] = parts.length === 2 ? [parts[0], '-', parts[1]] : parts;
+  if (!kind || !namespace || !name || parts.length > 3) return undefined;
+  return `/v1/policies/${[kind, namespace, name].map(encodeURIComponent).join('/')}`;
+};
 
 /** Keys as `kind/namespace/name`; cluster-wide kinds have `-` as namespace, which may be left out. */
 const targetOf = (key: string): Target => {
@@ -211,7 +225,7 @@ const targetOf = (key: string): Target => {
   if (!kind || !namespace || !name || parts.length > 3) {
     throw new CliFailure(EXIT.usage, `error: ${key} is not kind/namespace/name, such as NetworkPolicy/default/web`);
   }
-  return { service: 'policy', path: `/v1/policies/${[kind, namespace, name].map(encodeURIComponent).join('/')}` };
+  return { service: 'policy', path: policyPath(key) ?? '' };
 };
 
 /** Keys of the documents in files; read here, so that only what is deleted is asked of the service. */
@@ -228,6 +242,8 @@ const keysIn = async (context: Context, files: readonly string[]): Promise<reado
 };
 
 export interface RemoveOptions {
+  /** Who and why, as parameters. */
+  readonly by?: Readonly<Record<string, string>>;
   readonly filename?: readonly string[];
   readonly ignoreNotFound?: boolean;
 }
@@ -240,7 +256,8 @@ export const remove = async (context: Context, keys: readonly string[], options:
   const refused: string[] = [];
   for (const { key, service, path } of targets) {
     try {
-      await context.client.send(service, path, { method: 'DELETE' });
+      const query = new URLSearchParams(service === 'policy' ? options.by : {});
+      await context.client.send(service, path, { method: 'DELETE', query });
       context.out(`${escapeUntrusted(key)} deleted`);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;

@@ -58,6 +58,6 @@ export {
   type EgressGatewayDocument,
   splitEgressGateways,
 } from './parse/egress-gateway.ts';
-export { MODE_ANNOTATION } from './parse/modes.ts';
+export { MODE_ANNOTATION, promoted } from './parse/modes.ts';
 export { type BalancerDocument, placeOf } from './parse/service-body.ts';
 export { MAX_BYTES, type ParseOptions } from './parse/text.ts';

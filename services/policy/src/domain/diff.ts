@@ -113,9 +113,16 @@ export interface DiffInput {
   readonly key: string;
   readonly before?: unknown;
   readonly after: unknown;
+  /** What the two are called; else the one in force, and the one given. */
+  readonly names?: { readonly from: string; readonly to: string };
 }
 
-export const diffOf = ({ key, before, after }: DiffInput): string =>
+export const diffOf = ({ key, before, after, names }: DiffInput): string =>
   before === undefined
     ? unifiedDiff('', documentText(after), '/dev/null', `${key} (given)`)
-    : unifiedDiff(documentText(before), documentText(after), `${key} (in force)`, `${key} (given)`);
+    : unifiedDiff(
+        documentText(before),
+        documentText(after),
+        names?.from ?? `${key} (in force)`,
+        names?.to ?? `${key} (given)`,
+      );

@@ -15,10 +15,18 @@ import { admitted } from '../domain/admission.ts';
 import { sameDocument } from '../domain/documents.ts';
 import { checkSources, placeIn, type Source } from '../domain/sources.ts';
 import { givingWay, mapGivingWay } from '../give-way.ts';
-import { findPolicies, lastVersions, lockPolicies, type PolicyRow, saveVersions } from '../store/policies.ts';
+import {
+  type Attribution,
+  findPolicies,
+  lastVersions,
+  lockPolicies,
+  type PolicyRow,
+  saveVersions,
+} from '../store/policies.ts';
 import { placeRules, takeRuleIds } from '../store/rules.ts';
 import type { Tables } from '../store/tables.ts';
 import type { Operations } from './context.ts';
+import { removeVersions } from './policies.ts';
 import { beginChange } from './stages.ts';
 
 export type ApplyAction = 'created' | 'configured' | 'unchanged';
@@ -36,7 +44,7 @@ export interface ApplyAnswer {
   readonly revision: bigint;
 }
 
-export interface ApplyOptions {
+export interface ApplyOptions extends Attribution {
   readonly dryRun?: boolean | undefined;
   readonly ifMatch?: string | undefined;
   /** `*`: none of the documents may be in force. */
@@ -141,6 +149,7 @@ const write = async (
   trx: Transaction<Tables>,
   changes: readonly Change[],
   sources: readonly Source[],
+  { author, reason }: Attribution,
 ): Promise<Map<string, bigint>> => {
   await placeUnchanged(trx, changes, sources);
   const changed = changes.filter(({ action }) => action !== 'unchanged');
@@ -165,6 +174,8 @@ const write = async (
       policyRevision: versionOf(document.key),
       revision: revisions[index] as bigint,
       document: document.json,
+      author,
+      reason,
       rules: rules.map(({ id, path, direction, action, description, ...position }) => {
         const { file, line, column } = placeIn(sources, position);
         return {
@@ -204,7 +215,7 @@ export const applyPolicies = async (
   text: string,
   options: ApplyOptions = {},
 ): Promise<ApplyAnswer> => {
-  const { once, ifMatch, ifNoneMatch } = options;
+  const { once, ifMatch, ifNoneMatch, author, reason } = options;
   const sources = checkSources(options.sources ?? []);
   const change = beginChange();
   const documents = admitted(await operations.parser.parse(text));
@@ -216,11 +227,11 @@ export const applyPolicies = async (
   let changes: readonly Change[] = [];
   let written: ReadonlyMap<string, bigint> = new Map();
   const kept = await withTransaction(operations.db, (trx) =>
-    onlyOnce(trx, once, 'applyPolicies', { text, ifMatch, ifNoneMatch, sources }, async () => {
+    onlyOnce(trx, once, 'applyPolicies', { text, ifMatch, ifNoneMatch, sources, author, reason }, async () => {
       await lockPolicies(trx);
       changes = await classify(trx, documents);
       checkMatch(options, changes);
-      written = await write(trx, changes, sources);
+      written = await write(trx, changes, sources, options);
       await change.made(trx, [...written.values()]);
       // Only an answer that is kept is made while others wait for the lock.
       return once === undefined ? undefined : answer(operations, changes, written);
@@ -229,6 +240,31 @@ export const applyPolicies = async (
   await change.committed(operations);
   for (const { action } of changes) counter('weir_policy_applied_total').add(1, { action });
   return kept ?? answer(operations, changes, written);
+};
+
+/** Documents take the place of others: all in one transaction, what is added goes to the fleet before what is removed. */
+export const replacePolicies = async (
+  operations: Operations,
+  made: (trx: Transaction<Tables>) => Promise<{
+    readonly documents: readonly PolicyDocument[];
+    readonly removed: readonly PolicyRow[];
+  }>,
+  by: Attribution,
+): Promise<ApplyAnswer> => {
+  const change = beginChange();
+  const { changes, written, last } = await withTransaction(operations.db, async (trx) => {
+    await lockPolicies(trx);
+    const { documents, removed } = await made(trx);
+    const classified = await classify(trx, documents);
+    const revisions = await write(trx, classified, [], by);
+    const gone = await removeVersions(trx, removed, by);
+    await change.made(trx, [...revisions.values(), ...gone]);
+    return { changes: classified, written: revisions, last: gone.at(-1) };
+  });
+  await change.committed(operations);
+  for (const { action } of changes) counter('weir_policy_applied_total').add(1, { action });
+  const told = await answer(operations, changes, written);
+  return last === undefined ? told : { ...told, revision: last };
 };
 
 export interface DiffResult {

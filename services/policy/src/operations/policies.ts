@@ -4,8 +4,10 @@ import { enqueueConfig } from '@weir/bus/publishing';
 import { withTransaction } from '@weir/db';
 import { Cursors, type Page, requireMatch } from '@weir/http';
 import { counter } from '@weir/telemetry';
+import type { Transaction } from 'kysely';
 import { Type } from 'typebox';
 import {
+  type Attribution,
   findPolicies,
   findVersion,
   lastVersions,
@@ -17,6 +19,7 @@ import {
   saveVersions,
 } from '../store/policies.ts';
 import { rulesOf } from '../store/rules.ts';
+import type { Tables } from '../store/tables.ts';
 import { type Operations, policyNotFound } from './context.ts';
 import { beginChange } from './stages.ts';
 
@@ -70,11 +73,42 @@ export const pageOfPolicies = async (
   );
 };
 
-/** Returns the revision of the removal. The numbers of its rules stay taken. */
+/** Returns the revision of each removal. The numbers of their rules stay taken. */
+export const removeVersions = async (
+  trx: Transaction<Tables>,
+  rows: readonly PolicyRow[],
+  { author, reason }: Attribution,
+): Promise<readonly bigint[]> => {
+  if (rows.length === 0) return [];
+  const last = await lastVersions(
+    trx,
+    rows.map(({ key }) => key),
+  );
+  const { revisions } = await enqueueConfig(
+    trx,
+    rows.map(({ key }) => ({ kind: 'policy', key })),
+  );
+  await saveVersions(
+    trx,
+    rows.map((row, at) => ({
+      ...row,
+      policyRevision: (last.get(row.key) ?? row.policy_revision) + 1n,
+      revision: revisions[at] as bigint,
+      document: null,
+      author,
+      reason,
+      rules: [],
+    })),
+  );
+  return revisions;
+};
+
+/** Returns the revision of the removal. */
 export const deletePolicy = async (
   operations: Operations,
   key: string,
   ifMatch: string | undefined,
+  by: Attribution = {},
 ): Promise<bigint> => {
   const change = beginChange();
   const removed = await withTransaction(operations.db, async (trx) => {
@@ -82,11 +116,9 @@ export const deletePolicy = async (
     const [row] = await findPolicies(trx, [key]);
     if (row === undefined) throw policyNotFound(key);
     requireMatch(ifMatch, row.revision);
-    const last = (await lastVersions(trx, [key])).get(key) ?? row.policy_revision;
-    const { revision } = await enqueueConfig(trx, [{ kind: 'policy', key }]);
-    await saveVersions(trx, [{ ...row, policyRevision: last + 1n, revision, document: null, rules: [] }]);
-    await change.made(trx, [revision]);
-    return revision;
+    const [revision] = await removeVersions(trx, [row], by);
+    await change.made(trx, [revision as bigint]);
+    return revision as bigint;
   });
   await change.committed(operations);
   counter('weir_policy_applied_total').add(1, { action: 'deleted' });

@@ -17,20 +17,12 @@ import { Type } from 'typebox';
 import { applyPolicies, diffPolicies } from '../operations/apply.ts';
 import type { Operations } from '../operations/context.ts';
 import { deletePolicy, getPolicy, pageOfPolicies } from '../operations/policies.ts';
+import { ATTRIBUTION } from './attribution.ts';
 import { DOCUMENTS_BODY, documentsOf, PLACED, PLACED_BYTES } from './document-bodies.ts';
+import { Key, keyOf } from './key.ts';
 import { simulationRoutes } from './simulations.ts';
+import { versionRoutes } from './versions.ts';
 import { ApplyAnswerSchema, applyView, DeletedSchema, DiffAnswerSchema, PolicySchema, policyView } from './views.ts';
-
-const Key = Type.Object(
-  {
-    kind: Type.String({ minLength: 1, maxLength: 63 }),
-    namespace: Type.String({ minLength: 1, maxLength: 63, description: '- for a cluster-wide policy' }),
-    name: Type.String({ minLength: 1, maxLength: 253 }),
-  },
-  { additionalProperties: false },
-);
-type Key = { readonly kind: string; readonly namespace: string; readonly name: string };
-const keyOf = ({ kind, namespace, name }: Key): string => `${kind}/${namespace}/${name}`;
 
 const IfMatch = Type.Object({
   'if-match': Type.Optional(Type.String({ description: 'ETag of what was read; 412 when it has changed since' })),
@@ -64,7 +56,10 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
         tags,
         summary: 'Apply documents, all or none',
         querystring: Type.Object(
-          { dry_run: Type.Optional(Type.Boolean({ default: false, description: 'Check and answer, change nothing' })) },
+          {
+            dry_run: Type.Optional(Type.Boolean({ default: false, description: 'Check and answer, change nothing' })),
+            ...ATTRIBUTION,
+          },
           { additionalProperties: false },
         ),
         headers: ApplyHeaders,
@@ -77,6 +72,8 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
       const options = {
         sources,
         dryRun: query.dry_run,
+        author: query.author,
+        reason: query.reason,
         ifMatch: headers['if-match'],
         ifNoneMatch: headers['if-none-match'],
         once: onceOf(headers, reply),
@@ -102,6 +99,7 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
 export const policyRoutes = (app: HttpApp, operations: Operations): void => {
   const tags = ['policies'];
   app.register(async (scope) => documentRoutes(scope as HttpApp, operations));
+  versionRoutes(app, operations);
 
   app.get(
     '/v1/policies',
@@ -156,13 +154,14 @@ export const policyRoutes = (app: HttpApp, operations: Operations): void => {
         tags,
         summary: 'Remove a document; answers with the revision of the removal',
         params: Key,
+        querystring: Type.Object(ATTRIBUTION, { additionalProperties: false }),
         headers: IfMatch,
         response: { 200: ref(DeletedSchema) },
       },
     },
-    async ({ params, headers }) => {
+    async ({ params, headers, query }) => {
       const key = keyOf(params);
-      return { key, revision: Number(await deletePolicy(operations, key, headers['if-match'])) };
+      return { key, revision: Number(await deletePolicy(operations, key, headers['if-match'], query)) };
     },
   );
 };

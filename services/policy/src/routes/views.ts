@@ -8,6 +8,7 @@ import type { ApplyAnswer } from '../operations/apply.ts';
 import type { PolicyWithRules } from '../operations/policies.ts';
 import type { RuleWithHits } from '../operations/rule-hits.ts';
 import type { RevisionTrace } from '../operations/stages.ts';
+import type { VersionRow } from '../store/policies.ts';
 import type { RuleWithVersion } from '../store/rules.ts';
 
 const Revision = Type.Integer({ minimum: 0, description: 'Of the fleet configuration of this service' });
@@ -274,7 +275,38 @@ export const revisionTraceView = ({ revision, hosts }: RevisionTrace): Static<ty
   })),
 });
 
+export const VersionSchema = named(
+  'PolicyVersion',
+  Type.Object({
+    policy_revision: Type.Integer({ minimum: 1, description: 'Counts the versions of this document' }),
+    revision: Revision,
+    removed: Type.Boolean({ description: 'This version is the removal of the document' }),
+    made_at: Type.String({ format: 'date-time' }),
+    author: nullable(Type.String({ description: 'As the caller said; null: nobody said' })),
+    reason: nullable(Type.String()),
+  }),
+);
+
+export const versionView = (row: VersionRow): Static<typeof VersionSchema> => ({
+  policy_revision: Number(row.policy_revision),
+  revision: Number(row.revision),
+  removed: row.removed,
+  made_at: row.made_at.toISOString(),
+  author: row.author,
+  reason: row.reason,
+});
+
+export const VersionDiffSchema = named(
+  'VersionDiff',
+  Type.Object({
+    key: Type.String(),
+    diff: Type.String({ description: 'Unified diff as YAML; empty when they are equal' }),
+  }),
+);
+
 export const SCHEMAS = [
+  VersionSchema,
+  VersionDiffSchema,
   PolicySchema,
   WarningSchema,
   ApplyAnswerSchema,

@@ -9,6 +9,7 @@ import {
   type HostRevisionSchema,
   HostRevisionState,
   type PolicySchema,
+  type PolicyVersionSchema,
   type RevisionTraceSchema,
   RuleAction,
   type RuleHitsSchema,
@@ -19,6 +20,7 @@ import type { HostRevision } from '../domain/realisation.ts';
 import type { PolicyWithRules } from '../operations/policies.ts';
 import type { RuleWithHits } from '../operations/rule-hits.ts';
 import type { RevisionTrace } from '../operations/stages.ts';
+import type { VersionRow } from '../store/policies.ts';
 import type { RuleWithVersion } from '../store/rules.ts';
 
 export const ACTIONS = {
@@ -63,6 +65,15 @@ export const warningMessage = (warning: PolicyWarning): MessageInitShape<typeof 
   fix: warning.fix ?? '',
   line: warning.line ?? 0,
   column: warning.column ?? 0,
+});
+
+export const versionMessage = (row: VersionRow): MessageInitShape<typeof PolicyVersionSchema> => ({
+  policyRevision: row.policy_revision,
+  revision: row.revision,
+  removed: row.removed,
+  madeAt: timestampFromDate(row.made_at),
+  author: row.author ?? '',
+  reason: row.reason ?? '',
 });
 
 export const ruleMessage = (rule: RuleWithVersion): MessageInitShape<typeof RuleSchema> => ({

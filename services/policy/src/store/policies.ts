@@ -94,7 +94,38 @@ export const lastVersions = async (db: Kysely<Tables>, keys: readonly string[]):
   return new Map(rows.map(({ key, last }) => [key, BigInt(last)]));
 };
 
-export interface NewVersion {
+export interface VersionRow {
+  readonly policy_revision: bigint;
+  readonly revision: bigint;
+  readonly removed: boolean;
+  readonly made_at: Date;
+  readonly author: string | null;
+  readonly reason: string | null;
+}
+
+/** The newest first, removals too. */
+export const listVersions = (
+  db: Kysely<Tables>,
+  key: string,
+  before: bigint | undefined,
+  limit: number,
+): Promise<VersionRow[]> => {
+  let query = db
+    .selectFrom('policy_revisions')
+    .select(['policy_revision', 'revision', 'made_at', 'author', 'reason'])
+    .select(sql<boolean>`document is null`.as('removed'))
+    .where('key', '=', key);
+  if (before !== undefined) query = query.where('policy_revision', '<', before);
+  return query.orderBy('policy_revision', 'desc').limit(limit).execute();
+};
+
+/** Who changes something and why, as they say. */
+export interface Attribution {
+  readonly author?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+export interface NewVersion extends Attribution {
   readonly key: string;
   readonly kind: string;
   readonly namespace: string;
@@ -116,11 +147,13 @@ export const saveVersions = async (trx: Transaction<Tables>, versions: readonly 
     await trx
       .insertInto('policy_revisions')
       .values(
-        part.map(({ key, policyRevision, revision, document }) => ({
+        part.map(({ key, policyRevision, revision, document, author, reason }) => ({
           key,
           policy_revision: policyRevision,
           revision,
           document: document === null ? null : JSON.stringify(document),
+          author: author || null,
+          reason: reason || null,
         })),
       )
       .execute();

@@ -19,6 +19,8 @@ export interface Tables {
     revision: bigint;
     document: ColumnType<PolicyJson | null, string | null, never>;
     made_at: Generated<Date>;
+    author: string | null;
+    reason: string | null;
   };
   rules: {
     id: number;

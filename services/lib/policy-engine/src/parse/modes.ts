@@ -3,7 +3,7 @@
  * How a document is meant to act: `spec.mode` of our own documents, annotations of all others, whose fields are not ours to add to.
  * An annotation with our prefix that nobody knows is refused: it was meant to change something.
  */
-import { MODES, type PolicyDocument, STAGED_ACTIONS } from '../model.ts';
+import { MODES, type PolicyDocument, type PolicyJson, STAGED_ACTIONS } from '../model.ts';
 import { joinPath } from './located.ts';
 import { type Context, type Field, type Fields, readOneOf, readString } from './reader.ts';
 
@@ -12,6 +12,17 @@ export const MODE_ANNOTATION = `${PREFIX}mode`;
 export const STAGED_ACTION_ANNOTATION = `${PREFIX}staged-action`;
 export const STAGES_ANNOTATION = `${PREFIX}stages`;
 const KNOWN = [MODE_ANNOTATION, STAGED_ACTION_ANNOTATION, STAGES_ANNOTATION];
+
+/** The document as it is when it is enforced; `name`: of another that it takes the place of. */
+export const promoted = (json: PolicyJson, name: string = json.metadata.name): PolicyJson => {
+  const { annotations = {}, ...metadata } = json.metadata;
+  const kept = Object.fromEntries(Object.entries(annotations).filter(([key]) => !KNOWN.includes(key)));
+  const some = Object.keys(kept).length > 0 ? { annotations: kept } : {};
+  const made = { ...json, metadata: { ...metadata, name, ...some } };
+  if (json.kind !== 'FirewallPolicy' || typeof json.spec !== 'object' || json.spec === null) return made;
+  const { mode: _, stagedAction: __, stages: ___, ...spec } = json.spec as Record<string, unknown>;
+  return { ...made, spec };
+};
 
 type Modes = Pick<PolicyDocument, 'mode' | 'staged'>;
 
