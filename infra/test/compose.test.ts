@@ -39,7 +39,7 @@ const all = Object.entries(services);
 const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
   keys: ['CHOWN'],
   ...Object.fromEntries(
-    ['agent-h1', 'agent-h2', 'agent-h3'].map((name) => [name, ['NET_ADMIN', 'SYS_ADMIN', 'SYS_PTRACE']]),
+    ['agent-h1', 'agent-h2', 'agent-h3'].map((name) => [name, ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN', 'SYS_PTRACE']]),
   ),
 };
 
