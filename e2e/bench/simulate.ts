@@ -101,7 +101,7 @@ export const simulation = async ({ smoke, onStep }: BenchOptions): Promise<Row[]
     serviceEnv: { WEIR_ANALYTICS_PARTITION_SECONDS: String(PARTITION_S) },
   });
   const { control } = pipeline;
-  const pool = createPool({ url: control.databaseUrl, name: 'bench', connectTimeoutMs: 30_000 });
+  const pool = createPool({ url: control.databaseUrl, name: 'bench', connectTimeoutMs: 30_000, statementTimeoutMs: 0 });
   try {
     const { inventory, policy } = control.urls;
     const identities = await inParallel(

@@ -122,10 +122,16 @@ test('closed partitions are added up once, and anew when a flow comes late', asy
   };
   const done = async (): Promise<number> =>
     Number((await service.pool.query('select count(*) from flow_groups_done where summed')).rows[0].count);
+  /** Some partitions a turn. */
+  const addUp = async (): Promise<number> => {
+    for (let before = -1, now = await done(); ; before = now, now = await done()) {
+      if (now === before) return now;
+      await service.app.maintain();
+    }
+  };
   const flows = await sums();
   assert.equal(await done(), 0);
-  await service.app.maintain();
-  const closed = await done();
+  const closed = await addUp();
   assert.ok(closed >= 2, `${closed} are added up`);
   assert.deepEqual(await sums(), flows);
 
@@ -133,8 +139,7 @@ test('closed partitions are added up once, and anew when a flow comes late', asy
   assert.equal(await done(), closed - 1, 'what came late is not in the sums');
   const more = await sums();
   assert.equal(more.flows, flows.flows + 1n);
-  await service.app.maintain();
-  assert.deepEqual([await done(), await sums()], [closed, more]);
+  assert.deepEqual([await addUp(), await sums()], [closed, more]);
 
   // They are what is read: of whole partitions only, and not when addresses are asked for.
   await service.pool.query('update flow_groups set flows = flows + 1000');
