@@ -341,6 +341,11 @@ export const weir_service_scope = {
 } as const;
 export type weir_service_scope = (typeof weir_service_scope)[keyof typeof weir_service_scope];
 
+export const weir_service_turn_flags = {
+  TURN_COUNTED: 1073741824,
+} as const;
+export type weir_service_turn_flags = (typeof weir_service_turn_flags)[keyof typeof weir_service_turn_flags];
+
 export const weir_sweep_flags = {
   SWEEP_REPORT_ALL: 1,
 } as const;

@@ -2493,6 +2493,68 @@ export const service_slot_key = {
   },
 } as const satisfies codec.StructCodec<service_slot_key>;
 
+export interface service_turn {
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly source_port: number;
+  readonly destination_port: number;
+  readonly backend: number;
+  readonly frontend: number;
+  readonly flags: number;
+  readonly checked_ns: bigint;
+}
+
+export const service_turn = {
+  name: 'service_turn',
+  size: 56,
+  offsets: {
+    source: 0,
+    destination: 16,
+    source_port: 32,
+    destination_port: 34,
+    backend: 36,
+    frontend: 40,
+    flags: 44,
+    checked_ns: 48,
+  },
+  encode(value: service_turn, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
+    codec.need('service_turn', out, at, 56);
+    codec.writeBytes(out, value.source, at, 16);
+    codec.writeBytes(out, value.destination, at + 16, 16);
+    out.writeUInt16BE(value.source_port, at + 32);
+    out.writeUInt16BE(value.destination_port, at + 34);
+    out.writeUInt32LE(value.backend, at + 36);
+    out.writeUInt32LE(value.frontend, at + 40);
+    out.writeUInt32LE(value.flags, at + 44);
+    codec.writeU64(out, value.checked_ns, at + 48);
+    return out;
+  },
+  decode(from: Buffer, at = 0): service_turn {
+    codec.need('service_turn', from, at, 56);
+    return {
+      source: codec.readBytes(from, at, 16),
+      destination: codec.readBytes(from, at + 16, 16),
+      source_port: from.readUInt16BE(at + 32),
+      destination_port: from.readUInt16BE(at + 34),
+      backend: from.readUInt32LE(at + 36),
+      frontend: from.readUInt32LE(at + 40),
+      flags: from.readUInt32LE(at + 44),
+      checked_ns: codec.readU64(from, at + 48),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    source: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at, 16),
+    destination: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 16, 16),
+    source_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 32),
+    destination_port: (from: Buffer, at = 0): number => from.readUInt16BE(at + 34),
+    backend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
+    frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 44),
+    checked_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 48),
+  },
+} as const satisfies codec.StructCodec<service_turn>;
+
 export interface service_way {
   readonly until: bigint;
   readonly addr: Uint8Array;
@@ -2809,6 +2871,40 @@ export const tunnel = {
     ifindex: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
   },
 } as const satisfies codec.StructCodec<tunnel>;
+
+export interface turn_sweep_ctx {
+  readonly now_ns: bigint;
+  readonly failed: number;
+}
+
+export const turn_sweep_ctx = {
+  name: 'turn_sweep_ctx',
+  size: 16,
+  offsets: {
+    now_ns: 0,
+    failed: 8,
+    pad: 12,
+  },
+  encode(value: turn_sweep_ctx, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('turn_sweep_ctx', out, at, 16);
+    codec.writeU64(out, value.now_ns, at);
+    out.writeUInt32LE(value.failed, at + 8);
+    out.writeUInt32LE(0, at + 12);
+    return out;
+  },
+  decode(from: Buffer, at = 0): turn_sweep_ctx {
+    codec.need('turn_sweep_ctx', from, at, 16);
+    return {
+      now_ns: codec.readU64(from, at),
+      failed: from.readUInt32LE(at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    now_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    failed: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+  },
+} as const satisfies codec.StructCodec<turn_sweep_ctx>;
 
 export interface unmasqueraded_value {
   readonly flags: number;

@@ -225,6 +225,9 @@ struct service_nat {
 enum weir_service_turn_bits {
 	TURN_BACK = 1,
 };
+enum weir_service_turn_flags {
+	TURN_COUNTED = 1 << 30, /* in `service_loads`, as begun; only in that by what the workload sends */
+};
 struct service_turn {
 	__u8 source[16] WEIR_ALIGNED(8);
 	__u8 destination[16] WEIR_ALIGNED(8);
@@ -232,7 +235,7 @@ struct service_turn {
 	__be16 destination_port;
 	__u32 backend;
 	__u32 frontend;
-	__u32 service;
+	__u32 flags; /* enum weir_service_turn_flags */
 	__u64 checked_ns; /* when it was last seen that it may be used */
 };
 
@@ -247,6 +250,13 @@ struct service_range_key {
 };
 struct service_range {
 	__u32 flags; /* reserved, 0 */
+};
+
+/* Context of turn_sweep (BPF_PROG_RUN): in and out. */
+struct turn_sweep_ctx {
+	__u64 now_ns; /* in: CLOCK_MONOTONIC; 0 = read the clock */
+	__u32 failed; /* out: 1 = the walk itself failed */
+	__u32 pad;
 };
 
 /* Context of services_count (BPF_PROG_RUN): how full the maps are that the programs write. */

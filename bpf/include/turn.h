@@ -16,51 +16,14 @@
 #ifndef WEIR_TURN_H
 #define WEIR_TURN_H
 
-#include "maglev.h"
 #include "send.h"
-#include "service_counts.h"
 #include "tell.h"
+#include "turn_choice.h"
 
 /* For no service: it goes where it says. Not one of the TC actions. */
 #define NOT_TURNED (-2)
 /* It is as its backend is to get it: to be tracked and sent on. */
 #define TURNED (-3)
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, WEIR_MAX_SERVICE_TURNS);
-	__type(key, struct nat_key);
-	__type(value, struct service_turn);
-} service_turns SEC(".maps")
-	DOC("connection of a workload whose packets ask for a service -> what they and its answers become");
-
-/* What is known about such a packet beyond struct pass, for the same reasons there. */
-struct turning {
-	struct service_key asked;
-	struct service_affinity_key client;
-	struct choice choice;
-	struct nat_key key; /* by what the workload sends */
-	struct nat_key back; /* by what its backend gets */
-	struct ct_key tracked; /* its entry in conntrack */
-	struct service_turn fresh; /* being made */
-	struct nat_out_value to;
-	struct nat_out_value as;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct turning));
-} turning_scratch SEC(".maps")
-	DOC("a workload's packet that asks for a service, on this CPU; nothing in it outlives the packet");
-
-INLINE struct turning *this_turning(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&turning_scratch, &zero);
-}
 
 INLINE void loopback_of_services(__u8 *to, __u8 family)
 {
@@ -89,82 +52,17 @@ INLINE void turn_there_key(const struct tuple *tuple, struct nat_key *key)
 	key->pad = 0;
 }
 
-INLINE __u32 new_backend_of(const struct service *service, const struct tuple *tuple)
+/* Of the connection that is `there` as the workload sends. */
+INLINE void tracked_key(struct ct_key *key, const struct nat_key *there, const struct service_turn *turn)
 {
-	__u32 number = service->maglev ? maglev_backend(service, tuple) : 0;
-
-	return number ? number : any_backend(service);
-}
-
-INLINE __u32 backend_of_sender(const struct service *service, struct turning *turning, const struct tuple *tuple)
-{
-	struct service_affinity kept = {};
-
-	if (!(service->flags & SERVICE_AFFINITY))
-		return new_backend_of(service, tuple);
-	turning->client.table = service->table;
-	kept.backend = kept_backend(service, &turning->client);
-	if (kept.backend)
-		return kept.backend;
-	kept.backend = new_backend_of(service, tuple);
-	if (kept.backend)
-		keep_backend(&turning->client, &kept);
-	return kept.backend;
-}
-
-/* With an enum choice_result: what it rests on has changed hands meanwhile. */
-#define SENDER_CHOICE_CHANGED 0x100
-
-VERIFIED_ONCE int try_choice_for_sender(void)
-{
-	struct turning *turning = this_turning();
-	struct pass *pass = this_pass();
-	const struct service *service;
-	struct choice *choice;
-	int result;
-
-	if (!turning || !pass)
-		return CHOICE_NO_SERVICE;
-	choice = &turning->choice;
-	address_copy(turning->asked.addr, pass->tuple.daddr);
-	turning->asked.port = pass->tuple.dport;
-	turning->asked.protocol = pass->tuple.protocol;
-	turning->asked.scope = SERVICE_SCOPE_ANY;
-	turning->asked.pad = 0;
-	service = service_for(&turning->asked, false);
-	if (!service)
-		return CHOICE_NO_SERVICE;
-	choice->frontend = service->frontend;
-	choice->service = service->service;
-	choice->flags = service->flags;
-	choice->backend = backend_of_sender(service, turning, &pass->tuple);
-	result = choice->backend && read_backend(choice) ? CHOICE_MADE : CHOICE_NO_BACKEND;
-	barrier();
-	if (bpf_map_lookup_elem(&services, &turning->asked) == service && (result == CHOICE_MADE || !choice->backend))
-		return result;
-	return result | SENDER_CHOICE_CHANGED;
-}
-
-/*
- * Whom the packet in this_pass() is for: turning->choice. As choose() does for sockets. Returns an enum choice_result. The
- * loop has nothing in it but a call: see choose_for_packet().
- */
-VERIFIED_ONCE int choose_for_sender(void)
-{
-	struct turning *turning = this_turning();
-	struct pass *pass = this_pass();
-	int result = CHOICE_NO_SERVICE;
-
-	if (!turning || !pass)
-		return CHOICE_NO_SERVICE;
-	address_copy(turning->client.client, pass->tuple.saddr);
-	turning->client.kind = AFFINITY_ADDRESS;
-	for (int i = 0; i < SERVICE_TRIES; i++) {
-		result = try_choice_for_sender();
-		if (!(result & SENDER_CHOICE_CHANGED))
-			return result;
-	}
-	return result & ~SENDER_CHOICE_CHANGED;
+	address_copy(key->local, there->local);
+	address_copy(key->remote, turn->destination);
+	key->local_port = turn->source_port;
+	key->remote_port = turn->destination_port;
+	key->protocol = there->protocol;
+	key->family = there->family;
+	key->icmp = CT_ICMP_NONE;
+	key->pad = 0;
 }
 
 /* The connection as conntrack knows it: from the workload itself, whatever its backend sees. Live, or NULL. */
@@ -172,17 +70,9 @@ INLINE const struct ct_entry *tracked_turn(
 	const struct pass *pass, struct turning *turning, const struct service_turn *turn)
 {
 	const struct ct_entry *entry;
-	struct ct_key *key = &turning->tracked;
 
-	address_copy(key->local, turning->key.local);
-	address_copy(key->remote, turn->destination);
-	key->local_port = turn->source_port;
-	key->remote_port = turn->destination_port;
-	key->protocol = turning->key.protocol;
-	key->family = turning->key.family;
-	key->icmp = CT_ICMP_NONE;
-	key->pad = 0;
-	entry = bpf_map_lookup_elem(&conntrack, key);
+	tracked_key(&turning->tracked, &turning->key, turn);
+	entry = bpf_map_lookup_elem(&conntrack, &turning->tracked);
 	return entry && entry->expires_ns > pass->now_ns && !is_closed(entry->flags) ? entry : NULL;
 }
 
@@ -279,7 +169,7 @@ VERIFIED_ONCE int make_turn(void)
 	fresh->source_port = pass->tuple.sport;
 	fresh->backend = turning->choice.backend;
 	fresh->frontend = turning->choice.frontend;
-	fresh->service = turning->choice.service;
+	fresh->flags = turning->choice.flags & SERVICE_LEAST ? TURN_COUNTED : 0;
 	fresh->checked_ns = pass->now_ns;
 	reason = find_turn_port(pass, turning);
 	if (reason)
@@ -288,6 +178,9 @@ VERIFIED_ONCE int make_turn(void)
 		return 0;
 	count(COUNTER_SERVICE_TURNED);
 	count_connection(fresh->frontend, fresh->backend);
+	if (fresh->flags & TURN_COUNTED)
+		load_begins(fresh->backend);
+	fresh->flags = 0;
 	address_copy(fresh->source, turning->key.remote);
 	address_copy(fresh->destination, turning->key.local);
 	fresh->source_port = turning->key.remote_port;
@@ -337,6 +230,7 @@ INLINE int no_backend_for(
 	pass->verdict.reason = DROP_NO_BACKEND;
 	pass->verdict.frontend = choice->frontend;
 	refuse(pass, workload);
+	count_unserved(choice->frontend);
 	return choice->flags & SERVICE_NO_BACKEND_DROP ? TC_ACT_SHOT : tell_unreachable(skb, pass);
 }
 

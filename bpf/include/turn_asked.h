@@ -3,7 +3,7 @@
 #ifndef WEIR_TURN_ASKED_H
 #define WEIR_TURN_ASKED_H
 
-#include "turn.h"
+#include "turn_load.h"
 
 /*
  * An error about what a frontend has answered to the workload: to the backend that has answered, about what it has sent.
@@ -65,6 +65,7 @@ VERIFIED_ONCE int turn_asked(struct __sk_buff *skb, struct workload *workload)
 
 	if (!turning || !pass || !workload)
 		return TC_ACT_SHOT;
+	turning->ifindex = workload->ifindex;
 	if (is_loopback_of_services(pass->tuple.daddr, pass->tuple.family))
 		return answer_itself(skb, workload);
 	if (is_icmp_error(&pass->tuple))
@@ -77,6 +78,7 @@ VERIFIED_ONCE int turn_asked(struct __sk_buff *skb, struct workload *workload)
 		return begin_turn(skb, workload);
 	if (!is_turn_over(pass, turning, turn))
 		return use_turn(skb, workload);
+	turn_ends(turn);
 	bpf_map_delete_elem(&service_turns, &turning->key);
 	return begin_turn(skb, workload);
 }

@@ -35,4 +35,16 @@ int from_workload(struct __sk_buff *skb)
 	return pass->turned == TURNED_TO_ITSELF ? send_to_itself(skb, pass, workload) : send_on(skb, pass, workload);
 }
 
+/* Run by the agent every few seconds (BPF_PROG_RUN). */
+SEC("syscall")
+int turn_sweep(struct turn_sweep_ctx *ctx)
+{
+	struct turn_sweep sweep = {.now_ns = ctx->now_ns};
+
+	if (!sweep.now_ns)
+		sweep.now_ns = bpf_ktime_get_ns();
+	ctx->failed = bpf_for_each_map_elem(&service_turns, turn_sweep_one, &sweep, 0) < 0;
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

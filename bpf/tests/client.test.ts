@@ -6,11 +6,18 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { needKernel } from '@weir/loader/testing';
-import { weir_counter } from '../gen/index.ts';
+import {
+  service_affinity,
+  service_affinity_key,
+  turn_sweep_ctx,
+  weir_affinity_client,
+  weir_counter,
+  weir_service_flags,
+} from '../gen/index.ts';
 import { FlowReader } from './lib/flows.ts';
-import { ethernet } from './lib/packet.ts';
+import { ethernet, type Packet } from './lib/packet.ts';
 import { runCase } from './lib/scenario.ts';
-import { TCP } from './lib/service-tables.ts';
+import { TCP, u32 } from './lib/service-tables.ts';
 import { tcp } from './lib/transport.ts';
 import { DB, UPLINK, WEB, World } from './lib/world.ts';
 import { client, serving } from './tables/client.ts';
@@ -78,6 +85,65 @@ describe('packets of workloads that ask for services', { skip: needKernel() }, (
       assert.equal(await answer(second), expected(VIP[family], 81));
       assert.equal((await world.counter(weir_counter.COUNTER_SERVICE_TURNED)) >= 2, true);
     });
+
+  for (const family of FAMILIES) {
+    const syn = (sport: number) => packetOf(family, WEB[family], VIP[family], tcp({ sport, dport: 80 }));
+    const frame = (packet: Packet) => ethernet({ from: WEB.mac, to: WEB.hostMac }, packet);
+    const ask = (sport: number) => world.run('from_workload', frame(syn(sport)));
+    const served = async (sport: number): Promise<string> => {
+      const { packet } = await ask(sport);
+      const [at, bytes] = family === 'ip4' ? [30, 4] : [38, 16];
+      return packet.subarray(at, at + bytes).toString('hex');
+    };
+
+    test(`LB-08 ${family}: packets go where sockets of the workload's namespace have gone, and the other way round`, async () => {
+      await world.reset();
+      const affine = { family, flags: weir_service_flags.SERVICE_AFFINITY, affinityS: 60 };
+      const cookie = Buffer.alloc(16);
+      cookie.writeBigUInt64LE(77n);
+      const table = 4 + (family === 'ip6' ? 2 : 0);
+      const key = service_affinity_key.encode({ client: cookie, table, kind: weir_affinity_client.AFFINITY_NETNS });
+      const kept = (): number =>
+        service_affinity.decode(world.map('service_affinity').lookup(key) ?? Buffer.alloc(16)).backend;
+      serving({ ...affine, active: [1, 3, 4] })(world);
+      world.map('workload_netns').update(u32(WEB.ifindex), cookie.subarray(0, 8));
+      const first = await served(1000);
+      const backend = kept();
+      assert.ok([1, 3, 4].includes(backend), 'sockets find it');
+      for (let sport = 1001; sport < 1009; sport++) assert.equal(await served(sport), first);
+      const other = [1, 3, 4].find((one) => one !== backend) ?? 0;
+      const last_ns = process.hrtime.bigint();
+      world.map('service_affinity').update(key, service_affinity.encode({ last_ns, backend: other }));
+      const second = await served(1020);
+      assert.notEqual(second, first, 'a socket has been sent elsewhere');
+      assert.equal(await served(1021), second);
+    });
+
+    test(`${family}: the fewest connections, by what conntrack knows of packets; who is refused is counted`, async () => {
+      await world.reset();
+      const { services } = world;
+      const least = { family, flags: weir_service_flags.SERVICE_LEAST };
+      serving({ ...least, active: [3] })(world);
+      for (let sport = 1000; sport < 1010; sport++) await ask(sport);
+      await ask(1000);
+      serving({ ...least, active: [3, 4] })(world);
+      for (let sport = 1010; sport < 1020; sport++) await ask(sport);
+      assert.deepEqual([services.open(3), services.open(4)], [10, 10]);
+      const sweep = async (): Promise<void> => {
+        const now_ns = process.hrtime.bigint() + 2_000_000_000n;
+        await world.program('turn_sweep').testRun({ ctx: turn_sweep_ctx.encode({ now_ns, failed: 0 }) });
+      };
+      await sweep();
+      assert.deepEqual([services.open(3), services.open(4)], [10, 10], 'all are open');
+      await world.pass(100_000);
+      await sweep();
+      await sweep();
+      assert.deepEqual([services.open(3), services.open(4)], [0, 0], 'those that are over count once');
+      serving({ ...least, active: [] })(world);
+      await ask(2000);
+      assert.equal((await services.counts(1)).get(0)?.no_backend, 1);
+    });
+  }
 
   test('an answer whose connection nobody remembers is refused, not given with the backend as its source', async () => {
     await world.reset();

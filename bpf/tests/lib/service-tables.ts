@@ -27,7 +27,7 @@ export const NODE_PORTS = { low: 30_000, high: 32_767 } as const;
 export const SERVICE_MAPS: readonly string[] = [
   ...['services', 'service_slots', 'service_members', 'service_affinity', 'service_ranges', 'service_nat'],
   ...['backends', 'node_addresses', 'service_counts', 'service_loads', 'service_unseen', 'service_open'],
-  'service_turns',
+  ...['service_turns', 'workload_netns'],
 ];
 
 export interface Frontend {

@@ -11,7 +11,9 @@ import {
   service_key,
   service_load,
   service_nat,
+  service_turn,
   weir_service_nat_flags,
+  weir_service_turn_flags,
 } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfMap, type BpfObject, openObject } from '@weir/loader';
@@ -23,14 +25,17 @@ import { u32Bytes } from '../../src/apply/kernel/service-keys.ts';
 describe('counts of services', { skip: needKernel() }, () => {
   let object: BpfObject;
   let uplinks: BpfObject;
+  let clients: BpfObject;
   const map = (name: string): BpfMap => object.map(name);
   before(async () => {
     object = await openObject(objectPath('socket'), { maxEntries: { conntrack: 1024, events: 1 << 16 } });
     uplinks = await openObject(objectPath('frontend'), { maxEntries: { conntrack: 1024, events: 1 << 16 } });
+    clients = await openObject(objectPath('client'), { maxEntries: { conntrack: 1024, events: 1 << 16 } });
   });
   after(() => {
     object?.close();
     uplinks?.close();
+    clients?.close();
   });
   beforeEach(async () => {
     for (const name of ['services', 'backends', 'service_counts', 'service_loads', 'service_unseen', 'service_open']) {
@@ -75,13 +80,13 @@ describe('counts of services', { skip: needKernel() }, () => {
     counted(2, 11, 9n);
     const before = [`1 0 ${cpus} ${cpus * 3n}`, `1 11 ${5n * cpus} ${cpus * 3n}`];
     assert.deepEqual(await shown(), [...before, `1 12 ${7n * cpus} ${cpus * 3n}`, `2 11 ${9n * cpus} ${cpus * 3n}`]);
-    await tidyCounts(map, undefined);
+    await tidyCounts(map, {});
     const past = (sum: bigint, bytes: bigint): string => `1 ${COUNTS_PAST} ${sum * cpus} ${bytes * cpus}`;
     assert.deepEqual(await shown(), [...before, past(7n, 3n)], 'the frontend 2 is gone with all that it had');
     counted(1, 13, 1n);
-    await tidyCounts(map, undefined);
+    await tidyCounts(map, {});
     assert.deepEqual(await shown(), [...before, past(8n, 6n)]);
-    await tidyCounts(map, undefined);
+    await tidyCounts(map, {});
     assert.deepEqual(await shown(), [...before, past(8n, 6n)], 'nothing is added twice');
   });
 
@@ -94,7 +99,7 @@ describe('counts of services', { skip: needKernel() }, () => {
     const load = (number: number, begun: bigint, ended: bigint): void =>
       map('service_loads').update(u32Bytes(number), service_load.encode({ begun, ended }));
     load(11, 9n, 2n);
-    load(12, 4n, 3n);
+    load(12, 6n, 3n);
     load(99, 8n, 1n);
     const cookie = Buffer.alloc(8);
     for (let i = 1n; i <= 3n; i++) {
@@ -109,13 +114,25 @@ describe('counts of services', { skip: needKernel() }, () => {
     };
     half(1, 12, weir_service_nat_flags.HALF_COUNTED);
     half(2, 12, 0);
+    const turn = (port: number, bits: number, flags: number): void => {
+      const [local, remote] = [parseIp('10.1.0.1'), parseIp('192.0.2.2')];
+      const key = { local, remote, local_port: port, remote_port: 80, protocol: 6, family: 4 };
+      const [source_port, destination_port] = [port, 80];
+      const value = { source: local, destination: remote, source_port, destination_port, flags, checked_ns: 1n };
+      const bytes = nat_key.encode(key);
+      bytes.writeUInt16LE(bits, nat_key.size - 2);
+      clients.map('service_turns').update(bytes, service_turn.encode({ ...value, backend: 12, frontend: 1 }));
+    };
+    turn(1, 0, weir_service_turn_flags.TURN_COUNTED);
+    turn(1, 1, 0);
+    turn(2, 0, 0);
     const open = async (): Promise<Record<number, number>> =>
       Object.fromEntries((await readCounts(map)).map((one) => [one.backend, one.open]));
-    assert.deepEqual(await open(), { 11: 7, 12: 1 });
-    await tidyCounts(map, uplinks.map('service_nat'));
-    assert.deepEqual(await open(), { 11: 3, 12: 1 });
+    assert.deepEqual(await open(), { 11: 7, 12: 3 });
+    await tidyCounts(map, { halves: uplinks.map('service_nat'), turns: clients.map('service_turns') });
+    assert.deepEqual(await open(), { 11: 3, 12: 2 });
     assert.equal(map('service_loads').lookup(u32Bytes(99)), undefined, 'of a backend that is gone');
     load(11, 10n, 2n);
-    assert.deepEqual(await open(), { 11: 4, 12: 1 }, 'what begins counts as before');
+    assert.deepEqual(await open(), { 11: 4, 12: 2 }, 'what begins counts as before');
   });
 });

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { needKernel } from '@weir/loader/testing';
 import { FrontendType, Routing } from '@weir/proto/weir/bus/v1/config_pb.js';
-import { identityEntry, knp, networkEntry, policyEntry, serviceEntry } from '../support/entries.ts';
-import { type Joined, type JoinedHost, joinHosts, STEP_MS } from '../support/joined-hosts.ts';
-import { leftovers } from '../support/netns.ts';
+import { identityEntry, knp, networkEntry, policyEntry, removal, serviceEntry } from '../support/entries.ts';
+import { type Joined, type JoinedHost, joinHosts, netnsPath, STEP_MS } from '../support/joined-hosts.ts';
+import { leftovers, makeCgroup, Resident } from '../support/netns.ts';
 
 const PROD = 'k8s:io.kubernetes.pod.namespace=prod';
 const IDENTITY = { web: 1001, db: 1002, evil: 1003 } as const;
@@ -22,6 +22,8 @@ const DBS = [place('db', 2, 2), place('db', 3, 2)] as const;
 const VIP = { ip4: '198.51.100.7', ip6: '2001:db8:7::7' } as const;
 const FAMILIES = ['ip4', 'ip6'] as const;
 const [TCP, UDP] = [6, 17];
+/** Of one datagram's answer. */
+const PATIENT_MS = 60_000;
 const [ASKED, SERVED, NODE_PORT] = [8000, 80, 30_080];
 const ONLY_WEB = policyEntry(
   knp('db', 'db', {
@@ -29,6 +31,9 @@ const ONLY_WEB = policyEntry(
     ingress: [{ from: [{ podSelector: { matchLabels: { app: 'web' } } }] }],
   }),
 );
+
+/** Judged where it is sent, by the program that is changed. */
+const NOTHING_OUT = policyEntry(knp('evil', 'evil', { policyTypes: ['Egress'], egress: [] }));
 
 /** `backends`: of DBS. */
 const database = (...backends: (typeof DBS)[number][]) =>
@@ -65,7 +70,7 @@ describe('services over hosts', { skip: needKernel(), timeout: 120_000 }, () => 
     ...Object.entries(IDENTITY).map(([app, identity]) => identityEntry(identity, `k8s:app=${app}`, PROD)),
     ...net.hosts.map(({ document }) => document),
     ...net.hosts.flatMap(({ workloads }) => workloads.map(({ document }) => document)),
-    ...[ONLY_WEB, networkEntry({ routing: Routing.TUNNEL }), service],
+    ...[ONLY_WEB, NOTHING_OUT, networkEntry({ routing: Routing.TUNNEL }), service],
   ];
   const tellAll = async (...backends: (typeof DBS)[number][]): Promise<void> => {
     for (const host of net.hosts) await host.tell(database(...backends));
@@ -106,8 +111,10 @@ describe('services over hosts', { skip: needKernel(), timeout: 120_000 }, () => 
 
     it(`${family}: policy is that of the backend, whoever asks for the service`, async () => {
       const refused = async (): Promise<number> => {
-        const counts = await Promise.all(net.hosts.map((host) => host.dropped('DROP_POLICY_DENIED')));
-        return counts.reduce((sum, count) => sum + count);
+        const ways = net.hosts.flatMap((host) =>
+          (['ingress', 'egress'] as const).map((way) => host.dropped('DROP_POLICY_DENIED', way)),
+        );
+        return (await Promise.all(ways)).reduce((sum, count) => sum + count);
       };
       const before = await refused();
       assert.equal(await seen(EVIL.id, VIP[family], ASKED, 'tcp', 500), 'timeout');
@@ -145,5 +152,64 @@ describe('services over hosts', { skip: needKernel(), timeout: 120_000 }, () => 
     for (const family of FAMILIES) assert.equal(await seen(WEB.id, VIP[family]), WEB[family]);
     await h1.tell(database(DBS[0]));
     for (let i = 0; i < 8; i++) assert.equal(await seen(WEB.id, VIP.ip6), WEB.ip6);
+  });
+
+  it("LB-04 the program that looks for services comes, goes and is another agent's under packets: none is lost, none gets out", async () => {
+    // No hook of the host's cgroup sees these sockets.
+    const beside = await makeCgroup('beside');
+    const unseen = new Resident(netnsPath(WEB.id), beside.path);
+    const kept = new Resident(netnsPath(EVIL.id), beside.path);
+    let first = 20_000;
+    const count = 40;
+    const burst = async (who: Resident, host: string, port: number, timeoutMs?: number): Promise<Set<string>> => {
+      first += count;
+      const text = await who.ask({
+        op: 'burst',
+        host,
+        port,
+        first,
+        count,
+        timeoutMs: timeoutMs ?? PATIENT_MS,
+      });
+      return new Set((JSON.parse(text) as string[]).map((one) => one.split(' ')[0] ?? ''));
+    };
+    /** What was answered while something went on, and once more after it. */
+    const during = async (host: string, port: number, doing: () => Promise<void>): Promise<void> => {
+      let isOver = false;
+      const done = doing().finally(() => {
+        isOver = true;
+      });
+      const answered = async (): Promise<void> => {
+        const family = host.includes(':') ? 'ip6' : 'ip4';
+        for (let more = 1; more >= 0; more -= isOver ? 1 : 0)
+          assert.deepEqual([...(await burst(unseen, host, port))], [WEB[family]]);
+      };
+      const refused = async (): Promise<void> => {
+        for (let more = 1; more >= 0; more -= isOver ? 1 : 0)
+          assert.deepEqual([...(await burst(kept, DBS[0].ip4, SERVED, 200))], ['timeout']);
+      };
+      await Promise.all([done, answered(), refused()]);
+    };
+    try {
+      for (const family of FAMILIES) {
+        // Whose packets ask for no service, while the host has some and has none.
+        await during(DBS[0][family], SERVED, async () => {
+          for (let i = 0; i < 3; i++) {
+            await h1.tell(removal('service', 'prod.database'));
+            await h1.tell(database(...DBS));
+          }
+        });
+        const turned = await h1.counter('service_turned');
+        await during(VIP[family], ASKED, async () => {
+          await h1.stop();
+          await h1.start(everything());
+        });
+        assert.ok((await h1.counter('service_turned')) > turned, 'they asked by packets');
+      }
+    } finally {
+      await unseen.stop();
+      await kept.stop();
+      await beside.remove();
+    }
   });
 });

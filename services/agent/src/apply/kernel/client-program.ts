@@ -5,11 +5,14 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { turn_sweep_ctx } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import { type BpfObject, openObject } from '@weir/loader';
 import { forgetAsked, showTurns, TURNS } from './asked.ts';
 
 export const TURNS_MAP = 'service_turns';
+/** Of workloads, by interface. */
+export const NETNS_MAP = 'workload_netns';
 
 export interface ClientOptions {
   readonly bpffsDir: string;
@@ -54,6 +57,15 @@ export class ClientProgram {
     showTurns(object);
     this.#object = object;
     await this.#options.useClient?.(object);
+  }
+
+  /** Connections that are over count no more where the fewest decide. */
+  async sweep(): Promise<void> {
+    if (!this.#object) return;
+    const { ctxOut } = await this.#object
+      .program('turn_sweep')
+      .testRun({ ctx: turn_sweep_ctx.encode({ now_ns: 0n, failed: 0 }) });
+    if (turn_sweep_ctx.decode(ctxOut).failed) throw new Error('the walk over what workloads asked for failed');
   }
 
   async end(): Promise<void> {

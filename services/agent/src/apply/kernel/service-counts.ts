@@ -10,8 +10,10 @@ import {
   service_count_key,
   service_load,
   service_nat,
+  service_turn,
   weir_service_count_bits,
   weir_service_nat_flags,
+  weir_service_turn_flags,
 } from '@weir/bpf';
 import type { BpfMap } from '@weir/loader';
 import type { ServiceCount } from '../ports.ts';
@@ -20,6 +22,7 @@ import { u32, u32Bytes } from './service-keys.ts';
 
 export const COUNTS_PAST = weir_service_count_bits.COUNTS_PAST;
 const { HALF_COUNTED } = weir_service_nat_flags;
+const { TURN_COUNTED } = weir_service_turn_flags;
 
 type Maps = (name: string) => BpfMap;
 type Sums = Omit<ServiceCount, 'frontend' | 'backend' | 'open'>;
@@ -141,26 +144,39 @@ const fold = async (map: Maps): Promise<void> => {
   });
 };
 
+/** What remembers connections beside sockets. */
+export interface Kept {
+  /** `service_nat`, while clients outside are served. */
+  readonly halves?: BpfMap | undefined;
+  /** `service_turns`, of workloads whose packets ask for services. */
+  readonly turns?: BpfMap | undefined;
+}
+
 /** How many are open in truth, by what remembers each. */
-const countOpen = async (map: Maps, halves: BpfMap | undefined): Promise<Map<number, number>> => {
+const countOpen = async (map: Maps, { halves, turns }: Kept): Promise<Map<number, number>> => {
   const open = new Map<number, number>();
   const add = (backend: number): void => {
     open.set(backend, (open.get(backend) ?? 0) + 1);
   };
   await walk(map('service_open'), (_, values, i) => add(values.readUInt32LE(i * 4)));
-  if (!halves) return open;
-  await walk(halves, (_, values, i) => {
-    const at = i * service_nat.size;
-    if (service_nat.read.flags(values, at) & HALF_COUNTED) add(service_nat.read.backend(values, at));
-  });
+  if (halves)
+    await walk(halves, (_, values, i) => {
+      const at = i * service_nat.size;
+      if (service_nat.read.flags(values, at) & HALF_COUNTED) add(service_nat.read.backend(values, at));
+    });
+  if (turns)
+    await walk(turns, (_, values, i) => {
+      const at = i * service_turn.size;
+      if (service_turn.read.flags(values, at) & TURN_COUNTED) add(service_turn.read.backend(values, at));
+    });
   return open;
 };
 
 /** What begins or ends meanwhile is no error: as many as that may be wrong, and no more are believed to be. */
-const recount = async (map: Maps, halves: BpfMap | undefined): Promise<void> => {
+const recount = async (map: Maps, kept: Kept): Promise<void> => {
   const first = await readLoads(map('service_loads'));
   if (first.size === 0) return;
-  const open = await countOpen(map, halves);
+  const open = await countOpen(map, kept);
   const last = await readLoads(map('service_loads'));
   const unseen = await readUnseen(map('service_unseen'));
   const gone: number[] = [];
@@ -181,8 +197,7 @@ const recount = async (map: Maps, halves: BpfMap | undefined): Promise<void> => 
   );
 };
 
-/** `halves`: `service_nat`, while clients outside are served. */
-export const tidyCounts = async (map: Maps, halves: BpfMap | undefined): Promise<void> => {
+export const tidyCounts = async (map: Maps, kept: Kept): Promise<void> => {
   await fold(map);
-  await recount(map, halves);
+  await recount(map, kept);
 };

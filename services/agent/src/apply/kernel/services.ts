@@ -42,7 +42,7 @@ import type { Place, ServiceCount, ServiceMemory, Services } from '../ports.ts';
 import type { HeldServices } from '../services.ts';
 import { forgetAsked, showAsked } from './asked.ts';
 import { clear, put, take, walk } from './batches.ts';
-import { type ClientOptions, ClientProgram, openForServices, TURNS_MAP } from './client-program.ts';
+import { type ClientOptions, ClientProgram, NETNS_MAP, openForServices, TURNS_MAP } from './client-program.ts';
 import { MaglevArrays } from './maglev.ts';
 import { readCounts, tidyCounts } from './service-counts.ts';
 import { addressKey, decodeFrontend, encodeKey, memberKey, slotKey, u32, u32Bytes } from './service-keys.ts';
@@ -62,7 +62,7 @@ const OWN_MAPS = [
   ...['maglev_tables', 'service_flows', 'service_ranges'],
   ...['services', 'service_slots', 'backends', 'service_members', 'service_affinity', 'service_reverse'],
   ...['service_counts', 'service_loads', 'service_unseen', 'service_open'],
-  ...['node_addresses', 'service_settings', 'netns_workloads', TURNS_MAP],
+  ...['node_addresses', 'service_settings', 'netns_workloads', TURNS_MAP, NETNS_MAP],
 ];
 const PREFIX = 'service_';
 
@@ -231,7 +231,7 @@ export class KernelServices implements Services {
       const { netns, netnsId, ifindex } = place;
       const known = this.#places.get(netns);
       if (known?.netnsId === netnsId && known.ifindex === ifindex) continue;
-      if (known) map.delete(known.key);
+      if (known) this.#forgetPlace(known);
       this.#places.delete(netns);
       // It may be going right now; then nobody asks for anything in it.
       const cookie = await netnsCookie(netns).catch(() => undefined);
@@ -239,14 +239,20 @@ export class KernelServices implements Services {
       const key = Buffer.alloc(map.keySize);
       key.writeBigUInt64LE(cookie);
       map.update(key, u32Bytes(ifindex));
+      this.#client.object?.map(NETNS_MAP).update(u32Bytes(ifindex), key);
       this.#places.set(netns, { ...place, key });
     }
     const here = new Set(places.map(({ netns }) => netns));
-    for (const [netns, { key }] of this.#places) {
+    for (const [netns, place] of this.#places) {
       if (here.has(netns)) continue;
-      map.delete(key);
+      this.#forgetPlace(place);
       this.#places.delete(netns);
     }
+  }
+
+  #forgetPlace({ key, ifindex }: Place & { readonly key: Buffer }): void {
+    this.#map('netns_workloads').delete(key);
+    this.#client.object?.map(NETNS_MAP).delete(u32Bytes(ifindex));
   }
 
   async closeSockets(
@@ -291,7 +297,9 @@ export class KernelServices implements Services {
   }
 
   async readCounts(): Promise<readonly ServiceCount[]> {
-    return this.#object ? readCounts((name) => this.#map(name)) : [];
+    if (!this.#object) return [];
+    await this.#client.sweep();
+    return readCounts((name) => this.#map(name));
   }
 
   async tidyCounts(): Promise<void> {
@@ -299,7 +307,7 @@ export class KernelServices implements Services {
     const pin = join(this.#options.bpffsDir, 'service_nat');
     const halves = existsSync(pin) ? openPinnedMap(pin) : undefined;
     try {
-      await tidyCounts((name) => this.#map(name), halves);
+      await tidyCounts((name) => this.#map(name), { halves, turns: this.#client.object?.map(TURNS_MAP) });
     } finally {
       halves?.close();
     }
@@ -380,6 +388,7 @@ export class KernelServices implements Services {
     await this.#client.open();
     // Of namespaces that went while nobody looked.
     await clear(object.map('netns_workloads'));
+    if (this.#client.object) await clear(this.#client.object.map(NETNS_MAP));
     this.#object = object;
     return object;
   }
