@@ -191,21 +191,19 @@ describe('services over hosts', { skip: needKernel(), timeout: 120_000 }, () => 
       await Promise.all([done, answered(), refused()]);
     };
     try {
-      for (const family of FAMILIES) {
-        // Whose packets ask for no service, while the host has some and has none.
-        await during(DBS[0][family], SERVED, async () => {
-          for (let i = 0; i < 3; i++) {
-            await h1.tell(removal('service', 'prod.database'));
-            await h1.tell(database(...DBS));
-          }
-        });
-        const turned = await h1.counter('service_turned');
-        await during(VIP[family], ASKED, async () => {
-          await h1.stop();
-          await h1.start(everything());
-        });
-        assert.ok((await h1.counter('service_turned')) > turned, 'they asked by packets');
-      }
+      // Whose packets ask for no service, while the host has some and has none.
+      await during(DBS[0].ip4, SERVED, async () => {
+        for (let i = 0; i < 2; i++) {
+          await h1.tell(removal('service', 'prod.database'));
+          await h1.tell(database(...DBS));
+        }
+      });
+      const turned = await h1.counter('service_turned');
+      await during(VIP.ip6, ASKED, async () => {
+        await h1.stop();
+        await h1.start(everything());
+      });
+      assert.ok((await h1.counter('service_turned')) > turned, 'they asked by packets');
     } finally {
       await unseen.stop();
       await kept.stop();
