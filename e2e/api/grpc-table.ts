@@ -357,6 +357,12 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     ...invalid,
     field: 'documents',
   },
+  'PolicyService.LintPolicies': {
+    good: { documents: policy('p1', 81) },
+    bad: { documents: 'kind: [' },
+    ...invalid,
+    field: 'documents',
+  },
   'PolicyService.GetPolicy': { good: { key: `${KEY}p1` }, bad: { key: `${KEY}none` }, ...missing },
   'PolicyService.ListPolicies': { good: {}, ...BAD_LIMIT, paged: pages('policies') },
   'PolicyService.DeletePolicy': {

@@ -335,6 +335,14 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     good: { path: '/v1/policies/diff', text: policy('p1', 81) },
     bad: { path: '/v1/policies/diff', text: 'kind: [', code: 'INVALID_ARGUMENT', field: 'documents' },
   },
+  'policy GET /v1/policies/lint': {
+    good: { path: '/v1/policies/lint?notes=true' },
+    bad: { path: '/v1/policies/lint?notes=perhaps', code: 'INVALID_ARGUMENT', field: 'notes' },
+  },
+  'policy POST /v1/policies/lint': {
+    good: { path: '/v1/policies/lint', text: policy('p1', 81) },
+    bad: { path: '/v1/policies/lint', text: 'kind: [', code: 'INVALID_ARGUMENT', field: 'documents' },
+  },
   'policy POST /v1/policies/simulate': {
     good: { path: '/v1/policies/simulate?since=1h', text: policy('p1', 81) },
     bad: { path: '/v1/policies/simulate?since=soon', text: policy('p1'), code: 'INVALID_ARGUMENT', field: 'since' },

@@ -93,6 +93,13 @@ export class Fleet {
     return this.#identities;
   }
 
+  /** Of all workloads. */
+  addresses(): readonly string[] {
+    return [...this.#told.values()].flatMap(({ document: { body } }) =>
+      body.case === 'workload' ? [body.value.ip4, body.value.ip6].filter((ip) => ip !== '') : [],
+    );
+  }
+
   /** Of all workloads behind each identity, together. */
   namedPorts(): ReadonlyMap<number, readonly NamedPort[]> {
     const ports = new Map<number, NamedPort[]>();

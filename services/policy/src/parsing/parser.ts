@@ -6,8 +6,9 @@
  */
 import { Worker } from 'node:worker_threads';
 import { weirError } from '@weir/errors';
-import { MAX_BYTES, type ParseResult, type PolicyDocument, parseDocuments } from '@weir/policy-engine';
+import { type Finding, MAX_BYTES, type ParseResult, type PolicyDocument, parseDocuments } from '@weir/policy-engine';
 import { type DiffInput, diffOf } from '../domain/diff.ts';
+import type { LintInput } from '../domain/lint.ts';
 import { MORE, WINDOW, type WorkerReply, type WorkerRequest } from './worker.ts';
 
 export interface Parser {
@@ -15,6 +16,8 @@ export interface Parser {
   parse(text: string): Promise<ParseResult>;
   /** Throws UNAVAILABLE when too much waits already. */
   diff(input: DiffInput): Promise<string>;
+  /** In the worker, however little it is: rules are compared with each other. Throws UNAVAILABLE when too much waits already. */
+  lint(input: LintInput): Promise<readonly Finding[]>;
   close(): Promise<void>;
 }
 
@@ -120,6 +123,10 @@ export const createParser = (): Parser => {
       if (bytes <= AT_ONCE_BYTES) return diffOf(input);
       const reply = await ask({ kind: 'diff', input });
       return 'diff' in reply ? reply.diff : '';
+    },
+    lint: async (input) => {
+      const reply = await ask({ kind: 'lint', input });
+      return 'findings' in reply ? reply.findings : [];
     },
     close: async () => {
       const ending = worker;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Reads and compares long texts away from the thread that answers requests. Documents go over a few at a time, the next
+ * Reads and compares long texts, and looks for what is odd in many documents, away from the thread that answers requests. Documents go over a few at a time, the next
  * when the last were taken: taking a whole megabyte of them at once would hold up that thread nearly as long as a tenth
  * of the parsing.
  */
 import { parentPort } from 'node:worker_threads';
-import { type ParseResult, type PolicyDocument, parseDocuments } from '@weir/policy-engine';
+import { type Finding, type ParseResult, type PolicyDocument, parseDocuments } from '@weir/policy-engine';
 import { type DiffInput, diffOf } from '../domain/diff.ts';
+import { type LintInput, lintOf } from '../domain/lint.ts';
 
 export type WorkerRequest =
   | { readonly id: number; readonly kind: 'parse'; readonly text: string }
-  | { readonly id: number; readonly kind: 'diff'; readonly input: DiffInput };
+  | { readonly id: number; readonly kind: 'diff'; readonly input: DiffInput }
+  | { readonly id: number; readonly kind: 'lint'; readonly input: LintInput };
 
 /** The documents that were sent are taken. */
 export const MORE = 'more';
@@ -18,11 +20,12 @@ export const MORE = 'more';
 /** Documents between two `MORE`. */
 export const WINDOW = 8;
 
-/** To 'parse': `document` any number of times, then one `issues`. To 'diff': `diff`. */
+/** To 'parse': `document` any number of times, then one `issues`. To 'diff': `diff`, to 'lint': `findings`. */
 export type WorkerReply =
   | { readonly id: number; readonly document: PolicyDocument }
   | { readonly id: number; readonly issues: ParseResult['issues'] }
-  | { readonly id: number; readonly diff: string };
+  | { readonly id: number; readonly diff: string }
+  | { readonly id: number; readonly findings: readonly Finding[] };
 
 const serve = (port: NonNullable<typeof parentPort>): void => {
   let taken = (): void => {};
@@ -31,6 +34,10 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
     const { id } = request;
     if (request.kind === 'diff') {
       say({ id, diff: diffOf(request.input) });
+      return;
+    }
+    if (request.kind === 'lint') {
+      say({ id, findings: lintOf(request.input) });
       return;
     }
     const { documents, issues } = parseDocuments(request.text);

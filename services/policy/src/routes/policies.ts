@@ -20,6 +20,7 @@ import { deletePolicy, getPolicy, pageOfPolicies } from '../operations/policies.
 import { ATTRIBUTION } from './attribution.ts';
 import { DOCUMENTS_BODY, documentsOf, PLACED, PLACED_BYTES } from './document-bodies.ts';
 import { Key, keyOf } from './key.ts';
+import { lintRoutes } from './lint.ts';
 import { simulationRoutes } from './simulations.ts';
 import { versionRoutes } from './versions.ts';
 import { ApplyAnswerSchema, applyView, DeletedSchema, DiffAnswerSchema, PolicySchema, policyView } from './views.ts';
@@ -48,6 +49,7 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
     }
   });
   simulationRoutes(app, operations);
+  lintRoutes(app, operations);
 
   app.post(
     '/v1/policies',

@@ -5,6 +5,7 @@ import { type Static, Type } from 'typebox';
 import type { HostRevision } from '../domain/realisation.ts';
 import { FILE_MAX_LENGTH, SOURCES_MAX } from '../domain/sources.ts';
 import type { ApplyAnswer } from '../operations/apply.ts';
+import type { PlacedFinding } from '../operations/lint.ts';
 import type { PolicyWithRules } from '../operations/policies.ts';
 import type { RuleWithHits } from '../operations/rule-hits.ts';
 import type { RevisionTrace } from '../operations/stages.ts';
@@ -304,7 +305,35 @@ export const VersionDiffSchema = named(
   }),
 );
 
+export const LintSchema = named(
+  'Lint',
+  Type.Object({
+    findings: Type.Array(
+      Type.Object({
+        policy: Type.String(),
+        path: Type.String({ examples: ['spec.ingress[0]'] }),
+        level: Type.Enum(['warning', 'note']),
+        code: Type.String({ examples: ['shadowed-rule'] }),
+        message: Type.String(),
+        fix: nullable(Type.String()),
+        other: nullable(Type.String({ description: 'The rule that is meant, when it is of another place' })),
+        file: RuleFile,
+        line: RuleLine,
+        column: nullable(Type.Integer({ minimum: 1 })),
+      }),
+    ),
+  }),
+);
+
+export const lintView = (findings: readonly PlacedFinding[]): Static<typeof LintSchema> => ({
+  findings: findings.map(({ policy, path, level, code, message, fix, other, file, line, column }) => ({
+    ...{ policy, path, level, code, message },
+    ...{ fix: fix ?? null, other: other ?? null, file, line, column },
+  })),
+});
+
 export const SCHEMAS = [
+  LintSchema,
   VersionSchema,
   VersionDiffSchema,
   PolicySchema,

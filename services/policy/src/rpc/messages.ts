@@ -8,6 +8,7 @@ import {
   Direction,
   type HostRevisionSchema,
   HostRevisionState,
+  type LintFindingSchema,
   type PolicySchema,
   type PolicyVersionSchema,
   type RevisionTraceSchema,
@@ -17,6 +18,7 @@ import {
   type WarningSchema,
 } from '@weir/proto/weir/policy/v1/policy_pb.js';
 import type { HostRevision } from '../domain/realisation.ts';
+import type { PlacedFinding } from '../operations/lint.ts';
 import type { PolicyWithRules } from '../operations/policies.ts';
 import type { RuleWithHits } from '../operations/rule-hits.ts';
 import type { RevisionTrace } from '../operations/stages.ts';
@@ -65,6 +67,19 @@ export const warningMessage = (warning: PolicyWarning): MessageInitShape<typeof 
   fix: warning.fix ?? '',
   line: warning.line ?? 0,
   column: warning.column ?? 0,
+});
+
+export const findingMessage = (finding: PlacedFinding): MessageInitShape<typeof LintFindingSchema> => ({
+  policyKey: finding.policy,
+  path: finding.path,
+  isWarning: finding.level === 'warning',
+  code: finding.code,
+  message: finding.message,
+  fix: finding.fix ?? '',
+  other: finding.other ?? '',
+  file: finding.file ?? '',
+  line: finding.line ?? 0,
+  column: finding.column ?? 0,
 });
 
 export const versionMessage = (row: VersionRow): MessageInitShape<typeof PolicyVersionSchema> => ({

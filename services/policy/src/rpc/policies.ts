@@ -4,10 +4,11 @@ import { PolicyService } from '@weir/proto/weir/policy/v1/policy_pb.js';
 import { implement, onceOfCall, type Registered } from '@weir/rpc';
 import { type ApplyAnswer, applyPolicies, diffPolicies } from '../operations/apply.ts';
 import type { Operations } from '../operations/context.ts';
+import { lintDocuments } from '../operations/lint.ts';
 import { deletePolicy, getPolicy, pageOfPolicies } from '../operations/policies.ts';
 import { diffVersions, pageOfVersions, promotePolicy, restorePolicy } from '../operations/versions.ts';
 import { attributionOf } from '../routes/attribution.ts';
-import { ACTIONS, policyMessage, versionMessage, warningMessage } from './messages.ts';
+import { ACTIONS, findingMessage, policyMessage, versionMessage, warningMessage } from './messages.ts';
 import { givenOf, matchOf, pageOfRequest } from './requests.ts';
 
 const applyMessage = ({ results, revision }: ApplyAnswer) => ({
@@ -38,6 +39,14 @@ export const policyService = (operations: Operations): Registered =>
         action: ACTIONS[result.action],
       })),
     }),
+    lintPolicies: async ({ documents, sources, notes }) => {
+      const findings = await lintDocuments(operations, {
+        documents: documents === '' ? undefined : documents,
+        sources: sources.map(({ file, firstLine }) => ({ file, firstLine })),
+        notes,
+      });
+      return { findings: findings.map(findingMessage) };
+    },
     getPolicy: async ({ key, policyRevision }) => ({
       policy: policyMessage(await getPolicy(operations, key, policyRevision === 0n ? undefined : policyRevision)),
     }),
