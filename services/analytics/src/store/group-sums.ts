@@ -13,8 +13,8 @@ type Queryable = Pick<pg.ClientBase, 'query'>;
 const FORMAT = 1;
 /** With fewer flows to a group than that, the sums would be no shorter than the flows. */
 const WORTH = 4;
-/** In one turn of upkeep, which has more to do, the first one before the service answers. */
-const AT_ONCE = 8;
+/** In one turn of upkeep, which has more to do. */
+const AT_ONCE = 64;
 /** A late batch is being stored there: the next turn adds it up. */
 const LOCK_WAIT_MS = 500;
 

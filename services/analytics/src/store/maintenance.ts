@@ -111,6 +111,8 @@ const sizes = async (client: Client, parent: string): Promise<Map<string, number
 
 export class Maintenance {
   readonly #options: MaintenanceOptions;
+  /** A start waits for the first turn, which therefore leaves out what nobody misses. */
+  #hasBegun = false;
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
@@ -152,12 +154,8 @@ export class Maintenance {
     const dropped = await this.#retain(client, nowMs);
     await flows.refresh(client);
     // Before the indexes, which take ten times as long.
-    const closed = flows.known.filter(({ toMs }) => toMs + CLOSE_GRACE_MS <= nowMs).map(({ name }) => name);
-    const summed = await sumClosed(
-      client,
-      closed,
-      flows.known.map(({ name }) => name),
-    );
+    const summed = this.#hasBegun ? await this.#sum(client, nowMs) : [];
+    this.#hasBegun = true;
     const indexed: string[] = [];
     for (const partition of await flows.refresh(client)) {
       if (partition.toMs + CLOSE_GRACE_MS > nowMs || isIndexed(partition)) continue;
@@ -168,6 +166,16 @@ export class Maintenance {
     await edges.refresh(client);
     await this.#prune(client, nowMs);
     return { bytes: await this.#bytes(client), dropped, indexed, summed };
+  }
+
+  #sum(client: Client, nowMs: number): Promise<string[]> {
+    const { known } = this.#options.flows;
+    const closed = known.filter(({ toMs }) => toMs + CLOSE_GRACE_MS <= nowMs).map(({ name }) => name);
+    return sumClosed(
+      client,
+      closed,
+      known.map(({ name }) => name),
+    );
   }
 
   async #bytes(client: Client): Promise<number> {
