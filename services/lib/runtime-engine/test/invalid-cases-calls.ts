@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What is refused of kinds, hooks, arguments and filters on them. `~` stands before the place; an empty message: any. */
+import { filter, policy, probe } from './cases.ts';
+
+export type Case = readonly [name: string, marked: string, path: string, message: string];
+
+const SELECTOR = 'spec.kprobes[0].selectors[0]';
+const FILTER = `${SELECTOR}.matchArgs[0]`;
+const hook = (rest: string): string => policy(`kprobes:\n- call: f\n  ${rest.replaceAll('\n', '\n  ')}`);
+
+export const CALL_CASES: readonly Case[] = [
+  [
+    'another kind',
+    policy('loader: true', '~NetworkPolicy'),
+    'kind',
+    '"NetworkPolicy" is not one of TracingPolicy, TracingPolicyNamespaced',
+  ],
+  [
+    'another version',
+    policy('loader: true').replace('cilium', '~cilium').replace('v1alpha1', 'v2'),
+    'apiVersion',
+    'apiVersion "cilium.io/v2" has no kind TracingPolicy',
+  ],
+  ['no hooks', policy('~lists: []'), 'spec', 'has no hooks'],
+  ['an unknown field', policy('~kprobez: []\nloader: true'), 'spec.kprobez', 'unknown field "kprobez"'],
+  ['an unknown field of a hook', hook('~retrun: true'), 'spec.kprobes[0].retrun', 'unknown field "retrun"'],
+  ['no call', policy('kprobes:\n- ~syscall: true'), 'spec.kprobes[0].call', 'call is required'],
+  ['a call that is no name', policy('kprobes:\n- call: ~a b'), 'spec.kprobes[0].call', '"a b" is not a name'],
+  ['a call of an unknown list', policy('kprobes:\n- call: ~list:x'), 'spec.kprobes[0].call', 'there is no list "x"'],
+  [
+    'an unknown type',
+    hook('args: [{index: 0, type: ~integer}]').replace('integer', 'float128'),
+    'spec.kprobes[0].args[0].type',
+    '',
+  ],
+  ['an argument without place', hook('args: [~{type: int}]'), 'spec.kprobes[0].args[0].index', 'index is required'],
+  [
+    'an argument twice',
+    hook('args: [{index: 1, type: int}, {index: 1, type: int}]').replace('- call', '- ~call'),
+    'spec.kprobes[0].args[1]',
+    'argument 1 is given twice',
+  ],
+  [
+    'a size of an int',
+    hook('args: [{index: 0, type: int, sizeArgIndex: ~2}]'),
+    'spec.kprobes[0].args[0].sizeArgIndex',
+    'a int has no size',
+  ],
+  [
+    'members that are none',
+    hook('args: [{index: 0, type: int, resolve: ~a..b}]'),
+    'spec.kprobes[0].args[0].resolve',
+    '"a..b" names no members',
+  ],
+  [
+    'data from nowhere',
+    hook('data: [{type: int, source: ~task, resolve: a}]'),
+    'spec.kprobes[0].data[0].source',
+    '"task" is not one of current_task, pt_regs',
+  ],
+  [
+    'data of what',
+    hook('data: [~{type: int, source: current_task}]'),
+    'spec.kprobes[0].data[0].resolve',
+    'resolve is required',
+  ],
+  [
+    'return without an argument',
+    policy('kprobes:\n- ~call: f\n  return: true'),
+    'spec.kprobes[0].returnArg',
+    'returnArg is required',
+  ],
+  [
+    'a return argument alone',
+    hook('~returnArg: {index: 0, type: int}'),
+    'spec.kprobes[0].returnArg',
+    'returnArg needs return: true',
+  ],
+  [
+    'a return action of its own',
+    hook('returnArgAction: ~Sigkill'),
+    'spec.kprobes[0].returnArgAction',
+    '"Sigkill" is not one of Post, TrackSock, UntrackSock',
+  ],
+  [
+    '17 tags',
+    hook(`tags: ~[${Array.from({ length: 17 }, (_, at) => `t${at}`).join()}]`),
+    'spec.kprobes[0].tags',
+    'tags has 17 elements',
+  ],
+  ['a message too long', hook(`message: ~${'é'.repeat(129)}`), 'spec.kprobes[0].message', 'has 258 bytes'],
+  [
+    '6 selectors',
+    hook('selectors: ~[{}, {}, {}, {}, {}, {}]'),
+    'spec.kprobes[0].selectors',
+    'selectors has 6 elements',
+  ],
+  [
+    '6 filters',
+    probe(`matchArgs: ~[${Array(6).fill('{index: 0, operator: Equal, values: ["1"]}').join()}]`),
+    `${SELECTOR}.matchArgs`,
+    'matchArgs has 6 elements',
+  ],
+  [
+    'an argument that is not told',
+    probe('matchArgs: [{index: ~1, operator: Equal, values: ["1"]}]'),
+    `${FILTER}.index`,
+    'args has no argument 1',
+  ],
+  ['no place', probe('matchArgs: [~{operator: Equal, values: ["1"]}]'), `${FILTER}.index`, 'index is required'],
+  ['no operator', probe('matchArgs: [~{index: 0, values: ["1"]}]'), `${FILTER}.operator`, 'operator is required'],
+  ['an unknown operator', filter('~Equals', '"1"'), `${FILTER}.operator`, ''],
+  [
+    'an expression',
+    filter('~CelExpr', '"1"'),
+    `${FILTER}.operator`,
+    'CelExpr is not supported: an expression has no bounded cost in the kernel',
+  ],
+  ['a port of a number', filter('~DPort', '"1"'), `${FILTER}.operator`, 'DPort does not go with the type int'],
+  ['a number of a text', filter('~GT', '"1"', 'string'), `${FILTER}.operator`, 'GT does not go with the type string'],
+  ['a filter on auto', filter('~Equal', '"1"', 'auto'), `${FILTER}.operator`, 'Equal does not go with the type auto'],
+  ['no values', probe('matchArgs: [~{index: 0, operator: Equal}]'), `${FILTER}.values`, 'values is required'],
+  [
+    'empty values',
+    probe('matchArgs: [{index: 0, operator: Equal, values: ~[]}]'),
+    `${FILTER}.values`,
+    'values is empty',
+  ],
+  [
+    'values where none belong',
+    probe('matchArgs: [{index: 0, operator: DPortPriv, values: ~["1"]}]', 'sock'),
+    `${FILTER}.values`,
+    'DPortPriv takes no values',
+  ],
+  [
+    'two values of GT',
+    probe('matchArgs: [{index: 0, operator: GT, values: ~["1", "2"]}]'),
+    `${FILTER}.values`,
+    'GT takes one value',
+  ],
+  ['a value that is no text', filter('Equal', '~1'), `${FILTER}.values[0]`, 'must be text, not a number'],
+  ['no number', filter('Equal', '~"x"'), `${FILTER}.values[0]`, '"x" is not a number'],
+  ['a number too large', filter('Equal', '~"256"', 'uint8'), `${FILTER}.values[0]`, '256 does not fit into uint8'],
+  ['a negative number', filter('Equal', '~"-1"', 'uint64'), `${FILTER}.values[0]`, '-1 does not fit into uint64'],
+  ['a mask of nothing', filter('Mask', '~"0"'), `${FILTER}.values[0]`, 'a mask of 0 matches nothing'],
+  ['a range turned round', filter('InRange', '~"5:2"'), `${FILTER}.values[0]`, 'the range 5:2 is empty'],
+  ['no range', filter('InRange', '~"1:2:3"'), `${FILTER}.values[0]`, '"1:2:3" is not a range'],
+  ['a port too large', filter('SPort', '~"65536"', 'sock'), `${FILTER}.values[0]`, '"65536" is not a port'],
+  ['no address', filter('DAddr', '~"10.0.0"', 'sock'), `${FILTER}.values[0]`, ''],
+  ['an unknown protocol', filter('Protocol', '~"TCP"', 'sock'), `${FILTER}.values[0]`, ''],
+  [
+    'an unknown file type',
+    filter('FileType', '~"file"', 'file'),
+    `${FILTER}.values[0]`,
+    '"file" is not one of reg, dir, lnk, sock, chr, blk, fifo',
+  ],
+  ['an empty prefix', filter('Prefix', '~""', 'string'), `${FILTER}.values[0]`, 'is empty and would match everything'],
+  ['a prefix too long', filter('Prefix', `~"${'a'.repeat(257)}"`, 'string'), `${FILTER}.values[0]`, 'has 257 bytes'],
+  ['a postfix too long', filter('Postfix', `~"${'a'.repeat(129)}"`, 'string'), `${FILTER}.values[0]`, 'has 129 bytes'],
+  [
+    'a substring too long',
+    filter('SubString', `~"${'a'.repeat(101)}"`, 'string'),
+    `${FILTER}.values[0]`,
+    'has 101 bytes',
+  ],
+  ['a zero byte', filter('Equal', '~"a\\0b"', 'string'), `${FILTER}.values[0]`, 'holds a zero byte'],
+  ['an unknown list', filter('InMap', '~"list:x"', 'syscall64'), `${FILTER}.values[0]`, 'there is no list "x"'],
+  [
+    'capabilities of one',
+    probe('matchArgs: [~{args: [0], operator: CapabilitiesGained}]', 'kernel_cap_t'),
+    FILTER,
+    'CapabilitiesGained compares 2 of args',
+  ],
+  [
+    'returns without return',
+    probe('~matchReturnArgs: [{index: 0, operator: Equal, values: ["1"]}]'),
+    `${SELECTOR}.matchReturnArgs`,
+    'matchReturnArgs needs the return value of the hook',
+  ],
+];
