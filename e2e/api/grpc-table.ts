@@ -24,8 +24,10 @@ import {
   RuleService,
   SimulationService,
 } from '@weir/proto/weir/policy/v1/policy_pb.js';
+import { RuntimePolicyService } from '@weir/proto/weir/policy/v1/runtime_pb.js';
 import { TRAFFIC } from './grpc-traffic.ts';
 import { policy, service } from './rest-table.ts';
+import { RUNTIME_GRPC } from './runtime.ts';
 
 /** The third: its name in the table below, where several services have one of the same name. */
 export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics', DescService, string?])[] = [
@@ -46,6 +48,7 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['policy', RuleService],
   ['policy', RevisionService],
   ['policy', SimulationService],
+  ['policy', RuntimePolicyService],
   ['policy', ChangeService, 'policy ChangeService'],
   ['analytics', FlowService],
   ['analytics', AccountingService],
@@ -399,4 +402,5 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
   },
   'RevisionService.GetRevisionTrace': { good: { revision: 1n }, bad: { revision: 2_000_000_000n }, ...missing },
   ...TRAFFIC,
+  ...RUNTIME_GRPC,
 };

@@ -29,6 +29,7 @@ import {
   SPARE_HOSTS,
   WORKLOADS,
 } from './rest-table.ts';
+import { runtimePolicy } from './runtime.ts';
 
 type ServiceName = 'inventory' | 'policy' | 'analytics';
 type Client = Record<string, (request: object, options?: object) => unknown> & { close(): void };
@@ -59,6 +60,8 @@ before(async () => {
     '---\n',
   );
   await callApi(`${urls.policy}/v1/policies`, { raw: { type: 'application/yaml', text } });
+  const runtime = POLICIES.map((name) => runtimePolicy(name)).join('---\n');
+  await callApi(`${urls.policy}/v1/runtime-policies`, { raw: { type: 'application/yaml', text: runtime } });
   const flows = { WEIR_SIM_FLOWS: '200', WEIR_SIM_FLOWS_TOTAL: '40' };
   for (const host of ['a1', 'b1']) await pipeline.startAgent(host, flows);
   await until('flows of both hosts to be stored', 60_000, async () => {
@@ -107,9 +110,15 @@ const told = ({ status, body, headers }: Answer, code: ErrorCode, field: string)
 
 const withQuery = (path: string, query: string): string => `${path}${path.includes('?') ? '&' : '?'}${query}`;
 
+/** The document of the good case is new; one that is there is what a stale tag is about. */
+const THERE: Readonly<Record<string, string>> = {
+  'policy POST /v1/policies': policy('p1', 90),
+  'policy POST /v1/runtime-policies': runtimePolicy('p1', 'Post'),
+};
+
 const isGuarded = async (name: string, { good, createOnly }: RestOperation): Promise<void> => {
-  // The document of the good case is new; one that is there is what a stale tag is about.
-  const sent = name === 'policy POST /v1/policies' ? { path: good.path, text: policy('p1', 90) } : good;
+  const text = THERE[name];
+  const sent = text === undefined ? good : { path: good.path, text };
   const stale = await send(name, sent, { 'if-match': '"999999"' });
   const { current } = told(stale, 'PRECONDITION_FAILED', 'If-Match');
   assert.equal(stale.status, 412);

@@ -5,6 +5,7 @@
  */
 import type { ErrorCode } from '@weir/errors';
 import { ANNOUNCING, BGP } from './rest-announcing.ts';
+import { RUNTIME_REST } from './runtime.ts';
 
 export interface Sent {
   readonly path: string;
@@ -292,6 +293,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     bad: { path: '/v1/health?status=down', code: 'INVALID_ARGUMENT', field: 'status' },
   },
   'inventory GET /v1/health/hosts': { good: { path: '/v1/health/hosts' }, bad: limit('/v1/health/hosts') },
+  ...RUNTIME_REST,
   'policy GET /v1/policies': { good: { path: '/v1/policies' }, bad: limit('/v1/policies'), paged: true },
   'policy POST /v1/policies': {
     good: { path: '/v1/policies', text: policy('new-rest') },

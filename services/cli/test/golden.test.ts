@@ -14,6 +14,7 @@ import { createPaint } from '../src/output/table.ts';
 import { createProgram } from '../src/program.ts';
 import { FLEET_ROUTES } from './fleet-routes.ts';
 import { against } from './harness.ts';
+import { RUNTIME_ROUTES } from './runtime-routes.ts';
 
 process.env.TZ = 'UTC';
 mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 22, 20) });
@@ -268,6 +269,13 @@ const CASES: Readonly<Record<string, string>> = {
   'runtime-validate': `runtime validate -f ${join(dir, 'runtime.yaml')}`,
   'runtime-validate-features': `runtime validate -f ${join(dir, 'runtime.yaml')} --features raw_tracepoint,fanotify_perm -o yaml`,
   'runtime-validate-wrong': `runtime validate -f ${join(dir, 'web.yaml')} -f ${join(dir, 'runtime-wrong.yaml')}`,
+  'runtime-apply': `runtime apply -f ${join(dir, 'runtime.yaml')}`,
+  'runtime-diff': `runtime diff -f ${join(dir, 'runtime.yaml')}`,
+  'runtime-list': 'runtime list',
+  'runtime-get': 'runtime get shadow',
+  'runtime-hosts': 'runtime hosts TracingPolicy/-/shadow',
+  'runtime-delete': 'runtime delete shadow nobody',
+  'runtime-wrong-key': 'runtime get a/b/c/d',
   'runtime-validate-no-feature': `runtime validate -f ${join(dir, 'runtime.yaml')} --features magic`,
   simulate: `simulate -f ${join(dir, 'web.yaml')} --since 24h --fail-on newly-denied`,
   'simulate-wide': `simulate --remove NetworkPolicy/shop/db -o wide --limit 2 --fail-on newly-allowed`,
@@ -296,7 +304,9 @@ const CASES: Readonly<Record<string, string>> = {
 
 for (const [name, words] of Object.entries(CASES)) {
   test(`weir ${words.replaceAll(dir, '.')}`, async () => {
-    const { code, out, err } = await against(FLEET_ROUTES, words, { env: { WEIR_CONFIG: join(dir, 'config.yaml') } });
+    const { code, out, err } = await against({ ...FLEET_ROUTES, ...RUNTIME_ROUTES }, words, {
+      env: { WEIR_CONFIG: join(dir, 'config.yaml') },
+    });
     const text = `$ weir ${words}\n${part('stdout', out)}${part('stderr', err)}--- exit status ${code}\n`;
     check(name, text.replaceAll(dir, '.').replace(/http:\/\/127\.0\.0\.1:\d{5}/g, 'http://SERVICE'));
   });

@@ -7,6 +7,8 @@ import type { Operations } from './operations/context.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { revisionRoutes } from './routes/revisions.ts';
 import { ruleRoutes } from './routes/rules.ts';
+import { runtimePolicyRoutes } from './routes/runtime-policies.ts';
+import { RUNTIME_SCHEMAS } from './routes/runtime-views.ts';
 import { suggestionRoutes } from './routes/suggestions.ts';
 import { SCHEMAS } from './routes/views.ts';
 
@@ -24,13 +26,14 @@ export const createPolicyHttp = async (
       description: 'Policy documents of the fleet, the numbers of their rules, and which hosts hold which revision.',
     },
     limits: { bodyBytes: MAX_BYTES },
-    schemas: SCHEMAS,
+    schemas: [...SCHEMAS, ...RUNTIME_SCHEMAS],
     ready,
   });
   policyRoutes(app, operations);
   suggestionRoutes(app, operations);
   ruleRoutes(app, operations);
   revisionRoutes(app, operations);
+  runtimePolicyRoutes(app, operations);
   changeRoutes(app, operations.changes, CHANGE_KINDS);
   return app;
 };

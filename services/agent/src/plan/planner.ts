@@ -23,6 +23,7 @@ import { OverlayPlanner } from './overlay-planner.ts';
 import type { PlannerOptions } from './planner-options.ts';
 import { Policies } from './policies.ts';
 import { type PlannedRoutes, routeErrors, routesTo } from './routes.ts';
+import { RuntimePolicies } from './runtime-policies.ts';
 import { bandwidthOf, leavingByGateway, limited, withSourceCheck } from './sending.ts';
 import { ServicePlanner } from './services.ts';
 import { unplacedErrors } from './unplaced.ts';
@@ -41,6 +42,7 @@ export class Planner {
   readonly #overlay: OverlayPlanner;
   readonly #addresses: Addresses;
   readonly #policies = new Policies();
+  readonly #runtimePolicies = new RuntimePolicies();
   readonly #namedPorts = new NamedPorts();
   readonly #compiler: Compiler = createCompiler();
   readonly #entries = new Map<string, ConfigEntry>();
@@ -116,6 +118,7 @@ export class Planner {
     this.#entries.set(subject, entry);
     this.#errors.delete(subject);
     this.#endpoints.take(entry);
+    this.#runtimePolicies.put(entry, this.#options.host);
     const { body, revision } = document;
     switch (body.case) {
       case 'host':
@@ -184,6 +187,7 @@ export class Planner {
     this.#entries.delete(subject);
     this.#errors.delete(subject);
     this.#endpoints.drop(entry);
+    this.#runtimePolicies.remove(entry, this.#options.host);
     switch (body.case) {
       case 'host':
         this.#hosts.delete(subject);
@@ -276,7 +280,7 @@ export class Planner {
     const unplaced = this.ipcache.unplaced();
     const unknown = new Set(unplaced.map(({ identity }) => identity));
     const services = this.services.compute(this.#hosts.values(), this.#facts.addresses, this.#overlay.plan);
-    const others = [this.#policies, this.#uplinks, this.egress, this.services];
+    const others = [this.#policies, this.#uplinks, this.egress, this.services, this.#runtimePolicies];
     const errors = [...this.#errors.values(), ...this.#overlay.errors, ...others.flatMap((one) => one.errors())];
     for (const [id, local] of this.#locals) {
       const desired = this.#desired(local, unknown);
@@ -358,9 +362,7 @@ export class Planner {
         policy = compilePolicy(
           this.#compiler,
           {
-            identity: doc.identity,
-            namedPorts,
-            policies,
+            ...{ identity: doc.identity, namedPorts, policies },
             identities: this.#identities,
             cidrs: this.cidrIds.all,
             peerNamedPorts: this.#namedPorts.byIdentity,

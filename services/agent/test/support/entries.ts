@@ -38,6 +38,18 @@ export const networkEntry = (value: Extract<Body, { case: 'network' }>['value'])
 export const prefilterEntry = (name: string, value: Extract<Body, { case: 'prefilter' }>['value']): ConfigEntry =>
   entry('prefilter', name, { case: 'prefilter', value: { name, ...value } });
 
+/** `spec` of a TracingPolicy. */
+export const runtimePolicyEntry = (name: string, spec: object): ConfigEntry => {
+  const key = `TracingPolicy/-/${name}`;
+  const document = JSON.stringify({
+    apiVersion: 'cilium.io/v1alpha1',
+    kind: 'TracingPolicy',
+    metadata: { name },
+    spec,
+  });
+  return entry('runtimePolicy', key, { case: 'runtimePolicy', value: { key, policyRevision: 1n, document } });
+};
+
 export const egressGatewayEntry = (
   name: string,
   value: Extract<Body, { case: 'egressGateway' }>['value'],

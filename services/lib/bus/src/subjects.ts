@@ -32,6 +32,7 @@ export const subjects = {
   cfgService: subject('weir.v1.cfg.service.{key}', SignedConfigSchema),
   cfgL2Announcement: subject('weir.v1.cfg.l2Announcement.{key}', SignedConfigSchema),
   cfgBgpInstance: subject('weir.v1.cfg.bgpInstance.{key}', SignedConfigSchema),
+  cfgRuntimePolicy: subject('weir.v1.cfg.runtimePolicy.{key}', SignedConfigSchema),
   cfg: subject('weir.v1.cfg.{kind}.{key}', SignedConfigSchema),
   /** Newest revision of a publisher, every 5 s, not kept. */
   cfgHeartbeat: subject('weir.v1.cfghb.{publisher}', SignedConfigSchema),
@@ -77,6 +78,7 @@ export const CONFIG_KINDS = [
   'service',
   'l2Announcement',
   'bgpInstance',
+  'runtimePolicy',
 ] as const;
 export type ConfigKind = (typeof CONFIG_KINDS)[number];
 export type Publisher = 'inventory' | 'policy';
@@ -93,6 +95,7 @@ export const PUBLISHER_OF: Readonly<Record<ConfigKind, Publisher>> = {
   service: 'inventory',
   l2Announcement: 'inventory',
   bgpInstance: 'inventory',
+  runtimePolicy: 'policy',
 };
 
 const CONFIG_SUBJECT = {
@@ -106,6 +109,7 @@ const CONFIG_SUBJECT = {
   service: subjects.cfgService,
   l2Announcement: subjects.cfgL2Announcement,
   bgpInstance: subjects.cfgBgpInstance,
+  runtimePolicy: subjects.cfgRuntimePolicy,
 } as const;
 
 export const configSubject = (kind: ConfigKind, key: string): string => CONFIG_SUBJECT[kind].build({ key });

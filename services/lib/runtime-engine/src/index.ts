@@ -21,4 +21,5 @@ export {
 export { compileRuntimePolicy, type HookPlan, type PolicyPlan } from './plan/compile.ts';
 export { type ArgValue, type Call, type Decision, decideCall, decideReturn, type ProcessFacts } from './plan/decide.ts';
 export type { HostFacts, Table } from './plan/tables.ts';
+export { hostsMatch } from './scope.ts';
 export { KINDS as RUNTIME_KINDS } from './words.ts';

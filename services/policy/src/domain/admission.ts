@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Documents that may be enforced, or a refusal; everything wrong is told at once, nothing of it is applied. */
 import { type FieldIssue, type WeirError, weirError } from '@weir/errors';
-import type { ParseResult, PolicyDocument } from '@weir/policy-engine';
+import type { TextResult } from '@weir/policy-engine/reading';
 
 const place = ({ line, column }: FieldIssue): string => (line === undefined ? '' : `line ${line}, column ${column}: `);
 
@@ -20,7 +20,7 @@ const refusal = (issues: readonly FieldIssue[]): WeirError => {
 };
 
 /** Throws INVALID_ARGUMENT with every issue's place. */
-export const admitted = ({ documents, issues }: ParseResult): readonly PolicyDocument[] => {
+export const admitted = <T>({ documents, issues }: TextResult<T>): readonly T[] => {
   if (issues.length > 0) throw refusal(issues);
   return documents;
 };

@@ -4,7 +4,7 @@
  * document changes only what it tells of: labels change all the time, and thousands of workloads are not counted again
  * for each.
  */
-import type { ConfigEntry } from '@weir/bus';
+import { type ConfigEntry, configSubject } from '@weir/bus';
 import type { IdentityLabels, NamedPort } from '@weir/policy-engine';
 
 /** Three heartbeats of 5 s. */
@@ -37,7 +37,7 @@ export class Fleet {
     this.#forget(entry.subject);
     if (entry.removed) return;
     const { body } = entry.document;
-    if (body.case === 'policy') return;
+    if (body.case === 'policy' || body.case === 'runtimePolicy') return;
     this.#told.set(entry.subject, entry);
     if (body.case === 'host') this.#hosts = undefined;
     if (body.case === 'workload') this.#use(body.value.identity, 1);
@@ -73,6 +73,13 @@ export class Fleet {
   hosts(): readonly string[] {
     this.#hosts ??= [...this.#told.values()].flatMap(({ kind, key }) => (kind === 'host' ? [key] : [])).sort();
     return this.#hosts;
+  }
+
+  /** key=value; undefined when nothing is known of the host. */
+  hostLabels(host: string): readonly string[] | undefined {
+    const body = this.#told.get(configSubject('host', host))?.document.body;
+    if (body?.case !== 'host') return undefined;
+    return Object.entries(body.value.labels).map(([key, value]) => `${key}=${value}`);
   }
 
   /** A host that has acknowledged before counts as alive until this process had time to hear of it. */

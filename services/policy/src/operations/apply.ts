@@ -76,18 +76,20 @@ const classify = async (
   });
 };
 
+/** If-Match is about one document. */
+export const requireOne = <T>(ifMatch: string, changes: readonly T[]): T => {
+  const [only] = changes;
+  if (only !== undefined && changes.length === 1) return only;
+  throw weirError('INVALID_ARGUMENT', 'If-Match names one revision, but there are several documents', {
+    field: 'If-Match',
+    value: ifMatch.slice(0, 100),
+    fix: 'apply one document with it',
+  });
+};
+
 const checkMatch = ({ ifMatch, ifNoneMatch }: ApplyOptions, changes: readonly Change[]): void => {
   for (const { before } of changes) requireNoneMatch(ifNoneMatch, before?.revision);
-  if (ifMatch === undefined) return;
-  const [only] = changes;
-  if (only === undefined || changes.length > 1) {
-    throw weirError('INVALID_ARGUMENT', 'If-Match names one revision, but there are several documents', {
-      field: 'If-Match',
-      value: ifMatch.slice(0, 100),
-      fix: 'apply one document with it',
-    });
-  }
-  requireMatch(ifMatch, only.before?.revision);
+  if (ifMatch !== undefined) requireMatch(ifMatch, requireOne(ifMatch, changes).before?.revision);
 };
 
 interface Numbered {

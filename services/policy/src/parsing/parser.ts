@@ -7,6 +7,8 @@
 import { Worker } from 'node:worker_threads';
 import { weirError } from '@weir/errors';
 import { type Finding, MAX_BYTES, type ParseResult, type PolicyDocument, parseDocuments } from '@weir/policy-engine';
+import type { TextResult } from '@weir/policy-engine/reading';
+import { parseRuntimePolicies, type RuntimePolicy } from '@weir/runtime-engine';
 import { type DiffInput, diffOf } from '../domain/diff.ts';
 import type { LintInput } from '../domain/lint.ts';
 import { MORE, WINDOW, type WorkerReply, type WorkerRequest } from './worker.ts';
@@ -14,6 +16,8 @@ import { MORE, WINDOW, type WorkerReply, type WorkerRequest } from './worker.ts'
 export interface Parser {
   /** Throws TOO_LARGE; UNAVAILABLE when too much waits already. */
   parse(text: string): Promise<ParseResult>;
+  /** The same of runtime policies. */
+  parseRuntime(text: string): Promise<TextResult<RuntimePolicy>>;
   /** Throws UNAVAILABLE when too much waits already. */
   diff(input: DiffInput): Promise<string>;
   /** In the worker, however little it is: rules are compared with each other. Throws UNAVAILABLE when too much waits already. */
@@ -28,10 +32,12 @@ const WAITING_MAX = 16;
 /** A legal megabyte needs a third of it. */
 const WORKER_HEAP_MB = 512;
 
+type Document = PolicyDocument | RuntimePolicy;
+
 interface Job {
   readonly request: WorkerRequest;
-  readonly documents: PolicyDocument[];
-  readonly resolve: (reply: Exclude<WorkerReply, { readonly document: PolicyDocument }>) => void;
+  readonly documents: Document[];
+  readonly resolve: (reply: Exclude<WorkerReply, { readonly document: Document }>) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -94,7 +100,7 @@ export const createParser = (): Parser => {
     return started;
   };
 
-  const ask = async (body: WithoutId<WorkerRequest>, documents: PolicyDocument[] = []): Promise<WorkerReply> => {
+  const ask = async (body: WithoutId<WorkerRequest>, documents: Document[] = []): Promise<WorkerReply> => {
     if (jobs.size >= WAITING_MAX) {
       throw weirError('UNAVAILABLE', `${jobs.size} long texts are being read already`, {
         fix: 'try again later',
@@ -108,16 +114,23 @@ export const createParser = (): Parser => {
     });
   };
 
+  const read = async <T extends Document>(
+    kind: 'parse' | 'parse-runtime',
+    text: string,
+    atOnce: (text: string) => TextResult<T>,
+  ): Promise<TextResult<T>> => {
+    const bytes = Buffer.byteLength(text);
+    // What is too large is refused before it is read.
+    if (bytes <= AT_ONCE_BYTES || bytes > MAX_BYTES) return atOnce(text);
+    const documents: T[] = [];
+    const reply = await ask({ kind, text }, documents);
+    return { documents, issues: 'issues' in reply ? reply.issues : [] };
+  };
+
   start();
   return {
-    parse: async (text) => {
-      const bytes = Buffer.byteLength(text);
-      // What is too large is refused before it is read.
-      if (bytes <= AT_ONCE_BYTES || bytes > MAX_BYTES) return parseDocuments(text);
-      const documents: PolicyDocument[] = [];
-      const reply = await ask({ kind: 'parse', text }, documents);
-      return { documents, issues: 'issues' in reply ? reply.issues : [] };
-    },
+    parse: (text) => read('parse', text, parseDocuments),
+    parseRuntime: (text) => read('parse-runtime', text, parseRuntimePolicies),
     diff: async (input) => {
       const bytes = JSON.stringify([input.before, input.after]).length;
       if (bytes <= AT_ONCE_BYTES) return diffOf(input);

@@ -6,11 +6,12 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { type Finding, type ParseResult, type PolicyDocument, parseDocuments } from '@weir/policy-engine';
+import { parseRuntimePolicies, type RuntimePolicy } from '@weir/runtime-engine';
 import { type DiffInput, diffOf } from '../domain/diff.ts';
 import { type LintInput, lintOf } from '../domain/lint.ts';
 
 export type WorkerRequest =
-  | { readonly id: number; readonly kind: 'parse'; readonly text: string }
+  | { readonly id: number; readonly kind: 'parse' | 'parse-runtime'; readonly text: string }
   | { readonly id: number; readonly kind: 'diff'; readonly input: DiffInput }
   | { readonly id: number; readonly kind: 'lint'; readonly input: LintInput };
 
@@ -20,9 +21,9 @@ export const MORE = 'more';
 /** Documents between two `MORE`. */
 export const WINDOW = 8;
 
-/** To 'parse': `document` any number of times, then one `issues`. To 'diff': `diff`, to 'lint': `findings`. */
+/** To 'parse' and 'parse-runtime': `document` any number of times, then one `issues`. To 'diff': `diff`, to 'lint': `findings`. */
 export type WorkerReply =
-  | { readonly id: number; readonly document: PolicyDocument }
+  | { readonly id: number; readonly document: PolicyDocument | RuntimePolicy }
   | { readonly id: number; readonly issues: ParseResult['issues'] }
   | { readonly id: number; readonly diff: string }
   | { readonly id: number; readonly findings: readonly Finding[] };
@@ -40,7 +41,8 @@ const serve = (port: NonNullable<typeof parentPort>): void => {
       say({ id, findings: lintOf(request.input) });
       return;
     }
-    const { documents, issues } = parseDocuments(request.text);
+    const { documents, issues } =
+      request.kind === 'parse' ? parseDocuments(request.text) : parseRuntimePolicies(request.text);
     for (const [index, document] of documents.entries()) {
       say({ id, document });
       if ((index + 1) % WINDOW > 0) continue;

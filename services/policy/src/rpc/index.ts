@@ -12,6 +12,7 @@ import { traceOf } from '../operations/stages.ts';
 import { hostMessage, ruleHitsMessage, ruleMessage, traceMessage } from './messages.ts';
 import { policyService } from './policies.ts';
 import { givenOf, pageOfRequest } from './requests.ts';
+import { runtimePolicyService } from './runtime-policies.ts';
 import { simulationService } from './simulations.ts';
 
 const INT4_MAX = 2 ** 31 - 1;
@@ -63,5 +64,6 @@ export const policyRpc = (operations: Operations): Registered[] => [
   ruleService(operations),
   revisionService(operations),
   simulationService(operations),
+  runtimePolicyService(operations),
   changeService(operations.changes, CHANGE_KINDS),
 ];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Tables of schema `policy` as kysely sees them; migrations/ is their definition, schema.sql the whole. */
 import type { Action, PolicyJson } from '@weir/policy-engine';
+import type { RuntimePolicyJson } from '@weir/runtime-engine';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 import type { DocumentFailure } from '../domain/realisation.ts';
 
@@ -21,6 +22,21 @@ export interface Tables {
     made_at: Generated<Date>;
     author: string | null;
     reason: string | null;
+  };
+  runtime_policies: {
+    key: string;
+    kind: string;
+    namespace: string;
+    name: string;
+    policy_revision: bigint;
+    created_at: Generated<Date>;
+  };
+  runtime_policy_revisions: {
+    key: string;
+    policy_revision: bigint;
+    revision: bigint;
+    document: ColumnType<RuntimePolicyJson | null, string | null, never>;
+    made_at: Generated<Date>;
   };
   rules: {
     id: number;

@@ -34,14 +34,13 @@ const KINDS_NOT_YET = [
   'StagedGlobalNetworkPolicy',
   'StagedKubernetesNetworkPolicy',
   'StagedNetworkPolicy',
-  'TracingPolicy',
-  'TracingPolicyNamespaced',
 ];
 
+const RUNTIME = 'weir runtime apply takes it, as does POST /v1/runtime-policies';
 /** Kinds that are taken, but not here. */
 const ELSEWHERE: ReadonlyMap<unknown, string> = new Map([
-  ['TracingPolicy', 'no host enforces it yet; weir runtime validate checks it'],
-  ['TracingPolicyNamespaced', 'no host enforces it yet; weir runtime validate checks it'],
+  ['TracingPolicy', RUNTIME],
+  ['TracingPolicyNamespaced', RUNTIME],
   ['CiliumEgressGatewayPolicy', 'weir apply takes it, as does PUT /v1/egress-gateways/{name} of the inventory service'],
 ]);
 
