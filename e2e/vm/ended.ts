@@ -11,10 +11,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { until } from '@weir/infra/fleet';
+import { size } from '../lib/size.ts';
 import { sweepGuests } from './guest.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 const BOUND_MS = 120_000;
+/** Both go the same way (stop.ts). */
+const SIGNALS = size<readonly NodeJS.Signals[]>({ short: ['SIGINT'], long: ['SIGINT', 'SIGTERM'] });
 
 const foldersOf = (pid: number): string[] =>
   readdirSync(tmpdir()).filter((name) => name.startsWith(`weir-guest-${pid}-`));
@@ -50,7 +53,7 @@ const endedBy = async (signal: NodeJS.Signals): Promise<string> => {
 };
 
 export const endedInTheMiddle = (): void => {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of SIGNALS) {
     it(`by ${signal}: takes its guest and its folder away`, async () => {
       assert.equal(existsSync(await endedBy(signal)), false);
     });
