@@ -30,6 +30,11 @@ export const weir_backend_flags = {
 } as const;
 export type weir_backend_flags = (typeof weir_backend_flags)[keyof typeof weir_backend_flags];
 
+export const weir_cgroup_number = {
+  CGROUP_NUMBER: 1073741824,
+} as const;
+export type weir_cgroup_number = (typeof weir_cgroup_number)[keyof typeof weir_cgroup_number];
+
 export const weir_counter = {
   COUNTER_PACKETS_IN: 0,
   COUNTER_PACKETS_OUT: 1,
@@ -78,6 +83,9 @@ export const weir_counter = {
   COUNTER_SERVICE_SENT: 56,
   COUNTER_SERVICE_GIVEN_BACK: 57,
   COUNTER_SERVICE_NO_NEIGHBOUR: 58,
+  COUNTER_SOCKETS_OUT: 59,
+  COUNTER_SOCKETS_IN: 60,
+  COUNTER_SOCKETS_BUSY: 61,
   COUNTER_MAX: 64,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
@@ -95,6 +103,8 @@ export const weir_ct_flags = {
   CT_ENCRYPTED_SENT: 512,
   CT_ENCRYPTED_RECEIVED: 1024,
   CT_SERVICE: 2048,
+  CT_PEER_SOCKET: 4096,
+  CT_ITSELF: 8192,
 } as const;
 export type weir_ct_flags = (typeof weir_ct_flags)[keyof typeof weir_ct_flags];
 

@@ -36,7 +36,7 @@ export const MAPS = {
     maxEntries: 8192,
     flags: 0,
     doc: 'address of a workload of this host -> its host-side interface; written by the agent',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   announced: {
     name: 'announced',
@@ -72,7 +72,7 @@ export const MAPS = {
       flags: 0,
     },
     doc: '0 -> `nat_out`, while clients outside may ask for services; written by the agent',
-    objects: ['client', 'overlay', 'socket', 'workload'],
+    objects: ['cgroup', 'client', 'overlay', 'socket', 'workload'],
   },
   asked_sockets: {
     name: 'asked_sockets',
@@ -95,7 +95,7 @@ export const MAPS = {
       flags: 0,
     },
     doc: '0 -> `service_reverse`, while there are services; written by the agent',
-    objects: ['client', 'overlay', 'socket', 'workload'],
+    objects: ['cgroup', 'client', 'overlay', 'socket', 'workload'],
   },
   asked_turns: {
     name: 'asked_turns',
@@ -144,7 +144,20 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'host-side interface index -> the workload\'s rates and what of them is used',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+  },
+  cgroup_workloads: {
+    name: 'cgroup_workloads',
+    type: 'hash',
+    typeNumber: 1,
+    key: 'u64',
+    keySize: 8,
+    value: 'u32',
+    valueSize: 4,
+    maxEntries: 4096,
+    flags: 0,
+    doc: 'id of a cgroup -> number of the workload that it is, CGROUP_NUMBER in it; written by the agent',
+    objects: ['cgroup', 'client', 'overlay', 'workload'],
   },
   cidrs: {
     name: 'cidrs',
@@ -157,7 +170,7 @@ export const MAPS = {
     maxEntries: 65536,
     flags: 1,
     doc: 'prefix named by a policy -> its host-local identity; written by the agent',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   conntrack: {
     name: 'conntrack',
@@ -170,7 +183,7 @@ export const MAPS = {
     maxEntries: 524288,
     flags: 0,
     doc: 'connections, one entry for each workload that takes part; written by the programs',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   counters: {
     name: 'counters',
@@ -183,7 +196,7 @@ export const MAPS = {
     maxEntries: 64,
     flags: 0,
     doc: 'enum weir_counter -> how often, per CPU',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   drops: {
     name: 'drops',
@@ -196,7 +209,7 @@ export const MAPS = {
     maxEntries: 1024,
     flags: 0,
     doc: 'reason and direction -> packets and bytes dropped, per CPU; counted even when no event could be written',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   egress_gateways: {
     name: 'egress_gateways',
@@ -209,7 +222,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'number of a gateway -> where it is, and its address when it is here; written by the agent',
-    objects: ['client', 'frontend', 'host', 'nat64', 'overlay', 'workload'],
+    objects: ['cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'workload'],
   },
   egress_groups: {
     name: 'egress_groups',
@@ -222,7 +235,7 @@ export const MAPS = {
     maxEntries: 1024,
     flags: 0,
     doc: 'number of a group -> which of its gateways is used; written by the agent',
-    objects: ['client', 'frontend', 'host', 'nat64', 'overlay', 'workload'],
+    objects: ['cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'workload'],
   },
   egress_routes: {
     name: 'egress_routes',
@@ -235,7 +248,7 @@ export const MAPS = {
     maxEntries: 65536,
     flags: 1,
     doc: 'set and destination -> group of gateways; written by the agent',
-    objects: ['client', 'frontend', 'host', 'nat64', 'overlay', 'workload'],
+    objects: ['cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'workload'],
   },
   egress_sources: {
     name: 'egress_sources',
@@ -248,7 +261,7 @@ export const MAPS = {
     maxEntries: 262144,
     flags: 1,
     doc: 'address of a workload that leaves by a gateway -> its destinations; written by the agent',
-    objects: ['client', 'frontend', 'host', 'nat64', 'overlay', 'workload'],
+    objects: ['cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'workload'],
   },
   events: {
     name: 'events',
@@ -261,7 +274,7 @@ export const MAPS = {
     maxEntries: 8388608,
     flags: 0,
     doc: 'events for the agent; each begins with struct event_header',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   fragments: {
     name: 'fragments',
@@ -274,7 +287,7 @@ export const MAPS = {
     maxEntries: 16384,
     flags: 0,
     doc: 'what the first fragment of a datagram said, for the later ones; written by the programs',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   identities: {
     name: 'identities',
@@ -287,7 +300,7 @@ export const MAPS = {
     maxEntries: 262144,
     flags: 1,
     doc: 'identities of the fleet that a packet out of the tunnel may claim; written by the agent',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   ipcache: {
     name: 'ipcache',
@@ -300,7 +313,7 @@ export const MAPS = {
     maxEntries: 524288,
     flags: 1,
     doc: 'prefix -> identity of what the fleet manages; written by the agent',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   maglev_tables: {
     name: 'maglev_tables',
@@ -336,7 +349,7 @@ export const MAPS = {
     maxEntries: 1,
     flags: 0,
     doc: '0 -> how workloads reach IPv4 with their IPv6 address; written by the agent',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   nat_in: {
     name: 'nat_in',
@@ -414,7 +427,7 @@ export const MAPS = {
     maxEntries: 1,
     flags: 0,
     doc: '0 -> 1 while every uplink keeps packets back until their time (fq); written by the agent',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   policies: {
     name: 'policies',
@@ -437,7 +450,7 @@ export const MAPS = {
       flags: 1,
     },
     doc: 'host-side interface index -> the workload\'s policy; a change swaps the whole inner map',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   prefilter: {
     name: 'prefilter',
@@ -468,12 +481,12 @@ export const MAPS = {
     typeNumber: 6,
     key: 'u8[4]',
     keySize: 4,
-    value: 'u8[520]',
-    valueSize: 520,
+    value: 'u8[528]',
+    valueSize: 528,
     maxEntries: 1,
     flags: 0,
     doc: 'what one CPU knows about the packet it is judging; nothing in it outlives the packet',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   service_affinity: {
     name: 'service_affinity',
@@ -696,6 +709,19 @@ export const MAPS = {
     doc: '0 -> the packet for a frontend that is being sent on, per CPU',
     objects: ['frontend'],
   },
+  socket_scratch: {
+    name: 'socket_scratch',
+    type: 'percpu_array',
+    typeNumber: 6,
+    key: 'u8[4]',
+    keySize: 4,
+    value: 'u8[536]',
+    valueSize: 536,
+    maxEntries: 6,
+    flags: 0,
+    doc: 'what is known about packets of sockets that are being judged on one CPU',
+    objects: ['cgroup'],
+  },
   strict: {
     name: 'strict',
     type: 'lpm_trie',
@@ -720,7 +746,7 @@ export const MAPS = {
     maxEntries: 16384,
     flags: 0,
     doc: 'workload, reason and direction -> events not sent, their packets and bytes, per CPU',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   throttles: {
     name: 'throttles',
@@ -733,7 +759,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'host-side interface index -> the workload\'s allowance of events; made by the programs',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   told_scratch: {
     name: 'told_scratch',
@@ -759,7 +785,7 @@ export const MAPS = {
     maxEntries: 16384,
     flags: 0,
     doc: 'number of another host -> its end of the tunnel; written by the agent',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
   turning_scratch: {
     name: 'turning_scratch',
@@ -837,7 +863,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'host-side interface index -> the workload behind it; written by the agent',
-    objects: ['accelerator', 'balancer', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
   },
 } as const satisfies Record<string, MapInfo>;
 
@@ -851,6 +877,7 @@ export const MAP_CODECS = {
   asked_turns: { key: codec.u32, innerKey: structs.nat_key, innerValue: structs.service_turn },
   backends: { key: codec.u32, value: structs.backend },
   bandwidths: { key: codec.u32, value: structs.bandwidth },
+  cgroup_workloads: { key: codec.u64, value: codec.u32 },
   cidrs: { key: structs.prefix_key, value: structs.cidr_value },
   conntrack: { key: structs.ct_key, value: structs.ct_entry },
   counters: { key: codec.u32, value: codec.u64 },

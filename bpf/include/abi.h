@@ -170,6 +170,14 @@ enum weir_workload_flags {
 	WORKLOAD_PENDING = 1 << 11, /* its policy has entries of POLICY_VIEW_PENDING */
 };
 
+/*
+ * A workload that is a cgroup has no interface, and the host's address. In place of an interface's index it has, here and in
+ * everything else that has that for a key, this bit with its number: no interface has an index with it.
+ */
+enum weir_cgroup_number {
+	CGROUP_NUMBER = 1 << 30,
+};
+
 struct workload {
 	__u32 id; /* host-local number, stable while the workload lives */
 	__u32 identity;
@@ -322,6 +330,8 @@ enum weir_ct_flags {
 	CT_ENCRYPTED_SENT = 1 << 9, /* the workload's last packet goes on encrypted */
 	CT_ENCRYPTED_RECEIVED = 1 << 10, /* the peer's last packet came encrypted */
 	CT_SERVICE = 1 << 11, /* the workload's packets ask for a service: they are translated (`service_turns`) */
+	CT_PEER_SOCKET = 1 << 12, /* the peer was known by its socket on this host: peer_identity is whose that is */
+	CT_ITSELF = 1 << 13, /* with it: the socket is of the same workload, which no policy judges */
 };
 /* What a policy's views said of a connection. */
 enum weir_views {
@@ -443,6 +453,10 @@ enum weir_counter {
 	COUNTER_SERVICE_GIVEN_BACK = 57, /* packets of backends that were translated back for such a workload */
 	COUNTER_SERVICE_NO_NEIGHBOUR =
 		58, /* looks for a backend's next hop in XDP that found no MAC: what goes there is left to tc */
+	COUNTER_SOCKETS_OUT = 59, /* packets that sockets of cgroup workloads sent */
+	COUNTER_SOCKETS_IN = 60, /* packets for sockets of cgroup workloads */
+	COUNTER_SOCKETS_BUSY =
+		61, /* of those, refused: more of them were interrupted on one CPU than there is room for */
 	COUNTER_MAX = 64,
 };
 

@@ -213,6 +213,8 @@ INLINE void make_fresh(struct pass *pass, const struct workload *workload)
 	               (pass->trace_point == TRACE_TO_ENDPOINT ? CT_LOCAL_PEER : 0);
 	if (pass->turned && !pass->towards)
 		fresh->flags |= CT_SERVICE;
+	if (pass->socket_identity)
+		fresh->flags |= CT_PEER_SOCKET | (pass->itself ? CT_ITSELF : 0);
 	if (pass->encrypted)
 		fresh->flags |= pass->towards ? CT_ENCRYPTED_RECEIVED : CT_ENCRYPTED_SENT;
 	fresh->policy_revision = workload->policy_revision;

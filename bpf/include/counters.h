@@ -9,14 +9,6 @@
 
 #include "maps.h"
 
-INLINE void count(__u32 counter)
-{
-	__u64 *value = bpf_map_lookup_elem(&counters, &counter);
-
-	if (value)
-		*value += 1;
-}
-
 INLINE void count_atomic(__u32 counter)
 {
 	__u64 *value = bpf_map_lookup_elem(&counters, &counter);
@@ -25,8 +17,40 @@ INLINE void count_atomic(__u32 counter)
 		__sync_fetch_and_add(value, 1);
 }
 
+INLINE void count(__u32 counter)
+{
+#ifdef WEIR_INTERRUPTIBLE /* all of the object may be interrupted */
+	count_atomic(counter);
+#else
+	__u64 *value = bpf_map_lookup_elem(&counters, &counter);
+
+	if (value)
+		*value += 1;
+#endif
+}
+
+/* For who can be interrupted. */
+INLINE void count_drop_atomic(__u8 reason, __u8 direction, __u64 packets, __u64 bytes)
+{
+	struct drop_key key = {.reason = reason, .direction = direction};
+	struct drop_value none = {};
+	struct drop_value *value = bpf_map_lookup_elem(&drops, &key);
+
+	if (!value) {
+		bpf_map_update_elem(&drops, &key, &none, BPF_NOEXIST);
+		value = bpf_map_lookup_elem(&drops, &key);
+	}
+	if (!value)
+		return;
+	__sync_fetch_and_add(&value->packets, packets);
+	__sync_fetch_and_add(&value->bytes, bytes);
+}
+
 INLINE void count_drop(__u8 reason, __u8 direction, __u64 packets, __u64 bytes)
 {
+#ifdef WEIR_INTERRUPTIBLE
+	count_drop_atomic(reason, direction, packets, bytes);
+#else
 	struct drop_key key = {.reason = reason, .direction = direction};
 	struct drop_value *value = bpf_map_lookup_elem(&drops, &key);
 	struct drop_value first = {.packets = packets, .bytes = bytes};
@@ -44,23 +68,7 @@ INLINE void count_drop(__u8 reason, __u8 direction, __u64 packets, __u64 bytes)
 			count(COUNTER_HELPER_FAILED);
 		}
 	}
-}
-
-/* The same for who can be interrupted. */
-INLINE void count_drop_atomic(__u8 reason, __u8 direction, __u64 packets, __u64 bytes)
-{
-	struct drop_key key = {.reason = reason, .direction = direction};
-	struct drop_value none = {};
-	struct drop_value *value = bpf_map_lookup_elem(&drops, &key);
-
-	if (!value) {
-		bpf_map_update_elem(&drops, &key, &none, BPF_NOEXIST);
-		value = bpf_map_lookup_elem(&drops, &key);
-	}
-	if (!value)
-		return;
-	__sync_fetch_and_add(&value->packets, packets);
-	__sync_fetch_and_add(&value->bytes, bytes);
+#endif
 }
 
 #endif

@@ -44,7 +44,7 @@ INLINE int parse_l3_ipv4(struct __sk_buff *skb, struct pass *pass)
 		if (reason)
 			return reason;
 	}
-	if (ipv4_martian(ip.source, ip.destination))
+	if (!pass->within_host && ipv4_martian(ip.source, ip.destination))
 		return DROP_INVALID_PACKET;
 	return classify_fragment(pass);
 }
@@ -58,7 +58,7 @@ INLINE int parse_l3_ipv6(struct __sk_buff *skb, struct pass *pass)
 	if (reason)
 		return reason;
 	pass->ttl = ip.hop_limit;
-	if (ipv6_martian(pass->tuple.saddr, pass->tuple.daddr))
+	if (!pass->within_host && ipv6_martian(pass->tuple.saddr, pass->tuple.daddr))
 		return DROP_INVALID_PACKET;
 	return classify_fragment(pass);
 }
@@ -104,20 +104,17 @@ INLINE void forget(struct __sk_buff *skb, struct pass *pass)
 	pass->related = 0;
 	pass->target = 0;
 	pass->peer_host = 0;
+	pass->socket_identity = 0;
+	pass->within_host = 0;
+	pass->itself = 0;
 	pass->trace_point = TRACE_UNKNOWN;
 }
 
-/* Returns a drop reason or 0. Whatever it returns, pass says all that is known. */
-VERIFIED_ONCE int parse(struct __sk_buff *skb, struct pass *pass)
+/* From the ethertype and l3 on. Returns a drop reason or 0. */
+INLINE int parse_l3(struct __sk_buff *skb, struct pass *pass)
 {
 	int reason;
 
-	if (!pass)
-		return DROP_INVALID_PACKET;
-	forget(skb, pass);
-	reason = parse_l2(skb, pass);
-	if (reason)
-		return reason;
 	switch (pass->ethertype) {
 	case bpf_htons(ETHERTYPE_IPV4):
 		reason = parse_l3_ipv4(skb, pass);
@@ -137,6 +134,18 @@ VERIFIED_ONCE int parse(struct __sk_buff *skb, struct pass *pass)
 	if (reason)
 		return reason;
 	return pass->tuple.family == 6 ? classify_icmpv6(pass) : 0;
+}
+
+/* Returns a drop reason or 0. Whatever it returns, pass says all that is known. */
+VERIFIED_ONCE int parse(struct __sk_buff *skb, struct pass *pass)
+{
+	int reason;
+
+	if (!pass)
+		return DROP_INVALID_PACKET;
+	forget(skb, pass);
+	reason = parse_l2(skb, pass);
+	return reason ? reason : parse_l3(skb, pass);
 }
 
 #endif

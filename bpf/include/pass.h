@@ -90,6 +90,7 @@ struct pass {
 	__u32 gateway; /* egress gateway that it leaves by: its number in `egress_gateways`, or 0 */
 	__u32 related_gateway; /* the same of the connection that an ICMP error is about */
 	__u32 target; /* sent to a workload of this host: its interface; else 0 */
+	__u32 socket_identity; /* whose socket the peer is, on this host: counts before what its address says; 0 = not known */
 	__u32 frontend; /* of a service: the packet asked for it and is for its backend now (turn.h); else 0 */
 	__u16 destination_mac[3];
 	__u16 source_mac[3];
@@ -107,6 +108,9 @@ struct pass {
 	__u8 encrypted; /* between the hosts: it came, or goes on, through the WireGuard device */
 	__u8 asking; /* enum packet_asking */
 	__u8 turned; /* enum packet_turned */
+	__u8 within_host; /* it goes over the loopback device */
+	__u8 itself; /* from a workload to the same workload */
+	__u8 unused[2];
 	__u32 peer_twin; /* of the peer that was judged: see find_peer() */
 	__u32 view_rule; /* the rule that a view names: see is_refused_by() */
 	__u32 pad;

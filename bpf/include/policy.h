@@ -222,6 +222,8 @@ INLINE int judge_enforced(struct pass *pass, struct workload *workload, __u32 fl
 		peer.identity = pass->key.family == 4 ? IDENTITY_WORLD_IPV4 : IDENTITY_WORLD_IPV6;
 	if (pass->tunnel_identity) /* the sender knows its own workloads first; checked by check_tunnelled() */
 		peer.identity = pass->tunnel_identity;
+	if (pass->socket_identity)
+		peer.identity = pass->socket_identity;
 	pass->verdict.reason = DROP_NONE;
 	pass->verdict.rule_id = 0;
 	pass->verdict.peer_identity = peer.identity;

@@ -62,9 +62,8 @@ INLINE bool parse_quoted(struct __sk_buff *skb, struct pass *pass)
  * Looks for the connection that this ICMP error is about. Returns true, with the
  * connection's rule in pass->verdict, when the error is related.
  */
-VERIFIED_ONCE int find_related(struct __sk_buff *skb, struct workload *workload)
+INLINE int find_related_of(struct __sk_buff *skb, struct pass *pass, struct workload *workload)
 {
-	struct pass *pass = this_pass();
 	struct ct_entry *entry;
 	struct ct_key *key;
 	bool reply;
@@ -91,6 +90,11 @@ VERIFIED_ONCE int find_related(struct __sk_buff *skb, struct workload *workload)
 	if (pass->towards && (entry->flags & CT_SERVICE))
 		pass->turned = TURNED_ANSWER;
 	return 1;
+}
+
+VERIFIED_ONCE int find_related(struct __sk_buff *skb, struct workload *workload)
+{
+	return find_related_of(skb, this_pass(), workload);
 }
 
 #endif

@@ -13,6 +13,7 @@
 #include "egress.h"
 #include "local.h"
 #include "related.h"
+#include "sockets.h"
 #include "tunnel.h"
 
 /* Of track(): the packet belongs to no connection, and may be for a service. Nothing has been done. */
@@ -45,6 +46,11 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 	__u32 flags = (ingress ? JUDGE_INGRESS : 0) | (from_host ? JUDGE_FROM_HOST : 0);
 	int reason;
 
+	if (entry->flags & CT_PEER_SOCKET) {
+		flags |= JUDGE_FROM_HOST;
+		if (!pass->socket_identity)
+			pass->socket_identity = entry->peer_identity;
+	}
 	if (entry->peer_host && is_for_clients(entry->peer_identity))
 		flags |= JUDGE_FOR_CLIENT;
 	reason = judge(pass, workload, flags);
@@ -171,6 +177,8 @@ VERIFIED_ONCE int open_connection(struct __sk_buff *skb, struct workload *worklo
 		pass->verdict.peer_identity = workload->identity;
 		pass->peer_host = 0;
 	} else {
+		if (pass->towards && pass->from_host)
+			pass->socket_identity = identity_of_packet(skb);
 		flags = (pass->towards ? JUDGE_INGRESS : 0) | (pass->from_host ? JUDGE_FROM_HOST : 0);
 		reason = judge(pass, workload, flags);
 		if (reason)

@@ -75,6 +75,13 @@ export const SUITES: readonly GuestSuite[] = [
     timeoutMs: 8 * MINUTE_MS,
   },
   {
+    name: 'cgroups',
+    what: 'workloads that are cgroups: units of one host, containers of it and of others, restarts',
+    files: ['bpf/tests/objects.test.ts', 'services/agent/test/kernel/cgroups.test.ts'],
+    everyTime: false,
+    timeoutMs: 8 * MINUTE_MS,
+  },
+  {
     name: 'encryption',
     what: 'WireGuard between three hosts: what a witness sees in each way of routing, strict mode, keys, joining and leaving',
     files: ['wireguard', 'wireguard-ways'].map((name) => `services/agent/test/kernel/${name}.guest.ts`),

@@ -150,9 +150,13 @@ create table workloads (
   ingress_bandwidth bigint not null default 0 check (ingress_bandwidth >= 0),
   -- Whether the host drops what the workload sends from an address or MAC that is not its own.
   source_check boolean not null default true,
+  -- It is its cgroup, with the addresses of its host and none of its own.
+  host_network boolean not null default false,
   unique (namespace, name),
-  constraint workloads_some_address check (ip4 is not null or ip6 is not null)
+  constraint workloads_some_address check (host_network = (ip4 is null and ip6 is null))
 );
+-- A process is of one workload.
+create unique index workloads_host_cgroup on workloads (host_id, cgroup) where host_network;
 create index workloads_host on workloads (host_id);
 create index workloads_identity on workloads (identity);
 create index workloads_labels on workloads using gin (labels);

@@ -173,6 +173,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     stages,
     onFailure: (error) => onTrouble('an ack did not reach the bus; it is said again', error),
   });
+  platform.kernel.cgroups.onChange(() => reconciler.trigger());
   const reconciler: Reconciler = new Reconciler({
     planner,
     host,

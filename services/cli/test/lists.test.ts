@@ -76,8 +76,8 @@ test('get workloads -o wide: what others wrote does not reach the terminal as it
   );
   assert.equal(
     out,
-    `NAMESPACE   NAME   HOST   STATE   IDENTITY   IPV4       IPV6        POLICY   EGRESS-RATE   INGRESS-RATE   SOURCE-CHECK   LABELS                       MESSAGE
-shop        web    h1     ready   256        10.0.1.2   fd00:1::2   both     -             -              -              app=web,note=a\\x1b[31mb   -`.replace(
+    `NAMESPACE   NAME   HOST   STATE   IDENTITY   IPV4       IPV6        POLICY   EGRESS-RATE   INGRESS-RATE   SOURCE-CHECK   CGROUP   LABELS                       MESSAGE
+shop        web    h1     ready   256        10.0.1.2   fd00:1::2   both     -             -              -              -        app=web,note=a\\x1b[31mb   -`.replace(
       'LABELS                       MESSAGE',
       'LABELS                    MESSAGE',
     ),

@@ -64,6 +64,30 @@ test('equal labels share an identity on any host, others differ', async () => {
   }
 });
 
+test('a workload that is a cgroup has the addresses of its host, and nothing that needs an interface', async () => {
+  const unit = { name: 'unit', namespace: 'prod', host: 'beta', host_network: true, cgroup: 'system.slice/db.service' };
+  const { status, body } = await create({ ...unit, labels: { app: 'db' } });
+  assert.equal(status, 201);
+  assert.deepEqual(
+    [body.host_network, body.ip4, body.ip6, body.netns, body.cgroup],
+    [true, null, null, null, unit.cgroup],
+  );
+  const cases: [object, number, string, unknown][] = [
+    [{ ...unit, name: 'x', cgroup: undefined }, 422, 'cgroup', ''],
+    [{ ...unit, name: 'x' }, 409, 'cgroup', unit.cgroup],
+    [{ ...unit, name: 'x', cgroup: 'x', ip4: '10.77.0.9' }, 422, 'ip4', '10.77.0.9'],
+    [{ ...unit, name: 'x', cgroup: 'x', netns: '/run/netns/x' }, 422, 'netns', '/run/netns/x'],
+    [{ ...unit, name: 'x', cgroup: 'x', egress_bandwidth: '10M' }, 422, 'egress_bandwidth', '10M'],
+  ];
+  for (const [asked, wanted, field, value] of cases) {
+    const answer = await create(asked);
+    assert.deepEqual([answer.status, answer.body.field, answer.body.value], [wanted, field, value]);
+  }
+  const patched = await weir.call('PATCH', `/v1/workloads/${body.id}`, { source_check: false });
+  assert.deepEqual([patched.status, patched.body.field], [422, 'source_check']);
+  assert.equal((await weir.call('DELETE', `/v1/workloads/${body.id}`)).status, 204);
+});
+
 test('what is wrong is told with field, value and fix', async () => {
   const cases: [object, number, string, unknown][] = [
     [{ name: 'x', host: 'alpa' }, 422, 'host', 'alpa'],

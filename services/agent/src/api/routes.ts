@@ -55,9 +55,10 @@ const workloads = ({ host, platform, report }: LocalSources): unknown => ({
     const wired = host.wired.get(workload.id);
     return {
       ...workload,
-      interface: wired?.wiring.ifname ?? null,
+      interface: wired && wired.wiring.cgroup === '' ? wired.wiring.ifname : null,
       ifindex: wired?.ifindex ?? null,
-      netns: wired?.wiring.netns ?? null,
+      netns: wired?.wiring.netns || null,
+      cgroup: wired?.wiring.cgroup || null,
       ip4: wired?.value.ip4 ?? null,
       ip6: wired?.value.ip6 ?? null,
       mac: wired?.value.mac ?? null,

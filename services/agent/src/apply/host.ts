@@ -11,11 +11,14 @@ import type { Desired } from '../plan/desired.ts';
 import type { IpcacheDelta } from '../plan/ipcache.ts';
 import type { DesiredWorkload, Route } from '../plan/model.ts';
 import { LINK_NAME } from '../plan/names.ts';
+import { CgroupWorkloads } from './cgroups.ts';
 import { EgressApplier } from './egress.ts';
 import { type ApplyResult, Executor } from './executor.ts';
 import { noFailpoint, type ReachFailpoint } from './failpoint.ts';
+import { Failures } from './failures.ts';
 import { OverlayApplier } from './overlay.ts';
 import { type HostLink, JUDGING, type Kernel, type Place, type WorkloadValue } from './ports.ts';
+import { sameAddresses, sameValue, sameWiring } from './same.ts';
 import { ServicesApplier } from './services.ts';
 import { type Wired, Wirer } from './wiring.ts';
 
@@ -32,15 +35,6 @@ const WIRES_PER_PASS = 16;
 const WIRES_AT_ONCE = 4;
 /** With more than this to connect, links are left for later. */
 const HURRY_ABOVE = 4;
-const RETRY_MIN_MS = 500;
-const RETRY_MAX_MS = 10_000;
-
-interface Failure {
-  readonly message: string;
-  readonly waitMs: number;
-  readonly retryAtMs: number;
-}
-
 interface Found {
   readonly link: HostLink;
   readonly value: WorkloadValue;
@@ -49,6 +43,7 @@ interface Found {
 export class HostDatapath {
   readonly #kernel: Kernel;
   readonly #wirer: Wirer;
+  readonly #cgroups: CgroupWorkloads;
   readonly #executor: Executor;
   readonly #overlay: OverlayApplier;
   readonly #egress: EgressApplier;
@@ -69,13 +64,14 @@ export class HostDatapath {
   #cidrs = new Map<string, number>();
   #addresses = new Map<string, number>();
   #routes = new Map<string, Route>();
-  readonly #failures = new Map<string, Failure>();
+  readonly #failures = new Failures();
 
   constructor(options: HostOptions) {
     this.#kernel = options.kernel;
     this.#isEmptied = JUDGING.some((name) => options.kernel.replaced?.includes(name));
     const reach = options.reach ?? noFailpoint;
     this.#wirer = new Wirer(options.kernel, reach);
+    this.#cgroups = new CgroupWorkloads(options.kernel, this.#wirer, this.#wired);
     this.#executor = new Executor(options.kernel, reach);
     this.#overlay = new OverlayApplier(options.kernel.overlay);
     this.#egress = new EgressApplier(options.kernel.egress);
@@ -118,6 +114,7 @@ export class HostDatapath {
       byIfindex.delete(link.ifindex);
       this.#found.set(link.ifname, { link, value });
     }
+    await this.#cgroups.load(byIfindex);
     this.#lonelyValues = [...byIfindex.values()];
     const exist = new Set(links.map(({ ifname }) => ifname));
     for (const ifname of await attachments.known()) if (!exist.has(ifname)) await attachments.release(ifname);
@@ -130,10 +127,6 @@ export class HostDatapath {
 
   get cidrs(): ReadonlyMap<string, number> {
     return this.#cidrs;
-  }
-
-  get routes(): ReadonlyMap<string, Route> {
-    return this.#routes;
   }
 
   get wired(): ReadonlyMap<string, Wired> {
@@ -153,21 +146,27 @@ export class HostDatapath {
 
   /** Why a workload is not connected; undefined when nothing is known to be wrong. */
   failure(id: string): string | undefined {
-    return this.#failures.get(id)?.message;
+    return this.#failures.message(id);
   }
 
   /** Connects and disconnects. `more`: there is more to do at once. */
   async wire(desired: Desired, nowMs = performance.now()): Promise<{ changed: boolean; more: boolean }> {
-    const gone = [...this.#wired].filter(([id, wired]) => !sameWiring(desired.workloads.get(id), wired));
+    const moved = await this.#cgroups.moved();
+    const gone = [...this.#wired].filter(
+      ([id, wired]) => moved.has(id) || !sameWiring(desired.workloads.get(id), wired),
+    );
+    await this.#kernel.cgroups.watch(
+      [...desired.workloads.values()].flatMap(({ wiring: { cgroup } }) => (cgroup === '' ? [] : [cgroup])),
+    );
     for (let i = 0; i < gone.length; i += WIRES_AT_ONCE) {
       await Promise.all(gone.slice(i, i + WIRES_AT_ONCE).map(([id, wired]) => this.#unwire(id, wired)));
     }
     await this.#forget(gone.map(([, { value }]) => value));
-    for (const id of this.#failures.keys()) if (!desired.workloads.has(id)) this.#failures.delete(id);
+    this.#failures.keep(desired.workloads);
 
     const todo = [...desired.workloads.values()].filter(
       ({ id, wiring }) =>
-        wiring.netns !== '' && !this.#wired.has(id) && (this.#failures.get(id)?.retryAtMs ?? 0) <= nowMs,
+        (wiring.netns !== '' || wiring.cgroup !== '') && !this.#wired.has(id) && this.#failures.isDue(id, nowMs),
     );
     const batch = todo.slice(0, WIRES_PER_PASS);
     const before = this.#wired.size;
@@ -180,16 +179,12 @@ export class HostDatapath {
 
   /** When a failed or waiting workload is due again, ms from `nowMs`; undefined: none. */
   retryInMs(nowMs = performance.now()): number | undefined {
-    let soonest: number | undefined;
-    for (const { retryAtMs } of this.#failures.values()) {
-      const wait = Math.max(0, retryAtMs - nowMs);
-      soonest = soonest === undefined ? wait : Math.min(soonest, wait);
-    }
-    return soonest;
+    return this.#failures.retryInMs(nowMs);
   }
 
   /** Takes over what an earlier agent connected; what of it is not desired any more, or not like that, goes. */
   async adopt(desired: Desired): Promise<void> {
+    await this.#forget(await this.#cgroups.adopt(desired, this.#isEmptied));
     if (this.#found.size + this.#lonelyLinks.length + this.#lonelyValues.length === 0) return;
     for (const ifname of this.#lonelyLinks.splice(0)) await this.#wirer.unwire(ifname, undefined);
     const stale = this.#lonelyValues.splice(0);
@@ -211,6 +206,7 @@ export class HostDatapath {
 
   async #unwire(id: string, wired: Wired): Promise<void> {
     this.#wired.delete(id);
+    if (wired.wiring.cgroup !== '') return this.#wirer.unwireCgroup(wired.ifindex);
     await this.#wirer.unwire(wired.wiring.ifname, wired.value);
     this.#setNetnsId(wired.wiring.ifname, undefined);
   }
@@ -219,24 +215,40 @@ export class HostDatapath {
     await this.#wirer.forget(values);
   }
 
-  async #wireOne({ id, wiring, localId, identity }: DesiredWorkload, nowMs: number, hurry: boolean): Promise<void> {
+  async #wireCgroup(workload: DesiredWorkload, nowMs: number): Promise<void> {
+    const { id } = workload;
+    try {
+      const message = await this.#cgroups.wire(workload);
+      if (message === undefined) this.#failures.delete(id);
+      else this.#failures.waits(id, message, nowMs);
+    } catch (error) {
+      this.#notWired(id, error, nowMs);
+      await this.#cgroups
+        .undo(workload)
+        .then((left) => this.#forget(left))
+        .catch((cause) => this.#onTrouble(`what was left of ${id} could not be taken away`, cause));
+    }
+  }
+
+  #notWired(id: string, error: unknown, nowMs: number): void {
+    this.#failures.failed(id, error as Error, nowMs);
+    this.#onTrouble(`workload ${id} could not be connected`, error);
+  }
+
+  async #wireOne(workload: DesiredWorkload, nowMs: number, hurry: boolean): Promise<void> {
+    if (workload.wiring.cgroup !== '') return this.#wireCgroup(workload, nowMs);
+    const { id, wiring, localId, identity } = workload;
     try {
       const netnsId = await this.#kernel.network.netnsId(wiring.netns);
       if (netnsId === undefined) {
-        this.#failures.set(id, {
-          message: `waiting for network namespace ${wiring.netns}`,
-          waitMs: RETRY_MIN_MS,
-          retryAtMs: nowMs + RETRY_MIN_MS,
-        });
+        this.#failures.waits(id, `waiting for network namespace ${wiring.netns}`, nowMs);
         return;
       }
       this.#setNetnsId(wiring.ifname, netnsId);
       this.#wired.set(id, await this.#wirer.wire({ wiring, localId, identity }, netnsId, hurry));
       this.#failures.delete(id);
     } catch (error) {
-      const waitMs = Math.min((this.#failures.get(id)?.waitMs ?? RETRY_MIN_MS / 2) * 2, RETRY_MAX_MS);
-      this.#failures.set(id, { message: (error as Error).message, waitMs, retryAtMs: nowMs + waitMs });
-      this.#onTrouble(`workload ${id} could not be connected`, error);
+      this.#notWired(id, error, nowMs);
       await this.#undoWiring(wiring.ifname);
     }
   }
@@ -272,8 +284,8 @@ export class HostDatapath {
   async apply(desired: Desired, ipcache: IpcacheDelta): Promise<ApplyResult> {
     const { overlay, identities, egress, encryption } = desired;
     const encryptionFailures = [...(await this.#kernel.encryption.prepare(encryption))];
-    const wirings = () => [...this.#wired.values()].map(({ wiring }) => wiring);
-    const isLate = this.#isEmptied || this.#behind.size > 0;
+    const wirings = () => [...this.#wired.values()].flatMap(({ wiring }) => (wiring.cgroup === '' ? [wiring] : []));
+    const isLate = this.#isEmptied || this.#behind.size + this.#cgroups.behind > 0;
     if (await this.#overlay.prepare(overlay, identities, wirings, isLate)) {
       this.#routes = new Map(await this.#kernel.network.routes());
     }
@@ -300,7 +312,9 @@ export class HostDatapath {
   }
 
   #places(): Place[] {
-    return [...this.#wired.values()].map(({ wiring: { netns }, netnsId, ifindex }) => ({ netns, netnsId, ifindex }));
+    return [...this.#wired.values()].flatMap(({ wiring: { netns }, netnsId, ifindex }) =>
+      netns === '' ? [] : [{ netns, netnsId, ifindex }],
+    );
   }
 
   /** The maps are filled: this agent's programs take over. One that can't be is found by the next inspection. */
@@ -310,6 +324,7 @@ export class HostDatapath {
     } catch (error) {
       this.#onTrouble('the programs of the tunnel could not be taken over', error);
     }
+    await this.#cgroups.catchUp();
     for (const { wiring, ifindex } of this.#wired.values()) {
       if (!this.#behind.has(wiring.ifname)) continue;
       try {
@@ -333,7 +348,11 @@ export class HostDatapath {
     const links = new Map((await network.links()).map((link) => [link.ifname, link]));
     const values = new Map((await maps.readWorkloads()).map((value) => [value.ifindex, value]));
     for (const [id, wired] of [...this.#wired]) {
-      const { ifname, netns } = wired.wiring;
+      const { ifname, netns, cgroup } = wired.wiring;
+      if (cgroup !== '') {
+        problems.push(...(await this.#cgroups.inspect(id, wired)), ...(await this.#mendValue(id, wired, values)));
+        continue;
+      }
       const link = links.get(ifname);
       const netnsId = await network.netnsId(netns);
       if (link?.ifindex !== wired.ifindex || netnsId !== wired.netnsId) {
@@ -347,14 +366,17 @@ export class HostDatapath {
         problems.push(...missing.map((what) => `${ifname} of ${id}: ${what}`));
         await attachments.attach(ifname, wired.ifindex);
       }
-      const value = values.get(wired.ifindex);
-      if (!value || !sameValue(value, wired.value)) {
-        problems.push(`the entry of ${id} in the map 'workloads' was ${value ? 'changed' : 'removed'}`);
-        await maps.writeWorkloads([wired.value]);
-      }
+      problems.push(...(await this.#mendValue(id, wired, values)));
     }
     problems.push(...(await this.#kernel.services.inspect()));
     return [...problems, ...(await this.#kernel.uplinks.inspect()), ...(await this.#kernel.pacing.inspect())];
+  }
+
+  async #mendValue(id: string, wired: Wired, values: ReadonlyMap<number, WorkloadValue>): Promise<string[]> {
+    const value = values.get(wired.ifindex);
+    if (value && sameValue(value, wired.value)) return [];
+    await this.#kernel.maps.writeWorkloads([wired.value]);
+    return [`the entry of ${id} in the map 'workloads' was ${value ? 'changed' : 'removed'}`];
   }
 
   /** Reads everything back that can differ from what we believe; the next apply writes the difference. */
@@ -375,16 +397,3 @@ export class HostDatapath {
     this.#services.doubt();
   }
 }
-
-const sameAddresses = ({ wiring }: DesiredWorkload, value: WorkloadValue): boolean =>
-  wiring.ip4 === value.ip4 && wiring.ip6 === value.ip6 && wiring.mac === value.mac && wiring.hostMac === value.hostMac;
-
-const sameWiring = (desired: DesiredWorkload | undefined, { wiring }: Wired): boolean =>
-  desired !== undefined &&
-  desired.wiring.netns === wiring.netns &&
-  desired.wiring.ip4 === wiring.ip4 &&
-  desired.wiring.ip6 === wiring.ip6;
-
-const sameValue = (a: WorkloadValue, b: WorkloadValue): boolean =>
-  JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-const sorted = (value: WorkloadValue): unknown[] => Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -93,6 +93,25 @@ export interface Network {
   removeRoute(route: Route): Promise<void>;
 }
 
+/** Workloads that are cgroups. They have a number where others have an interface's index. */
+export interface Cgroups {
+  /** Which cgroup is at the path now; undefined: none. */
+  id(cgroup: string): Promise<string | undefined>;
+  /** Of each number, which cgroup it stands for. */
+  read(): Promise<ReadonlyMap<number, string>>;
+  /** Both programs at the cgroup, so that they outlive this process; in place when they are there. */
+  attach(number: number, cgroup: string, id: string): Promise<void>;
+  /** What is missing or foreign; empty: both programs run and would survive this process. */
+  check(number: number, id: string): Promise<readonly string[]>;
+  /** Its processes are nobody's from now on. */
+  release(number: number): Promise<void>;
+  /** Numbers that have programs. */
+  known(): Promise<readonly number[]>;
+  /** Of these it is said when one may have come or gone. */
+  watch(cgroups: readonly string[]): Promise<void>;
+  onChange(listener: () => void): void;
+}
+
 export interface Attachments {
   /**
    * Both programs on the interface, so that they outlive this process; in place when they are there. In a hurry they
@@ -310,6 +329,7 @@ export interface Kernel {
   readonly maps: Maps;
   readonly network: Network;
   readonly attachments: Attachments;
+  readonly cgroups: Cgroups;
   readonly uplinks: Uplinks;
   readonly egress: Egress;
   readonly overlay: Overlay;

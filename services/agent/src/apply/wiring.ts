@@ -19,7 +19,9 @@ import type { HostLink, Kernel, WorkloadValue } from './ports.ts';
 /** A workload that is connected; `value` and `table` are what the kernel holds. */
 export interface Wired {
   readonly wiring: Wiring;
+  /** Of a cgroup its number. */
   readonly ifindex: number;
+  /** Of a cgroup its id. */
   netnsId: string;
   value: WorkloadValue;
   table: PolicyTable | undefined;
@@ -98,6 +100,24 @@ export class Wirer {
     await network.remove(ifname);
     await this.#reach('unwire.link-removed');
     await attachments.release(ifname);
+  }
+
+  /** A workload that is a cgroup; `id`: which one is there now. */
+  async wireCgroup(request: WireRequest, number: number, id: string): Promise<Wired> {
+    const { maps, cgroups } = this.#kernel;
+    const { wiring } = request;
+    const value = closedValue(request, number);
+    await maps.writeWorkloads([value]);
+    await this.#reach('wire.closed-entry');
+    await cgroups.attach(number, wiring.cgroup, id);
+    await this.#reach('wire.attached');
+    return { wiring, ifindex: number, netnsId: id, value, table: undefined };
+  }
+
+  /** Its sockets go on unjudged, if it is still there. `forget` must follow. */
+  async unwireCgroup(number: number): Promise<void> {
+    await this.#kernel.cgroups.release(number);
+    await this.#reach('unwire.link-removed');
   }
 
   /** The maps' side of workloads whose interfaces are gone; all at once, because it walks all of conntrack. */

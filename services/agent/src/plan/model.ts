@@ -11,8 +11,10 @@ export interface Wiring {
   readonly workloadId: string;
   /** Name of the host side. */
   readonly ifname: string;
-  /** Path of the workload's network namespace. */
+  /** Path of the workload's network namespace; empty when it is not known, or the workload is a cgroup. */
   readonly netns: string;
+  /** Of a workload that is a cgroup: its path below the host's. Else empty. */
+  readonly cgroup: string;
   /** Text; empty = none. */
   readonly ip4: string;
   readonly ip6: string;

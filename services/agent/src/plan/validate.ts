@@ -18,7 +18,10 @@ export const workloadIssues = (workload: Workload): string[] => [
   ...(workload.id === '' ? ['it has no id'] : []),
   ...address('ip4', workload.ip4, 4),
   ...address('ip6', workload.ip6, 6),
-  ...(workload.ip4 === '' && workload.ip6 === '' ? ['it has no address'] : []),
+  ...(workload.ip4 === '' && workload.ip6 === '' && !workload.hostNetwork ? ['it has no address'] : []),
+  ...((workload.ip4 !== '' || workload.ip6 !== '') && workload.hostNetwork
+    ? ["it has addresses, and the host's own network"]
+    : []),
   ...((workload.identity & IDENTITY_SCOPE_MASK) >>> 0 !== 0
     ? [`identity ${workload.identity} is one that only a host gives`]
     : []),
@@ -26,6 +29,17 @@ export const workloadIssues = (workload: Workload): string[] => [
 
 /** Of a workload that this host is to connect. */
 export const wiringIssues = (workload: Workload): string[] =>
+  workload.hostNetwork ? cgroupIssues(workload) : netnsIssues(workload);
+
+const cgroupIssues = ({ cgroup }: Workload): string[] => {
+  if (cgroup === '') return ["it has the host's own network, but names no cgroup"];
+  const fine = cgroup.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  return fine
+    ? []
+    : [`cgroup "${cgroup}" is not a path below the host's cgroup; give one such as system.slice/x.service`];
+};
+
+const netnsIssues = (workload: Workload): string[] =>
   workload.netns === '' || workload.netns.startsWith('/')
     ? []
     : [`netns "${workload.netns}" is not an absolute path; give one such as /run/netns/${workload.id}`];
@@ -47,7 +61,7 @@ export const hostIssues = (host: Host): string[] => [
 
 /** Why a workload that is as it should be is closed all the same; undefined: it is not. */
 export const closedFor = (
-  { identity, netns }: Workload,
+  { identity, netns, hostNetwork }: Workload,
   configurationComplete: boolean,
   knowsLabels: boolean,
 ): Pick<DesiredWorkload, 'waiting' | 'message'> | undefined => {
@@ -59,5 +73,5 @@ export const closedFor = (
       message: `closed: the labels of identity ${identity} are not known here`,
     };
   }
-  return netns === '' ? { waiting: 'not-ready', message: 'it names no network namespace' } : undefined;
+  return netns === '' && !hostNetwork ? { waiting: 'not-ready', message: 'it names no network namespace' } : undefined;
 };

@@ -12,10 +12,11 @@ export interface Local {
   readonly wiring: Wiring;
 }
 
-const wiringOf = ({ id, netns, ip4, ip6 }: Workload): Wiring => ({
+const wiringOf = ({ id, netns, cgroup, hostNetwork, ip4, ip6 }: Workload): Wiring => ({
   workloadId: id,
   ifname: linkName(id),
-  netns,
+  netns: hostNetwork ? '' : netns,
+  cgroup: hostNetwork ? cgroup : '',
   ip4,
   ip6,
   mac: workloadMac(id),

@@ -8,6 +8,7 @@
 import type { PolicyTable } from '@weir/bpf/policy-table';
 import type {
   Attachments,
+  Cgroups,
   Egress,
   EgressGatewayValue,
   Encryption,
@@ -43,6 +44,10 @@ export interface MemoryState {
   overlayDevice: OverlayDevice | undefined;
   /** Network namespaces that exist, path -> id. With `anyNetns` all do. */
   readonly netns: Map<string, string>;
+  /** Cgroups that exist, path -> id. With `anyNetns` all do. */
+  readonly cgroups: Map<string, string>;
+  /** Which of them have programs, by number. */
+  readonly attachedCgroups: Map<number, string>;
   uplinks: DesiredUplinks | undefined;
   readonly egress: {
     readonly sources: Map<string, number>;
@@ -81,6 +86,8 @@ export const emptyState = (): MemoryState => ({
   identities: new Set(),
   overlayDevice: undefined,
   netns: new Map(),
+  cgroups: new Map(),
+  attachedCgroups: new Map(),
   uplinks: undefined,
   egress: { sources: new Map(), sets: new Map(), groups: new Map(), gateways: new Map() },
   services: undefined,
@@ -183,6 +190,23 @@ const memoryNetwork = (state: MemoryState, anyNetns: boolean): Network => {
     },
   };
 };
+
+const memoryCgroups = (state: MemoryState, anyCgroup: boolean): Cgroups => ({
+  id: async (path) => (anyCgroup ? `id of ${path}` : state.cgroups.get(path)),
+  read: async () => state.attachedCgroups,
+  attach: async (number, _, id) => {
+    state.attachedCgroups.set(number, id);
+    state.writes++;
+  },
+  check: async (number, id) => (state.attachedCgroups.get(number) === id ? [] : ['both programs are detached']),
+  release: async (number) => {
+    state.attachedCgroups.delete(number);
+    state.writes++;
+  },
+  known: async () => [...state.attachedCgroups.keys()],
+  watch: async () => {},
+  onChange: () => {},
+});
 
 const memoryAttachments = (state: MemoryState): Attachments => ({
   attach: async (ifname, ifindex) => {
@@ -326,6 +350,7 @@ export const memoryKernel = (state: MemoryState = emptyState(), options: MemoryK
   maps: memoryMaps(state, options.maxPolicy ?? 16_384),
   network: memoryNetwork(state, options.anyNetns ?? false),
   attachments: memoryAttachments(state),
+  cgroups: memoryCgroups(state, options.anyNetns ?? false),
   services: memoryServices(state),
   uplinks: {
     sync: async (desired) => {

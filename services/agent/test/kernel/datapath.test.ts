@@ -69,6 +69,7 @@ describe('the real kernel', { skip: needKernel() }, () => {
             workloadId: id,
             ifname: linkName(id),
             netns: netns[id] as string,
+            cgroup: '',
             ip4,
             ip6,
             mac: workloadMac(id),

@@ -73,7 +73,7 @@ describe('uplinks of the real kernel', { skip: needKernel(), timeout: 300_000 },
     workloads: new Map(
       PEOPLE.map(({ id, ip4, ip6 }, i): [string, DesiredWorkload] => {
         const wiring = {
-          ...{ workloadId: id, ifname: linkName(id), netns: netns[id] as string, ip4, ip6 },
+          ...{ workloadId: id, ifname: linkName(id), netns: netns[id] as string, cgroup: '', ip4, ip6 },
           ...{ mac: workloadMac(id), hostMac: hostMac(id) },
         };
         const bandwidth = i === 0 ? limit : undefined;

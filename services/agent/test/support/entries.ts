@@ -139,6 +139,8 @@ export interface WorkloadInit {
   readonly egressBitsPerSecond?: bigint;
   readonly ingressBitsPerSecond?: bigint;
   readonly anySource?: boolean;
+  readonly hostNetwork?: boolean;
+  readonly cgroup?: string;
 }
 
 export const workloadEntry = (id: string, identity: number, init: WorkloadInit = {}): ConfigEntry =>

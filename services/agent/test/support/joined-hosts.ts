@@ -51,8 +51,9 @@ export class JoinedHost {
   /** Of the places that with the identity `health`: the host's health endpoint, of which nobody is told. */
   readonly health: Place | undefined;
   readonly workloads: readonly (Place & { readonly document: ConfigEntry; readonly resident: Resident })[];
-  readonly #bpffsDir: string;
-  readonly #cgroup: string;
+  readonly bpffsDir: string;
+  /** cgroup v2 folder of all that runs on it. */
+  readonly cgroup: string;
   #platform: Platform | undefined;
   #planner!: Planner;
   host!: HostDatapath;
@@ -74,15 +75,15 @@ export class JoinedHost {
   readonly #dir = mkdtempSync(join(tmpdir(), `${PREFIX}state-`));
 
   readonly #n: number;
+  #retrying = false;
 
-  /** `cgroup`: of all that runs on it. */
   constructor(n: number, places: readonly Place[], cgroup: string) {
-    this.#cgroup = cgroup;
+    this.cgroup = cgroup;
     this.#n = n;
     this.name = `h${n}`;
     this.underlay4 = `198.18.${SUBNETS[n - 1]}.${10 + n}`;
     this.underlay6 = `fd18:${SUBNETS[n - 1]}::${10 + n}`;
-    this.#bpffsDir = `/sys/fs/bpf/${PREFIX}${this.name}`;
+    this.bpffsDir = `/sys/fs/bpf/${PREFIX}${this.name}`;
     this.keyPath = join(this.#dir, 'wireguard.key');
     this.health = places.find(({ identity }) => identity === weir_identity.IDENTITY_HEALTH);
     this.document = this.documentWith({}, '');
@@ -103,12 +104,12 @@ export class JoinedHost {
     { maxIpcache, reach }: { readonly maxIpcache?: number; readonly reach?: ReachFailpoint } = {},
   ): Promise<void> {
     const platform = await kernelPlatform({
-      bpffsDir: this.#bpffsDir,
+      bpffsDir: this.bpffsDir,
       uplink: 'uplink0',
       ...{ maxConntrack: 4096, maxNat: 4096 },
       ringBytes: 1 << 16,
       hostNetns: netnsPath(this.name),
-      cgroup: this.#cgroup,
+      cgroup: this.cgroup,
       ...(maxIpcache === undefined ? {} : { maxIpcache }),
       wireguardKeyPath: this.keyPath,
     });
@@ -169,7 +170,7 @@ export class JoinedHost {
     await this.host.adopt(desired);
     const first = await this.host.apply(desired, delta);
     this.#planner.ipcache.written(delta);
-    const { changed } = await this.host.wire(desired);
+    const { changed } = await this.host.wire(desired, this.#retrying ? Number.POSITIVE_INFINITY : undefined);
     const second = changed ? await this.host.apply(desired, { puts: [], deletes: [], rejudge: false }) : first;
     Object.assign(this.#netnsIds, this.host.takeNetnsIds());
     this.uplinkFailures = second.uplinkFailures;
@@ -178,6 +179,13 @@ export class JoinedHost {
     // Natively there is no way to a host behind a router.
     const failure = second.routeFailures.find(({ route }) => route.via === OVERLAY);
     if (failure) throw failure.error;
+  }
+
+  /** A pass that does not wait to try again what did not work. */
+  async retry(): Promise<void> {
+    this.#retrying = true;
+    await this.pass();
+    this.#retrying = false;
   }
 
   /** Its document, with the public key that it would tell the fleet now. */
@@ -263,7 +271,7 @@ export class JoinedHost {
   }
 
   async cleanup(): Promise<void> {
-    await cleanup(this.#bpffsDir, netnsPath(this.name));
+    await cleanup(this.bpffsDir, netnsPath(this.name));
     rmSync(this.#dir, { recursive: true, force: true });
   }
 }

@@ -32,6 +32,8 @@ interface Workload {
   readonly egress_bandwidth?: string | null;
   readonly ingress_bandwidth?: string | null;
   readonly source_check?: boolean;
+  readonly host_network?: boolean;
+  readonly cgroup?: string | null;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -135,6 +137,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
       { title: 'EGRESS-RATE', cell: (w) => w.egress_bandwidth, wide: true },
       { title: 'INGRESS-RATE', cell: (w) => w.ingress_bandwidth, wide: true },
       { title: 'SOURCE-CHECK', cell: (w) => w.source_check, wide: true },
+      { title: 'CGROUP', cell: (w) => (w.host_network ? w.cgroup : null), wide: true },
       { title: 'LABELS', cell: (w) => pairs(w.labels), wide: true },
       { title: 'MESSAGE', cell: (w) => w.state_message, wide: true },
     ]),

@@ -48,6 +48,7 @@ export const workloadDocument = (row: Omit<WorkloadRow, 'revision' | 'created_at
       anySource: !row.source_check,
       netns: row.netns,
       cgroup: row.cgroup,
+      hostNetwork: row.host_network,
       namedPorts: row.ports.map(({ name, port, protocol }) => ({ name, port, protocol: protocolNumber(protocol) })),
     },
   },

@@ -9,6 +9,7 @@ import { type Annotated, fromAnnotations, POOL_ANNOTATION, parseBandwidth } from
 import { hostDocument, identityDocuments, workloadDocument } from '../domain/documents.ts';
 import { checkLabels, type Labels, securityLabels } from '../domain/labels.ts';
 import { checkCgroup, checkName, checkNetns, workloadId } from '../domain/names.ts';
+import { DEFAULT_POOL } from '../domain/pools.ts';
 import {
   COOLDOWN_S,
   lockHost,
@@ -35,6 +36,8 @@ export interface WorkloadInput {
   readonly labels?: Labels;
   readonly netns?: string;
   readonly cgroup?: string;
+  /** It is that cgroup, with the addresses of its host. */
+  readonly host_network?: boolean;
   readonly ip4?: string;
   readonly ip6?: string;
   readonly ports?: readonly PortRow[];
@@ -73,6 +76,32 @@ const checkPorts = (ports: readonly PortRow[]): void => {
     });
 };
 
+const hostNetworkError = (field: string, value: unknown, message: string, fix: string): Error =>
+  weirError('INVALID_ARGUMENT', message, { field, value, fix });
+
+/** What needs an interface or an address of its own. */
+const OF_INTERFACES = ['netns', 'ip4', 'ip6', 'pool', 'egress_bandwidth', 'ingress_bandwidth', 'source_check'] as const;
+
+const checkHostNetwork = (input: Partial<WorkloadInput>): void => {
+  if (!input.cgroup) {
+    throw hostNetworkError(
+      ...(['cgroup', '', "a workload with the host's own network is a cgroup, and none is named"] as const),
+      'give its path below the cgroup2 mount of the host, such as system.slice/nginx.service',
+    );
+  }
+  refuseOfInterfaces(input);
+};
+
+const refuseOfInterfaces = (input: Partial<WorkloadInput>): void => {
+  const given = OF_INTERFACES.find((field) => input[field] !== undefined && input[field] !== null);
+  if (!given) return;
+  const why = 'has no network namespace, interface or address of its own';
+  throw hostNetworkError(
+    ...([given, input[given], `${given}: a workload with the host's own network ${why}`] as const),
+    `leave ${given} out`,
+  );
+};
+
 const noHost = (host: string): Error =>
   weirError('INVALID_ARGUMENT', `there is no host ${JSON.stringify(host)}`, {
     field: 'host',
@@ -80,13 +109,17 @@ const noHost = (host: string): Error =>
     fix: 'name one of GET /v1/hosts, or create it with POST /v1/hosts',
   });
 
+const NO_ADDRESSES = { ip4: null, ip6: null, grew: false } as const;
+
 const insertWorkload = async (trx: Transaction<Tables>, id: string, input: WorkloadInput): Promise<void> => {
   const { families } = await holdNetwork(trx);
   const host = (await lockHost(trx, input.host)) as HostRow | undefined;
   if (!host) throw noHost(input.host);
   const namespace = await useNamespace(trx, input.namespace);
-  const pool = await poolFor(trx, input.pool, namespace.labels);
-  const addresses = await assign(trx, { host: host.id, pool, workload: id, families, wanted: input });
+  const pool = await poolFor(trx, input.host_network ? DEFAULT_POOL : input.pool, namespace.labels);
+  const addresses = input.host_network
+    ? NO_ADDRESSES
+    : await assign(trx, { host: host.id, pool, workload: id, families, wanted: input });
   const security = securityLabels(input.labels ?? {}, input.namespace, namespace.labels);
   const allocated = await allocateIdentity(trx, security);
   await requireForgotten(trx, [addresses.ip4, addresses.ip6], allocated.identity);
@@ -106,6 +139,7 @@ const insertWorkload = async (trx: Transaction<Tables>, id: string, input: Workl
     egress_bandwidth: parseBandwidth('egress_bandwidth', input.egress_bandwidth),
     ingress_bandwidth: parseBandwidth('ingress_bandwidth', input.ingress_bandwidth),
     source_check: input.source_check ?? true,
+    host_network: input.host_network ?? false,
   };
   await trx
     .insertInto('workloads')
@@ -163,6 +197,7 @@ export const createWorkload = async (
   checkLabels(input.labels ?? {}, 'labels');
   checkNetns(input.netns ?? '');
   checkCgroup(input.cgroup ?? '');
+  if (input.host_network) checkHostNetwork(input);
   checkPorts(input.ports ?? []);
   const id = workloadId(input.namespace, input.name);
   const insert = () =>
@@ -177,6 +212,14 @@ export const createWorkload = async (
     const kept = await whenForgotten(insert);
     return kept ?? ((await getWorkload(db.kysely, id)) as WorkloadWithStatus);
   } catch (error) {
+    if (isUniqueViolation(error, 'workloads_host_cgroup')) {
+      throw weirError('CONFLICT', `cgroup ${input.cgroup} of host ${input.host} is a workload already`, {
+        field: 'cgroup',
+        value: input.cgroup,
+        fix: 'delete that workload (GET /v1/workloads?host= lists them), or name another cgroup',
+        cause: error,
+      });
+    }
     if (!isUniqueViolation(error, 'workloads_pkey')) throw error;
     throw weirError('CONFLICT', `workload ${id} exists`, {
       field: 'name',
@@ -230,6 +273,7 @@ export const updateWorkload = async (
     const row = await lockWorkload(trx, id);
     if (!row) throw notFound('workload', id);
     requireMatch(ifMatch, row.revision);
+    if (row.host_network) refuseOfInterfaces(change);
     const labels = change.labels ?? row.labels;
     const ports = change.ports ?? row.ports;
     const security = securityLabels(labels, row.namespace, namespace.labels);

@@ -71,6 +71,12 @@ export const WorkloadCreateSchema = named(
       host: text('id of its host'),
       netns: Type.Optional(text('Path of its network namespace on the host')),
       cgroup: Type.Optional(text('Path of its cgroup below the cgroup2 mount of the host')),
+      host_network: Type.Optional(
+        Type.Boolean({
+          description:
+            "The workload is that cgroup: a systemd unit (system.slice/x.service) or any processes with the host's own addresses",
+        }),
+      ),
       pool: Type.Optional(text('Of which it gets addresses; else that of its namespace, else default')),
       ip4: Type.Optional(text("Of a pool, if its block is this host's or free, or one of your own outside all pools")),
       ip6: Type.Optional(text("Of a pool, if its block is this host's or free, or one of your own outside all pools")),

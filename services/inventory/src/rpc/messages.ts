@@ -88,6 +88,7 @@ export const workloadMessage = (row: WorkloadWithStatus): MessageInitShape<typeo
     sourceCheck: workload.source_check,
     netns: workload.netns ?? '',
     cgroup: workload.cgroup ?? '',
+    hostNetwork: workload.host_network,
     ports: workload.ports,
     state: workload.state,
     stateMessage: workload.state_message ?? '',

@@ -32,6 +32,7 @@ export const workloadService = (operations: Operations): Registered =>
         labels,
         netns: given(netns),
         cgroup: given(cgroup),
+        host_network: more.hostNetwork || undefined,
         ip4: given(ip4),
         ip6: given(ip6),
         ports: portsOf(ports),

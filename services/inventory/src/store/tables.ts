@@ -87,6 +87,7 @@ export interface Tables {
     egress_bandwidth: Generated<bigint>;
     ingress_bandwidth: Generated<bigint>;
     source_check: Generated<boolean>;
+    host_network: Generated<boolean>;
     ports: JSONColumnType<readonly PortRow[]>;
     revision: bigint;
     created_at: Generated<Date>;

@@ -11,6 +11,7 @@ import { wireguardKey } from '../../wireguard-key.ts';
 import { type Attachments, JUDGING, type Kernel } from '../ports.ts';
 import { removeAnnouncements } from './announce.ts';
 import { kernelAttachments } from './attachments.ts';
+import { KernelCgroups } from './cgroups.ts';
 import { kernelEgress } from './egress.ts';
 import { kernelEncryption } from './encryption.ts';
 import { kernelMaps } from './maps.ts';
@@ -50,6 +51,7 @@ export interface Datapath extends Kernel {
   readonly object: BpfObject;
   readonly network: KernelNetwork;
   readonly uplinks: KernelUplinks;
+  readonly cgroups: KernelCgroups;
   /** Maps whose pin was of another shape: they begin empty. */
   readonly replaced: readonly string[];
   /** Puts back pins of maps that somebody removed. Returns their names. */
@@ -128,6 +130,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     },
   });
   await services.resume();
+  const cgroups = new KernelCgroups(object, { bpffsDir, maxEntries, rodata, ...(cgroup ? { cgroup } : {}) });
   let overlayObject: BpfObject | undefined;
   /** A host without a tunnel does not pay for its programs. Its maps are those above, by their pins. */
   const overlayLinks = async (): Promise<Attachments> => {
@@ -154,6 +157,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
     network,
     maps: kernelMaps(object),
     attachments,
+    cgroups,
     egress: kernelEgress(object),
     pacing: kernelPacing(object, networkOptions),
     overlay: kernelOverlay(object, { network, openAttachments: overlayLinks, ...where }),
@@ -174,6 +178,7 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
       network.close();
       uplinks.close();
       services.close();
+      cgroups.close();
       overlayObject?.close();
       wireguardObject?.close();
       object.close();
