@@ -2,22 +2,37 @@
 /** Started by agent.test.ts inside the namespace that is the host here: bus, control plane and agent are all in it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fromBinary } from '@bufbuild/protobuf';
-import { createNetns, deleteNetns, netnsId, ping } from '@weir/loader';
+import { cgroup2Mount, createNetns, deleteNetns, netnsId, openPinnedLink, ping } from '@weir/loader';
 import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import { AgentProcess, askLocal } from '../support/agent-process.ts';
 import { allowOnly, ControlPlane, until } from '../support/control-plane.ts';
-import { Resident } from '../support/netns.ts';
+import { makeCgroup, Resident } from '../support/netns.ts';
 
 const NAMES = ['web', 'db', 'evil'];
 const IDS = NAMES.map((name) => `prod.${name}`);
 const netnsOf = (id: string): string => `/run/netns/weir-agent-${process.pid}-${id}`;
 const ip4 = (id: string): string => `10.1.0.${2 + IDS.indexOf(id)}`;
 const ip6 = (id: string): string => `fd00:1::${2 + IDS.indexOf(id)}`;
+
+/** Programs of a workload stand at the cgroup that is at the path now. */
+const held = (bpffs: string, path: string): boolean => {
+  const dir = join(bpffs, 'cgroup-links');
+  const pins = existsSync(dir) ? readdirSync(dir) : [];
+  const { ino } = statSync(path, { bigint: true });
+  const ids = pins.map((pin) => {
+    const link = openPinnedLink(join(dir, pin));
+    const { cgroupId } = link.info();
+    link.close();
+    return cgroupId;
+  });
+  return ids.length === 2 && ids.every((id) => id === ino);
+};
 
 describe('inside', () => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-agent-'));
@@ -328,6 +343,66 @@ describe('inside', () => {
     }
     assert.equal(JSON.parse((await askLocal(socket, '/workloads')).body).items.length, 3);
     await until(() => readdirSync(join(bpffs, 'links')).length === 6, 'all links are pinned');
+  });
+
+  it('a unit: killed while it is connected, started again under its agent and without it, and gone', async () => {
+    const id = 'prod.unit';
+    const folder = await makeCgroup('units');
+    const unit = join(folder.path, 'evil.service');
+    const mount = (await cgroup2Mount()) as string;
+    const links = () => (existsSync(join(bpffs, 'cgroup-links')) ? readdirSync(join(bpffs, 'cgroup-links')).length : 0);
+    const stateOf = () => plane.acks.get('h1')?.workloads.find((workload) => workload.id === id);
+    /** May reach `web`, and not `db`, which containers of the same host judge; another process of the host may. */
+    const judged = async (when: string): Promise<void> => {
+      await until(() => stateOf()?.state === 'ready', `${when}: ${stateOf()?.message}`);
+      const there = new Resident(`/proc/${process.pid}/ns/net`, unit);
+      assert.equal(await there.ask({ op: 'tcp', host: ip4('prod.web'), port: 80, timeoutMs: 5000 }), 'ok', when);
+      assert.equal(await there.ask({ op: 'tcp', host: ip6('prod.db'), port: 80, timeoutMs: 300 }), 'timeout', when);
+      await there.stop();
+    };
+    const restart = async (): Promise<void> => {
+      for (let tries = 0; existsSync(unit); tries++) {
+        try {
+          rmdirSync(unit);
+        } catch (error) {
+          if (tries > 3000) throw error;
+          await sleep(20);
+        }
+      }
+      mkdirSync(unit);
+    };
+    const cgroup = relative(mount, unit);
+    const document = { netns: '', hostNetwork: true, cgroup };
+    for (const at of ['wire.closed-entry', 'wire.attached']) {
+      await agent.stop('SIGKILL');
+      mkdirSync(unit);
+      agent = new AgentProcess(env({ WEIR_AGENT_FAILPOINT: at }));
+      await plane.workload(id, 'h1', 1003, '', document);
+      assert.equal((await agent.exited).signal, 'SIGKILL', at);
+      await start();
+      await judged(at);
+      assert.equal(links(), 2);
+      await plane.remove('workload', id);
+      await until(() => links() === 0, `${at}: no links`);
+      rmdirSync(unit);
+    }
+    await plane.workload(id, 'h1', 1003, '', document);
+    await until(() => /waiting for cgroup/.test(stateOf()?.message ?? ''), 'it to wait');
+    mkdirSync(unit);
+    await judged('there');
+    await agent.stop('SIGKILL');
+    await judged('without an agent');
+    await restart();
+    await start();
+    await until(() => held(bpffs, unit), 'the new cgroup to be connected');
+    await judged('started again without an agent');
+    await restart();
+    await until(() => held(bpffs, unit), 'the cgroup after it to be connected');
+    await judged('started again');
+    await plane.remove('workload', id);
+    await until(() => links() === 0, 'no links');
+    rmdirSync(unit);
+    await folder.remove();
   });
 
   it('ends on SIGTERM and leaves the datapath', async () => {

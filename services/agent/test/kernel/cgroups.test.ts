@@ -119,11 +119,10 @@ describe('workloads that are cgroups', { skip: needKernel(), timeout: 280_000 },
   before(async () => {
     net = await joinHosts([[BOX], [FAR_WEB, FAR_EVIL], []]);
     [h1, h2] = net.hosts;
-    await startUnit('web');
     units.set('nobody', new Resident(netnsPath('h1'), h1.cgroup));
     for (const host of [h1, h2]) await host.start(everything());
     assert.match(h1.host.failure('prod.unit-db') ?? '', /waiting for cgroup system.slice\/db.service/);
-    for (const app of ['db', 'evil'] as const) await startUnit(app);
+    for (const app of ['web', 'db', 'evil'] as const) await startUnit(app);
     await h1.retry();
     assert.equal(linksOf(h1), 6);
     await of(BOX.id).ask({ op: 'serve', port: PORT });

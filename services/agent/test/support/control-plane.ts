@@ -122,7 +122,13 @@ export class ControlPlane {
     hostId: string,
     identity: number,
     ip4: string,
-    more: { netns?: string; ip6?: string; namedPorts?: { name: string; port: number; protocol: number }[] } = {},
+    more: {
+      readonly netns?: string;
+      readonly ip6?: string;
+      readonly hostNetwork?: boolean;
+      readonly cgroup?: string;
+      readonly namedPorts?: { name: string; port: number; protocol: number }[];
+    } = {},
   ): Promise<bigint> {
     const [namespace = '', name = ''] = id.split('.');
     return this.put('workload', id, {

@@ -49,10 +49,18 @@ export class KernelCgroups implements Cgroups {
   readonly #links = new Map<string, Link>();
   readonly #watchers = new Map<string, FSWatcher>();
   #onChange: () => void = () => {};
+  /** Workloads are connected several at a time, and share the object. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(shared: BpfObject, options: CgroupOptions) {
     this.#shared = shared;
     this.#options = options;
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
   }
 
   async #path(cgroup: string): Promise<string> {
@@ -76,7 +84,11 @@ export class KernelCgroups implements Cgroups {
     );
   }
 
-  async attach(number: number, cgroup: string, id: string): Promise<void> {
+  attach(number: number, cgroup: string, id: string): Promise<void> {
+    return this.#alone(() => this.#attach(number, cgroup, id));
+  }
+
+  async #attach(number: number, cgroup: string, id: string): Promise<void> {
     const object = await this.#open();
     // Before the programs: whom they do not know they refuse.
     this.#shared.map(NUMBERS).update(idBytes(id), numberBytes(number));
@@ -103,7 +115,11 @@ export class KernelCgroups implements Cgroups {
     return known?.readUInt32LE() === number ? problems : [...problems, `its entry in the map '${NUMBERS}' was changed`];
   }
 
-  async release(number: number): Promise<void> {
+  release(number: number): Promise<void> {
+    return this.#alone(() => this.#release(number));
+  }
+
+  async #release(number: number): Promise<void> {
     for (const name of PROGRAMS) {
       const pin = this.#pinOf(number, name);
       const link = this.#links.get(pin) ?? (existsSync(pin) ? openPinnedLink(pin) : undefined);
