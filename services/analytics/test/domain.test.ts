@@ -237,6 +237,23 @@ test('filter: since must be before until, values are limited', () => {
   assert.throws(() => parseFilter({ port: Array.from({ length: 101 }, () => '80') }, Date.now()), /at most 100/);
 });
 
+test("a workload with its host's address has its name by host and identity, while no other is alike", () => {
+  const directory = new Directory();
+  const unit = (name: string, host = 'h1') => ({ name, namespace: 'prod', host, identity: 1001 });
+  const find = (host = 'h1', identity = 1001, ip = '192.0.2.1') => directory.workload(ip, identity, host, 1)?.name;
+  const { version } = directory;
+  assert.deepEqual(directory.setUnit('prod.db', unit('db'), 1), []);
+  assert.ok(directory.version > version);
+  assert.deepEqual([find(), find('h2'), find('h1', 1002)], ['db', undefined, undefined]);
+  directory.setUnit('prod.db2', unit('db2'), 1);
+  assert.equal(find(), undefined, 'two are alike');
+  directory.setUnit('prod.db2', unit('db2', 'h2'), 1);
+  assert.deepEqual([find(), find('h2')], ['db', 'db2']);
+  assert.deepEqual(directory.living().workloads, ['prod.db', 'prod.db2']);
+  directory.removeWorkload('prod.db', 1);
+  assert.deepEqual([find(), find('h2')], [undefined, 'db2']);
+});
+
 test('directory: names as of a time', () => {
   const directory = new Directory();
   const workload = (workloadId: string, ips: string[]) => ({

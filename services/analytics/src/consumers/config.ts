@@ -42,7 +42,8 @@ const applyEntry = (directory: Directory, entry: ConfigEntry, nowMs: number): Di
     case 'identity':
       return directory.setLabels(body.value.identity, body.value.labels, nowMs);
     case 'workload': {
-      const { id, hostId, name, namespace, identity, ip4, ip6 } = body.value;
+      const { id, hostId, name, namespace, identity, ip4, ip6, hostNetwork } = body.value;
+      if (hostNetwork) return directory.setUnit(id, { name, namespace, host: hostId, identity }, nowMs);
       const ips = [ip4, ip6].filter(isIp).map(canonicalIp);
       return directory.setWorkload({ workloadId: id, name, namespace, host: hostId, identity, ips }, nowMs);
     }

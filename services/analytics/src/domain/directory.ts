@@ -9,6 +9,7 @@
 
 import { type LabelSelector, selectorMatches } from '@weir/net';
 import { fixedLabels } from './identities.ts';
+import { type Unit, Units } from './units.ts';
 
 export interface LabelSpan {
   readonly identity: number;
@@ -108,6 +109,7 @@ export class Directory {
   readonly #rules = new Map<number, RuleName>();
   readonly #frontends = new Map<number, FrontendName>();
   readonly #ipsOf = new Map<string, Set<string>>();
+  readonly #units = new Units();
   /** Rises with every change: what was resolved under an older one must be resolved again. */
   version = 0;
 
@@ -117,6 +119,11 @@ export class Directory {
 
   owner(ip: string, atMs: number): AddressSpan | undefined {
     return asOf(this.#addresses.get(ip), atMs);
+  }
+
+  /** Whose an end of a flow is that was seen at that host: by its address, or as a workload that has its host's. */
+  workload(ip: string, identity: number, host: string, atMs: number): AddressSpan | Unit | undefined {
+    return this.owner(ip, atMs) ?? this.#units.find(host, identity);
   }
 
   rule(id: number): RuleName | undefined {
@@ -242,7 +249,15 @@ export class Directory {
     return this.#apply(changes);
   }
 
+  /** A workload that is a cgroup. */
+  setUnit(workloadId: string, unit: Unit, nowMs: number): DirectoryChange[] {
+    this.version += 1;
+    this.#units.set(workloadId, unit);
+    return this.#apply(this.#release(workloadId, () => true, nowMs));
+  }
+
   removeWorkload(workloadId: string, nowMs: number): DirectoryChange[] {
+    if (this.#units.remove(workloadId)) this.version += 1;
     return this.#apply(this.#release(workloadId, () => true, nowMs));
   }
 
@@ -269,7 +284,7 @@ export class Directory {
     const identities = [...this.#labels].flatMap(([identity, spans]) =>
       spans.at(-1)?.removedMs === null ? [identity] : [],
     );
-    const workloads = new Set<string>();
+    const workloads = new Set<string>(this.#units.ids);
     for (const spans of this.#addresses.values()) {
       const last = spans.at(-1);
       if (last?.removedMs === null) workloads.add(last.workloadId);

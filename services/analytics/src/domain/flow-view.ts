@@ -119,8 +119,14 @@ const connectionId = (flow: StoredFlow, isReply: boolean): string | null => {
   return createHash('sha256').update(key).digest('base64url').slice(0, CONNECTION_ID_CHARS);
 };
 
-const endpoint = (ip: string, port: number, identity: number, directory: Directory, atMs: number): EndpointView => {
-  const owner = directory.owner(ip, atMs);
+/** `host`: where the flow was seen. */
+const endpoint = (
+  { ip, port, identity }: Pick<EndpointView, 'ip' | 'port' | 'identity'>,
+  host: string,
+  directory: Directory,
+  atMs: number,
+): EndpointView => {
+  const owner = directory.workload(ip, identity, host, atMs);
   return {
     ip,
     port,
@@ -158,6 +164,8 @@ const ruleView = (id: number, directory: Directory): RuleView | null => {
 export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
   const detail = unpackDetail(flow.detail, flow.protocol);
   const atMs = flow.timeUs / 1000;
+  const source = { ip: flow.sourceIp, port: flow.sourcePort, identity: flow.sourceIdentity };
+  const destination = { ip: flow.destinationIp, port: flow.destinationPort, identity: flow.destinationIdentity };
   const asked = directory.frontend(flow.frontend);
   const service = asked ? { namespace: asked.namespace, name: asked.name } : null;
   return {
@@ -165,8 +173,8 @@ export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
     host: flow.host,
     boot: flow.boot,
     seq: flow.seq,
-    source: endpoint(flow.sourceIp, flow.sourcePort, flow.sourceIdentity, directory, atMs),
-    destination: endpoint(flow.destinationIp, flow.destinationPort, flow.destinationIdentity, directory, atMs),
+    source: endpoint(source, flow.host, directory, atMs),
+    destination: endpoint(destination, flow.host, directory, atMs),
     protocol: protocolName(flow.protocol),
     tcp_flags: tcpFlagNames(detail.tcpFlags),
     icmp: isIcmp(flow.protocol) ? { type: detail.icmpType, code: detail.icmpCode } : null,
