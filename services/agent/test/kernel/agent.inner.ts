@@ -6,11 +6,11 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, sta
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fromBinary } from '@bufbuild/protobuf';
-import { cgroup2Mount, createNetns, deleteNetns, netnsId, openPinnedLink, ping } from '@weir/loader';
+import { cgroup2Mount, createNetns, deleteNetns, netnsId, ping } from '@weir/loader';
 import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import { AgentProcess, askLocal } from '../support/agent-process.ts';
+import { held, renewFolder } from '../support/cgroups.ts';
 import { allowOnly, ControlPlane, until } from '../support/control-plane.ts';
 import { makeCgroup, Resident } from '../support/netns.ts';
 
@@ -19,20 +19,6 @@ const IDS = NAMES.map((name) => `prod.${name}`);
 const netnsOf = (id: string): string => `/run/netns/weir-agent-${process.pid}-${id}`;
 const ip4 = (id: string): string => `10.1.0.${2 + IDS.indexOf(id)}`;
 const ip6 = (id: string): string => `fd00:1::${2 + IDS.indexOf(id)}`;
-
-/** Programs of a workload stand at the cgroup that is at the path now. */
-const held = (bpffs: string, path: string): boolean => {
-  const dir = join(bpffs, 'cgroup-links');
-  const pins = existsSync(dir) ? readdirSync(dir) : [];
-  const { ino } = statSync(path, { bigint: true });
-  const ids = pins.map((pin) => {
-    const link = openPinnedLink(join(dir, pin));
-    const { cgroupId } = link.info();
-    link.close();
-    return cgroupId;
-  });
-  return ids.length === 2 && ids.every((id) => id === ino);
-};
 
 describe('inside', () => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-agent-'));
@@ -360,17 +346,7 @@ describe('inside', () => {
       assert.equal(await there.ask({ op: 'tcp', host: ip6('prod.db'), port: 80, timeoutMs: 300 }), 'timeout', when);
       await there.stop();
     };
-    const restart = async (): Promise<void> => {
-      for (let tries = 0; existsSync(unit); tries++) {
-        try {
-          rmdirSync(unit);
-        } catch (error) {
-          if (tries > 3000) throw error;
-          await sleep(20);
-        }
-      }
-      mkdirSync(unit);
-    };
+    const restart = () => renewFolder(unit);
     const cgroup = relative(mount, unit);
     const document = { netns: '', hostNetwork: true, cgroup };
     for (const at of ['wire.closed-entry', 'wire.attached']) {
