@@ -185,7 +185,7 @@ export const changeStorm = async (t: TestContext, fleet: Fleet): Promise<void> =
     await sleep(Math.max(0, startMs + i * EVERY_MS - performance.now()));
     // The policy of the client changes with every fourth, its labels with every eighth; all count.
     if (i % 4 === 0) {
-      revisions.push(await putPolicy(fleet, clientPolicy(i)));
+      pending.push(putPolicy(fleet, clientPolicy(i)).then((made) => revisions.push(made)));
     } else {
       const change = changes.ask(performance.now());
       const made = await putPolicy(fleet, serverPolicy(change));
