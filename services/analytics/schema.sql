@@ -182,7 +182,9 @@ create table rules (
   id integer primary key,
   policy_key text not null,
   path text not null,
-  policy_revision bigint not null
+  policy_revision bigint not null,
+  -- log.value of its policy
+  log text not null default ''
 );
 comment on table rules is 'Of every policy revision seen, for ever: flows name the rule that decided them';
 

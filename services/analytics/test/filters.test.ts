@@ -136,7 +136,7 @@ before(async () => {
       key: 'CiliumNetworkPolicy/prod/db',
       policyRevision: 3n,
       document: '{}',
-      rules: [{ path: 'spec.ingress[0]', id: 7 }],
+      rules: [{ path: 'spec.ingress[0]', id: 7, log: 'db only' }],
     } as never,
   });
   const count = await send(['h1', 'h2'], 1, Date.now() - 30_000);
@@ -148,6 +148,7 @@ before(async () => {
   });
   all = (await service.get('/v1/flows?limit=1000')).body.items;
   assert.equal(all.length, count);
+  for (const { rule, policy_log: log } of all) assert.equal(log, rule?.id === 7 ? 'db only' : null);
 });
 after(() => service?.stop());
 

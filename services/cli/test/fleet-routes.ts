@@ -93,6 +93,7 @@ const FLOWS = [
     is_reply: true,
     rule: null,
     verdict: 'AUDIT',
+    policy_log: 'shop \u001b[31mdb',
     pending: { verdict: 'DROPPED', rule: { id: 18, policy: 'NetworkPolicy/shop/db2', path: 'spec.ingress[0]' } },
     tcp_flags: ['SYN', 'ACK'],
   }),

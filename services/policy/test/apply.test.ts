@@ -112,6 +112,25 @@ test('a document is created, unchanged, configured; rules keep their numbers exa
   assert.equal((await get('web', '?policy_revision=9')).status, 404);
 });
 
+test('what flows are to say of a policy goes to the fleet with its rules, its default denial too', async () => {
+  const text = `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: told, namespace: prod}
+spec: {endpointSelector: {}, log: {value: shop only}, ingress: [{fromEndpoints: [{}]}]}
+`;
+  assert.equal((await harness.apply(text)).status, 200);
+  const { body } = await onBus('CiliumNetworkPolicy/prod/told');
+  assert.ok(body.case === 'policy');
+  assert.deepEqual(
+    body.value.rules.map(({ path, log }) => [path, log]),
+    [
+      ['spec.ingress[0]', 'shop only'],
+      ['spec.defaultDeny.ingress', 'shop only'],
+    ],
+  );
+  assert.equal((await harness.call('DELETE', '/v1/policies/CiliumNetworkPolicy/prod/told')).status, 200);
+});
+
 test('several documents: all or none', async () => {
   const before = await harness.call<{ items: unknown[] }>('GET', '/v1/policies');
   const bad = `${networkPolicy('fine', WEB)}---\n${networkPolicy('bad', 'podSelector: {}\ningres: []')}`;

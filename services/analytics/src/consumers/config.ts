@@ -50,7 +50,7 @@ const applyEntry = (directory: Directory, entry: ConfigEntry, nowMs: number): Di
     case 'policy': {
       const { key, policyRevision, rules } = body.value;
       return directory.setRules(
-        rules.map(({ path, id }) => ({ id, path, policyKey: key, policyRevision: Number(policyRevision) })),
+        rules.map(({ path, id, log }) => ({ id, path, log, policyKey: key, policyRevision: Number(policyRevision) })),
       );
     }
     case 'service': {

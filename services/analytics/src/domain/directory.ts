@@ -35,6 +35,8 @@ export interface RuleName {
   readonly policyKey: string;
   readonly path: string;
   readonly policyRevision: number;
+  /** What flows say that it decided; mostly empty. */
+  readonly log: string;
 }
 
 /** Of a service; its number is never used again, so it is kept for ever. */

@@ -89,6 +89,8 @@ export interface FlowView {
   readonly verdict: string;
   readonly drop_reason: { readonly code: number; readonly name: string; readonly text: string } | null;
   readonly rule: RuleView | null;
+  /** log.value of the policy whose rule decided. */
+  readonly policy_log: string | null;
   /** What would be if staged policies were in place; null: none are staged for the workload. */
   readonly pending: { readonly verdict: string; readonly rule: RuleView | null } | null;
   readonly direction: string;
@@ -188,6 +190,7 @@ export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
             text: dropReasonText(flow.dropReason),
           },
     rule: ruleView(flow.ruleId, directory),
+    policy_log: directory.rule(flow.ruleId)?.log || null,
     pending:
       flow.pendingVerdict === 0
         ? null

@@ -124,6 +124,7 @@ export const FlowSchema = named(
       verdict: nameOf(VERDICTS.names),
       drop_reason: nullable(Type.Object({ code: Type.Integer(), name: Type.String(), text: Type.String() })),
       rule: nullable(ref(FlowRuleSchema)),
+      policy_log: nullable(Type.String({ description: 'log.value of the policy whose rule decided' })),
       pending: nullable(
         Type.Object(
           { verdict: nameOf(PENDING_VERDICTS.names), rule: nullable(ref(FlowRuleSchema)) },

@@ -119,6 +119,7 @@ export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInit
     verdict: flow.verdict,
     ...(view.drop_reason ? { dropReason: view.drop_reason } : {}),
     ...(view.rule ? { rule: ruleMessage(view.rule) } : {}),
+    policyLog: view.policy_log ?? '',
     pendingVerdict: flow.pendingVerdict,
     ...(view.pending?.rule ? { pendingRule: ruleMessage(view.pending.rule) } : {}),
     direction: detail.direction,

@@ -38,7 +38,7 @@ export const loadDirectory = async (pool: pg.Pool): Promise<Directory> => {
       },
     });
   }
-  const rules = await pool.query('select id, policy_key, path, policy_revision from rules');
+  const rules = await pool.query('select id, policy_key, path, policy_revision, log from rules');
   for (const row of rules.rows) {
     directory.load({
       kind: 'rule',
@@ -47,6 +47,7 @@ export const loadDirectory = async (pool: pg.Pool): Promise<Directory> => {
         policyKey: row.policy_key,
         path: row.path,
         policyRevision: Number(row.policy_revision),
+        log: row.log,
       },
     });
   }
@@ -77,10 +78,11 @@ const saveChange = (client: Pick<pg.ClientBase, 'query'>, change: DirectoryChang
       );
     }
     case 'rule': {
-      const { id, policyKey, path, policyRevision } = change.rule;
+      const { id, policyKey, path, policyRevision, log } = change.rule;
       return client.query(
-        `insert into rules (id, policy_key, path, policy_revision) values ($1, $2, $3, $4) on conflict (id) do nothing`,
-        [id, policyKey, path, policyRevision],
+        `insert into rules (id, policy_key, path, policy_revision, log) values ($1, $2, $3, $4, $5)
+         on conflict (id) do nothing`,
+        [id, policyKey, path, policyRevision, log],
       );
     }
     case 'frontend': {

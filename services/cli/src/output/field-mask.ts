@@ -14,6 +14,7 @@ export const FLOW_FIELDS: Readonly<Record<string, readonly string[]>> = {
     verdict: [],
     drop_reason: ['code', 'name', 'text'],
     rule: ['id', 'policy', 'path'],
+    policy_log: [],
     pending: ['verdict', 'rule'],
   },
   ...{ direction: [], is_reply: [], trace_point: [], trace_reason: [], report: [], packets: [], bytes: [] },

@@ -45,6 +45,7 @@ export interface Flow {
   readonly verdict: string;
   readonly drop_reason: { readonly code: number; readonly name: string; readonly text: string } | null;
   readonly rule: FlowRule | null;
+  readonly policy_log?: string | null;
   /** What would be if staged policies were in place. */
   readonly pending?: { readonly verdict: string; readonly rule: FlowRule | null } | null;
   readonly direction: string;
@@ -109,7 +110,8 @@ const ruleText = (rule: FlowRule | null): string => {
   return rule.policy ? `${rule.policy} ${rule.path ?? ''}`.trim() : `rule ${rule.id}`;
 };
 
-const ruleOf = (flow: Flow): string => ruleText(flow.rule);
+const ruleOf = (flow: Flow): string =>
+  [ruleText(flow.rule), flow.policy_log ? `"${flow.policy_log}"` : ''].filter((text) => text !== '').join(' ');
 
 /** `DROPPED by CiliumNetworkPolicy/prod/web spec.ingress[0]`: of staged policies. */
 const pendingOf = (flow: Flow, { policies }: FlowStyle): string => {

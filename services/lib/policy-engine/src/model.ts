@@ -104,6 +104,8 @@ export interface PolicySpec {
   readonly defaultDeny: { readonly ingress: boolean; readonly egress: boolean };
   readonly rules: readonly Rule[];
   readonly description?: string;
+  /** What flows say that a rule of it decided: 32 printable characters at most. */
+  readonly log?: string;
   readonly position?: Position;
 }
 
@@ -159,6 +161,8 @@ export interface ListedRule {
   readonly direction: Direction;
   readonly action: Action;
   readonly description?: string;
+  /** What flows say that it decided. */
+  readonly log?: string;
   readonly line?: number;
   readonly column?: number;
 }
@@ -170,11 +174,13 @@ export const defaultDenyPath = (spec: PolicySpec, direction: Direction): string 
 export const listRules = (doc: PolicyDocument): ListedRule[] =>
   doc.specs.flatMap((spec) => {
     const description = spec.description === undefined ? {} : { description: spec.description };
+    const log = spec.log === undefined ? {} : { log: spec.log };
     const listed: ListedRule[] = spec.rules.map(({ path, direction, action, name, position }) => ({
       path,
       direction,
       action,
       ...(name === undefined ? description : { description: name }),
+      ...log,
       ...position,
     }));
     for (const direction of ['ingress', 'egress'] as const) {
@@ -184,6 +190,7 @@ export const listRules = (doc: PolicyDocument): ListedRule[] =>
         direction,
         action: 'deny',
         ...description,
+        ...log,
         ...spec.position,
       });
     }

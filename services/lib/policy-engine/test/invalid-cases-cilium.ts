@@ -272,7 +272,18 @@ export const CILIUM_CASES: readonly Case[] = [
     'spec.ingress[0].fromRequires',
     'fromRequires is not supported (removed in Cilium 1.19)',
   ],
-  ['log', cnp('~log: {value: x}\ningress: [{}]'), 'spec.log', 'log is not supported yet'],
+  [
+    'a long log',
+    cnp(`log: {value: ~${'x'.repeat(33)}}\ningress: [{}]`),
+    'spec.log.value',
+    'must have 32 characters at most, all of them printable',
+  ],
+  [
+    'a log that nobody can see',
+    cnp('log: {value: ~"a\\u0007"}\ningress: [{}]'),
+    'spec.log.value',
+    'must have 32 characters at most, all of them printable',
+  ],
   [
     'enableDefaultDeny as text',
     cnp('enableDefaultDeny: {ingress: ~"false"}\ningress: [{}]'),

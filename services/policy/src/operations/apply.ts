@@ -123,7 +123,7 @@ const outboxDocument = ({ change, rules }: Numbered, policyRevision: bigint): Ou
       key: change.document.key,
       policyRevision,
       document: JSON.stringify(change.document.json),
-      rules: rules.map(({ path, id }) => ({ path, id })),
+      rules: rules.map(({ path, id, log = '' }) => ({ path, id, log })),
     },
   },
 });
@@ -178,7 +178,7 @@ const write = async (
       document: document.json,
       author,
       reason,
-      rules: rules.map(({ id, path, direction, action, description, ...position }) => {
+      rules: rules.map(({ id, path, direction, action, description, log: _, ...position }) => {
         const { file, line, column } = placeIn(sources, position);
         return {
           id,

@@ -106,8 +106,9 @@ const SPEC: Shape = {
     'enableDefaultDeny',
     'labels',
     'description',
+    'log',
   ],
-  unsupported: { nodeSelector: NOT_YET, log: NOT_YET },
+  unsupported: { nodeSelector: NOT_YET },
   widens: {
     ...each(['ingress', 'egress'], 'that this direction is not isolated'),
     ...each(['ingressDeny', 'egressDeny'], 'that nothing is denied'),
@@ -142,6 +143,8 @@ export const readSectionRule = (
   return { path: field.path, direction, action, peers, l4, position: context.issues.locate(field.node.at) };
 };
 
+const LOG_MAX = 32;
+
 const checkLabels = (context: Context, field: Field): void => {
   for (const item of readList(context, field) ?? []) {
     const label = readObject(context, item, { fields: ['key', 'value', 'source'] });
@@ -152,6 +155,20 @@ const checkLabels = (context: Context, field: Field): void => {
       if (part) readString(context, part);
     }
   }
+};
+
+/** `log: {value}`, as Cilium bounds it. */
+export const readLog = (context: Context, spec: Fields): string | undefined => {
+  const field = spec.get('log');
+  const value = field && readObject(context, field, { fields: ['value'] })?.get('value');
+  const text = value && readString(context, value);
+  if (value === undefined || text === undefined) return undefined;
+  if (text.length <= LOG_MAX && !/\p{C}/u.test(text)) return text;
+  context.issues.add(value.path, value.node.at, `must have ${LOG_MAX} characters at most, all of them printable`, {
+    value: text.slice(0, 100),
+    fix: 'shorten it, or leave out what nobody can see',
+  });
+  return undefined;
 };
 
 export const readDefaultDeny = (context: Context, spec: Fields): { ingress?: boolean; egress?: boolean } => {
@@ -232,6 +249,7 @@ export const readCiliumSpec = (
   if (labels) checkLabels(context, labels);
   const descriptionField = spec.get('description');
   const description = descriptionField && readString(context, descriptionField);
+  const log = readLog(context, spec);
   return {
     path: field.path,
     subject,
@@ -243,6 +261,7 @@ export const readCiliumSpec = (
     },
     rules,
     ...(description === undefined ? {} : { description }),
+    ...(log ? { log } : {}),
     position: context.issues.locate(field.keyAt),
   };
 };

@@ -7,7 +7,7 @@
  */
 import type { Action, PolicySpec, Rule } from '../model.ts';
 import { TIERS } from '../model.ts';
-import { readDefaultDeny, readEndpointSelector, readSectionRule, sectionOf } from './cilium.ts';
+import { readDefaultDeny, readEndpointSelector, readLog, readSectionRule, sectionOf } from './cilium.ts';
 import type { CiliumScope } from './cilium-peers.ts';
 import {
   type Context,
@@ -32,6 +32,7 @@ export const FIREWALL_FIELDS = [
   'egress',
   'enableDefaultDeny',
   'description',
+  'log',
 ];
 
 const ACTIONS = { Allow: 'allow', Deny: 'deny', Pass: 'pass' } as const satisfies Record<string, Action>;
@@ -110,6 +111,7 @@ export const readFirewallSpec = (
   const written = readDefaultDeny(context, spec);
   const descriptionField = spec.get('description');
   const description = descriptionField && readString(context, descriptionField);
+  const log = readLog(context, spec);
   if (!tier || priority === undefined) return undefined;
   return {
     path: field.path,
@@ -122,6 +124,7 @@ export const readFirewallSpec = (
     },
     rules,
     ...(description === undefined ? {} : { description }),
+    ...(log ? { log } : {}),
     position: context.issues.locate(field.keyAt),
   };
 };
