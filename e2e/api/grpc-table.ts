@@ -25,8 +25,9 @@ import {
   SimulationService,
 } from '@weir/proto/weir/policy/v1/policy_pb.js';
 import { RuntimePolicyService } from '@weir/proto/weir/policy/v1/runtime_pb.js';
+import { POLICY_GRPC } from './grpc-policies.ts';
 import { TRAFFIC } from './grpc-traffic.ts';
-import { policy, service } from './rest-table.ts';
+import { service } from './rest-table.ts';
 import { RUNTIME_GRPC } from './runtime.ts';
 
 /** The third: its name in the table below, where several services have one of the same name. */
@@ -86,7 +87,6 @@ const gateway = (name: string, device: string) => ({
   ...{ name, workloads: [{}], destinationCidrs: ['0.0.0.0/0'] },
   gateways: [{ hosts: {}, interface: device }],
 });
-const KEY = 'NetworkPolicy/shop/';
 
 export const GRPC: Readonly<Record<string, GrpcOperation>> = {
   'inventory ChangeService.StreamChanges': {
@@ -343,64 +343,7 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
   },
   'HealthService.ListHealth': { good: {}, bad: { status: 'down' }, ...invalid, field: 'status' },
   'HealthService.ListHostHealth': { good: {}, ...BAD_LIMIT },
-  'PolicyService.ApplyPolicies': {
-    good: { documents: policy('new-grpc') },
-    bad: { documents: policy('x').replace('ports', 'port') },
-    ...invalid,
-    field: 'spec.ingress[0].port',
-    stale: [
-      { documents: policy('p1', 82), ifRevision: OTHER },
-      { documents: policy('p1', 82), ifAbsent: true },
-    ],
-    once: { other: { documents: policy('new-other') } },
-  },
-  'PolicyService.DiffPolicies': {
-    good: { documents: policy('p1', 81) },
-    bad: { documents: 'kind: [' },
-    ...invalid,
-    field: 'documents',
-  },
-  'PolicyService.LintPolicies': {
-    good: { documents: policy('p1', 81) },
-    bad: { documents: 'kind: [' },
-    ...invalid,
-    field: 'documents',
-  },
-  'PolicyService.GetPolicy': { good: { key: `${KEY}p1` }, bad: { key: `${KEY}none` }, ...missing },
-  'PolicyService.ListPolicies': { good: {}, ...BAD_LIMIT, paged: pages('policies') },
-  'PolicyService.DeletePolicy': {
-    good: { key: `${KEY}gone-grpc` },
-    bad: { key: `${KEY}none` },
-    ...missing,
-    stale: [{ key: `${KEY}gone-grpc`, ifRevision: OTHER }],
-  },
-  'PolicyService.ListPolicyVersions': { good: { key: `${KEY}p1` }, bad: { key: `${KEY}none` }, ...missing },
-  'PolicyService.DiffPolicyVersions': {
-    good: { key: `${KEY}p1`, from: 1n },
-    bad: { key: `${KEY}p1`, from: 999n },
-    ...missing,
-  },
-  'PolicyService.RestorePolicy': {
-    good: { key: `${KEY}p1`, policyRevision: 1n },
-    bad: { key: `${KEY}p1`, policyRevision: 999n },
-    ...missing,
-  },
-  'PolicyService.PromotePolicy': { good: { key: `${KEY}audited-grpc` }, bad: { key: `${KEY}none` }, ...missing },
-  'RuleService.GetRule': { good: { id: 1 }, bad: { id: 2_000_000_000 }, ...missing },
-  'RuleService.BatchGetRules': {
-    good: { ids: [1, 2] },
-    bad: { ids: Array.from({ length: 1_001 }, (_, i) => i + 1) },
-    ...invalid,
-    field: 'ids',
-  },
-  'RuleService.ListRules': { good: {}, ...BAD_LIMIT, paged: pages('rules') },
-  'RevisionService.GetRevision': {
-    good: { revision: 1n },
-    bad: { revision: 1n, waitS: 100 },
-    ...invalid,
-    field: 'wait_s',
-  },
-  'RevisionService.GetRevisionTrace': { good: { revision: 1n }, bad: { revision: 2_000_000_000n }, ...missing },
+  ...POLICY_GRPC,
   ...TRAFFIC,
   ...RUNTIME_GRPC,
 };

@@ -16,12 +16,14 @@ import { related } from './related.ts';
 import { strict } from './strict.ts';
 import { transport } from './transport.ts';
 import { uplink } from './uplink.ts';
+import { views } from './views.ts';
 
 export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   link,
   internet,
   transport,
   policy,
+  views,
   conntrack,
   related,
   local,
