@@ -146,7 +146,7 @@ describe('refused otherwise', () => {
     }
   });
 
-  test('an alias bomb in less than 500 ms', async () => {
+  test('an alias bomb is not unfolded', async () => {
     const levels = Array.from(
       { length: 9 },
       (_, level) =>
@@ -157,7 +157,7 @@ describe('refused otherwise', () => {
     const startedAt = performance.now();
     const { status } = await harness.apply(`${levels.join('\n')}\n${networkPolicy('bomb', WEB)}`);
     assert.equal(status, 422);
-    assert.ok(performance.now() - startedAt < 500);
+    assert.ok(performance.now() - startedAt < 20_000, "unfolded, it would be a thousand million values");
   });
 
   test('paths that are no policy', async () => {

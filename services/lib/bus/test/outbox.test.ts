@@ -106,7 +106,8 @@ const until = async (what: () => boolean | Promise<boolean>, ms = 60_000): Promi
 };
 
 test('a committed document is on the bus, a rolled back one leaves no gap', async () => {
-  const outbox = start();
+  // Nothing but NOTIFY wakes it.
+  const outbox = start({ pollMs: 3_600_000 });
   const first = await put('a', 'b');
   assert.deepEqual(first.revisions, [1n, 2n]);
   await assert.rejects(
@@ -115,10 +116,8 @@ test('a committed document is on the bus, a rolled back one leaves no gap', asyn
       throw new Error('changed my mind');
     }),
   );
-  const startedAt = performance.now();
   assert.equal((await remove('a')).revision, 3n);
   await outbox.drained();
-  assert.ok(performance.now() - startedAt < 1_000, 'NOTIFY wakes the dispatcher');
   const there = await stored();
   assert.equal(there.get('a')?.body.case, undefined);
   assert.equal(there.get('b')?.body.case, 'policy');

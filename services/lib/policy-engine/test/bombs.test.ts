@@ -55,12 +55,12 @@ for (const [name, text, message, boundMs] of BOMBS) {
 for (const bytes of [MB + 1, 10 * MB]) {
   test(`${bytes} bytes are refused before they are read`, () => {
     const text = `# ${'x'.repeat(bytes - 2)}`;
-    const started = performance.now();
+    const started = process.cpuUsage();
     assert.throws(
       () => parseDocuments(text, { filename: 'big.yaml' }),
       (error) => isWeirError(error) && error.code === 'TOO_LARGE' && error.facts.field === 'big.yaml',
     );
-    assert.ok(performance.now() - started < 200);
+    assert.ok(process.cpuUsage(started).user < 200_000);
   });
 }
 
