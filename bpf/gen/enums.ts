@@ -422,6 +422,13 @@ export const weir_verdict = {
 } as const;
 export type weir_verdict = (typeof weir_verdict)[keyof typeof weir_verdict];
 
+export const weir_views = {
+  VIEW_AUDITED: 1,
+  VIEW_PENDING: 2,
+  VIEW_PENDING_DENIED: 4,
+} as const;
+export type weir_views = (typeof weir_views)[keyof typeof weir_views];
+
 export const weir_workload_flags = {
   WORKLOAD_READY: 1,
   WORKLOAD_ENFORCE_INGRESS: 2,
