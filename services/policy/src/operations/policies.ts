@@ -6,6 +6,7 @@ import { Cursors, type Page, requireMatch } from '@weir/http';
 import { counter } from '@weir/telemetry';
 import type { Transaction } from 'kysely';
 import { Type } from 'typebox';
+import type { DocumentFilter } from '../store/documents.ts';
 import {
   type Attribution,
   findPolicies,
@@ -13,7 +14,6 @@ import {
   lastVersions,
   listPolicies,
   lockPolicies,
-  type PolicyFilter,
   type PolicyRow,
   type RuleRow,
   saveVersions,
@@ -57,7 +57,7 @@ const POLICIES = new Cursors('policies', Type.String());
 
 export const pageOfPolicies = async (
   operations: Operations,
-  { kind, namespace }: PolicyFilter,
+  { kind, namespace }: DocumentFilter,
   { limit, cursor }: PageRequest,
 ): Promise<Page<PolicyWithRules>> => {
   const filter = { ...(kind === undefined ? {} : { kind }), ...(namespace === undefined ? {} : { namespace }) };

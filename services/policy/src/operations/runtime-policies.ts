@@ -173,7 +173,7 @@ export const pageOfRuntimePolicies = async (
   { limit, cursor }: PageRequest,
 ): Promise<Page<RuntimePolicyRow>> => {
   const after = POLICIES.decode(cursor, {}) ?? '';
-  const rows = await listRuntimePolicies(db.kysely, after, limit + 1);
+  const rows = await listRuntimePolicies(db.kysely, {}, after, limit + 1);
   return POLICIES.page(
     rows,
     limit,

@@ -1,21 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Documents in force and their versions. Writers hold one lock, so that what they have read stays true. */
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import { type DocumentRow, documentsOf } from './documents.ts';
 import type { Tables } from './tables.ts';
 
 export type RuleRow = Selectable<Tables['rules']>;
 
-export interface PolicyRow {
-  readonly key: string;
-  readonly kind: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly policy_revision: bigint;
-  readonly revision: bigint;
-  readonly document: Tables['policy_revisions']['document']['__select__'];
-  readonly created_at: Date;
-  readonly updated_at: Date;
-}
+export type PolicyRow = DocumentRow<'policies'>;
 
 /** Class of the advisory lock of all writers; the second key is the schema. */
 const WRITE_LOCK = 0x0901;
@@ -26,73 +17,12 @@ export const lockPolicies = async (trx: Transaction<Tables>): Promise<void> => {
   await sql`select pg_advisory_xact_lock(${WRITE_LOCK}::integer, hashtext(current_schema()))`.execute(trx);
 };
 
-const inForce = (db: Kysely<Tables>) =>
-  db
-    .selectFrom('policies as p')
-    .innerJoin('policy_revisions as r', (join) =>
-      join.onRef('r.key', '=', 'p.key').onRef('r.policy_revision', '=', 'p.policy_revision'),
-    )
-    .select([
-      'p.key',
-      'p.kind',
-      'p.namespace',
-      'p.name',
-      'p.policy_revision',
-      'p.created_at',
-      'r.revision',
-      'r.document',
-      'r.made_at as updated_at',
-    ]);
-
-export const findPolicies = (db: Kysely<Tables>, keys: readonly string[]): Promise<PolicyRow[]> =>
-  keys.length === 0 ? Promise.resolve([]) : inForce(db).where(sql<boolean>`p.key = any (${keys})`).execute();
-
-export interface PolicyFilter {
-  readonly kind?: string;
-  readonly namespace?: string;
-}
-
-export const listPolicies = (
-  db: Kysely<Tables>,
-  { kind, namespace }: PolicyFilter,
-  after: string,
-  limit: number,
-): Promise<PolicyRow[]> => {
-  let query = inForce(db).where('p.key', '>', after);
-  if (kind !== undefined) query = query.where('p.kind', '=', kind);
-  if (namespace !== undefined) query = query.where('p.namespace', '=', namespace);
-  return query.orderBy('p.key').limit(limit).execute();
-};
-
-/** A former version, or the one in force. Removals are no versions to show. */
-export const findVersion = async (
-  db: Kysely<Tables>,
-  key: string,
-  policyRevision: bigint,
-): Promise<PolicyRow | undefined> => {
-  const row = await db
-    .selectFrom('policy_revisions')
-    .selectAll()
-    .where('key', '=', key)
-    .where('policy_revision', '=', policyRevision)
-    .where('document', 'is not', null)
-    .executeTakeFirst();
-  if (row === undefined) return undefined;
-  const [kind = '', namespace = '', name = ''] = key.split('/');
-  const { made_at: madeAt } = row;
-  return { ...row, kind, namespace, name, created_at: madeAt, updated_at: madeAt };
-};
-
-/** Versions there were of each key, removals counted. */
-export const lastVersions = async (db: Kysely<Tables>, keys: readonly string[]): Promise<Map<string, bigint>> => {
-  const rows = await db
-    .selectFrom('policy_revisions')
-    .select(['key', ({ fn }) => fn.max('policy_revision').as('last')])
-    .where(sql<boolean>`key = any (${keys})`)
-    .groupBy('key')
-    .execute();
-  return new Map(rows.map(({ key, last }) => [key, BigInt(last)]));
-};
+export const {
+  find: findPolicies,
+  list: listPolicies,
+  findVersion,
+  lastVersions,
+} = documentsOf('policies', 'policy_revisions');
 
 export interface VersionRow {
   readonly policy_revision: bigint;
