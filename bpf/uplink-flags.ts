@@ -5,6 +5,7 @@ import { weir_uplink_flags } from './gen/index.ts';
 const {
   UPLINK_EGRESS,
   UPLINK_SERVICES,
+  UPLINK_GUARD_HOST,
   UPLINK_VLAN_ALL,
   UPLINK_VLAN_FILTER,
   UPLINK_STRICT,
@@ -19,6 +20,8 @@ export interface UplinkDuties {
   readonly egress: boolean;
   /** Clients outside are served. */
   readonly services: boolean;
+  /** The host's own packets are judged by its policy. */
+  readonly guard?: boolean | undefined;
   /** Undefined: everything may be in the clear. */
   readonly strict?:
     | { readonly cidrs: { readonly size: number }; readonly ingress: boolean; readonly exceptHosts: boolean }
@@ -26,12 +29,13 @@ export interface UplinkDuties {
 }
 
 /** enum weir_uplink_flags */
-export const uplinkFlags = ({ vlans, egress, services, strict }: UplinkDuties): number => {
+export const uplinkFlags = ({ vlans, egress, services, guard, strict }: UplinkDuties): number => {
   const bits: readonly (readonly [boolean | undefined, number])[] = [
     [vlans !== undefined, UPLINK_VLAN_FILTER],
     [vlans?.has(0), UPLINK_VLAN_ALL],
     [egress, UPLINK_EGRESS],
     [services, UPLINK_SERVICES],
+    [guard, UPLINK_GUARD_HOST],
     [strict && strict.cidrs.size > 0, UPLINK_STRICT],
     [strict?.ingress, UPLINK_STRICT_INGRESS],
     [strict?.exceptHosts, UPLINK_STRICT_EXCEPT_HOSTS],

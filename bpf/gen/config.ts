@@ -246,6 +246,38 @@ export interface socket_config {
   readonly track_fragments?: number;
 }
 
+/** Settings of wireguard.bpf.o; what is left out keeps its initial value. */
+export interface wireguard_config {
+  /** an active connection is reported, and its verdict judged again, this often; nanoseconds */
+  readonly flow_interval_ns?: bigint;
+  /** a TCP connection that was not answered yet is forgotten after this idle time; nanoseconds */
+  readonly tcp_handshake_ns?: bigint;
+  /** an established TCP connection is forgotten after this idle time; nanoseconds */
+  readonly tcp_established_ns?: bigint;
+  /** a TCP connection closed by both sides or reset is forgotten after this idle time; nanoseconds */
+  readonly tcp_closed_ns?: bigint;
+  /** a connection of any other protocol is forgotten after this idle time; nanoseconds */
+  readonly other_ns?: bigint;
+  /** a workload is no longer throttled when none of its events was held back for so long; nanoseconds */
+  readonly throttle_quiet_ns?: bigint;
+  /** how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds */
+  readonly bandwidth_horizon_ns?: bigint;
+  /** how long uplinks may keep a packet back by its workload's rate; a later one is dropped; nanoseconds */
+  readonly pacing_horizon_ns?: bigint;
+  /** events that one workload may report, with a second's worth at once; 0 = no limit */
+  readonly events_per_second?: number;
+  /** the reader of the ring buffer is woken up when so much waits; bytes */
+  readonly events_wakeup_bytes?: number;
+  /** TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags */
+  readonly report_tcp_flags?: number;
+  /** 0 = no flow events at all, conntrack still counts; drops are reported always */
+  readonly report_flows?: number;
+  /** 0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK */
+  readonly check_source?: number;
+  /** 0 = every fragment of a datagram is dropped with 157 */
+  readonly track_fragments?: number;
+}
+
 /** Settings of workload.bpf.o; what is left out keeps its initial value. */
 export interface workload_config {
   /** an active connection is reported, and its verdict judged again, this often; nanoseconds */
@@ -1220,6 +1252,143 @@ export const CONFIG = {
     },
     /** Bytes by variable name, as the loader takes them. */
     encode(values: socket_config): Record<string, Buffer> {
+      const out: Record<string, Buffer> = {};
+      if (values.flow_interval_ns !== undefined) out.flow_interval_ns = codec.u64.encode(values.flow_interval_ns);
+      if (values.tcp_handshake_ns !== undefined) out.tcp_handshake_ns = codec.u64.encode(values.tcp_handshake_ns);
+      if (values.tcp_established_ns !== undefined) out.tcp_established_ns = codec.u64.encode(values.tcp_established_ns);
+      if (values.tcp_closed_ns !== undefined) out.tcp_closed_ns = codec.u64.encode(values.tcp_closed_ns);
+      if (values.other_ns !== undefined) out.other_ns = codec.u64.encode(values.other_ns);
+      if (values.throttle_quiet_ns !== undefined) out.throttle_quiet_ns = codec.u64.encode(values.throttle_quiet_ns);
+      if (values.bandwidth_horizon_ns !== undefined) out.bandwidth_horizon_ns = codec.u64.encode(values.bandwidth_horizon_ns);
+      if (values.pacing_horizon_ns !== undefined) out.pacing_horizon_ns = codec.u64.encode(values.pacing_horizon_ns);
+      if (values.events_per_second !== undefined) out.events_per_second = codec.u32.encode(values.events_per_second);
+      if (values.events_wakeup_bytes !== undefined) out.events_wakeup_bytes = codec.u32.encode(values.events_wakeup_bytes);
+      if (values.report_tcp_flags !== undefined) out.report_tcp_flags = codec.u8.encode(values.report_tcp_flags);
+      if (values.report_flows !== undefined) out.report_flows = codec.u8.encode(values.report_flows);
+      if (values.check_source !== undefined) out.check_source = codec.u8.encode(values.check_source);
+      if (values.track_fragments !== undefined) out.track_fragments = codec.u8.encode(values.track_fragments);
+      return out;
+    },
+  },
+  wireguard: {
+    section: '.rodata',
+    size: 96,
+    variables: {
+      flow_interval_ns: {
+        name: 'flow_interval_ns',
+        type: 'u64',
+        offset: 0,
+        size: 8,
+        initial: 5000000000n,
+        doc: 'an active connection is reported, and its verdict judged again, this often; nanoseconds',
+      },
+      tcp_handshake_ns: {
+        name: 'tcp_handshake_ns',
+        type: 'u64',
+        offset: 8,
+        size: 8,
+        initial: 60000000000n,
+        doc: 'a TCP connection that was not answered yet is forgotten after this idle time; nanoseconds',
+      },
+      tcp_established_ns: {
+        name: 'tcp_established_ns',
+        type: 'u64',
+        offset: 16,
+        size: 8,
+        initial: 8000000000000n,
+        doc: 'an established TCP connection is forgotten after this idle time; nanoseconds',
+      },
+      tcp_closed_ns: {
+        name: 'tcp_closed_ns',
+        type: 'u64',
+        offset: 24,
+        size: 8,
+        initial: 10000000000n,
+        doc: 'a TCP connection closed by both sides or reset is forgotten after this idle time; nanoseconds',
+      },
+      other_ns: {
+        name: 'other_ns',
+        type: 'u64',
+        offset: 32,
+        size: 8,
+        initial: 60000000000n,
+        doc: 'a connection of any other protocol is forgotten after this idle time; nanoseconds',
+      },
+      throttle_quiet_ns: {
+        name: 'throttle_quiet_ns',
+        type: 'u64',
+        offset: 40,
+        size: 8,
+        initial: 5000000000n,
+        doc: 'a workload is no longer throttled when none of its events was held back for so long; nanoseconds',
+      },
+      bandwidth_horizon_ns: {
+        name: 'bandwidth_horizon_ns',
+        type: 'u64',
+        offset: 48,
+        size: 8,
+        initial: 50000000n,
+        doc: 'how much of its rate a workload may use at once; a packet beyond it is dropped; nanoseconds',
+      },
+      pacing_horizon_ns: {
+        name: 'pacing_horizon_ns',
+        type: 'u64',
+        offset: 56,
+        size: 8,
+        initial: 500000000n,
+        doc: 'how long uplinks may keep a packet back by its workload\'s rate; a later one is dropped; nanoseconds',
+      },
+      events_per_second: {
+        name: 'events_per_second',
+        type: 'u32',
+        offset: 64,
+        size: 4,
+        initial: 10000,
+        doc: 'events that one workload may report, with a second\'s worth at once; 0 = no limit',
+      },
+      events_wakeup_bytes: {
+        name: 'events_wakeup_bytes',
+        type: 'u32',
+        offset: 68,
+        size: 4,
+        initial: 2097152,
+        doc: 'the reader of the ring buffer is woken up when so much waits; bytes',
+      },
+      report_tcp_flags: {
+        name: 'report_tcp_flags',
+        type: 'u8',
+        offset: 72,
+        size: 1,
+        initial: 7,
+        doc: 'TCP flags whose first appearance in a direction is reported at once; bits of enum weir_tcp_flags',
+      },
+      report_flows: {
+        name: 'report_flows',
+        type: 'u8',
+        offset: 73,
+        size: 1,
+        initial: 1,
+        doc: '0 = no flow events at all, conntrack still counts; drops are reported always',
+      },
+      check_source: {
+        name: 'check_source',
+        type: 'u8',
+        offset: 74,
+        size: 1,
+        initial: 1,
+        doc: '0 = workloads may send from any address, as if each had WORKLOAD_NO_SOURCE_CHECK',
+      },
+      track_fragments: {
+        name: 'track_fragments',
+        type: 'u8',
+        offset: 75,
+        size: 1,
+        initial: 1,
+        doc: '0 = every fragment of a datagram is dropped with 157',
+      },
+    },
+    /** Bytes by variable name, as the loader takes them. */
+    encode(values: wireguard_config): Record<string, Buffer> {
       const out: Record<string, Buffer> = {};
       if (values.flow_interval_ns !== undefined) out.flow_interval_ns = codec.u64.encode(values.flow_interval_ns);
       if (values.tcp_handshake_ns !== undefined) out.tcp_handshake_ns = codec.u64.encode(values.tcp_handshake_ns);

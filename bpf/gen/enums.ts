@@ -184,6 +184,11 @@ export const weir_event_kind = {
 } as const;
 export type weir_event_kind = (typeof weir_event_kind)[keyof typeof weir_event_kind];
 
+export const weir_host_endpoint = {
+  HOST_IFINDEX: 1073741823,
+} as const;
+export type weir_host_endpoint = (typeof weir_host_endpoint)[keyof typeof weir_host_endpoint];
+
 export const weir_identity = {
   IDENTITY_UNKNOWN: 0,
   IDENTITY_HOST: 1,
@@ -407,6 +412,7 @@ export const weir_uplink_flags = {
   UPLINK_STRICT_INGRESS: 16,
   UPLINK_STRICT_EXCEPT_HOSTS: 32,
   UPLINK_SERVICES: 64,
+  UPLINK_GUARD_HOST: 128,
 } as const;
 export type weir_uplink_flags = (typeof weir_uplink_flags)[keyof typeof weir_uplink_flags];
 
@@ -442,5 +448,6 @@ export const weir_workload_flags = {
   WORKLOAD_TIERS: 512,
   WORKLOAD_AUDITED: 1024,
   WORKLOAD_PENDING: 2048,
+  WORKLOAD_GUARD_HOST: 4096,
 } as const;
 export type weir_workload_flags = (typeof weir_workload_flags)[keyof typeof weir_workload_flags];

@@ -36,7 +36,7 @@ export const MAPS = {
     maxEntries: 8192,
     flags: 0,
     doc: 'address of a workload of this host -> its host-side interface; written by the agent',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   announced: {
     name: 'announced',
@@ -144,7 +144,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'host-side interface index -> the workload\'s rates and what of them is used',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   cgroup_workloads: {
     name: 'cgroup_workloads',
@@ -170,7 +170,7 @@ export const MAPS = {
     maxEntries: 65536,
     flags: 1,
     doc: 'prefix named by a policy -> its host-local identity; written by the agent',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   conntrack: {
     name: 'conntrack',
@@ -183,7 +183,7 @@ export const MAPS = {
     maxEntries: 524288,
     flags: 0,
     doc: 'connections, one entry for each workload that takes part; written by the programs',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   counters: {
     name: 'counters',
@@ -196,7 +196,7 @@ export const MAPS = {
     maxEntries: 64,
     flags: 0,
     doc: 'enum weir_counter -> how often, per CPU',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   drops: {
     name: 'drops',
@@ -209,7 +209,7 @@ export const MAPS = {
     maxEntries: 1024,
     flags: 0,
     doc: 'reason and direction -> packets and bytes dropped, per CPU; counted even when no event could be written',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   egress_gateways: {
     name: 'egress_gateways',
@@ -274,7 +274,7 @@ export const MAPS = {
     maxEntries: 8388608,
     flags: 0,
     doc: 'events for the agent; each begins with struct event_header',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   fragments: {
     name: 'fragments',
@@ -287,7 +287,7 @@ export const MAPS = {
     maxEntries: 16384,
     flags: 0,
     doc: 'what the first fragment of a datagram said, for the later ones; written by the programs',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   identities: {
     name: 'identities',
@@ -300,7 +300,7 @@ export const MAPS = {
     maxEntries: 262144,
     flags: 1,
     doc: 'identities of the fleet that a packet out of the tunnel may claim; written by the agent',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   ipcache: {
     name: 'ipcache',
@@ -313,7 +313,7 @@ export const MAPS = {
     maxEntries: 524288,
     flags: 1,
     doc: 'prefix -> identity of what the fleet manages; written by the agent',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   maglev_tables: {
     name: 'maglev_tables',
@@ -349,7 +349,7 @@ export const MAPS = {
     maxEntries: 1,
     flags: 0,
     doc: '0 -> how workloads reach IPv4 with their IPv6 address; written by the agent',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   nat_in: {
     name: 'nat_in',
@@ -427,7 +427,7 @@ export const MAPS = {
     maxEntries: 1,
     flags: 0,
     doc: '0 -> 1 while every uplink keeps packets back until their time (fq); written by the agent',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   policies: {
     name: 'policies',
@@ -450,7 +450,7 @@ export const MAPS = {
       flags: 1,
     },
     doc: 'host-side interface index -> the workload\'s policy; a change swaps the whole inner map',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   prefilter: {
     name: 'prefilter',
@@ -486,7 +486,7 @@ export const MAPS = {
     maxEntries: 1,
     flags: 0,
     doc: 'what one CPU knows about the packet it is judging; nothing in it outlives the packet',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   service_affinity: {
     name: 'service_affinity',
@@ -746,7 +746,7 @@ export const MAPS = {
     maxEntries: 16384,
     flags: 0,
     doc: 'workload, reason and direction -> events not sent, their packets and bytes, per CPU',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   throttles: {
     name: 'throttles',
@@ -759,7 +759,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'host-side interface index -> the workload\'s allowance of events; made by the programs',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   told_scratch: {
     name: 'told_scratch',
@@ -785,7 +785,7 @@ export const MAPS = {
     maxEntries: 16384,
     flags: 0,
     doc: 'number of another host -> its end of the tunnel; written by the agent',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
   turning_scratch: {
     name: 'turning_scratch',
@@ -863,7 +863,7 @@ export const MAPS = {
     maxEntries: 4096,
     flags: 0,
     doc: 'host-side interface index -> the workload behind it; written by the agent',
-    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'workload'],
+    objects: ['accelerator', 'balancer', 'cgroup', 'client', 'frontend', 'host', 'nat64', 'overlay', 'socket', 'wireguard', 'workload'],
   },
 } as const satisfies Record<string, MapInfo>;
 

@@ -168,6 +168,7 @@ enum weir_workload_flags {
 	WORKLOAD_TIERS = 1 << 9, /* its policy has entries of other tiers than POLICY_TIER_NORMAL */
 	WORKLOAD_AUDITED = 1 << 10, /* its policy has entries of POLICY_VIEW_AUDITED */
 	WORKLOAD_PENDING = 1 << 11, /* its policy has entries of POLICY_VIEW_PENDING */
+	WORKLOAD_GUARD_HOST = 1 << 12, /* what it sends to the host itself is judged by the host's own policy, too */
 };
 
 /*
@@ -176,6 +177,14 @@ enum weir_workload_flags {
  */
 enum weir_cgroup_number {
 	CGROUP_NUMBER = 1 << 30,
+};
+
+/*
+ * The host itself, in `workloads` and `policies` by a number that is no interface's and no cgroup's. While there is no such element, or it
+ * is not READY, everything passes: a host is not closed because nobody has told yet what its policy is.
+ */
+enum weir_host_endpoint {
+	HOST_IFINDEX = CGROUP_NUMBER - 1,
 };
 
 struct workload {
@@ -523,6 +532,7 @@ enum weir_uplink_flags {
 		1 << 4, /* nor, whatever its address, what another host of the fleet or its workloads send to ours */
 	UPLINK_STRICT_EXCEPT_HOSTS = 1 << 5, /* but from and to hosts' own addresses it does */
 	UPLINK_SERVICES = 1 << 6, /* frontends of services are served here, to whoever asks from outside */
+	UPLINK_GUARD_HOST = 1 << 7, /* what the host itself sends and gets here is judged by its own policy */
 };
 struct uplink {
 	__u32 flags; /* enum weir_uplink_flags */

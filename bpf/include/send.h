@@ -3,6 +3,7 @@
 #ifndef WEIR_SEND_H
 #define WEIR_SEND_H
 
+#include "guard.h"
 #include "leave.h"
 #include "source.h"
 #include "track.h"
@@ -63,13 +64,24 @@ INLINE int deliver_locally(struct __sk_buff *skb, struct pass *pass)
 	return hand_over(skb, pass, target);
 }
 
+/*
+ * A packet that a workload sends to the stack: it may be for the host itself. Of connections that were opened to the workload
+ * the host has no entry: what answers them was asked for. Returns a TC action.
+ */
+INLINE int send_to_stack(struct __sk_buff *skb, struct pass *pass, struct workload *workload)
+{
+	if (!(workload->flags & WORKLOAD_GUARD_HOST) || pass->verdict.ingress || pass->related)
+		return TC_ACT_OK;
+	return guard_entering(skb);
+}
+
 /* What track() has let pass. Returns a TC action. */
 INLINE int send_on(struct __sk_buff *skb, struct pass *pass, struct workload *workload)
 {
 	if (pass->gateway)
 		return send_to_gateway(skb, pass, workload);
 	if (!pass->target)
-		return pass->peer_host ? send_by_tunnel(skb, pass, workload) : TC_ACT_OK;
+		return pass->peer_host ? send_by_tunnel(skb, pass, workload) : send_to_stack(skb, pass, workload);
 	if (needs_router(skb, pass))
 		return TC_ACT_OK;
 	return deliver_locally(skb, pass);

@@ -11,72 +11,13 @@
 #include "asked.h"
 #include "bandwidth.h"
 #include "egress.h"
+#include "judged.h"
 #include "local.h"
 #include "related.h"
 #include "sockets.h"
-#include "tunnel.h"
 
 /* Of track(): the packet belongs to no connection, and may be for a service. Nothing has been done. */
 #define TRACK_ASKS (-1)
-
-/* Direction of the quoted packet in the entry: see find_related(). */
-INLINE bool is_reply(const struct ct_entry *entry, bool towards)
-{
-	return !!(entry->flags & CT_INGRESS) != towards;
-}
-
-INLINE bool judgement_is_stale(
-	const struct pass *pass, const struct workload *workload, const struct ct_entry *entry, bool reply)
-{
-	const struct ct_direction *direction = reply ? &entry->reply : &entry->orig;
-
-	if (entry->policy_revision != workload->policy_revision || (entry->flags & CT_CUT))
-		return true;
-	return direction->reported_ns && is_interval_over(direction, pass->now_ns);
-}
-
-/*
- * Judges a tracked connection again, in its own direction whoever sent this packet.
- * A refusal cuts it: the entry stays, and every packet is judged until one is allowed.
- */
-INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_entry *entry)
-{
-	bool ingress = entry->flags & CT_INGRESS;
-	bool from_host = pass->towards ? pass->from_host : entry->peer_identity == IDENTITY_HOST;
-	__u32 flags = (ingress ? JUDGE_INGRESS : 0) | (from_host ? JUDGE_FROM_HOST : 0);
-	int reason;
-
-	if (entry->flags & CT_PEER_SOCKET) {
-		flags |= JUDGE_FROM_HOST;
-		if (!pass->socket_identity)
-			pass->socket_identity = entry->peer_identity;
-	}
-	if (entry->peer_host && is_for_clients(entry->peer_identity))
-		flags |= JUDGE_FOR_CLIENT;
-	reason = judge(pass, workload, flags);
-
-	if (reason) {
-		pass->verdict.frontend = entry->orig.number;
-		if (!(__sync_fetch_and_or(&entry->flags, CT_CUT) & CT_CUT))
-			count(COUNTER_CUT);
-		return reason;
-	}
-	entry->workload_identity = workload->identity;
-	entry->peer_identity = pass->verdict.peer_identity;
-	entry->peer_host = pass->peer_host;
-	entry->rule_id = pass->verdict.rule_id;
-	entry->matched_identity = pass->verdict.matched_identity;
-	entry->views = pass->verdict.views;
-	entry->reply.number = pass->verdict.pending_rule;
-	if (pass->verdict.matched)
-		__sync_fetch_and_or(&entry->flags, CT_MATCHED);
-	else
-		__sync_fetch_and_and(&entry->flags, ~CT_MATCHED);
-	if (entry->flags & CT_CUT)
-		__sync_fetch_and_and(&entry->flags, ~CT_CUT);
-	entry->policy_revision = workload->policy_revision;
-	return 0;
-}
 
 /* The entry of a connection whose packets are translated says so: the answers need it. */
 INLINE void note_turned(struct pass *pass, struct ct_entry *entry)

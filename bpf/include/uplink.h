@@ -13,6 +13,7 @@
 #ifndef WEIR_UPLINK_H
 #define WEIR_UPLINK_H
 
+#include "guard.h"
 #include "leave.h"
 #include "nat_errors.h"
 #include "nat_sweep.h"
@@ -29,6 +30,8 @@ VERIFIED_ONCE int begin_uplink(struct __sk_buff *skb, const struct uplink *uplin
 {
 	struct pass *pass = this_pass();
 	__u32 id = vlan_id(skb);
+	bool guarded;
+	int reason;
 
 	if (!pass || !uplink)
 		return TC_ACT_OK;
@@ -44,14 +47,24 @@ VERIFIED_ONCE int begin_uplink(struct __sk_buff *skb, const struct uplink *uplin
 		count_drop(DROP_VLAN_FILTERED, towards ? DIRECTION_INGRESS : DIRECTION_EGRESS, 1, skb->len);
 		return TC_ACT_SHOT;
 	}
-	if (!(uplink->flags & (UPLINK_EGRESS | UPLINK_SERVICES)) && address_zero(uplink->ip4) &&
+	guarded = uplink->flags & UPLINK_GUARD_HOST;
+	if (!(uplink->flags & (UPLINK_EGRESS | UPLINK_SERVICES | UPLINK_GUARD_HOST)) && address_zero(uplink->ip4) &&
 		address_zero(uplink->ip6) && address_zero(uplink->nat64_ip4))
 		return TC_ACT_OK;
 	pass->gateway = 0;
 	pass->tunnel_identity = 0;
 	pass->unmasqueraded = 0;
-	if (parse(skb, pass) || pass->kind != PACKET_FLOW)
+	reason = parse(skb, pass);
+	if (reason)
+		return guarded ? guard_unread(skb, reason) : TC_ACT_OK;
+	if (pass->kind != PACKET_FLOW)
 		return TC_ACT_OK;
+	if (guarded) {
+		/* before a service or a mapping gives it another address; what comes in is looked at after that */
+		if (!towards && guard_leaving(skb) != TC_ACT_OK)
+			return TC_ACT_SHOT;
+		return GO_ON;
+	}
 	if (uplink->flags & (UPLINK_EGRESS | UPLINK_SERVICES))
 		return GO_ON;
 	if (towards && pass->tuple.family == 4 && !address_zero(uplink->nat64_ip4))
@@ -108,6 +121,12 @@ INLINE int enter_uplink(struct __sk_buff *skb, const struct uplink *uplink, stru
 	if (pass->target) /* IPv6 now */
 		return bpf_redirect(pass->target, BPF_F_INGRESS);
 	return pass->unmasqueraded ? give_back(skb) : TC_ACT_OK;
+}
+
+/* What enter_uplink() and the like have left to the stack. Returns a TC action. */
+INLINE int guard_entered(struct __sk_buff *skb, const struct uplink *uplink, int action)
+{
+	return action == TC_ACT_OK && (uplink->flags & UPLINK_GUARD_HOST) ? guard_entering(skb) : action;
 }
 
 INLINE void sweep_mappings(struct nat_sweep_ctx *ctx, struct nat_sweep *sweep)

@@ -54,6 +54,16 @@ VERIFIED_ONCE int refuse_unknown(struct __sk_buff *skb)
 	return reason ? refuse_at_frontend(reason) : TC_ACT_OK;
 }
 
+/* A packet for a service that has its backend's address now, and goes on to the stack: the backend may be the host's own. */
+VERIFIED_ONCE int guard_served(struct __sk_buff *skb)
+{
+	struct pass *pass = this_pass();
+
+	if (!pass || parse(skb, pass))
+		return TC_ACT_OK;
+	return guard_entering(skb);
+}
+
 SEC("tc")
 int from_uplink(struct __sk_buff *skb)
 {
@@ -76,12 +86,14 @@ int from_uplink(struct __sk_buff *skb)
 	if (action != GO_ON)
 		return action == TC_ACT_OK && (uplink->flags & UPLINK_SERVICES) ? refuse_unknown(skb) : action;
 	if (!(uplink->flags & UPLINK_SERVICES))
-		return enter_uplink(skb, uplink, pass);
+		return guard_entered(skb, uplink, enter_uplink(skb, uplink, pass));
 	action = is_icmp_error(&pass->tuple) ? serve_error(skb) : serve(skb, uplink);
 	if (action != NOT_SERVED)
-		return action;
+		return action == TC_ACT_OK && (uplink->flags & UPLINK_GUARD_HOST) ? guard_served(skb) : action;
 	action = enter_uplink(skb, uplink, pass);
-	return action == TC_ACT_OK && !pass->unmasqueraded ? refuse_at_frontend(DROP_NAT_NO_MAPPING) : action;
+	if (action == TC_ACT_OK && !pass->unmasqueraded)
+		action = refuse_at_frontend(DROP_NAT_NO_MAPPING);
+	return guard_entered(skb, uplink, action);
 }
 
 /* What has come out of the tunnel for the host, after from_overlay: an answer to a connection that was sent on? */

@@ -35,7 +35,7 @@ int from_uplink(struct __sk_buff *skb)
 	pass = this_pass();
 	if (action != GO_ON || !pass)
 		return action;
-	return enter_uplink(skb, uplink, pass);
+	return guard_entered(skb, uplink, enter_uplink(skb, uplink, pass));
 }
 
 /* Run by the agent every second or so (BPF_PROG_RUN). */

@@ -9,6 +9,7 @@
  */
 #include "base.h"
 
+#include "guard.h"
 #include "leave.h"
 #include "source.h"
 #include "track.h"
@@ -56,7 +57,11 @@ INLINE int pass_on(struct __sk_buff *skb, struct pass *pass)
 		reason = find_own_gateway(pass);
 	if (reason)
 		return refuse_for(pass, NULL, reason);
-	return pass->gateway ? leave_here(skb, pass, NULL) : to_stack(skb);
+	if (pass->gateway)
+		return leave_here(skb, pass, NULL);
+	if (guard_entering(skb) != TC_ACT_OK)
+		return TC_ACT_SHOT;
+	return to_stack(skb);
 }
 
 SEC("tc")
@@ -158,6 +163,8 @@ int to_overlay(struct __sk_buff *skb)
 	tunnel = owner && owner->host ? find_tunnel(owner->host) : NULL;
 	if (!tunnel || !tunnel->ifindex)
 		return refuse_for(pass, NULL, DROP_NO_TUNNEL_ENDPOINT);
+	if (guard_leaving(skb) != TC_ACT_OK)
+		return TC_ACT_SHOT;
 	reason = set_tunnel(skb, tunnel, identity);
 	return reason ? refuse_for(pass, NULL, reason) : TC_ACT_OK;
 }

@@ -25,7 +25,7 @@ import { clientItself } from './tables/client-itself.ts';
 import { TABLES } from './tables/index.ts';
 import { FAMILIES, packetOf, VIP } from './tables/services.ts';
 
-const { uplink, masquerade, natErrors, nat64, nat64Errors, egress, strict, ...OTHERS } = TABLES;
+const { uplink, masquerade, natErrors, nat64, nat64Errors, egress, strict, guard, ...OTHERS } = TABLES;
 const SLOT = Buffer.alloc(4);
 
 describe('packets of workloads that ask for services', { skip: needKernel() }, () => {

@@ -7,9 +7,9 @@ interface AgentDoor {
   readonly socket: string;
 }
 
-const ask = (agent: AgentDoor, path: string): Promise<string> =>
+const ask = (agent: AgentDoor, path: string, method = 'GET'): Promise<string> =>
   new Promise((resolve, reject) => {
-    const call = request({ socketPath: agent.socket, path, timeout: 10_000 }, (response) => {
+    const call = request({ socketPath: agent.socket, path, method, timeout: 10_000 }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk) => {
@@ -99,3 +99,18 @@ export interface AgentServices {
 
 export const agentServices = async (agent: AgentDoor): Promise<AgentServices> =>
   JSON.parse(await ask(agent, '/services')) as AgentServices;
+
+/** The host's own policy, as its agent has it. */
+export interface AgentHostFirewall {
+  readonly state: 'none' | 'pending' | 'confirmed' | 'undone' | 'open';
+  readonly seconds_left: number | null;
+  readonly undone: { readonly why: string } | null;
+  readonly history: readonly { readonly act: string; readonly by: string; readonly why: string }[];
+}
+
+export const agentHostFirewall = async (agent: AgentDoor): Promise<AgentHostFirewall> =>
+  JSON.parse(await ask(agent, '/host-firewall')) as AgentHostFirewall;
+
+/** `action`: confirm, undo, open?seconds=, close. */
+export const askHostFirewall = async (agent: AgentDoor, action: string): Promise<AgentHostFirewall> =>
+  JSON.parse(await ask(agent, `/host-firewall/${action}`, 'POST')) as AgentHostFirewall;

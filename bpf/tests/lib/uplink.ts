@@ -33,6 +33,8 @@ export interface UplinkOptions {
   readonly exceptHosts?: boolean;
   /** Clients outside are served. */
   readonly services?: boolean;
+  /** The host's own packets are judged. */
+  readonly guard?: boolean;
 }
 
 export const WIREGUARD_PORT = 51_871;
@@ -53,12 +55,14 @@ const prefixOf = (text: string): Buffer => {
 export const uplinkOf =
   ({ low = 50_000, high = 50_000, ip4 = NAT.ip4, ip6 = NAT.ip6, nat64Ip4 = '', ...more }: UplinkOptions = {}) =>
   (world: World): void => {
-    const { vlans, isEgress = false, strict = [], strictIngress = false, exceptHosts = false, services = false } = more;
+    const { vlans, isEgress = false, strict = [], strictIngress = false, exceptHosts = false } = more;
+    const { services = false, guard = false } = more;
     const addr = (text: string): Buffer => (text === '' ? Buffer.alloc(16) : mapped(text));
     const flags = uplinkFlags({
       vlans: vlans && new Set(vlans),
       egress: isEgress,
       services,
+      guard,
       strict: { cidrs: new Set(strict), ingress: strictIngress, exceptHosts },
     });
     world.map('uplinks').update(

@@ -192,6 +192,7 @@ export class World {
     for (const name of TOLD) if (this.#touched.has(name)) await this.clear(name);
     this.#touched.clear();
     this.map('nat64').update(u32(0), Buffer.alloc(nat64.size));
+    await this.clear('workloads');
     for (const who of [WEB, DB]) this.workload(who, OPEN);
     this.map('pacing').update(u32(0), u32(0));
   }

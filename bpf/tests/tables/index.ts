@@ -3,6 +3,7 @@ import type { Case } from '../lib/scenario.ts';
 import { bandwidth } from './bandwidth.ts';
 import { conntrack } from './conntrack.ts';
 import { egress } from './egress.ts';
+import { guard } from './guard.ts';
 import { internet } from './ip.ts';
 import { link } from './link.ts';
 import { local } from './local.ts';
@@ -36,4 +37,5 @@ export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   overlay,
   egress,
   strict,
+  guard,
 };

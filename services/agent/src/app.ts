@@ -5,7 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ConfigEntry, Verify } from '@weir/bus';
+import type { Verify } from '@weir/bus';
 import { counter, histogram, logger, startTelemetry } from '@weir/telemetry';
 import { createAnnouncing } from './announce/start.ts';
 import { localRoutes } from './api/routes.ts';
@@ -16,10 +16,11 @@ import { connectionOffset, FIRST_SEQ, nextBoot } from './boot.ts';
 import { BusLink } from './bus-link.ts';
 import { Healthz } from './checks/healthz.ts';
 import { CHECKS_FEATURE, type Checks, startChecks } from './checks/start.ts';
-import type { AgentConfig } from './config.ts';
+import { type AgentConfig, failsafePortsOf } from './config.ts';
 import { EventPump } from './events/pump.ts';
 import { spooledBoots } from './events/spooled-boots.ts';
 import { startHealthMesh } from './health/start.ts';
+import { startHostFirewall } from './host-firewall/start.ts';
 import { every, type Loop } from './loops/every.ts';
 import { Inspector } from './loops/inspector.ts';
 import { Reconciler } from './loops/reconciler.ts';
@@ -38,7 +39,8 @@ import { Stages } from './report/stages.ts';
 import { heardOf, statusOf, usedOf } from './report/status.ts';
 import { ThrottleWatch } from './report/throttles.ts';
 import { ConfigLog } from './sources/config-log.ts';
-import { Configuration, type ConfigurationListener } from './sources/configuration.ts';
+import { Configuration } from './sources/configuration.ts';
+import { listenerOf } from './sources/listener.ts';
 import { StateFile } from './state-file.ts';
 
 export interface AgentOptions {
@@ -62,38 +64,10 @@ export interface Agent {
 
 const SWEEP_MS = 1_000;
 const OVERDUE_MS = 10_000;
+/** Names of the bus's servers are looked up again so often. */
+const CONTROL_MS = 30_000;
 
 type Trouble = (what: string, cause: unknown) => void;
-
-/** Others that follow the configuration. */
-interface Follower {
-  reset(entries: readonly ConfigEntry[]): void;
-  change(entry: ConfigEntry): void;
-}
-
-/** Documents to the planner and a signal to the reconciler; arrival times for the histogram. */
-const listenerOf = (
-  planner: Planner,
-  reconciler: Reconciler,
-  arrivals: number[],
-  onTrouble: Trouble,
-  followers: () => readonly Follower[],
-): ConfigurationListener => ({
-  onReset: (entries, news) => {
-    for (const entry of entries) reconciler.noteDocument(entry, news.has(entry));
-    planner.reset(entries);
-    for (const follower of followers()) follower.reset(entries);
-    reconciler.trigger();
-  },
-  onChange: (entry) => {
-    arrivals.push(performance.now());
-    reconciler.noteDocument(entry, true);
-    planner.change(entry);
-    for (const follower of followers()) follower.change(entry);
-    reconciler.trigger();
-  },
-  onError: (error, subject) => onTrouble(`configuration ${subject ?? ''} was refused`, error),
-});
 
 export const createAgent = async ({ config, platform, reach, jitterMs, verify }: AgentOptions): Promise<Agent> => {
   const log = logger('agent');
@@ -121,6 +95,8 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   await host.load();
   const localIds = new LocalIds(stateFile.state.localIds);
   for (const [ifname, id] of host.foundIds) localIds.adopt(ifname, id);
+  const again = () => reconciler.trigger();
+  const { guard: hostFirewall, control } = await startHostFirewall({ config, onTrouble, bus: () => bus(), again });
   const planner = new Planner({
     host: config.host,
     allowHost: config.hostAccess === 'always',
@@ -133,6 +109,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     egressNumbers: egressNumbers(stateFile.state),
     healthNetns: platform.healthEndpoint && config.healthNetns,
     controlAddresses: addressesOfServers(config.natsUrl),
+    hostPolicy: { choose: (current) => hostFirewall.choose(current), ...failsafePortsOf(config) },
   });
   for (const [prefix, identity] of host.cidrs) planner.cidrIds.adopt(prefix, identity);
 
@@ -147,7 +124,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       ping: platform.ping,
       endpoint: platform.healthEndpoint?.(config.healthNetns),
       bus,
-      onWatched: () => reconciler.trigger(),
+      onWatched: again,
       onTrouble,
     });
   const checks: Checks | undefined =
@@ -185,6 +162,8 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     hostSubnets: () => platform.hostSubnets(),
     health: health?.mesh,
     encryptionFacts: () => platform.encryptionFacts(),
+    control: () => control.known,
+    hostFirewall,
     readIpcache: () => platform.kernel.maps.readIpcache(),
     resyncMs: config.resyncS * 1000,
     onRealised: (documents, times) => stages.realised(documents, times),
@@ -326,6 +305,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     every(HEARTBEAT_MS, heartbeat, heartbeatFailed),
     every(SWEEP_MS, sweep, (error) => onTrouble('connections could not be swept', error)),
     every(OVERDUE_MS, () => pump.tick(), heartbeatFailed),
+    every(CONTROL_MS, () => control.look(), heartbeatFailed),
   ];
   const report = (): Report => reconciler.report;
   const stopMetrics = observeAgent({
@@ -346,7 +326,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       hostId: config.host,
       healthNetns: config.healthNetns,
       ...{ boot, startedMs, platform, host, planner, configuration },
-      ...{ link, pump, accounts, throttles, inspector, report },
+      ...{ link, pump, accounts, throttles, inspector, report, hostFirewall },
     });
   const api = config.socket
     ? await serveLocalApi(
@@ -356,6 +336,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
           health: () => health?.mesh.summary ?? null,
           checks: () => checks?.list() ?? null,
           counter: counting.counter,
+          hostFirewall,
           ...announcing.routes,
         }),
       )
@@ -376,6 +357,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       await announcing.stop();
       for (const loop of [...loops, ...counting.loops]) await loop.stop();
       await configuration.stop();
+      await hostFirewall.stop();
       await reconciler.stop();
       ack.stop();
       await pump.stop();

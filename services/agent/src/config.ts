@@ -4,6 +4,7 @@ import { loadConfig, settings } from '@weir/config';
 import { weirError } from '@weir/errors';
 import { type Static, Type } from 'typebox';
 import { FAILPOINTS } from './apply/failpoint.ts';
+import { FAILSAFE_FIX, parseFailsafe } from './plan/failsafe.ts';
 
 const path = (description: string) => Type.String({ pattern: '^/', description });
 const MIB = 1 << 20;
@@ -119,6 +120,26 @@ export const AgentSettings = Type.Object({
     default: 'always',
     description: '"always": the host may reach its own workloads whatever policy says; "policy": it needs a rule',
   }),
+  hostConfirm: Type.Union([Type.Literal('bus'), Type.Literal('operator')], {
+    default: 'bus',
+    description:
+      '"bus": a change of the host\'s own policy is confirmed when the agent reaches the bus after it; "operator": when somebody on the host says so (POST /host-firewall/confirm)',
+  }),
+  hostConfirmS: Type.Integer({
+    minimum: 5,
+    maximum: 3_600,
+    default: 60,
+    description: "a change of the host's own policy that is not confirmed for so long is undone, seconds",
+  }),
+  hostFailsafeInbound: Type.String({
+    default: 'tcp:22,udp:68,udp:546,tcp:179',
+    description:
+      'ports of the host that no policy can close: protocol:port, or protocol:port@CIDR, separated by commas; none',
+  }),
+  hostFailsafeOutbound: Type.String({
+    default: 'udp:53,tcp:53,udp:67,udp:547,tcp:179',
+    description: 'the same of what the host itself asks of others',
+  }),
   resyncS: Type.Integer({
     minimum: 1,
     maximum: 86_400,
@@ -144,6 +165,25 @@ export const natPortsOf = ({ natPorts }: Pick<AgentConfig, 'natPorts'>): { low: 
   });
 };
 
+/** Throws INVALID_ARGUMENT that names the setting. */
+export const failsafePortsOf = ({
+  hostFailsafeInbound,
+  hostFailsafeOutbound,
+}: Pick<AgentConfig, 'hostFailsafeInbound' | 'hostFailsafeOutbound'>) => {
+  const read = (field: string, value: string) => {
+    try {
+      return parseFailsafe(value);
+    } catch (cause) {
+      const message = `the setting ${field} is not valid: ${(cause as Error).message}`;
+      throw weirError('INVALID_ARGUMENT', message, { field, value, fix: FAILSAFE_FIX });
+    }
+  };
+  return {
+    inbound: read('WEIR_AGENT_HOST_FAILSAFE_INBOUND', hostFailsafeInbound),
+    outbound: read('WEIR_AGENT_HOST_FAILSAFE_OUTBOUND', hostFailsafeOutbound),
+  };
+};
+
 export type AgentConfig = Static<typeof AgentSettings>;
 
 /** Throws INVALID_ARGUMENT that names the variable, its value and the fix. */
@@ -151,6 +191,7 @@ export const loadAgentConfig = (env: Readonly<Record<string, string | undefined>
   const config = loadConfig(AgentSettings, env, 'AGENT');
   const { ringBytes } = config;
   natPortsOf(config);
+  failsafePortsOf(config);
   if ((ringBytes & (ringBytes - 1)) !== 0) {
     const below = 2 ** Math.floor(Math.log2(ringBytes));
     throw weirError(

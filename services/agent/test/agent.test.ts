@@ -48,6 +48,10 @@ const configOf = (more: Partial<AgentConfig> = {}): AgentConfig => ({
   maxServiceClients: 1024,
   spoolMaxBytes: 4 << 20,
   hostAccess: 'always',
+  hostConfirm: 'bus',
+  hostConfirmS: 60,
+  hostFailsafeInbound: 'tcp:22',
+  hostFailsafeOutbound: 'none',
   resyncS: 60,
   ...more,
 });

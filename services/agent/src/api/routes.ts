@@ -7,11 +7,14 @@ import { protocolName } from '@weir/net';
 import { metricsText } from '@weir/telemetry';
 import type { HostDatapath } from '../apply/host.ts';
 import { showPrefix } from '../apply/kernel/prefixes.ts';
+import type { HostFirewallGuard } from '../host-firewall/guard.ts';
+import { HOST_ENDPOINT } from '../plan/host-policy.ts';
 import type { Planner } from '../plan/planner.ts';
 import type { Platform } from '../platform.ts';
 import type { Report } from '../report/report.ts';
 import type { ServiceCounter } from '../report/service-counts.ts';
-import type { LocalRequest, LocalRoutes } from './server.ts';
+import { hostFirewallAction } from './host-firewall.ts';
+import type { LocalRequest, LocalTables } from './server.ts';
 import { endpoint, listServices } from './services.ts';
 
 export interface LocalSources {
@@ -25,6 +28,7 @@ export interface LocalSources {
   /** Which backends it asks, and what they answered. */
   readonly checks: () => unknown;
   readonly counter: ServiceCounter;
+  readonly hostFirewall: HostFirewallGuard;
   /** For which addresses of services this host answers, or would. */
   readonly announcements: () => unknown;
   /** Sessions with routers. */
@@ -79,7 +83,7 @@ const workloads = ({ host, platform, report }: LocalSources): unknown => ({
 /** Straight from the kernel, with what each entry has counted. */
 const policy = async ({ host, platform }: LocalSources, { rest }: LocalRequest): Promise<unknown> => {
   const id = rest.join('/');
-  const wired = host.wired.get(id);
+  const wired = id === HOST_ENDPOINT ? host.own : host.wired.get(id);
   if (!wired) {
     throw weirError('NOT_FOUND', `no workload ${JSON.stringify(id)} is connected on this host`, {
       field: 'id',
@@ -150,19 +154,23 @@ const serviceStats = async ({ platform, counter }: LocalSources, request: LocalR
 const prefilter = async ({ platform }: LocalSources): Promise<unknown> =>
   (await platform.prefilter()) ?? { revision: null, cidrs: [], interfaces: [] };
 
-export const localRoutes = (sources: LocalSources): LocalRoutes => ({
-  status: () => sources.status(),
-  health: () => sources.health(),
-  checks: () => sources.checks(),
-  announcements: () => sources.announcements(),
-  bgp: () => sources.bgp(),
-  workloads: () => workloads(sources),
-  policy: (request) => policy(sources, request),
-  ipcache: (request) => ipcache(sources, request),
-  conntrack: (request) => conntrack(sources, request),
-  nat: (request) => nat(sources, request),
-  prefilter: () => prefilter(sources),
-  services: (request) => services(sources, request),
-  'service-stats': (request) => serviceStats(sources, request),
-  metrics: () => metricsText(),
+export const localRoutes = (sources: LocalSources): LocalTables => ({
+  post: { 'host-firewall': (request) => hostFirewallAction(sources.hostFirewall, request) },
+  get: {
+    'host-firewall': () => sources.hostFirewall.status(),
+    status: () => sources.status(),
+    health: () => sources.health(),
+    checks: () => sources.checks(),
+    announcements: () => sources.announcements(),
+    bgp: () => sources.bgp(),
+    workloads: () => workloads(sources),
+    policy: (request) => policy(sources, request),
+    ipcache: (request) => ipcache(sources, request),
+    conntrack: (request) => conntrack(sources, request),
+    nat: (request) => nat(sources, request),
+    prefilter: () => prefilter(sources),
+    services: (request) => services(sources, request),
+    'service-stats': (request) => serviceStats(sources, request),
+    metrics: () => metricsText(),
+  },
 });

@@ -19,6 +19,7 @@
 import { weir_limits, weir_workload_flags } from '@weir/bpf';
 import { samePolicyTable } from '@weir/bpf/policy-table';
 import type { Desired } from '../plan/desired.ts';
+import { HOST_ENDPOINT } from '../plan/host-policy.ts';
 import type { IpcacheDelta } from '../plan/ipcache.ts';
 import type { DesiredWorkload } from '../plan/model.ts';
 import { extendTable, repeatsFor } from '../plan/new-prefixes.ts';
@@ -187,7 +188,9 @@ export class Executor {
       if (error) failed.set(workload.id, error);
       else wired.table = table;
     }
-    await this.#lockDown(swaps.filter(({ workload }) => failed.has(workload.id)).map(({ wired }) => wired));
+    // The host itself stays as it was: nobody could put it right any more.
+    const refused = swaps.filter(({ workload }) => failed.has(workload.id) && workload.id !== HOST_ENDPOINT);
+    await this.#lockDown(refused.map(({ wired }) => wired));
     return { failed, swapped: swaps.length - failed.size };
   }
 

@@ -16,9 +16,11 @@ import { EgressApplier } from './egress.ts';
 import { type ApplyResult, Executor } from './executor.ts';
 import { noFailpoint, type ReachFailpoint } from './failpoint.ts';
 import { Failures } from './failures.ts';
+import { NetnsIds } from './netns-ids.ts';
 import { OverlayApplier } from './overlay.ts';
+import { HostItself } from './own.ts';
 import { type HostLink, JUDGING, type Kernel, type Place, type WorkloadValue } from './ports.ts';
-import { sameAddresses, sameValue, sameWiring } from './same.ts';
+import { mendValue, sameAddresses, sameWiring } from './same.ts';
 import { ServicesApplier } from './services.ts';
 import { type Wired, Wirer } from './wiring.ts';
 
@@ -35,6 +37,7 @@ const WIRES_PER_PASS = 16;
 const WIRES_AT_ONCE = 4;
 /** With more than this to connect, links are left for later. */
 const HURRY_ABOVE = 4;
+
 interface Found {
   readonly link: HostLink;
   readonly value: WorkloadValue;
@@ -51,6 +54,7 @@ export class HostDatapath {
   readonly #onTrouble: (what: string, cause: unknown) => void;
   /** By workload id. */
   readonly #wired = new Map<string, Wired>();
+  readonly #own: HostItself;
   /** Of an earlier agent, by interface name; adopted when their workload is desired, else unwired. */
   #found = new Map<string, Found>();
   /** Interfaces whose programs are an earlier agent's until the maps of this one's are filled. */
@@ -59,8 +63,7 @@ export class HostDatapath {
   #isEmptied: boolean;
   #lonelyLinks: string[] = [];
   #lonelyValues: WorkloadValue[] = [];
-  #netnsIds: Record<string, string>;
-  #netnsIdsChanged = false;
+  readonly #netnsIds: NetnsIds;
   #cidrs = new Map<string, number>();
   #addresses = new Map<string, number>();
   #routes = new Map<string, Route>();
@@ -77,7 +80,8 @@ export class HostDatapath {
     this.#egress = new EgressApplier(options.kernel.egress);
     this.#services = new ServicesApplier(options.kernel.services);
     this.#onTrouble = options.onTrouble ?? (() => {});
-    this.#netnsIds = { ...options.netnsIds };
+    this.#own = new HostItself(options.kernel.maps);
+    this.#netnsIds = new NetnsIds(options.netnsIds);
   }
 
   /**
@@ -89,6 +93,7 @@ export class HostDatapath {
     const links = (await network.links()).filter(({ ifname }) => LINK_NAME.test(ifname));
     const values = await maps.readWorkloads();
     const byIfindex = new Map(values.map((value) => [value.ifindex, value]));
+    await this.#own.load(byIfindex);
     for (const link of links) {
       const value = byIfindex.get(link.ifindex);
       if (!value) {
@@ -138,10 +143,13 @@ export class HostDatapath {
     return new Map([...this.#found].map(([ifname, { value }]) => [ifname, value.localId]));
   }
 
+  /** The host itself; undefined: it has no policy. */
+  get own(): Wired | undefined {
+    return this.#own.wired;
+  }
+
   takeNetnsIds(): Record<string, string> | undefined {
-    if (!this.#netnsIdsChanged) return undefined;
-    this.#netnsIdsChanged = false;
-    return { ...this.#netnsIds };
+    return this.#netnsIds.take();
   }
 
   /** Why a workload is not connected; undefined when nothing is known to be wrong. */
@@ -193,7 +201,7 @@ export class HostDatapath {
       this.#found.delete(ifname);
       const workload = wanted.get(ifname);
       const netnsId = workload ? await this.#kernel.network.netnsId(workload.wiring.netns) : undefined;
-      if (workload && netnsId !== undefined && netnsId === this.#netnsIds[ifname] && sameAddresses(workload, value)) {
+      if (workload && netnsId && netnsId === this.#netnsIds.get(ifname) && sameAddresses(workload, value)) {
         const { wiring, localId, identity } = workload;
         this.#wired.set(workload.id, await this.#wirer.adopt({ wiring, localId, identity }, link, value, netnsId));
         continue;
@@ -208,7 +216,7 @@ export class HostDatapath {
     this.#wired.delete(id);
     if (wired.wiring.cgroup !== '') return this.#wirer.unwireCgroup(wired.ifindex);
     await this.#wirer.unwire(wired.wiring.ifname, wired.value);
-    this.#setNetnsId(wired.wiring.ifname, undefined);
+    this.#netnsIds.set(wired.wiring.ifname, undefined);
   }
 
   async #forget(values: readonly WorkloadValue[]): Promise<void> {
@@ -244,7 +252,7 @@ export class HostDatapath {
         this.#failures.waits(id, `waiting for network namespace ${wiring.netns}`, nowMs);
         return;
       }
-      this.#setNetnsId(wiring.ifname, netnsId);
+      this.#netnsIds.set(wiring.ifname, netnsId);
       this.#wired.set(id, await this.#wirer.wire({ wiring, localId, identity }, netnsId, hurry));
       this.#failures.delete(id);
     } catch (error) {
@@ -265,13 +273,6 @@ export class HostDatapath {
     }
   }
 
-  #setNetnsId(ifname: string, id: string | undefined): void {
-    if (this.#netnsIds[ifname] === id) return;
-    if (id === undefined) delete this.#netnsIds[ifname];
-    else this.#netnsIds[ifname] = id;
-    this.#netnsIdsChanged = true;
-  }
-
   /** Some of what connecting did in haste is done for good. True when there is more. */
   settle(): Promise<boolean> {
     return this.#kernel.attachments.settle();
@@ -290,8 +291,9 @@ export class HostDatapath {
       this.#routes = new Map(await this.#kernel.network.routes());
     }
     await this.#egress.prepare(egress);
+    const all = this.#own.among(desired, this.#wired);
     const input = () => ({
-      ...{ desired, wired: this.#wired },
+      ...all,
       ...{ cidrs: this.#cidrs, addresses: this.#addresses, routes: this.#routes },
     });
     let result = await this.#executor.apply({ ...input(), ipcache });
@@ -302,6 +304,7 @@ export class HostDatapath {
       const again = await this.#executor.apply({ ...input(), ipcache: { puts: [], deletes: [], rejudge: true } });
       result = { ...again, swapped: result.swapped + again.swapped, committed: result.committed + again.committed };
     }
+    await this.#forget(this.#own.leave(desired));
     encryptionFailures.push(...(await this.#kernel.encryption.finish(encryption, desired.encryptedPools)));
     await this.#overlay.finish(overlay, identities, wirings);
     // Policies, addresses and ways know the backends already. Maps that are full must not hold up what else there is.
@@ -350,7 +353,7 @@ export class HostDatapath {
     for (const [id, wired] of [...this.#wired]) {
       const { ifname, netns, cgroup } = wired.wiring;
       if (cgroup !== '') {
-        problems.push(...(await this.#cgroups.inspect(id, wired)), ...(await this.#mendValue(id, wired, values)));
+        problems.push(...(await this.#cgroups.inspect(id, wired)), ...(await mendValue(maps, id, wired, values)));
         continue;
       }
       const link = links.get(ifname);
@@ -366,24 +369,18 @@ export class HostDatapath {
         problems.push(...missing.map((what) => `${ifname} of ${id}: ${what}`));
         await attachments.attach(ifname, wired.ifindex);
       }
-      problems.push(...(await this.#mendValue(id, wired, values)));
+      problems.push(...(await mendValue(maps, id, wired, values)));
     }
+    problems.push(...(await this.#own.inspect(values)));
     problems.push(...(await this.#kernel.services.inspect()));
     return [...problems, ...(await this.#kernel.uplinks.inspect()), ...(await this.#kernel.pacing.inspect())];
-  }
-
-  async #mendValue(id: string, wired: Wired, values: ReadonlyMap<number, WorkloadValue>): Promise<string[]> {
-    const value = values.get(wired.ifindex);
-    if (value && sameValue(value, wired.value)) return [];
-    await this.#kernel.maps.writeWorkloads([wired.value]);
-    return [`the entry of ${id} in the map 'workloads' was ${value ? 'changed' : 'removed'}`];
   }
 
   /** Reads everything back that can differ from what we believe; the next apply writes the difference. */
   async reread(): Promise<void> {
     const { maps, network } = this.#kernel;
     const values = new Map((await maps.readWorkloads()).map((value) => [value.ifindex, value]));
-    for (const wired of this.#wired.values()) {
+    for (const wired of [...this.#wired.values(), ...this.#own.all]) {
       wired.table = await maps.readPolicy(wired.ifindex);
       wired.value = values.get(wired.ifindex) ?? wired.value;
     }

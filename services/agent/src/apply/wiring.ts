@@ -10,8 +10,9 @@
  * An entry that is not READY may belong to a wiring that a kill cut short: it is configured again, which changes
  * nothing where all was done.
  */
-import { weir_workload_flags as flag } from '@weir/bpf';
+import { weir_workload_flags as flag, weir_host_endpoint } from '@weir/bpf';
 import type { PolicyTable } from '@weir/bpf/policy-table';
+import { HOST_IDENTITY, HOST_WIRING } from '../plan/host-policy.ts';
 import type { Bandwidth, Wiring } from '../plan/model.ts';
 import type { ReachFailpoint } from './failpoint.ts';
 import type { HostLink, Kernel, WorkloadValue } from './ports.ts';
@@ -51,6 +52,17 @@ const closedValue = ({ wiring, localId, identity }: WireRequest, ifindex: number
   mac: wiring.mac,
   hostMac: wiring.hostMac,
 });
+
+/** The host itself, which nobody connects: an element of `workloads` that lets all pass until it is READY. */
+export const hostEndpoint = (value?: WorkloadValue): Wired => {
+  const ifindex = weir_host_endpoint.HOST_IFINDEX;
+  const request = { wiring: HOST_WIRING, localId: 0, identity: HOST_IDENTITY };
+  return {
+    ...{ wiring: HOST_WIRING, ifindex, netnsId: '' },
+    value: value ?? closedValue(request, ifindex),
+    table: undefined,
+  };
+};
 
 export class Wirer {
   readonly #kernel: Kernel;

@@ -8,6 +8,8 @@ import type { ConfigEntry } from '@weir/bus';
 import { nowUs } from '@weir/telemetry';
 import type { HostDatapath } from '../apply/host.ts';
 import { type EncryptionFacts, NO_FACTS } from '../plan/encryption.ts';
+import type { ControlAddress } from '../plan/failsafe.ts';
+import { HOST_ENDPOINT, type HostPolicyBundle, NO_HOST_POLICY } from '../plan/host-policy.ts';
 import type { DocumentError } from '../plan/model.ts';
 import type { Planner } from '../plan/planner.ts';
 import { EMPTY_REPORT, type Report, workloadReports } from '../report/report.ts';
@@ -29,6 +31,13 @@ export interface ReconcilerOptions {
   /** Of hosts that others depend on; absent: all of them live. */
   readonly health?: HostHealth | undefined;
   readonly encryptionFacts?: () => Promise<EncryptionFacts>;
+  /** Servers of the bus. */
+  readonly control?: () => readonly ControlAddress[];
+  /** Told what the host's own policy is made of: before it is written, and when it is in the kernel. */
+  readonly hostFirewall?: {
+    begin(bundle: HostPolicyBundle): Promise<void>;
+    applied(bundle: HostPolicyBundle): Promise<void>;
+  };
   readonly readIpcache: () => Promise<Parameters<Planner['ipcache']['compareWith']>[0]>;
   /** Documents that came since the last pass stand in the kernel; told before the report. */
   readonly onRealised?: (documents: readonly ConfigEntry[], times: PassTimes) => void;
@@ -180,6 +189,7 @@ export class Reconciler {
       subnets: (await this.#options.hostSubnets?.()) ?? [],
       nowMs: performance.now(),
       ...(this.#options.health ? { unreachable: this.#options.health.unreachable } : {}),
+      control: this.#options.control?.() ?? [],
       encryption: (await this.#options.encryptionFacts?.()) ?? NO_FACTS,
       configurationComplete: true,
     });
@@ -196,6 +206,8 @@ export class Reconciler {
     const fresh = new Map(this.#fresh);
 
     await this.#options.persisted();
+    const { hostBundle = NO_HOST_POLICY } = desired;
+    await this.#options.hostFirewall?.begin(hostBundle);
     await host.adopt(desired);
     await this.#saveState();
     let result = await host.apply(desired, delta);
@@ -213,6 +225,9 @@ export class Reconciler {
     }
     for (const id of planner.localIds.known()) if (!desired.workloads.has(id)) planner.localIds.release(id);
 
+    const own = result.failed.get(HOST_ENDPOINT);
+    if (own) throw own;
+    await this.#options.hostFirewall?.applied(hostBundle);
     const writtenUs = nowUs();
     for (const [subject, one] of fresh) if (this.#fresh.get(subject) === one) this.#fresh.delete(subject);
     const news = [...fresh.values()].flatMap(({ entry, isNews }) => (isNews ? [entry] : []));

@@ -10,6 +10,8 @@ import type { CompilablePolicy } from './policies.ts';
 export interface CompileRequest {
   readonly identity: number;
   readonly namedPorts: readonly NamedPort[];
+  /** Of a host. */
+  readonly labels?: readonly string[];
   readonly policies: readonly CompilablePolicy[];
   readonly identities: ReadonlyMap<number, readonly string[]>;
   readonly cidrs: ReadonlyMap<string, number>;
@@ -45,7 +47,8 @@ const DENIALS = 2;
  * out and told: nothing that is enforced depends on it.
  */
 const compileViews = (compiler: Compiler, request: CompileRequest, room: number): Views => {
-  const { identity, namedPorts, impossible: _, ...input } = request;
+  const { identity, namedPorts, labels, impossible: _, ...input } = request;
+  const subject = { identity, namedPorts, ...(labels ? { labels } : {}) };
   const views: ViewedPolicy[] = [];
   const unjudged: string[] = [];
   let left = room;
@@ -55,7 +58,6 @@ const compileViews = (compiler: Compiler, request: CompileRequest, room: number)
     ['staged', 'pending'],
   ] as const) {
     if (!request.policies.some(({ doc }) => doc.mode === mode)) continue;
-    const subject = { identity, namedPorts };
     const compiled = compiler.compile({ ...input, subject, view, maxEntries: Math.max(left, 0) });
     if (compiled.overflow || compiled.entries.length + DENIALS > left) {
       unjudged.push(`what ${mode === 'audit' ? 'audited' : 'staged'} policies would do has more entries than fit`);
@@ -76,11 +78,12 @@ export const compilePolicy = (
   settings: CompileSettings,
 ): WorkloadPolicy => {
   if (request.impossible !== '') return lockdown(request.impossible, 0);
-  const { identity, namedPorts, impossible: _, ...input } = request;
+  const { identity, namedPorts, labels, impossible: _, ...input } = request;
+  const subject = { identity, namedPorts, ...(labels ? { labels } : {}) };
   const maxEntries = settings.maxEntries ?? weir_limits.WEIR_MAX_POLICY;
   let compiled: CompiledWorkload;
   try {
-    compiled = compiler.compile({ ...input, subject: { identity, namedPorts }, maxEntries });
+    compiled = compiler.compile({ ...input, subject, maxEntries });
   } catch (error) {
     return lockdown(`its policy could not be compiled: ${(error as Error).message}`, 0);
   }

@@ -2,6 +2,7 @@
 /** What a host should hold: the planner's answer, which the executor writes. */
 import type { DesiredEgress } from './egress.ts';
 import type { EncryptedRoute, EncryptionPlan } from './encryption.ts';
+import type { DesiredHostPolicy, HostPolicyBundle } from './host-policy.ts';
 import type { DesiredWorkload, DocumentError, Route } from './model.ts';
 import type { OverlayPlan } from './overlay.ts';
 import type { DesiredServices } from './services.ts';
@@ -24,5 +25,9 @@ export interface Desired {
   readonly egress?: DesiredEgress | undefined;
   /** Undefined: there is none. */
   readonly services?: DesiredServices | undefined;
+  /** Undefined: the host has no policy of its own. */
+  readonly hostPolicy?: DesiredHostPolicy | undefined;
+  /** From what documents that is made. */
+  readonly hostBundle?: HostPolicyBundle;
   readonly errors: readonly DocumentError[];
 }

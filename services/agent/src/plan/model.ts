@@ -5,6 +5,7 @@
  */
 import type { PolicyTable } from '@weir/bpf/policy-table';
 import type { EncryptionFacts } from './encryption.ts';
+import type { ControlAddress } from './failsafe.ts';
 
 /** Everything needed to connect one workload. A change of any of it means new wiring. */
 export interface Wiring {
@@ -101,6 +102,8 @@ export interface LocalFacts {
   readonly unreachable?: ReadonlySet<string>;
   /** Of the device that encrypts. */
   readonly encryption?: EncryptionFacts;
+  /** Servers of the bus. */
+  readonly control?: readonly ControlAddress[];
   /** A first whole view of the configuration is there: until then every workload stays closed. */
   readonly configurationComplete: boolean;
 }

@@ -7,12 +7,13 @@ import type { ConfigEntry } from '@weir/bus';
 import { type Compiler, createCompiler } from '@weir/policy-engine';
 import type { Host, Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { Addresses } from './addresses.ts';
-import { compilePolicy } from './compile.ts';
+import { compileWorkloads } from './compile-workloads.ts';
 import type { Desired } from './desired.ts';
 import { EgressPlanner } from './egress.ts';
 import { directPools, NO_FACTS, wireguardIssues } from './encryption.ts';
 import { EncryptionPlanner } from './encryption-planner.ts';
 import { HEALTH_ENDPOINT, HEALTH_IDENTITY, HEALTH_LABELS, HealthEndpoints } from './health-endpoint.ts';
+import { HOST_IDENTITY, HostPolicyPlanner } from './host-policy.ts';
 import { Ipcache } from './ipcache.ts';
 import { lockdownErrors, withoutAddressesOf } from './lockdown.ts';
 import type { DesiredWorkload, DocumentError, LocalFacts, WorkloadPolicy } from './model.ts';
@@ -24,7 +25,7 @@ import type { PlannerOptions } from './planner-options.ts';
 import { Policies } from './policies.ts';
 import { type PlannedRoutes, routeErrors, routesTo } from './routes.ts';
 import { RuntimePolicies } from './runtime-policies.ts';
-import { bandwidthOf, leavingByGateway, limited, withSourceCheck } from './sending.ts';
+import { bandwidthOf, guardingHost, leavingByGateway, limited, withSourceCheck } from './sending.ts';
 import { ServicePlanner } from './services.ts';
 import { unplacedErrors } from './unplaced.ts';
 import { UplinkPlanner } from './uplinks.ts';
@@ -63,6 +64,7 @@ export class Planner {
   readonly services: ServicePlanner;
   readonly encryption: EncryptionPlanner;
   readonly #endpoints: HealthEndpoints;
+  readonly #hostPolicy: HostPolicyPlanner;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -78,6 +80,7 @@ export class Planner {
     this.#uplinks = new UplinkPlanner(options.host);
     this.egress = new EgressPlanner(options.host, options.egressNumbers);
     this.services = new ServicePlanner(options.host, options.controlAddresses, options.maxServices);
+    this.#hostPolicy = new HostPolicyPlanner(options.host, options.hostPolicy);
     this.#endpoints = new HealthEndpoints({
       ...{ host: options.host, netns: options.healthNetns, addresses: this.#addresses },
       onOwn: (own) => this.#setLocal(HEALTH_ENDPOINT, own),
@@ -142,6 +145,7 @@ export class Planner {
         break;
       case 'network':
         if (this.#refuse(subject, revision, [...networkIssues(body.value), ...wireguardIssues(body.value)])) {
+          this.#hostPolicy.put(body.value);
           this.#overlay.put(body.value);
           this.encryption.put(body.value);
         }
@@ -209,6 +213,7 @@ export class Planner {
         this.#addresses.identityChanged(body.value.identity);
         break;
       case 'network':
+        this.#hostPolicy.put(undefined);
         this.#overlay.put(undefined);
         this.encryption.put(undefined);
         this.#uplinks.remove(entry);
@@ -252,6 +257,7 @@ export class Planner {
   }
 
   #touch(identities: ReadonlySet<number>): void {
+    if (identities.has(HOST_IDENTITY)) this.#hostPolicy.changed();
     for (const [id, { doc }] of this.#locals) if (identities.has(doc.identity)) this.#dirty.add(id);
   }
 
@@ -273,9 +279,15 @@ export class Planner {
   compute(): Desired {
     this.#planWays();
     this.#followLocals();
-    const { changed, refused } = this.cidrIds.want(this.#policies.cidrs());
+    const own = this.#hostPolicy.choose(this.#policies.hostBundle(), this.#facts);
+    const { changed, refused } = this.cidrIds.want(new Set([...this.#policies.cidrs(), ...own]));
     if (changed || refused.size > 0) this.#allDirty = true;
+    if (this.#allDirty) this.#hostPolicy.changed();
     this.#compile(refused);
+    const hostPolicy = this.#hostPolicy.compile({
+      ...{ compiler: this.#compiler, maxEntries: this.#options.maxEntries, refused },
+      ...{ identities: this.#identities, cidrs: this.cidrIds.all, peerNamedPorts: this.#namedPorts.byIdentity },
+    });
     const workloads = new Map<string, DesiredWorkload>();
     const unplaced = this.ipcache.unplaced();
     const unknown = new Set(unplaced.map(({ identity }) => identity));
@@ -283,19 +295,24 @@ export class Planner {
     const others = [this.#policies, this.#uplinks, this.egress, this.services, this.#runtimePolicies];
     const errors = [...this.#errors.values(), ...this.#overlay.errors, ...others.flatMap((one) => one.errors())];
     for (const [id, local] of this.#locals) {
-      const desired = this.#desired(local, unknown);
+      const desired = this.#desired(local, unknown, hostPolicy.desired !== undefined);
       workloads.set(id, desired);
       errors.push(...lockdownErrors(local, desired));
     }
+    errors.push(...hostPolicy.errors);
     errors.push(...unplacedErrors(unplaced, this.ipcache.size, (subject) => this.#entries.has(subject)));
     this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses, this.#overlay.plan.routed);
     const planned = this.#routes;
     errors.push(...routeErrors(planned, (subject) => this.#entries.get(subject)?.document.revision ?? 0n));
-    const uplinks = this.#uplinks.compute(this.#hosts.values(), this.egress.plan, services?.isOutside);
+    const uplinks = this.#uplinks.compute(this.#hosts.values(), this.egress.plan, {
+      services: services?.isOutside ?? false,
+      guard: hostPolicy.desired !== undefined,
+    });
     return {
       workloads,
       cidrs: this.cidrIds.installed,
       ...{ routes: planned.routes, uplinks, services },
+      ...{ hostPolicy: hostPolicy.desired, hostBundle: hostPolicy.bundle },
       overlay: this.#overlay.plan,
       egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? NOBODY),
       encryption: this.encryption.plan,
@@ -331,7 +348,9 @@ export class Planner {
 
   /** The policies must know which identities live here before anything is compiled. */
   #followLocals(): void {
-    const here = new Set<number>();
+    const here = new Set<number>([HOST_IDENTITY]);
+    if (this.#policies.addIdentity(HOST_IDENTITY, this.#hostPolicy.labels(this.#hosts.values())))
+      this.#hostPolicy.changed();
     for (const [id, { doc }] of this.#locals) {
       const labels = this.#identities.get(doc.identity);
       if (!labels) continue;
@@ -344,41 +363,16 @@ export class Planner {
   }
 
   #compile(refused: ReadonlySet<string>): void {
-    const todo = this.#allDirty ? this.#locals.keys() : this.#dirty;
-    // Workloads with the same labels and ports have the same policy.
-    const made = new Map<string, WorkloadPolicy>();
-    for (const id of todo) {
-      const doc = this.#locals.get(id)?.doc;
-      if (!doc || !this.#identities.has(doc.identity)) {
-        this.#compiled.delete(id);
-        continue;
-      }
-      const namedPorts = doc.namedPorts.map(({ name, port, protocol }) => ({ name, port, protocol }));
-      const key = `${doc.identity} ${JSON.stringify(namedPorts)}`;
-      let policy = made.get(key);
-      if (!policy) {
-        const policies = this.#policies.of(doc.identity);
-        const missing = refused.size > 0 && policies.some(({ cidrs }) => cidrs.some((cidr) => refused.has(cidr)));
-        policy = compilePolicy(
-          this.#compiler,
-          {
-            ...{ identity: doc.identity, namedPorts, policies },
-            identities: this.#identities,
-            cidrs: this.cidrIds.all,
-            peerNamedPorts: this.#namedPorts.byIdentity,
-            impossible: missing ? `the policies of this host name more CIDR prefixes than fit` : '',
-          },
-          this.#options,
-        );
-        made.set(key, policy);
-      }
-      this.#compiled.set(id, policy);
-    }
+    const input = {
+      ...{ compiler: this.#compiler, policies: this.#policies, locals: this.#locals, refused },
+      ...{ identities: this.#identities, cidrs: this.cidrIds.all, peerNamedPorts: this.#namedPorts.byIdentity },
+    };
+    compileWorkloads(this.#allDirty ? this.#locals.keys() : this.#dirty, input, this.#options, this.#compiled);
     this.#dirty.clear();
     this.#allDirty = false;
   }
 
-  #desired({ doc, wiring }: Local, unknown: ReadonlySet<number>): DesiredWorkload {
+  #desired({ doc, wiring }: Local, unknown: ReadonlySet<number>, isGuarding: boolean): DesiredWorkload {
     const { id, identity } = doc;
     const closed = closedFor(doc, this.#facts.configurationComplete, this.#knowsLabels(identity));
     const policy = closed ? undefined : this.#compiled.get(id);
@@ -391,7 +385,10 @@ export class Planner {
       wiring,
       policy:
         policy &&
-        withSourceCheck(leavingByGateway(limited(withoutAddressesOf(policy, unknown), bandwidth), isLeaving), doc),
+        guardingHost(
+          withSourceCheck(leavingByGateway(limited(withoutAddressesOf(policy, unknown), bandwidth), isLeaving), doc),
+          isGuarding,
+        ),
       bandwidth,
       waiting: closed?.waiting ?? '',
       message: closed?.message ?? '',

@@ -18,6 +18,7 @@ import {
   selects,
 } from '@weir/policy-engine';
 import type { Policy } from '@weir/proto/weir/bus/v1/config_pb.js';
+import { bundleOf, HOST_IDENTITY, type HostPolicyBundle, type StoredPolicy } from './host-policy.ts';
 import type { DocumentError } from './model.ts';
 
 export interface CompilablePolicy {
@@ -30,6 +31,7 @@ export interface CompilablePolicy {
 interface Held extends CompilablePolicy {
   /** As it came, groups by their names. */
   readonly written: PolicyDocument;
+  readonly told: StoredPolicy;
   /** Of the host's identities, those that it selects. */
   readonly selected: Set<number>;
 }
@@ -73,7 +75,9 @@ export class Policies {
     const touched = new Set([...selected, ...(this.#held.get(subject)?.selected ?? [])]);
     for (const written of [doc, this.#held.get(subject)?.written]) this.#touchAboutWhom(written, touched);
     const ruleIds = new Map(policy.rules.map(({ path, id }) => [path, id]));
-    this.#hold(subject, { written: doc, ruleIds, selected });
+    const rules = policy.rules.map(({ path, id }) => [path, id] as const);
+    const told = { subject, revision: String(revision), document: policy.document, rules };
+    this.#hold(subject, { written: doc, told, ruleIds, selected });
     this.#forget(touched);
     const { group } = doc;
     if (group) this.#groups.set(subject, group);
@@ -88,7 +92,7 @@ export class Policies {
       if (written.key === of) for (const identity of selected) touched.add(identity);
   }
 
-  #hold(subject: string, held: Pick<Held, 'written' | 'ruleIds' | 'selected'>): void {
+  #hold(subject: string, held: Pick<Held, 'written' | 'told' | 'ruleIds' | 'selected'>): void {
     const doc = resolveGroups(held.written, [...this.#groups.values()]);
     this.#held.set(subject, { ...held, doc, cidrs: collectCidrs([doc]) });
   }
@@ -149,6 +153,15 @@ export class Policies {
       this.#bySubject.set(identity, policies);
     }
     return policies;
+  }
+
+  /** Of what the host's own policy is made: see addIdentity(). */
+  hostBundle(): HostPolicyBundle {
+    const own = this.of(HOST_IDENTITY) as readonly Held[];
+    const held = own.some(({ written }) => refersToGroups(written))
+      ? [...own, ...[...this.#groups.keys()].sort().flatMap((subject) => this.#held.get(subject) ?? [])]
+      : own;
+    return bundleOf(held.map(({ told }) => told));
   }
 
   /** Prefixes that the policies of the host's workloads name. */

@@ -4,7 +4,8 @@ import { weir_workload_flags } from '@weir/bpf';
 import type { Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import type { Bandwidth, WorkloadPolicy } from './model.ts';
 
-const { WORKLOAD_EGRESS, WORKLOAD_LIMITED, WORKLOAD_LOCKDOWN, WORKLOAD_NO_SOURCE_CHECK } = weir_workload_flags;
+const { WORKLOAD_GUARD_HOST, WORKLOAD_EGRESS, WORKLOAD_LIMITED, WORKLOAD_LOCKDOWN, WORKLOAD_NO_SOURCE_CHECK } =
+  weir_workload_flags;
 const BITS = 8n;
 
 /** A rate under a byte per second is one: 0 would be none. */
@@ -33,3 +34,7 @@ export const withSourceCheck = (
   policy: WorkloadPolicy | undefined,
   { anySource }: Pick<Workload, 'anySource'>,
 ): WorkloadPolicy | undefined => flagged(policy, WORKLOAD_NO_SOURCE_CHECK, anySource);
+
+/** The policy with the flag that has the host's own policy judge what the workload sends to the host. */
+export const guardingHost = (policy: WorkloadPolicy | undefined, isGuarding: boolean): WorkloadPolicy | undefined =>
+  flagged(policy, WORKLOAD_GUARD_HOST, isGuarding);

@@ -59,6 +59,8 @@ export interface DesiredUplinks {
   readonly prefilter: ReadonlySet<string> | undefined;
   /** Clients from outside are served. */
   readonly services?: boolean | undefined;
+  /** The host's own packets are judged by its policy. */
+  readonly guard?: boolean | undefined;
   /** How packets for services are balanced before the stack sees them; undefined: not at all. */
   readonly acceleration?: XdpWish | undefined;
   /** Ways out of workloads that leave by a gateway; with it nothing that was selected leaves past one. */
@@ -154,6 +156,7 @@ export class UplinkPlanner {
   #network: Held<Network> | undefined;
   readonly #prefilters = new Map<string, Held<Prefilter>>();
   #services = false;
+  #guard = false;
   /** Until a document changes. */
   #planned: { readonly desired: DesiredUplinks | undefined } | undefined;
 
@@ -196,14 +199,15 @@ export class UplinkPlanner {
     return [...this.#errors.values()];
   }
 
-  /** `services`: clients from outside are to be served. */
+  /** `services`: clients from outside are to be served. `guard`: the host has a policy of its own. */
   compute(
     hosts: Iterable<Host>,
     egress: Pick<EgressPlan, 'groups' | 'ways'>,
-    services = false,
+    { services = false, guard = false }: { readonly services?: boolean; readonly guard?: boolean } = {},
   ): DesiredUplinks | undefined {
-    if (services !== this.#services) this.#planned = undefined;
+    if (services !== this.#services || guard !== this.#guard) this.#planned = undefined;
     this.#services = services;
+    this.#guard = guard;
     this.#planned ??= { desired: this.#compute([...hosts], egress) };
     return this.#planned.desired;
   }
@@ -219,7 +223,9 @@ export class UplinkPlanner {
     const nat64 = network?.nat64?.prefix ? canonical(network.nat64.prefix) : undefined;
     const strict = strictOf(network, own);
     const services = this.#services;
-    const isAsked = services || isMasquerading || nat64 !== undefined || vlans !== undefined || strict !== undefined;
+    const guard = this.#guard;
+    const isAsked =
+      guard || services || isMasquerading || nat64 !== undefined || vlans !== undefined || strict !== undefined;
     if (!isAsked && prefilters.length === 0 && egress.ways.length === 0) return undefined;
     return {
       interfaces: masquerade?.interfaces ?? [],
@@ -232,6 +238,7 @@ export class UplinkPlanner {
       services,
       acceleration: services ? XDP_WISH[network?.services?.acceleration ?? Acceleration.UNSPECIFIED] : undefined,
       strict,
+      guard,
       prefilter:
         prefilters.length > 0 ? new Set(prefilters.flatMap(({ body }) => body.cidrs.map(canonical))) : undefined,
       ways: egress.groups.length > 0 ? egress.ways : undefined,

@@ -3,6 +3,7 @@
 import type { HostDatapath } from '../apply/host.ts';
 import type { BusLink } from '../bus-link.ts';
 import type { EventPump } from '../events/pump.ts';
+import type { HostFirewallGuard } from '../host-firewall/guard.ts';
 import type { Inspector } from '../loops/inspector.ts';
 import type { Planner } from '../plan/planner.ts';
 import type { Platform } from '../platform.ts';
@@ -27,6 +28,7 @@ export interface StatusSources {
   readonly inspector: Pick<Inspector, 'repairs'>;
   readonly report: () => Report;
   readonly healthNetns: string;
+  readonly hostFirewall: HostFirewallGuard;
 }
 
 const PUBLISHERS = ['inventory', 'policy'];
@@ -93,6 +95,7 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
       public_key: platform.kernel.encryption.publicKey || null,
       hosts: sources.planner.encryption.plan.states,
     },
+    host_firewall: sources.hostFirewall.status(),
     throttles: sources.throttles.reports,
     repairs: sources.inspector.repairs,
     counters: accounts.counters.named,

@@ -7,7 +7,7 @@ import type { NamedPort, PolicyInput } from './compile/input.ts';
 import { createPeerResolver } from './compile/peers.ts';
 import type { World } from './compile/world.ts';
 import { type Direction, type PolicySpec, type Rule, TIERS, type Tier } from './model.ts';
-import { matches } from './selector.ts';
+import { isSubject } from './subject.ts';
 
 export interface Considered {
   readonly policy: string;
@@ -54,7 +54,7 @@ export const considered = (
   return policies
     .flatMap(({ doc }) =>
       doc.specs
-        .filter(({ subject }) => matches(subject, subjectLabels))
+        .filter((spec) => isSubject(spec, subjectLabels))
         .flatMap((spec) =>
           spec.rules.flatMap((rule) => {
             if (rule.direction !== direction) return [];

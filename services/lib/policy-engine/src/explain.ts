@@ -12,7 +12,9 @@ import { type Considered, considered } from './considered.ts';
 import { IDENTITY, ipBlockTwin, scopeOf } from './constants.ts';
 import { withGroups } from './groups.ts';
 import { type Judgement, judge } from './judge.ts';
+import { selects } from './lint.ts';
 import { type Direction, type ListedRule, listRules, type PolicyDocument, type Tier } from './model.ts';
+import { HOST_LABEL } from './subject.ts';
 
 /** A workload by identity or labels (with its address, if ipBlock rules matter), or anything else by its address. */
 export interface Endpoint {
@@ -96,7 +98,10 @@ export interface Explanation {
 interface Resolved {
   readonly identity: number;
   readonly twin?: number;
+  /** Its policy is asked. */
   readonly workload: boolean;
+  /** Of a host that policies select. */
+  readonly labels?: readonly string[];
   readonly name: string;
   readonly namedPorts: readonly NamedPort[];
 }
@@ -171,6 +176,7 @@ export const explain = (input: ExplainInput): Explanation => {
     if (end.identity !== undefined) return end.identity;
     if (end.labels) {
       const { labels } = end;
+      if (labels.includes(HOST_LABEL)) return IDENTITY.HOST;
       for (const [identity, known] of identities) if (sameLabels(known, labels)) return identity;
       identities.set(madeUp, labels);
       return madeUp++;
@@ -181,13 +187,19 @@ export const explain = (input: ExplainInput): Explanation => {
   };
   const resolve = (end: Endpoint): Resolved => {
     const identity = identityOf(end);
-    if (end.labels && !identities.has(identity)) identities.set(identity, end.labels);
+    const isHost = identity === IDENTITY.HOST;
+    if (end.labels && !isHost && !identities.has(identity)) identities.set(identity, end.labels);
+    const labels = end.labels ?? [HOST_LABEL];
     const cidr =
       end.ip === undefined || scopeOf(identity) === IDENTITY.SCOPE_CIDR ? undefined : index.lookup(parseIp(end.ip));
     return {
       identity,
       ...(cidr === undefined ? {} : { twin: ipBlockTwin(cidr) }),
-      workload: identity === IDENTITY.INIT || (identity >= IDENTITY.FIRST_ALLOCATED && scopeOf(identity) === 0),
+      ...(isHost ? { labels } : {}),
+      workload:
+        (isHost && docs.some((doc) => selects(doc, labels))) ||
+        identity === IDENTITY.INIT ||
+        (identity >= IDENTITY.FIRST_ALLOCATED && scopeOf(identity) === 0),
       name: end.name ?? end.ip ?? end.labels?.join(',') ?? `identity ${identity}`,
       namedPorts: end.namedPorts ?? [],
     };
@@ -242,7 +254,7 @@ export const explain = (input: ExplainInput): Explanation => {
       numbered.filter(({ doc }) => doc.mode !== 'off'),
       {
         direction,
-        subjectLabels: identities.get(subject.identity) ?? [],
+        subjectLabels: subject.labels ?? identities.get(subject.identity) ?? [],
         subjectPorts: subject.namedPorts,
         peerIdentities: peer.twin === undefined ? [peer.identity] : [peer.identity, peer.twin],
         peerPorts: peer.namedPorts,

@@ -44,6 +44,7 @@ export {
   type PolicyDocument,
   type PolicyJson,
   type PolicyMode,
+  type PolicySpec,
   type PolicyWarning,
   type Position,
   STAGED_ACTIONS,
@@ -61,3 +62,4 @@ export {
 export { MODE_ANNOTATION, promoted } from './parse/modes.ts';
 export { type BalancerDocument, placeOf } from './parse/service-body.ts';
 export { MAX_BYTES, type ParseOptions } from './parse/text.ts';
+export { hostLabels, isSubject } from './subject.ts';

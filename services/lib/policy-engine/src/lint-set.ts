@@ -90,6 +90,7 @@ const judgeRule = (
   let same: Placed | undefined;
   for (const other of candidates) {
     if (other === one || other.rule.direction !== one.rule.direction || !ruleCovers(other.rule, one.rule)) continue;
+    if (other.spec.onHosts !== one.spec.onHosts) continue;
     const order = compareTurns(other.turn, one.turn);
     const passes = other.spec.tier !== one.spec.tier && (other.rule.action === 'pass' || passedBy(other));
     if (order < 0 && !passes) {
@@ -123,6 +124,8 @@ const coveredRules = (docs: readonly PolicyDocument[]): Finding[] => {
   });
 };
 
+const subjectKey = ({ subject, onHosts }: PolicySpec): string => `${onHosts ? 'hosts ' : ''}${subject.text}`;
+
 const ofSpec = (
   doc: PolicyDocument,
   spec: PolicySpec,
@@ -139,12 +142,14 @@ const dns = (protocol: number): Rule['l4'] => [{ kind: 'range', protocol, first:
 const ways = (docs: readonly PolicyDocument[]): Finding[] => {
   const bySubject = Map.groupBy(
     docs.flatMap((doc) => doc.specs.map((spec) => ({ doc, spec }))),
-    ({ spec }) => spec.subject.text,
+    ({ spec }) => subjectKey(spec),
   );
   return docs.flatMap((doc) =>
     doc.specs.flatMap((spec) => {
       const found: Finding[] = [];
-      const together = widerSubjects(spec).flatMap((text) => bySubject.get(text) ?? []);
+      const together = widerSubjects(spec).flatMap(
+        (text) => bySubject.get(subjectKey({ ...spec, subject: { ...spec.subject, text } })) ?? [],
+      );
       const allows = (direction: Direction): Rule[] =>
         together.flatMap((one) =>
           one.spec.rules.filter((rule) => rule.direction === direction && rule.action === 'allow'),

@@ -3,7 +3,7 @@
 import { createWorld, type IdentityLabels, type World } from './compile/world.ts';
 import { IDENTITY } from './constants.ts';
 import type { PolicyDocument, PolicyWarning } from './model.ts';
-import { matches } from './selector.ts';
+import { isSubject } from './subject.ts';
 
 export interface LintOptions {
   /** Who exists now. Without it nothing is said about selectors that find nobody. */
@@ -27,6 +27,7 @@ export const lint = (doc: PolicyDocument, options: LintOptions = {}): PolicyWarn
   const world = worldOf(identities);
   for (const spec of doc.specs) {
     if (
+      !spec.onHosts &&
       !world.select(spec.subject).some((identity) => identity >= IDENTITY.FIRST_ALLOCATED && identities.has(identity))
     ) {
       warnings.push({
@@ -54,6 +55,6 @@ export const lint = (doc: PolicyDocument, options: LintOptions = {}): PolicyWarn
   return warnings;
 };
 
-/** Does any part of the document apply to a workload with these labels? */
+/** Does any part of the document apply to a workload, or host, with these labels? */
 export const selects = (doc: PolicyDocument, labels: readonly string[]): boolean =>
-  doc.specs.some(({ subject }) => matches(subject, labels));
+  doc.specs.some((spec) => isSubject(spec, labels));

@@ -98,6 +98,8 @@ export interface PolicySpec {
   /** `spec` or `specs[1]`. */
   readonly path: string;
   readonly subject: Selector;
+  /** The subject are hosts (nodeSelector), by their own labels, and no workload. */
+  readonly onHosts?: boolean;
   readonly tier: Tier;
   /** Of the Admin and Baseline tiers: the lower number decides first, then the order of rules. */
   readonly priority: number;

@@ -172,10 +172,4 @@ export const ABOVE_CASES: readonly Case[] = [
     'spec.ingress[0].toPorts[0].rules.http',
     'http rules cannot stand in a policy for hosts',
   ],
-  [
-    'nodeSelector alone',
-    hosts('ingress: [{}]').replace('nodeSelector', '~nodeSelector'),
-    'spec.nodeSelector',
-    'nodeSelector is not supported yet',
-  ],
 ];

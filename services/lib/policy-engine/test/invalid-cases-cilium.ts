@@ -63,13 +63,6 @@ export const CILIUM_CASES: readonly Case[] = [
     'spec.ingress',
     'ingress is empty (null), which would mean that this direction is not isolated',
   ],
-  ['both selectors', cnp('~nodeSelector: {}\ningress: [{}]'), 'spec.nodeSelector', 'nodeSelector is not supported yet'],
-  [
-    'a node selector',
-    'apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\nmetadata: {name: p}\nspec: {~nodeSelector: {}, ingress: [{}]}\n',
-    'spec.nodeSelector',
-    'nodeSelector is not supported yet',
-  ],
   [
     'an entity that is none',
     cnp('ingress: [{fromEntities: [~word]}]'),

@@ -59,7 +59,10 @@ export interface Datapath extends Kernel {
   close(): void;
 }
 
-const WIREGUARD_SIDES = [{ direction: 'ingress', program: 'from_wireguard' }] as const;
+const WIREGUARD_SIDES = [
+  { direction: 'ingress', program: 'from_wireguard' },
+  { direction: 'egress', program: 'to_wireguard' },
+] as const;
 
 const OVERLAY_SIDES = [
   { direction: 'ingress', program: 'from_overlay' },
@@ -144,7 +147,8 @@ export const openDatapath = async (options: DatapathOptions): Promise<Datapath> 
   };
   let wireguardObject: BpfObject | undefined;
   const wireguardLinks = async (): Promise<Attachments> => {
-    wireguardObject = await openObject(objectPath('wireguard'), {});
+    wireguardObject = await openObject(objectPath('wireguard'), shared);
+    await wireguardObject.commitPins();
     return kernelAttachments(wireguardObject, {
       ...{ linksDir: join(bpffsDir, 'wireguard'), tcx, sides: WIREGUARD_SIDES, ...where },
     });

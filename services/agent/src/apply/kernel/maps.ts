@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The maps of the real kernel. Few elements are written one by one (a microsecond each), many by batch. */
-import { address_key, address_value, bandwidth, cidr_value, ipcache_value, prefix_key, workload } from '@weir/bpf';
+import {
+  address_key,
+  address_value,
+  bandwidth,
+  cidr_value,
+  ipcache_value,
+  prefix_key,
+  weir_host_endpoint,
+  workload,
+} from '@weir/bpf';
 import { readPolicyTable } from '@weir/bpf/policy-table';
 import { type BpfObject, createInner, openMapById } from '@weir/loader';
 import { formatIp, formatMac, parseIp, parseMac } from '@weir/net';
@@ -89,7 +98,10 @@ export const kernelMaps = (object: BpfObject): Maps => {
     ifindex,
     table,
   }: PolicySwap): Promise<{ ifindex: number; map?: Awaited<ReturnType<typeof createInner>>; error?: Error }> => {
-    const map = await createInner(policies, `policy_${ifindex}`);
+    const map = await createInner(
+      policies,
+      ifindex === weir_host_endpoint.HOST_IFINDEX ? 'policy_host' : `policy_${ifindex}`,
+    );
     try {
       await map.updateBatch(table.keys, table.values, table.count);
       return { ifindex, map };

@@ -61,11 +61,11 @@ export const findWays = (
   });
 
 /**
- * Interfaces that the configuration names; else the setting; else those of the default routes. In strict mode also every
+ * Interfaces that the configuration names; else the setting; else those of the default routes. In strict mode, and while the host has a policy, also every
  * other way out of the machine: hardware, and VLANs on it. What is built on those (bridges, bonds) ends in them.
  */
 export const findUplinks = async (
-  { interfaces, prefer, strict }: Pick<DesiredUplinks, 'interfaces' | 'prefer' | 'strict'>,
+  { interfaces, prefer, strict, guard }: Pick<DesiredUplinks, 'interfaces' | 'prefer' | 'strict' | 'guard'>,
   { uplink, hostNetns }: WhereUplinksAre,
 ): Promise<UplinkInterface[]> =>
   withNetlink(hostNetns, async (netlink) => {
@@ -81,7 +81,7 @@ export const findUplinks = async (
     const isUplink = ({ name, ifindex }: NetworkLink): boolean =>
       named ? isNamed(name, named) : defaults.has(ifindex);
     const isWayOut = ({ kind }: NetworkLink): boolean =>
-      strict !== undefined && (kind === undefined || kind === 'vlan');
+      (strict !== undefined || guard === true) && (kind === undefined || kind === 'vlan');
     const chosen = links.filter((link) => isUplink(link) || isWayOut(link));
     const all = await netlink.addresses();
     return chosen.map((link) => {

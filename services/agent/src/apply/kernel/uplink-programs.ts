@@ -75,6 +75,7 @@ const uplinkValue = (desired: DesiredUplinks, facts: UplinkFacts, { low, high }:
       vlans: facts.isGuarded ? undefined : desired.vlans,
       egress: desired.ways !== undefined,
       services: isServing(desired, facts),
+      guard: desired.guard,
       strict: desired.strict,
     }),
     wireguard_port: desired.strict?.wireguardPort ?? 0,

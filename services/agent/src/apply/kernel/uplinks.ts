@@ -33,8 +33,8 @@ const wayKey = (way: WayOut): string => `${way.interface} ${way.egressIp}`;
 const isUplink = ({ isGuarded }: UplinkInterface): boolean => !isGuarded;
 
 const isOnlyGateway = (desired: DesiredUplinks): boolean => {
-  const { masquerade4, masquerade6, nat64, vlans, services, strict, prefilter } = desired;
-  return !masquerade4 && !masquerade6 && !nat64 && !vlans && !services && !strict && !prefilter;
+  const { masquerade4, masquerade6, nat64, vlans, services, strict, guard, prefilter } = desired;
+  return !guard && !masquerade4 && !masquerade6 && !nat64 && !vlans && !services && !strict && !prefilter;
 };
 
 export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
@@ -97,7 +97,7 @@ export const kernelUplinks = (options: UplinkOptions): KernelUplinks => {
         (desired.ways?.length ?? 0) > 0);
     // It leads packets to the uplinks' maps: there after them, gone before them.
     if (nat64 === undefined) await nat64Device.sync(undefined, facts);
-    if (!desired || (!isTranslating && !desired.vlans && !desired.strict)) {
+    if (!desired || (!isTranslating && !desired.vlans && !desired.strict && !desired.guard)) {
       if (!programs && !existsSync(join(bpffsDir, 'uplinks'))) return;
       programs ??= await UplinkPrograms.open('host', options);
       await programs.end(bpffsDir);

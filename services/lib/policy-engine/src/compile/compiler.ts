@@ -5,7 +5,7 @@
  */
 import { ANY_IDENTITY, IDENTITY, MAX_POLICY_ENTRIES, scopeOf } from '../constants.ts';
 import { type Direction, defaultDenyPath, type PolicySpec, type Rule, TIERS, type Tier } from '../model.ts';
-import { matches } from '../selector.ts';
+import { isSubject } from '../subject.ts';
 import { ANY_ATOM, type Atom, atom, atomBits, atomPort, atomProtocol, rangeAtoms } from './atoms.ts';
 import type { CompiledWorkload, CompileInput, NamedPort, PolicyEntry } from './input.ts';
 import { createLedger, type Ledger } from './ledger.ts';
@@ -179,11 +179,11 @@ export const createCompiler = (): Compiler => {
   return {
     compile(input) {
       world.sync(input.identities, input.cidrs);
-      const labels = world.labelsOf(input.subject.identity);
+      const labels = input.subject.labels ?? world.labelsOf(input.subject.identity);
       if (!labels) return CLOSED;
       const specs = policiesIn(input.view ?? 'enforced', input.policies).flatMap(({ doc, ruleIds }) =>
         doc.specs
-          .filter(({ subject }) => matches(subject, labels))
+          .filter((spec) => isSubject(spec, labels))
           .map((spec): SelectedSpec => ({ spec, key: doc.key, ruleIds })),
       );
       const enforced = (direction: Direction) => specs.filter(({ spec }) => spec.defaultDeny[direction]);

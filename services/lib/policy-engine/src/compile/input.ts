@@ -26,7 +26,12 @@ export interface CompileInput {
   readonly policies: readonly PolicyInput[];
   /** Must number every prefix of collectCidrs(policies). */
   readonly cidrs: CidrAllocator;
-  readonly subject: { readonly identity: number; readonly namedPorts: readonly NamedPort[] };
+  readonly subject: {
+    readonly identity: number;
+    readonly namedPorts: readonly NamedPort[];
+    /** Of a host (hostLabels), which has more than its identity. */
+    readonly labels?: readonly string[];
+  };
   /** Named ports of the workloads behind an identity, all of them together: for named ports of egress rules. */
   readonly peerNamedPorts?: ReadonlyMap<number, readonly NamedPort[]>;
   /** What is enforced (default), or what would be: see views.ts. */

@@ -99,6 +99,7 @@ export const sectionOf = (direction: Direction, action: Action, more: readonly s
 const SPEC: Shape = {
   fields: [
     'endpointSelector',
+    'nodeSelector',
     'ingress',
     'ingressDeny',
     'egress',
@@ -108,7 +109,6 @@ const SPEC: Shape = {
     'description',
     'log',
   ],
-  unsupported: { nodeSelector: NOT_YET },
   widens: {
     ...each(['ingress', 'egress'], 'that this direction is not isolated'),
     ...each(['ingressDeny', 'egressDeny'], 'that nothing is denied'),
@@ -193,20 +193,35 @@ export const readEndpointSelector = (
   );
 };
 
-const readSubject = (context: Context, spec: Fields, namespace: string | undefined): PolicySpec['subject'] => {
-  const field = spec.get('endpointSelector');
-  if (!field) {
-    const other = spec.get('nodeSelector');
-    if (!other) missing(context, spec, 'endpointSelector', 'write endpointSelector: {} for every endpoint in scope');
-    return createSelector([]);
-  }
-  const node = spec.get('nodeSelector');
-  if (node) {
-    context.issues.add(node.path, node.keyAt, 'nodeSelector cannot stand beside endpointSelector', {
+export interface ReadSubject {
+  readonly subject: PolicySpec['subject'];
+  readonly onHosts: boolean;
+}
+
+/** Of a document that is for endpoints or for hosts; `clusterwide`: what to write to be for hosts. */
+export const readSubject = (
+  context: Context,
+  spec: Fields,
+  namespace: string | undefined,
+  clusterwide: string,
+): ReadSubject => {
+  const endpoints = spec.get('endpointSelector');
+  const nodes = spec.get('nodeSelector');
+  if (nodes && endpoints) {
+    context.issues.add(nodes.path, nodes.keyAt, 'nodeSelector cannot stand beside endpointSelector', {
       fix: 'keep one of them',
     });
   }
-  return readEndpointSelector(context, field, namespace);
+  if (nodes && namespace !== undefined) {
+    context.issues.add(nodes.path, nodes.keyAt, 'nodeSelector is for cluster-wide policies only', { fix: clusterwide });
+  }
+  if (!nodes && !endpoints) {
+    missing(context, spec, 'endpointSelector', 'write endpointSelector: {} for every endpoint in scope');
+    return { subject: createSelector([]), onHosts: false };
+  }
+  return nodes
+    ? { subject: readEndpointSelector(context, nodes, undefined), onHosts: true }
+    : { subject: readEndpointSelector(context, endpoints, namespace), onHosts: false };
 };
 
 export const readCiliumSpec = (
@@ -216,17 +231,11 @@ export const readCiliumSpec = (
 ): PolicySpec | undefined => {
   const spec = readObject(context, field, SPEC);
   if (!spec) return undefined;
-  const subject = readSubject(context, spec, namespace);
+  const { subject, onHosts } = readSubject(context, spec, namespace, 'use kind CiliumClusterwideNetworkPolicy');
   const selectsInit = subject.requirements.some(({ source, key }) => source === 'reserved' && key === 'init');
-  const nodes = spec.get('nodeSelector');
-  if (nodes && namespace !== undefined) {
-    context.issues.add(nodes.path, nodes.keyAt, 'nodeSelector is for cluster-wide policies only', {
-      fix: 'use kind CiliumClusterwideNetworkPolicy',
-    });
-  }
   const scope: CiliumScope = {
     selectsInit,
-    onHosts: nodes !== undefined,
+    onHosts,
     ...(namespace === undefined ? {} : { namespace }),
   };
   const rules: Rule[] = [];
@@ -253,6 +262,7 @@ export const readCiliumSpec = (
   return {
     path: field.path,
     subject,
+    ...(onHosts ? { onHosts } : {}),
     tier: 'Normal',
     priority: 0,
     defaultDeny: {

@@ -3,23 +3,13 @@
  * FirewallPolicy (weir.io/v1), our own: peers and ports as in Cilium's documents, and what those lack: tier, priority, an action
  * for each rule, a mode. In the tiers Admin and Baseline rules are a list in order, and Pass leaves it to the next tier. In the
  * Normal tier it is one of many: a Deny goes before an Allow, whatever the order, and what has a section becomes default-deny.
- * With a namespace it is for that namespace, without for all.
+ * With a namespace it is for that namespace, without for all; with a nodeSelector it is for hosts.
  */
 import type { Action, PolicySpec, Rule } from '../model.ts';
 import { TIERS } from '../model.ts';
-import { readDefaultDeny, readEndpointSelector, readLog, readSectionRule, sectionOf } from './cilium.ts';
+import { readDefaultDeny, readLog, readSectionRule, readSubject, sectionOf } from './cilium.ts';
 import type { CiliumScope } from './cilium-peers.ts';
-import {
-  type Context,
-  type Field,
-  missing,
-  NOT_YET,
-  readInteger,
-  readList,
-  readObject,
-  readOneOf,
-  readString,
-} from './reader.ts';
+import { type Context, type Field, readInteger, readList, readObject, readOneOf, readString } from './reader.ts';
 
 export const FIREWALL_FIELDS = [
   'tier',
@@ -28,6 +18,7 @@ export const FIREWALL_FIELDS = [
   'stagedAction',
   'stages',
   'endpointSelector',
+  'nodeSelector',
   'ingress',
   'egress',
   'enableDefaultDeny',
@@ -41,7 +32,6 @@ const DEFAULT_PRIORITY = 500;
 
 export const FIREWALL_SPEC = {
   fields: FIREWALL_FIELDS,
-  unsupported: { nodeSelector: NOT_YET },
   widens: { ingress: 'that this direction is not isolated', egress: 'that this direction is not isolated' },
 };
 
@@ -74,11 +64,8 @@ export const readFirewallSpec = (
       fix: 'remove priority, or write tier: Admin or Baseline',
     });
   }
-  const selector =
-    spec.get('endpointSelector') ??
-    missing(context, spec, 'endpointSelector', 'write endpointSelector: {} for every endpoint in scope');
-  const subject = readEndpointSelector(context, selector, namespace);
-  const scope: CiliumScope = { selectsInit: false, ...(namespace === undefined ? {} : { namespace }) };
+  const { subject, onHosts } = readSubject(context, spec, namespace, 'remove the namespace');
+  const scope: CiliumScope = { selectsInit: false, onHosts, ...(namespace === undefined ? {} : { namespace }) };
   const rules: Rule[] = [];
   const present = { ingress: false, egress: false };
   for (const direction of ['ingress', 'egress'] as const) {
@@ -116,6 +103,7 @@ export const readFirewallSpec = (
   return {
     path: field.path,
     subject,
+    ...(onHosts ? { onHosts } : {}),
     tier,
     priority: tier === 'Normal' ? 0 : priority,
     defaultDeny: {
