@@ -157,7 +157,7 @@ describe('refused otherwise', () => {
     const startedAt = performance.now();
     const { status } = await harness.apply(`${levels.join('\n')}\n${networkPolicy('bomb', WEB)}`);
     assert.equal(status, 422);
-    assert.ok(performance.now() - startedAt < 20_000, "unfolded, it would be a thousand million values");
+    assert.ok(performance.now() - startedAt < 20_000, 'unfolded, it would be a thousand million values');
   });
 
   test('paths that are no policy', async () => {
