@@ -7,6 +7,7 @@ import { checkPairs, probe, underTraffic } from './probes.ts';
 import { compose, run, type Say, weir } from './run.ts';
 
 const POLICY = new URL('../../infra/demo/policy.yaml', import.meta.url).pathname;
+const HOSTS = ['h1', 'h2', 'h3'];
 const HEALTHY_MS = 300_000;
 const REALISED_MS = 120_000;
 const FLOW_MS = 120_000;
@@ -83,12 +84,50 @@ const checkFlows = async (engine: Engine, say: Say): Promise<void> => {
   }
 };
 
+interface Path {
+  readonly from: string;
+  readonly to: string;
+  readonly target: 'host' | 'endpoint';
+  readonly status: string;
+}
+
+/** Hosts, and the health endpoint of each, which only packets of the datapath reach. */
+const checkHealth = async (engine: Engine, say: Say, when: string): Promise<void> => {
+  let paths: Path[] = [];
+  let trouble = '';
+  const isReached = (from: string, to: string, target: Path['target']): boolean => {
+    const mine = paths.filter((path) => path.from === from && path.to === to && path.target === target);
+    return mine.length > 0 && mine.every(({ status }) => status === 'reachable');
+  };
+  await until(
+    `${when}: hosts and health endpoints to be reached by every other host`,
+    HEALTHY_MS,
+    async () => {
+      try {
+        paths = await items<Path>(engine, 'health');
+      } catch (error) {
+        // The command fails while something is out of reach, and shows what.
+        trouble = String(error);
+        return false;
+      }
+      return HOSTS.every((from) =>
+        HOSTS.filter((to) => to !== from).every((to) => isReached(from, to, 'host') && isReached(from, to, 'endpoint')),
+      );
+    },
+    () => `${JSON.stringify(paths)} ${trouble}`,
+  );
+  say(`  ${when}: ${paths.length} paths between hosts and health endpoints are reachable`);
+};
+
 const checkStart = async (engine: Engine, say: Say): Promise<void> => {
   const all = await waitWell(engine);
   say(`${all.length} containers: ${all.filter(({ status }) => status === 'running').length} healthy, the others done`);
 
   const hosts = await items<{ id: string; state: string }>(engine, 'get', 'hosts');
-  assert.deepEqual(hosts.map(({ id, state }) => `${id} ${state}`).sort(), ['h1 alive', 'h2 alive', 'h3 alive']);
+  assert.deepEqual(
+    hosts.map(({ id, state }) => `${id} ${state}`).sort(),
+    HOSTS.map((host) => `${host} alive`),
+  );
   const workloads = await items<{ id: string; state: string }>(engine, 'get', 'workloads');
   assert.deepEqual(workloads.map(({ id, state }) => `${id} ${state}`).sort(), [
     'shop.api ready',
@@ -99,6 +138,7 @@ const checkStart = async (engine: Engine, say: Say): Promise<void> => {
   say('weir from the host: 3 hosts alive, 4 workloads ready');
 
   await checkPairs(engine, say, 'policy applied');
+  await checkHealth(engine, say, 'policy applied');
   await checkFlows(engine, say);
 };
 
@@ -152,6 +192,7 @@ const checkAgentKilled = async (engine: Engine, say: Say): Promise<void> => {
     await until('Docker to start it', REALISED_MS, async () => (await restartsOf(engine, 'agent-h2')) > before);
     await waitWell(engine);
   });
+  await checkHealth(engine, say, 'agent back');
   await checkPolicy(engine, say);
 };
 
