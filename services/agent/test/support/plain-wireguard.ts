@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Two hosts with a workload each, joined by WireGuard as somebody sets it up by hand: a device with one peer, routes, nothing
- * judged. What ours is compared with.
+ * judged. What ours is compared with, so the hosts are joined as ours are (joined-hosts.ts): every packet passes a bridge.
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { createNetns, deleteNetns, openNetlink, openWireguard, setSysctl } from '@weir/loader';
@@ -10,6 +10,7 @@ import { inside, netnsPath } from './joined-hosts.ts';
 const PORT = 51_820;
 /** As ours: an underlay of 1,500, less what WireGuard puts around a packet. */
 const MTU = 1_440;
+const MIDDLE = 'pbridge';
 
 /** Namespaces are those of joined-hosts.ts' `inside`. */
 export interface PlainEnd {
@@ -41,16 +42,21 @@ export interface PlainWireguard {
 }
 
 export const plainWireguard = async (): Promise<PlainWireguard> => {
-  const names = ENDS.flatMap(({ host, workload }) => [host, workload]);
+  const names = [MIDDLE, ...ENDS.flatMap(({ host, workload }) => [host, workload])];
   const destroy = async (): Promise<void> => {
     for (const name of names) await deleteNetns(netnsPath(name));
   };
   try {
     for (const name of names) await createNetns(netnsPath(name));
-    const [one, other] = ENDS;
-    const link = openNetlink(netnsPath(one.host));
-    await link.addVeth({ name: 'uplink0', peer: 'uplink0', peerNetns: netnsPath(other.host) });
-    link.close();
+    const middle = openNetlink(netnsPath(MIDDLE));
+    const bridge = await middle.addBridge('br0');
+    await middle.setUp(bridge.ifindex);
+    for (const { host } of ENDS) {
+      const port = await middle.addVeth({ name: host, peer: 'uplink0', peerNetns: netnsPath(host) });
+      await middle.setMaster(port.ifindex, bridge.ifindex);
+      await middle.setUp(port.ifindex);
+    }
+    middle.close();
     const keys = ENDS.map(keyPair);
     for (const [i, { host, workload, ip4, underlay }] of ENDS.entries()) {
       const peer = ENDS[1 - i] as (typeof ENDS)[number];
