@@ -12,7 +12,7 @@ import { report } from '../../lib/figures.ts';
 import { isLong, size } from '../../lib/size.ts';
 
 export const S21_HOST = 'h1';
-export const CONFIRM_S = isLong ? 60 : 10;
+export const CONFIRM_S = isLong ? 60 : 20;
 const WAIT_MS = (CONFIRM_S + 60) * 1000;
 /** Of it the row allows 5 s more than the window. */
 const SLACK_S = 5;
