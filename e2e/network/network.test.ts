@@ -23,6 +23,7 @@ import { prefilter } from './prefilter.ts';
 import { HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
 import { services } from './services.ts';
 import { servicesFromOutside } from './services-packets.ts';
+import { servicesRows } from './services-rows.ts';
 import { servicesUnseen } from './services-unseen.ts';
 import { sourceCheck } from './source-check.ts';
 import { vlans } from './vlan.ts';
@@ -106,6 +107,7 @@ describe('network', { skip: needKernel() }, () => {
   test('services: asked for by packets whose sockets nobody has seen', () => servicesUnseen(scene));
   test('services: asked for from outside, with backends here, natively and by tunnel elsewhere', () =>
     servicesFromOutside(scene, HYBRID));
+  test('services: who serves whom, by policies, zones, ranges, limits and redirects', () => servicesRows(scene));
   test('addresses of services: one host answers on the link, and the next when it is gone', (t) => announce(scene, t));
   test('the health mesh shows who is cut off, and that it is back', () => health(scene, 'h3'));
 
