@@ -94,6 +94,7 @@ const waitReady = (
   if (!spec.ready) return Promise.resolve('');
   const ready = spec.ready;
   return new Promise((resolve, reject) => {
+    let isReady = false;
     const timer = setTimeout(
       () => reject(startFailure(spec, logFile, `not ready after ${spec.readyTimeoutMs ?? 30_000} ms`)),
       spec.readyTimeoutMs ?? 30_000,
@@ -102,10 +103,13 @@ const waitReady = (
       createInterface({ input }).on('line', (line) => {
         if (!ready(line)) return;
         clearTimeout(timer);
+        isReady = true;
         resolve(line);
       });
     }
     void exited.then(({ code, signal }) => {
+      // what ends later may outlive the folder of its log
+      if (isReady) return;
       clearTimeout(timer);
       reject(startFailure(spec, logFile, `ended with ${signal ?? `status ${code}`}`));
     });
