@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods of the policy service about network policies, for grpc-table.ts. */
+
+import { policy } from './before.ts';
 import type { GrpcOperation } from './grpc-table.ts';
-import { policy } from './rest-table.ts';
 
 const invalid = { code: 'INVALID_ARGUMENT' as const };
 const missing = { code: 'NOT_FOUND' as const, field: 'id' };

@@ -25,9 +25,9 @@ import {
   SimulationService,
 } from '@weir/proto/weir/policy/v1/policy_pb.js';
 import { RuntimePolicyService } from '@weir/proto/weir/policy/v1/runtime_pb.js';
+import { service } from './before.ts';
 import { POLICY_GRPC } from './grpc-policies.ts';
 import { TRAFFIC } from './grpc-traffic.ts';
-import { service } from './rest-table.ts';
 import { RUNTIME_GRPC } from './runtime.ts';
 
 /** The third: its name in the table below, where several services have one of the same name. */

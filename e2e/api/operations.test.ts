@@ -14,21 +14,9 @@ import { type ErrorCode, isWeirError, type Problem } from '@weir/errors';
 import { callApi } from '@weir/infra/api';
 import { createPipeline, type Pipeline, until } from '@weir/infra/pipeline';
 import { createRpcClient } from '@weir/rpc';
+import { AUDITED, HOSTS, NAMED, NAMESPACES, OBJECTS, POLICIES, policy, SPARE_HOSTS, WORKLOADS } from './before.ts';
 import { GRPC, type GrpcOperation, SERVICES } from './grpc-table.ts';
-import {
-  AUDITED,
-  HOSTS,
-  NAMED,
-  NAMESPACES,
-  OBJECTS,
-  POLICIES,
-  policy,
-  REST,
-  type RestOperation,
-  type Sent,
-  SPARE_HOSTS,
-  WORKLOADS,
-} from './rest-table.ts';
+import { REST, type RestOperation, type Sent } from './rest-table.ts';
 import { runtimePolicy } from './runtime.ts';
 
 type ServiceName = 'inventory' | 'policy' | 'analytics';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Operations of the policy service about network policies, for rest-table.ts. */
-import { policy, type RestOperation } from './rest-table.ts';
+import { policy } from './before.ts';
+import type { RestOperation } from './rest-table.ts';
 
 const limit = (path: string) => ({ path: `${path}?limit=0`, code: 'INVALID_ARGUMENT' as const, field: 'limit' });
 const missing = (path: string, field = 'id') => ({ path, code: 'NOT_FOUND' as const, field });
