@@ -214,6 +214,20 @@ export interface overlay_config {
   readonly track_fragments?: number;
 }
 
+/** Settings of process.bpf.o; what is left out keeps its initial value. */
+export interface process_config {
+  /** only processes below this cgroup are told; its id; 0 = all */
+  readonly process_cgroup?: bigint;
+  /** depth of that cgroup; the root has 0 */
+  readonly process_cgroup_level?: number;
+  /** arguments are read up to here, bytes */
+  readonly process_args_bytes?: number;
+  /** environment is read up to here, bytes; 0 = not at all */
+  readonly process_env_bytes?: number;
+  /** the reader of process_events is woken up when so much waits; bytes */
+  readonly process_wakeup_bytes?: number;
+}
+
 /** Settings of socket.bpf.o; what is left out keeps its initial value. */
 export interface socket_config {
   /** an active connection is reported, and its verdict judged again, this often; nanoseconds */
@@ -1130,6 +1144,62 @@ export const CONFIG = {
       if (values.report_flows !== undefined) out.report_flows = codec.u8.encode(values.report_flows);
       if (values.check_source !== undefined) out.check_source = codec.u8.encode(values.check_source);
       if (values.track_fragments !== undefined) out.track_fragments = codec.u8.encode(values.track_fragments);
+      return out;
+    },
+  },
+  process: {
+    section: '.rodata',
+    size: 24,
+    variables: {
+      process_cgroup: {
+        name: 'process_cgroup',
+        type: 'u64',
+        offset: 0,
+        size: 8,
+        initial: 0n,
+        doc: 'only processes below this cgroup are told; its id; 0 = all',
+      },
+      process_cgroup_level: {
+        name: 'process_cgroup_level',
+        type: 'u32',
+        offset: 8,
+        size: 4,
+        initial: 0,
+        doc: 'depth of that cgroup; the root has 0',
+      },
+      process_args_bytes: {
+        name: 'process_args_bytes',
+        type: 'u32',
+        offset: 12,
+        size: 4,
+        initial: 8192,
+        doc: 'arguments are read up to here, bytes',
+      },
+      process_env_bytes: {
+        name: 'process_env_bytes',
+        type: 'u32',
+        offset: 16,
+        size: 4,
+        initial: 0,
+        doc: 'environment is read up to here, bytes; 0 = not at all',
+      },
+      process_wakeup_bytes: {
+        name: 'process_wakeup_bytes',
+        type: 'u32',
+        offset: 20,
+        size: 4,
+        initial: 2097152,
+        doc: 'the reader of process_events is woken up when so much waits; bytes',
+      },
+    },
+    /** Bytes by variable name, as the loader takes them. */
+    encode(values: process_config): Record<string, Buffer> {
+      const out: Record<string, Buffer> = {};
+      if (values.process_cgroup !== undefined) out.process_cgroup = codec.u64.encode(values.process_cgroup);
+      if (values.process_cgroup_level !== undefined) out.process_cgroup_level = codec.u32.encode(values.process_cgroup_level);
+      if (values.process_args_bytes !== undefined) out.process_args_bytes = codec.u32.encode(values.process_args_bytes);
+      if (values.process_env_bytes !== undefined) out.process_env_bytes = codec.u32.encode(values.process_env_bytes);
+      if (values.process_wakeup_bytes !== undefined) out.process_wakeup_bytes = codec.u32.encode(values.process_wakeup_bytes);
       return out;
     },
   },

@@ -180,6 +180,11 @@ export type weir_egress_flags = (typeof weir_egress_flags)[keyof typeof weir_egr
 
 export const weir_event_kind = {
   EVENT_FLOW: 1,
+  EVENT_PROCESS_EXEC: 2,
+  EVENT_PROCESS_FORK: 3,
+  EVENT_PROCESS_EXIT: 4,
+  EVENT_PROCESS_SEEN: 5,
+  EVENT_PROCESS_DATA: 6,
   EVENT_KIND_MAX: 8,
 } as const;
 export type weir_event_kind = (typeof weir_event_kind)[keyof typeof weir_event_kind];
@@ -282,6 +287,58 @@ export const weir_policy_verdict = {
   POLICY_PASS: 2,
 } as const;
 export type weir_policy_verdict = (typeof weir_policy_verdict)[keyof typeof weir_policy_verdict];
+
+export const weir_process_counter = {
+  PROCESS_COUNT_EXEC: 0,
+  PROCESS_COUNT_FORK: 1,
+  PROCESS_COUNT_EXIT: 2,
+  PROCESS_COUNT_SEEN: 3,
+  PROCESS_COUNT_DATA: 4,
+  PROCESS_COUNT_LOST_EXEC: 5,
+  PROCESS_COUNT_LOST_FORK: 6,
+  PROCESS_COUNT_LOST_EXIT: 7,
+  PROCESS_COUNT_LOST_SEEN: 8,
+  PROCESS_COUNT_LOST_DATA: 9,
+  PROCESS_COUNT_MAP_FULL: 10,
+  PROCESS_COUNT_MAX: 16,
+} as const;
+export type weir_process_counter = (typeof weir_process_counter)[keyof typeof weir_process_counter];
+
+export const weir_process_data = {
+  PROCESS_DATA_ARGS: 1,
+  PROCESS_DATA_ENV: 2,
+} as const;
+export type weir_process_data = (typeof weir_process_data)[keyof typeof weir_process_data];
+
+export const weir_process_flags = {
+  PROCESS_CLONE: 1,
+  PROCESS_OLD: 2,
+  PROCESS_SETUID: 4,
+  PROCESS_SETGID: 8,
+  PROCESS_RAISED: 16,
+  PROCESS_NO_FILE: 32,
+  PROCESS_BINARY_CUT: 64,
+  PROCESS_CWD_CUT: 128,
+  PROCESS_ARGS_CUT: 256,
+  PROCESS_ENV_CUT: 512,
+  PROCESS_ARGS_FAILED: 1024,
+  PROCESS_ENV_FAILED: 2048,
+  PROCESS_ROOT_CWD: 4096,
+  PROCESS_NO_CWD: 8192,
+  PROCESS_SECURE: 16384,
+} as const;
+export type weir_process_flags = (typeof weir_process_flags)[keyof typeof weir_process_flags];
+
+export const weir_process_limits = {
+  WEIR_MAX_PROCESSES: 131072,
+  WEIR_PROCESS_EVENTS_BYTES: 8388608,
+  WEIR_PATH_BYTES: 4096,
+  WEIR_BINARY_BYTES: 256,
+  WEIR_PROCESS_CHUNK: 8192,
+  WEIR_PROCESS_CHUNKS: 512,
+  WEIR_CGROUP_LEVELS: 64,
+} as const;
+export type weir_process_limits = (typeof weir_process_limits)[keyof typeof weir_process_limits];
 
 export const weir_report = {
   REPORT_FIRST: 1,

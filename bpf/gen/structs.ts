@@ -1618,6 +1618,444 @@ export const prefix_key = {
   },
 } as const satisfies codec.StructCodec<prefix_key>;
 
+export interface process {
+  readonly exec_ns: bigint;
+  readonly parent_exec_ns: bigint;
+  readonly start_ns: bigint;
+  readonly self_exec_id: bigint;
+  readonly cgroup_id: bigint;
+  readonly cap_permitted: bigint;
+  readonly inode: bigint;
+  readonly device: number;
+  readonly parent_pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly euid: number;
+  readonly egid: number;
+  readonly auid: number;
+  readonly netns: number;
+  readonly flags: number;
+  readonly binary_length: number;
+  readonly binary: Uint8Array;
+}
+
+export const process = {
+  name: 'process',
+  size: 352,
+  offsets: {
+    exec_ns: 0,
+    parent_exec_ns: 8,
+    start_ns: 16,
+    self_exec_id: 24,
+    cgroup_id: 32,
+    cap_permitted: 40,
+    inode: 48,
+    device: 56,
+    parent_pid: 60,
+    uid: 64,
+    gid: 68,
+    euid: 72,
+    egid: 76,
+    auid: 80,
+    netns: 84,
+    flags: 88,
+    binary_length: 92,
+    binary: 96,
+  },
+  encode(value: process, out: Buffer = Buffer.allocUnsafe(352), at = 0): Buffer {
+    codec.need('process', out, at, 352);
+    codec.writeU64(out, value.exec_ns, at);
+    codec.writeU64(out, value.parent_exec_ns, at + 8);
+    codec.writeU64(out, value.start_ns, at + 16);
+    codec.writeU64(out, value.self_exec_id, at + 24);
+    codec.writeU64(out, value.cgroup_id, at + 32);
+    codec.writeU64(out, value.cap_permitted, at + 40);
+    codec.writeU64(out, value.inode, at + 48);
+    out.writeUInt32LE(value.device, at + 56);
+    out.writeUInt32LE(value.parent_pid, at + 60);
+    out.writeUInt32LE(value.uid, at + 64);
+    out.writeUInt32LE(value.gid, at + 68);
+    out.writeUInt32LE(value.euid, at + 72);
+    out.writeUInt32LE(value.egid, at + 76);
+    out.writeUInt32LE(value.auid, at + 80);
+    out.writeUInt32LE(value.netns, at + 84);
+    out.writeUInt32LE(value.flags, at + 88);
+    out.writeUInt32LE(value.binary_length, at + 92);
+    codec.writeBytes(out, value.binary, at + 96, 256);
+    return out;
+  },
+  decode(from: Buffer, at = 0): process {
+    codec.need('process', from, at, 352);
+    return {
+      exec_ns: codec.readU64(from, at),
+      parent_exec_ns: codec.readU64(from, at + 8),
+      start_ns: codec.readU64(from, at + 16),
+      self_exec_id: codec.readU64(from, at + 24),
+      cgroup_id: codec.readU64(from, at + 32),
+      cap_permitted: codec.readU64(from, at + 40),
+      inode: codec.readU64(from, at + 48),
+      device: from.readUInt32LE(at + 56),
+      parent_pid: from.readUInt32LE(at + 60),
+      uid: from.readUInt32LE(at + 64),
+      gid: from.readUInt32LE(at + 68),
+      euid: from.readUInt32LE(at + 72),
+      egid: from.readUInt32LE(at + 76),
+      auid: from.readUInt32LE(at + 80),
+      netns: from.readUInt32LE(at + 84),
+      flags: from.readUInt32LE(at + 88),
+      binary_length: from.readUInt32LE(at + 92),
+      binary: codec.readBytes(from, at + 96, 256),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    exec_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    parent_exec_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    start_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    self_exec_id: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    cgroup_id: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
+    cap_permitted: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 40),
+    inode: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 48),
+    device: (from: Buffer, at = 0): number => from.readUInt32LE(at + 56),
+    parent_pid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 60),
+    uid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 64),
+    gid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 68),
+    euid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 72),
+    egid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 76),
+    auid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 80),
+    netns: (from: Buffer, at = 0): number => from.readUInt32LE(at + 84),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 88),
+    binary_length: (from: Buffer, at = 0): number => from.readUInt32LE(at + 92),
+    binary: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 96, 256),
+  },
+} as const satisfies codec.StructCodec<process>;
+
+export interface process_data_event {
+  readonly header: event_header;
+  readonly exec_ns: bigint;
+  readonly pid: number;
+  readonly what: number;
+  readonly at: number;
+  readonly length: number;
+}
+
+export const process_data_event = {
+  name: 'process_data_event',
+  size: 40,
+  offsets: {
+    header: 0,
+    exec_ns: 16,
+    pid: 24,
+    what: 28,
+    at: 32,
+    length: 36,
+  },
+  encode(value: process_data_event, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('process_data_event', out, at, 40);
+    event_header.encode(value.header, out, at);
+    codec.writeU64(out, value.exec_ns, at + 16);
+    out.writeUInt32LE(value.pid, at + 24);
+    out.writeUInt32LE(value.what, at + 28);
+    out.writeUInt32LE(value.at, at + 32);
+    out.writeUInt32LE(value.length, at + 36);
+    return out;
+  },
+  decode(from: Buffer, at = 0): process_data_event {
+    codec.need('process_data_event', from, at, 40);
+    return {
+      header: event_header.decode(from, at),
+      exec_ns: codec.readU64(from, at + 16),
+      pid: from.readUInt32LE(at + 24),
+      what: from.readUInt32LE(at + 28),
+      at: from.readUInt32LE(at + 32),
+      length: from.readUInt32LE(at + 36),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    header: (from: Buffer, at = 0): event_header => event_header.decode(from, at),
+    exec_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    pid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 24),
+    what: (from: Buffer, at = 0): number => from.readUInt32LE(at + 28),
+    at: (from: Buffer, at = 0): number => from.readUInt32LE(at + 32),
+    length: (from: Buffer, at = 0): number => from.readUInt32LE(at + 36),
+  },
+} as const satisfies codec.StructCodec<process_data_event>;
+
+export interface process_event {
+  readonly header: event_header;
+  readonly exec_ns: bigint;
+  readonly parent_exec_ns: bigint;
+  readonly previous_exec_ns: bigint;
+  readonly start_ns: bigint;
+  readonly cgroup_id: bigint;
+  readonly cap_permitted: bigint;
+  readonly cap_effective: bigint;
+  readonly cap_inheritable: bigint;
+  readonly inode: bigint;
+  readonly device: number;
+  readonly links: number;
+  readonly file_mode: number;
+  readonly pid: number;
+  readonly tid: number;
+  readonly own_pid: number;
+  readonly parent_pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly euid: number;
+  readonly egid: number;
+  readonly suid: number;
+  readonly sgid: number;
+  readonly fsuid: number;
+  readonly fsgid: number;
+  readonly auid: number;
+  readonly securebits: number;
+  readonly user_level: number;
+  readonly ns_uts: number;
+  readonly ns_ipc: number;
+  readonly ns_mnt: number;
+  readonly ns_pid: number;
+  readonly ns_pid_for_children: number;
+  readonly ns_net: number;
+  readonly ns_time: number;
+  readonly ns_time_for_children: number;
+  readonly ns_cgroup: number;
+  readonly ns_user: number;
+  readonly flags: number;
+  readonly exit_code: number;
+  readonly args_size: number;
+  readonly env_size: number;
+  readonly args_sent: number;
+  readonly env_sent: number;
+  readonly binary_length: number;
+  readonly cwd_length: number;
+  readonly args_length: number;
+  readonly env_length: number;
+  readonly data_length: number;
+  readonly comm: Uint8Array;
+}
+
+export const process_event = {
+  name: 'process_event',
+  size: 264,
+  offsets: {
+    header: 0,
+    exec_ns: 16,
+    parent_exec_ns: 24,
+    previous_exec_ns: 32,
+    start_ns: 40,
+    cgroup_id: 48,
+    cap_permitted: 56,
+    cap_effective: 64,
+    cap_inheritable: 72,
+    inode: 80,
+    device: 88,
+    links: 92,
+    file_mode: 96,
+    pid: 100,
+    tid: 104,
+    own_pid: 108,
+    parent_pid: 112,
+    uid: 116,
+    gid: 120,
+    euid: 124,
+    egid: 128,
+    suid: 132,
+    sgid: 136,
+    fsuid: 140,
+    fsgid: 144,
+    auid: 148,
+    securebits: 152,
+    user_level: 156,
+    ns_uts: 160,
+    ns_ipc: 164,
+    ns_mnt: 168,
+    ns_pid: 172,
+    ns_pid_for_children: 176,
+    ns_net: 180,
+    ns_time: 184,
+    ns_time_for_children: 188,
+    ns_cgroup: 192,
+    ns_user: 196,
+    flags: 200,
+    exit_code: 204,
+    args_size: 208,
+    env_size: 212,
+    args_sent: 216,
+    env_sent: 220,
+    binary_length: 224,
+    cwd_length: 228,
+    args_length: 232,
+    env_length: 236,
+    data_length: 240,
+    comm: 244,
+    pad: 260,
+  },
+  encode(value: process_event, out: Buffer = Buffer.allocUnsafe(264), at = 0): Buffer {
+    codec.need('process_event', out, at, 264);
+    event_header.encode(value.header, out, at);
+    codec.writeU64(out, value.exec_ns, at + 16);
+    codec.writeU64(out, value.parent_exec_ns, at + 24);
+    codec.writeU64(out, value.previous_exec_ns, at + 32);
+    codec.writeU64(out, value.start_ns, at + 40);
+    codec.writeU64(out, value.cgroup_id, at + 48);
+    codec.writeU64(out, value.cap_permitted, at + 56);
+    codec.writeU64(out, value.cap_effective, at + 64);
+    codec.writeU64(out, value.cap_inheritable, at + 72);
+    codec.writeU64(out, value.inode, at + 80);
+    out.writeUInt32LE(value.device, at + 88);
+    out.writeUInt32LE(value.links, at + 92);
+    out.writeUInt32LE(value.file_mode, at + 96);
+    out.writeUInt32LE(value.pid, at + 100);
+    out.writeUInt32LE(value.tid, at + 104);
+    out.writeUInt32LE(value.own_pid, at + 108);
+    out.writeUInt32LE(value.parent_pid, at + 112);
+    out.writeUInt32LE(value.uid, at + 116);
+    out.writeUInt32LE(value.gid, at + 120);
+    out.writeUInt32LE(value.euid, at + 124);
+    out.writeUInt32LE(value.egid, at + 128);
+    out.writeUInt32LE(value.suid, at + 132);
+    out.writeUInt32LE(value.sgid, at + 136);
+    out.writeUInt32LE(value.fsuid, at + 140);
+    out.writeUInt32LE(value.fsgid, at + 144);
+    out.writeUInt32LE(value.auid, at + 148);
+    out.writeUInt32LE(value.securebits, at + 152);
+    out.writeUInt32LE(value.user_level, at + 156);
+    out.writeUInt32LE(value.ns_uts, at + 160);
+    out.writeUInt32LE(value.ns_ipc, at + 164);
+    out.writeUInt32LE(value.ns_mnt, at + 168);
+    out.writeUInt32LE(value.ns_pid, at + 172);
+    out.writeUInt32LE(value.ns_pid_for_children, at + 176);
+    out.writeUInt32LE(value.ns_net, at + 180);
+    out.writeUInt32LE(value.ns_time, at + 184);
+    out.writeUInt32LE(value.ns_time_for_children, at + 188);
+    out.writeUInt32LE(value.ns_cgroup, at + 192);
+    out.writeUInt32LE(value.ns_user, at + 196);
+    out.writeUInt32LE(value.flags, at + 200);
+    out.writeUInt32LE(value.exit_code, at + 204);
+    out.writeUInt32LE(value.args_size, at + 208);
+    out.writeUInt32LE(value.env_size, at + 212);
+    out.writeUInt32LE(value.args_sent, at + 216);
+    out.writeUInt32LE(value.env_sent, at + 220);
+    out.writeUInt32LE(value.binary_length, at + 224);
+    out.writeUInt32LE(value.cwd_length, at + 228);
+    out.writeUInt32LE(value.args_length, at + 232);
+    out.writeUInt32LE(value.env_length, at + 236);
+    out.writeUInt32LE(value.data_length, at + 240);
+    codec.writeBytes(out, value.comm, at + 244, 16);
+    out.writeUInt32LE(0, at + 260);
+    return out;
+  },
+  decode(from: Buffer, at = 0): process_event {
+    codec.need('process_event', from, at, 264);
+    return {
+      header: event_header.decode(from, at),
+      exec_ns: codec.readU64(from, at + 16),
+      parent_exec_ns: codec.readU64(from, at + 24),
+      previous_exec_ns: codec.readU64(from, at + 32),
+      start_ns: codec.readU64(from, at + 40),
+      cgroup_id: codec.readU64(from, at + 48),
+      cap_permitted: codec.readU64(from, at + 56),
+      cap_effective: codec.readU64(from, at + 64),
+      cap_inheritable: codec.readU64(from, at + 72),
+      inode: codec.readU64(from, at + 80),
+      device: from.readUInt32LE(at + 88),
+      links: from.readUInt32LE(at + 92),
+      file_mode: from.readUInt32LE(at + 96),
+      pid: from.readUInt32LE(at + 100),
+      tid: from.readUInt32LE(at + 104),
+      own_pid: from.readUInt32LE(at + 108),
+      parent_pid: from.readUInt32LE(at + 112),
+      uid: from.readUInt32LE(at + 116),
+      gid: from.readUInt32LE(at + 120),
+      euid: from.readUInt32LE(at + 124),
+      egid: from.readUInt32LE(at + 128),
+      suid: from.readUInt32LE(at + 132),
+      sgid: from.readUInt32LE(at + 136),
+      fsuid: from.readUInt32LE(at + 140),
+      fsgid: from.readUInt32LE(at + 144),
+      auid: from.readUInt32LE(at + 148),
+      securebits: from.readUInt32LE(at + 152),
+      user_level: from.readUInt32LE(at + 156),
+      ns_uts: from.readUInt32LE(at + 160),
+      ns_ipc: from.readUInt32LE(at + 164),
+      ns_mnt: from.readUInt32LE(at + 168),
+      ns_pid: from.readUInt32LE(at + 172),
+      ns_pid_for_children: from.readUInt32LE(at + 176),
+      ns_net: from.readUInt32LE(at + 180),
+      ns_time: from.readUInt32LE(at + 184),
+      ns_time_for_children: from.readUInt32LE(at + 188),
+      ns_cgroup: from.readUInt32LE(at + 192),
+      ns_user: from.readUInt32LE(at + 196),
+      flags: from.readUInt32LE(at + 200),
+      exit_code: from.readUInt32LE(at + 204),
+      args_size: from.readUInt32LE(at + 208),
+      env_size: from.readUInt32LE(at + 212),
+      args_sent: from.readUInt32LE(at + 216),
+      env_sent: from.readUInt32LE(at + 220),
+      binary_length: from.readUInt32LE(at + 224),
+      cwd_length: from.readUInt32LE(at + 228),
+      args_length: from.readUInt32LE(at + 232),
+      env_length: from.readUInt32LE(at + 236),
+      data_length: from.readUInt32LE(at + 240),
+      comm: codec.readBytes(from, at + 244, 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    header: (from: Buffer, at = 0): event_header => event_header.decode(from, at),
+    exec_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    parent_exec_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    previous_exec_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
+    start_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 40),
+    cgroup_id: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 48),
+    cap_permitted: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 56),
+    cap_effective: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 64),
+    cap_inheritable: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 72),
+    inode: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 80),
+    device: (from: Buffer, at = 0): number => from.readUInt32LE(at + 88),
+    links: (from: Buffer, at = 0): number => from.readUInt32LE(at + 92),
+    file_mode: (from: Buffer, at = 0): number => from.readUInt32LE(at + 96),
+    pid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 100),
+    tid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 104),
+    own_pid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 108),
+    parent_pid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 112),
+    uid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 116),
+    gid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 120),
+    euid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 124),
+    egid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 128),
+    suid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 132),
+    sgid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 136),
+    fsuid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 140),
+    fsgid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 144),
+    auid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 148),
+    securebits: (from: Buffer, at = 0): number => from.readUInt32LE(at + 152),
+    user_level: (from: Buffer, at = 0): number => from.readUInt32LE(at + 156),
+    ns_uts: (from: Buffer, at = 0): number => from.readUInt32LE(at + 160),
+    ns_ipc: (from: Buffer, at = 0): number => from.readUInt32LE(at + 164),
+    ns_mnt: (from: Buffer, at = 0): number => from.readUInt32LE(at + 168),
+    ns_pid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 172),
+    ns_pid_for_children: (from: Buffer, at = 0): number => from.readUInt32LE(at + 176),
+    ns_net: (from: Buffer, at = 0): number => from.readUInt32LE(at + 180),
+    ns_time: (from: Buffer, at = 0): number => from.readUInt32LE(at + 184),
+    ns_time_for_children: (from: Buffer, at = 0): number => from.readUInt32LE(at + 188),
+    ns_cgroup: (from: Buffer, at = 0): number => from.readUInt32LE(at + 192),
+    ns_user: (from: Buffer, at = 0): number => from.readUInt32LE(at + 196),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 200),
+    exit_code: (from: Buffer, at = 0): number => from.readUInt32LE(at + 204),
+    args_size: (from: Buffer, at = 0): number => from.readUInt32LE(at + 208),
+    env_size: (from: Buffer, at = 0): number => from.readUInt32LE(at + 212),
+    args_sent: (from: Buffer, at = 0): number => from.readUInt32LE(at + 216),
+    env_sent: (from: Buffer, at = 0): number => from.readUInt32LE(at + 220),
+    binary_length: (from: Buffer, at = 0): number => from.readUInt32LE(at + 224),
+    cwd_length: (from: Buffer, at = 0): number => from.readUInt32LE(at + 228),
+    args_length: (from: Buffer, at = 0): number => from.readUInt32LE(at + 232),
+    env_length: (from: Buffer, at = 0): number => from.readUInt32LE(at + 236),
+    data_length: (from: Buffer, at = 0): number => from.readUInt32LE(at + 240),
+    comm: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 244, 16),
+  },
+} as const satisfies codec.StructCodec<process_event>;
+
 export interface service {
   readonly frontend: number;
   readonly service: number;

@@ -143,6 +143,12 @@ enum weir_tcp_flags {
 
 enum weir_event_kind {
 	EVENT_FLOW = 1,
+	/* of processes, in a ring buffer of their own (abi_process.h) */
+	EVENT_PROCESS_EXEC = 2, /* it began another image */
+	EVENT_PROCESS_FORK = 3, /* it was made */
+	EVENT_PROCESS_EXIT = 4, /* its last thread ended */
+	EVENT_PROCESS_SEEN = 5, /* it ran already when somebody began to look */
+	EVENT_PROCESS_DATA = 6,
 	EVENT_KIND_MAX = 8,
 };
 
@@ -715,5 +721,7 @@ struct flow_event {
 	__u64 bytes; /* L3 bytes since the last report, as seen here: a GSO packet has its headers once */
 	__u64 connection_ns; /* created_ns of the connection: with addresses and ports its id; 0 when none was made */
 };
+
+#include "abi_process.h"
 
 #endif

@@ -46,6 +46,10 @@ SHARED_ENUM(weir_nat_flags)
 SHARED_ENUM(weir_affinity_client)
 SHARED_ENUM(weir_announce_limits)
 SHARED_ENUM(weir_announce_state)
+SHARED_ENUM(weir_process_limits)
+SHARED_ENUM(weir_process_flags)
+SHARED_ENUM(weir_process_counter)
+SHARED_ENUM(weir_process_data)
 
 SHARED_STRUCT(drop_text)
 SHARED_STRUCT(workload)
@@ -119,6 +123,9 @@ SHARED_STRUCT(service_count_ctx)
 SHARED_STRUCT(turn_sweep_ctx)
 SHARED_STRUCT(event_header)
 SHARED_STRUCT(flow_event)
+SHARED_STRUCT(process)
+SHARED_STRUCT(process_event)
+SHARED_STRUCT(process_data_event)
 
 #define DROP_TEXT(name, number, words) {number, words},
 const struct drop_text drop_text_table[] SEC("drop_texts") = {WEIR_DROP_REASONS(DROP_TEXT)};

@@ -90,6 +90,32 @@ Napi::Value AttachTracing(const Napi::CallbackInfo &info)
 	});
 }
 
+// linkIterate(program): runs an iterator (iter/...) once, over all there is; resolves to what it wrote.
+Napi::Value Iterate(const Napi::CallbackInfo &info)
+{
+	return Async(info.Env(), [program = Use<Program>(info[0], "iterate")] {
+		const Fd link(bpf_link_create(program->fd.get(), 0, BPF_TRACE_ITER, nullptr));
+		if (link.get() < 0)
+			ThrowErrno("iterate");
+		const Fd iterator(bpf_iter_create(link.get()));
+		if (iterator.get() < 0)
+			ThrowErrno("iterate");
+		Bytes written;
+		uint8_t page[4096];
+		for (;;) {
+			const ssize_t size = read(iterator.get(), page, sizeof(page));
+			if (size == 0)
+				break;
+			if (size > 0)
+				written.insert(written.end(), page, page + size);
+			else if (errno != EAGAIN && errno != EINTR) // EAGAIN: enough for once, there is more
+				ThrowErrno("iterate");
+		}
+		return Finish([written = std::move(written)](
+				      Napi::Env env) mutable { return ToBuffer(env, std::move(written)); });
+	});
+}
+
 // linkByPath(path)
 Napi::Value ByPath(const Napi::CallbackInfo &info)
 {
@@ -168,6 +194,7 @@ void InitLink(Napi::Env env, Napi::Object exports)
 	Export(env, exports, "linkAttachDevice", AttachDevice);
 	Export(env, exports, "linkAttachCgroup", AttachCgroup);
 	Export(env, exports, "linkAttachTracing", AttachTracing);
+	Export(env, exports, "linkIterate", Iterate);
 	Export(env, exports, "linkByPath", ByPath);
 	Export(env, exports, "linkUpdate", Update);
 	Export(env, exports, "linkDetach", Detach);

@@ -99,6 +99,10 @@ const attachTracing = async (program: BpfProgram, tracepoint: string | undefined
 export const attachTpBtf = (program: BpfProgram, pinPath?: string): Promise<Link> =>
   attachTracing(program, undefined, pinPath);
 
+/** Runs a program of section `iter/...` once over all there is; resolves to what it wrote (bpf_seq_write). */
+export const runIterator = (program: BpfProgram): Promise<Buffer> =>
+  attemptAsync(`iterator '${program.name}'`, () => native().linkIterate(program.handle));
+
 export const attachRawTracepoint = (program: BpfProgram, tracepoint: string, pinPath?: string): Promise<Link> =>
   attachTracing(program, tracepoint, pinPath);
 

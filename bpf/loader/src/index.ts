@@ -8,6 +8,7 @@ export {
   attachUprobe,
   attachXdp,
   type DeviceOptions,
+  runIterator,
   type UprobeOptions,
 } from './attach.ts';
 export {

@@ -50,6 +50,7 @@ export interface NativeLinks {
     attachType: number,
     pinPath: Optional<string>,
   ): Promise<NativeLinkFacts>;
+  linkIterate(program: Handle): Promise<Buffer>;
   linkAttachTracing(program: Handle, tracepoint: Optional<string>, pinPath: Optional<string>): Promise<NativeLinkFacts>;
   linkAttachTracepoint(
     program: Handle,

@@ -65,7 +65,7 @@ export const buildNextVersion = (): NextVersion => {
     const bpf = join(dir, 'bpf');
     for (const part of ['prog', 'include', 'codegen', 'gen', 'build.ts', 'toolchain.ts', 'objects.ts', 'codec.ts'])
       cpSync(join(ROOT, 'bpf', part), join(bpf, part), { recursive: true });
-    for (const part of ['policy-table.ts', 'uplink-flags.ts', 'package.json'])
+    for (const part of ['policy-table.ts', 'uplink-flags.ts', 'process-events.ts', 'package.json'])
       cpSync(join(ROOT, 'bpf', part), join(bpf, part));
     for (const part of ['src', 'package.json'])
       cpSync(join(ROOT, 'services/agent', part), join(dir, 'services/agent', part), { recursive: true });

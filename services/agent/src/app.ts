@@ -30,6 +30,7 @@ import { HostNumbers, LocalIds } from './plan/numbers.ts';
 import { Planner } from './plan/planner.ts';
 import { addressesOfServers } from './plan/service-addresses.ts';
 import type { Platform } from './platform.ts';
+import { watchProcesses } from './processes/start.ts';
 import { Accounts } from './report/accounts.ts';
 import { AckReporter } from './report/ack.ts';
 import { HEARTBEAT_MS, publishAgentHeartbeat, VERSION } from './report/heartbeat.ts';
@@ -215,6 +216,10 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     onStop: (throttle) => log.info({ throttle }, 'a workload is no longer throttled'),
   });
 
+  const processes = watchProcesses(platform, config, {
+    onTrouble,
+    netnsOf: () => [...host.wired].map(([id, { wiring }]) => [id, wiring.netns] as const),
+  });
   const counting = startCounting(platform.kernel.services, planner.services, onTrouble);
 
   /** A heartbeat of a publisher can show that there is nothing more to wait for, without any document. */
@@ -315,6 +320,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     spool: () => pump.stats(),
     flows: () => accounts,
     throttles: () => throttles.reports,
+    processes: () => processes.current,
     used: () => usedOf({ host, planner, accounts, report }),
     capacity: platform.capacity,
     services: () => counting.counter.services,
@@ -327,6 +333,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       healthNetns: config.healthNetns,
       ...{ boot, startedMs, platform, host, planner, configuration },
       ...{ link, pump, accounts, throttles, inspector, report, hostFirewall },
+      processes: processes.current,
     });
   const api = config.socket
     ? await serveLocalApi(
@@ -338,6 +345,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
           counter: counting.counter,
           hostFirewall,
           ...announcing.routes,
+          processes: () => processes.current?.cache,
         }),
       )
     : undefined;
@@ -360,6 +368,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       await hostFirewall.stop();
       await reconciler.stop();
       ack.stop();
+      await processes.stop();
       await pump.stop();
       await link.stop();
       await api?.close();

@@ -28,7 +28,9 @@ export const AgentSettings = Type.Object({
     description: 'folder in a bpffs for pinned maps and links',
   }),
   cgroup: Type.Optional(
-    path('cgroup v2 folder of this host, whose sockets are balanced; the whole machine unless set'),
+    path(
+      'cgroup v2 folder of this host, whose sockets are balanced and whose processes are watched; the whole machine unless set',
+    ),
   ),
   uplink: Type.Optional(Type.String({ minLength: 1, maxLength: 15, description: 'interface to the other hosts' })),
   healthNetns: Type.String({
@@ -109,6 +111,22 @@ export const AgentSettings = Type.Object({
     default: 10_000,
     description:
       "flow events that one workload may report, with a second's worth at once; more are counted by workload and reason. 0: no limit",
+  }),
+  processes: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description: '"on": processes of this host are watched: who begins what, whose child, how it ends',
+  }),
+  processArgsBytes: Type.Integer({
+    minimum: 0,
+    maximum: 4 * MIB,
+    default: 16_384,
+    description: "how much of a process's arguments is read, bytes; what is cut is flagged",
+  }),
+  processEnvBytes: Type.Integer({
+    minimum: 0,
+    maximum: 4 * MIB,
+    default: 0,
+    description: "how much of a process's environment is read, bytes; it often has secrets in it",
   }),
   spoolMaxBytes: Type.Integer({
     minimum: 4 * MIB,

@@ -3,6 +3,7 @@
 import { observe } from '@weir/telemetry';
 import type { SpoolStats } from './events/spool.ts';
 import type { Counters, Platform, SweepResult } from './platform.ts';
+import type { Processes } from './processes/start.ts';
 import type { Report } from './report/report.ts';
 import type { ServiceSum } from './report/service-counts.ts';
 import type { ThrottleReport } from './report/throttles.ts';
@@ -19,10 +20,15 @@ export interface MetricSources {
   readonly capacity: Platform['capacity'];
   /** By namespace.name; not more than a thousand. */
   readonly services: () => ReadonlyMap<string, ServiceSum>;
+  readonly processes: () => Processes | undefined;
   readonly connected: () => boolean;
   /** Per publisher, Unix milliseconds of its last heartbeat. */
   readonly heard: () => Readonly<Record<string, number | undefined>>;
 }
+
+/** Of processes: what the ring buffer, and what the map, had no room for. */
+const LOST = 'lost_';
+const MAP_FULL = 'map_full';
 
 const observeServices = (services: MetricSources['services']): readonly (() => void)[] => {
   const each = (
@@ -55,6 +61,18 @@ export const observeAgent = (sources: MetricSources): (() => void) => {
       const states = new Map<string, number>();
       for (const { state } of sources.report().workloads) states.set(state, (states.get(state) ?? 0) + 1);
       for (const [state, count] of states) result(count, { state });
+    }),
+    observe('weir_agent_processes', (result) => {
+      const processes = sources.processes();
+      if (processes) result(processes.cache.running);
+    }),
+    observe('weir_agent_process_events_total', (result) => {
+      for (const [name, value] of Object.entries(sources.processes()?.counters() ?? {}))
+        if (!name.startsWith(LOST) && name !== MAP_FULL) result(Number(value), { kind: name });
+    }),
+    observe('weir_agent_process_events_lost_total', (result) => {
+      for (const [name, value] of Object.entries(sources.processes()?.counters() ?? {}))
+        if (name.startsWith(LOST) || name === MAP_FULL) result(Number(value), { kind: name.replace(LOST, '') });
     }),
     observe('weir_agent_lockdowns', (result) =>
       result(sources.report().workloads.filter(({ message }) => message.startsWith('in lockdown')).length),

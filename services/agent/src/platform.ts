@@ -6,6 +6,7 @@ import type { SpoolBatch } from './events/segment.ts';
 import type { EndpointPlace } from './health/endpoint.ts';
 import type { Ping } from './health/round.ts';
 import type { EncryptionFacts } from './plan/encryption.ts';
+import type { ProcessPort } from './processes/port.ts';
 
 export interface EventSource {
   /** Sequence number that the next event gets. */
@@ -179,6 +180,8 @@ export interface Platform {
   /** Undefined while packets for services are balanced by tc alone. */
   acceleration(): AccelerationFacts | undefined;
   uplinks(): UplinkStatus;
+  /** Events of processes; absent where there are none, or nobody wants them. */
+  readonly processes?: ProcessPort;
   startEvents(options: EventSourceOptions): EventSource;
   close(): Promise<void>;
 }

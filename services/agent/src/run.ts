@@ -39,6 +39,9 @@ const run = async (config: AgentConfig): Promise<void> => {
     maxServiceSockets: config.maxServiceSockets,
     maxServiceClients: config.maxServiceClients,
     cgroup: config.cgroup,
+    ...(config.processes === 'on'
+      ? { processes: { argsBytes: config.processArgsBytes, envBytes: config.processEnvBytes } }
+      : {}),
     wireguardKeyPath: join(config.stateDir, 'wireguard.key'),
   });
   if (platform.replaced.length > 0) log.warn({ maps: platform.replaced }, 'pinned maps of another shape were replaced');

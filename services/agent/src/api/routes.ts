@@ -11,9 +11,11 @@ import type { HostFirewallGuard } from '../host-firewall/guard.ts';
 import { HOST_ENDPOINT } from '../plan/host-policy.ts';
 import type { Planner } from '../plan/planner.ts';
 import type { Platform } from '../platform.ts';
+import type { ProcessCache } from '../processes/cache.ts';
 import type { Report } from '../report/report.ts';
 import type { ServiceCounter } from '../report/service-counts.ts';
 import { hostFirewallAction } from './host-firewall.ts';
+import { showProcess, showProcesses } from './processes.ts';
 import type { LocalRequest, LocalTables } from './server.ts';
 import { endpoint, listServices } from './services.ts';
 
@@ -33,6 +35,8 @@ export interface LocalSources {
   readonly announcements: () => unknown;
   /** Sessions with routers. */
   readonly bgp: () => unknown;
+  /** Undefined where processes are not watched. */
+  readonly processes: () => ProcessCache | undefined;
 }
 
 const LIMIT_DEFAULT = 1_000;
@@ -154,6 +158,13 @@ const serviceStats = async ({ platform, counter }: LocalSources, request: LocalR
 const prefilter = async ({ platform }: LocalSources): Promise<unknown> =>
   (await platform.prefilter()) ?? { revision: null, cidrs: [], interfaces: [] };
 
+const processes = (sources: LocalSources, request: LocalRequest): unknown => {
+  const cache = sources.processes();
+  if (!cache) return { watched: false, running: 0, total: 0, items: [] };
+  const [which] = request.rest;
+  return which === undefined ? { watched: true, ...showProcesses(cache, limitOf(request)) } : showProcess(cache, which);
+};
+
 export const localRoutes = (sources: LocalSources): LocalTables => ({
   post: { 'host-firewall': (request) => hostFirewallAction(sources.hostFirewall, request) },
   get: {
@@ -171,6 +182,7 @@ export const localRoutes = (sources: LocalSources): LocalTables => ({
     prefilter: () => prefilter(sources),
     services: (request) => services(sources, request),
     'service-stats': (request) => serviceStats(sources, request),
+    processes: (request) => processes(sources, request),
     metrics: () => metricsText(),
   },
 });

@@ -7,6 +7,7 @@ import type { HostFirewallGuard } from '../host-firewall/guard.ts';
 import type { Inspector } from '../loops/inspector.ts';
 import type { Planner } from '../plan/planner.ts';
 import type { Platform } from '../platform.ts';
+import type { Processes } from '../processes/start.ts';
 import type { Configuration } from '../sources/configuration.ts';
 import type { Accounts } from './accounts.ts';
 import { VERSION } from './heartbeat.ts';
@@ -29,6 +30,7 @@ export interface StatusSources {
   readonly report: () => Report;
   readonly healthNetns: string;
   readonly hostFirewall: HostFirewallGuard;
+  readonly processes: Processes | undefined;
 }
 
 const PUBLISHERS = ['inventory', 'policy'];
@@ -89,6 +91,9 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
       next_seq: accounts.nextSeq,
       spool: pump.stats(),
     },
+    processes: sources.processes
+      ? { running: sources.processes.cache.running, events: sources.processes.counters() }
+      : null,
     uplinks: platform.uplinks().interfaces,
     egress_limiter: platform.kernel.pacing.state,
     encryption: {

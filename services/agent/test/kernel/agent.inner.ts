@@ -92,6 +92,13 @@ describe('inside', () => {
     assert.equal(await tcp('prod.evil', 'prod.web'), 'ok');
   });
 
+  it('knows its own process', async () => {
+    let own: { arguments?: string[] } = {};
+    for (const end = Date.now() + 60_000; !own.arguments && Date.now() < end; )
+      own = JSON.parse((await askLocal(socket, `/processes/${agent.child.pid}`)).body);
+    assert.match(own.arguments?.[1] ?? '', /src\/main\.ts$/);
+  });
+
   it('tells the bus what it saw, with identities, rule and drop reason', async () => {
     const flows = () => plane.flows.flatMap(({ bytes }) => fromBinary(FlowBatchSchema, bytes).flows);
     const dropped = await until(() => flows().find(({ dropReason }) => dropReason === 133), 'a dropped flow');

@@ -241,6 +241,23 @@ export const METRICS = {
     help: 'Flow events on disk that are not known to be stored',
   },
   weir_agent_spool_bytes: { kind: 'gauge', unit: 'By', help: 'Flow events on disk that are not known to be stored' },
+  weir_agent_processes: {
+    kind: 'gauge',
+    unit: '1',
+    help: 'Processes that run on this host, as far as they are watched',
+  },
+  weir_agent_process_events_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Events of processes that programs have written, by kind (exec, fork, exit, seen, data)',
+    labels: ['kind'],
+  },
+  weir_agent_process_events_lost_total: {
+    kind: 'counter',
+    unit: '1',
+    help: 'Events of processes that the ring buffer had no room for, by kind; map_full: processes that the map had no room for',
+    labels: ['kind'],
+  },
   weir_agent_control_silence_seconds: {
     kind: 'gauge',
     unit: 's',

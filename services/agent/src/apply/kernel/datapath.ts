@@ -41,6 +41,8 @@ export interface DatapathOptions extends ServiceMaps {
   readonly maxNat?: number;
   /** cgroup v2 folder of this host; that of the whole machine unless told. */
   readonly cgroup?: string;
+  /** How much of arguments and environment of processes is read, bytes; without it processes are not watched. */
+  readonly processes?: { readonly argsBytes: number; readonly envBytes: number };
   /** File of this host's WireGuard key, made when it is needed; without it nothing is encrypted. */
   readonly wireguardKeyPath?: string;
 }

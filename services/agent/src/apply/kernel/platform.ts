@@ -19,6 +19,7 @@ import type { Connection, Counters, EventSourceOptions, Platform } from '../../p
 import { KernelAnnounce } from './announce.ts';
 import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
 import { endpointPlace } from './health-endpoint.ts';
+import { kernelProcesses, removeProcesses } from './processes.ts';
 import { sweepConnections } from './sweep.ts';
 import { readThrottles } from './throttles.ts';
 
@@ -118,6 +119,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
   const { object, network } = datapath;
   const conntrack = object.map('conntrack');
   const ctSweep = object.program('ct_sweep');
+  if (!options.processes) await removeProcesses(options.bpffsDir);
   /** Until the kernel announces a change. */
   let addresses: readonly string[] | undefined;
   let subnets: readonly string[] | undefined;
@@ -169,6 +171,14 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
       ...(options.uplink ? { uplink: options.uplink } : {}),
       ...(options.hostNetns ? { hostNetns: options.hostNetns } : {}),
     }),
+    ...(options.processes
+      ? {
+          processes: kernelProcesses({
+            ...{ bpffsDir: options.bpffsDir, ...options.processes },
+            ...(options.cgroup ? { cgroup: options.cgroup } : {}),
+          }),
+        }
+      : {}),
     connections: (limit) => readConnections(conntrack, limit),
     nat: async (limit) => datapath.uplinks.nat?.read(limit),
     prefilter: () => datapath.uplinks.prefilter(),
