@@ -183,7 +183,8 @@ test('a reader who leaves ends the query in Postgres', async () => {
   const client = createRpcClient(FlowService, service.app.grpc);
   const waiting = async (): Promise<number> => {
     const { rows } = await service.pool.query(
-      `select count(*)::int4 as n from pg_stat_activity where application_name = 'analytics groups' and state = 'active'`,
+      `select count(*)::int4 as n from pg_stat_activity
+        where datname = current_database() and application_name = 'analytics groups' and state = 'active'`,
     );
     return rows[0].n;
   };

@@ -14,6 +14,7 @@ import { held, renewFolder } from '../support/cgroups.ts';
 import { allowOnly, ControlPlane, until } from '../support/control-plane.ts';
 import { makeCgroup, Resident } from '../support/netns.ts';
 
+const PATIENT_MS = 10_000; // for what is let through: longer than a machine stands still
 const NAMES = ['web', 'db', 'evil'];
 const IDS = NAMES.map((name) => `prod.${name}`);
 const netnsOf = (id: string): string => `/run/netns/weir-agent-${process.pid}-${id}`;
@@ -87,9 +88,9 @@ describe('inside', () => {
       workloads.map(({ id, state, message }) => [id, state, message]).sort(),
       IDS.map((id) => [id, 'ready', '']).sort(),
     );
-    assert.equal(await tcp('prod.web', 'prod.db'), 'ok');
+    assert.equal(await tcp('prod.web', 'prod.db', PATIENT_MS), 'ok');
     assert.equal(await tcp('prod.evil', 'prod.db'), 'timeout');
-    assert.equal(await tcp('prod.evil', 'prod.web'), 'ok');
+    assert.equal(await tcp('prod.evil', 'prod.web', PATIENT_MS), 'ok');
   });
 
   it('knows its own process', async () => {
@@ -122,14 +123,14 @@ describe('inside', () => {
     await plane.policy(inMode('audit', 'evil', 'evil'));
     await plane.policy(inMode('staged', 'web', 'web'));
     assert.deepEqual((await plane.realised('h1')).errors, []);
-    assert.equal(await tcp('prod.db', 'prod.evil'), 'ok');
+    assert.equal(await tcp('prod.db', 'prod.evil', PATIENT_MS), 'ok');
     const audited = await until(
       () => flows().find(({ verdict, destinationIdentity }) => verdict === 4 && destinationIdentity === 1003),
       'a flow that an audited policy would have refused',
     );
     assert.notEqual(audited.ruleId, 0, 'the default denial that would have');
     assert.equal(audited.dropReason, 0);
-    assert.equal(await tcp('prod.evil', 'prod.web'), 'ok');
+    assert.equal(await tcp('prod.evil', 'prod.web', PATIENT_MS), 'ok');
     const pending = await until(
       () => flows().find((flow) => flow.pendingVerdict === 2 && flow.destinationIdentity === 1001),
       'a flow that a staged policy would refuse',
@@ -138,7 +139,7 @@ describe('inside', () => {
     assert.notEqual(pending.pendingRuleId, 0);
     for (const name of ['evil', 'web']) await plane.remove('policy', `NetworkPolicy/prod/${name}`);
     await plane.realised('h1');
-    assert.equal(await tcp('prod.db', 'prod.evil'), 'ok');
+    assert.equal(await tcp('prod.db', 'prod.evil', PATIENT_MS), 'ok');
   });
 
   it('answers on its socket, which only root may open', async () => {
@@ -261,7 +262,7 @@ describe('inside', () => {
       (async () => {
         while (probing) {
           kept.push(await resident('prod.web').ask({ op: 'say', timeoutMs: 1000 }));
-          fresh.push(await tcp('prod.web', 'prod.db', 1000));
+          fresh.push(await tcp('prod.web', 'prod.db', PATIENT_MS));
         }
       })(),
     ];
@@ -305,7 +306,7 @@ describe('inside', () => {
       assert.equal((await agent.exited).signal, 'SIGKILL', at);
       await start();
       await plane.realised('h1');
-      assert.equal(await tcp('prod.web', 'prod.db', 1000), 'ok', at);
+      assert.equal(await tcp('prod.web', 'prod.db', PATIENT_MS), 'ok', at);
     }
     probing = false;
     await probe;
@@ -328,7 +329,7 @@ describe('inside', () => {
         `${at}: ${late?.message}`,
       );
       const there = new Resident(netns);
-      assert.equal(await there.ask({ op: 'tcp', host: ip6('prod.db'), port: 80, timeoutMs: 1000 }), 'ok', at);
+      assert.equal(await there.ask({ op: 'tcp', host: ip6('prod.db'), port: 80, timeoutMs: PATIENT_MS }), 'ok', at);
       await there.stop();
       await plane.remove('workload', id);
       await plane.realised('h1');
@@ -349,7 +350,7 @@ describe('inside', () => {
     const judged = async (when: string): Promise<void> => {
       await until(() => stateOf()?.state === 'ready', `${when}: ${stateOf()?.message}`);
       const there = new Resident(`/proc/${process.pid}/ns/net`, unit);
-      assert.equal(await there.ask({ op: 'tcp', host: ip4('prod.web'), port: 80, timeoutMs: 5000 }), 'ok', when);
+      assert.equal(await there.ask({ op: 'tcp', host: ip4('prod.web'), port: 80, timeoutMs: PATIENT_MS }), 'ok', when);
       assert.equal(await there.ask({ op: 'tcp', host: ip6('prod.db'), port: 80, timeoutMs: 300 }), 'timeout', when);
       await there.stop();
     };
@@ -392,7 +393,7 @@ describe('inside', () => {
     await until(() => !existsSync(healthNetns), 'the namespace of the health endpoint to go', 20_000);
     assert.deepEqual(await agent.stop('SIGTERM'), { code: 0, signal: null });
     assert.ok(!existsSync(socket));
-    assert.equal(await tcp('prod.web', 'prod.db', 1000), 'ok');
+    assert.equal(await tcp('prod.web', 'prod.db', PATIENT_MS), 'ok');
     assert.equal(await tcp('prod.evil', 'prod.db', 50), 'timeout');
     await start();
   });

@@ -205,7 +205,9 @@ test('the database connection is cut: another one goes on', async () => {
   await put('a');
   await outbox.drained();
   const { rowCount } = await db.pool.query(
-    `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()`,
+    `select pg_terminate_backend(pid) from pg_locks
+      where locktype = 'advisory' and pid <> pg_backend_pid()
+        and database = (select oid from pg_database where datname = current_database())`,
   );
   assert.equal(rowCount, 1);
   await put('b');

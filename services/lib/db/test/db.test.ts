@@ -143,7 +143,8 @@ describe('database', () => {
     await db.kysely.selectFrom('things').select('id').limit(1).execute();
     const other = createDb({ url: database.url, schema: 'demo' });
     await other.pool.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep%' and pid <> pg_backend_pid()`,
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and query like 'select pg_sleep%' and pid <> pg_backend_pid()`,
     );
     await other.close();
     await assert.rejects(
