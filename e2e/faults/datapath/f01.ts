@@ -12,7 +12,8 @@ const KILLS = size({ short: 2, long: 20 });
 const APART_MS = size({ short: 300, long: 3_000 });
 const HELD = size({ short: 25, long: 100 });
 const STALL_MS = 1_000;
-const SETTLED_MS = 1_000;
+/** An agent takes a health endpoint that the network does not ask for away after three seconds. */
+const SETTLED_MS = 5_000;
 /** Connections of the load that come and go are younger. */
 const HELD_AGE_MS = 250;
 
@@ -21,7 +22,7 @@ const differences = (one: string, other: string): string[] => [
   ...new Set(one.split('\n')).symmetricDifference(new Set(other.split('\n'))),
 ];
 
-/** An agent that has just begun puts programs in the place of others, under names of a moment. */
+/** Pins as they are once an agent that has just begun has done all it has to. */
 const settledPins = async (bpffs: string): Promise<string> => {
   for (let pins = pinnedIds(bpffs); ; ) {
     await sleep(SETTLED_MS);
