@@ -3,12 +3,8 @@
 
 import { policy } from './before.ts';
 import type { GrpcOperation } from './grpc-table.ts';
+import { BAD_LIMIT, invalid, missing, OTHER, pages } from './mistakes.ts';
 
-const invalid = { code: 'INVALID_ARGUMENT' as const };
-const missing = { code: 'NOT_FOUND' as const, field: 'id' };
-const pages = (items: string) => ({ items, size: 'limit', cursor: 'cursor', next: 'nextCursor' });
-const BAD_LIMIT = { bad: { limit: 5_000 }, ...invalid, field: 'limit' };
-const OTHER = 999_999n;
 const KEY = 'NetworkPolicy/shop/';
 
 export const POLICY_GRPC: Readonly<Record<string, GrpcOperation>> = {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Every gRPC method, as rest-table.ts has every REST operation. Mistakes are told with the same codes as there. */
+
 import type { DescService } from '@bufbuild/protobuf';
 import type { ErrorCode } from '@weir/errors';
 import { AccountingService, FlowService, RuleHitService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
@@ -28,6 +29,7 @@ import { RuntimePolicyService } from '@weir/proto/weir/policy/v1/runtime_pb.js';
 import { service } from './before.ts';
 import { POLICY_GRPC } from './grpc-policies.ts';
 import { TRAFFIC } from './grpc-traffic.ts';
+import { BAD_LIMIT, invalid, missing, OTHER, pages } from './mistakes.ts';
 import { RUNTIME_GRPC } from './runtime.ts';
 
 /** The third: its name in the table below, where several services have one of the same name. */
@@ -71,11 +73,6 @@ export interface GrpcOperation {
   readonly stream?: true;
 }
 
-const invalid = { code: 'INVALID_ARGUMENT' as const };
-const missing = { code: 'NOT_FOUND' as const, field: 'id' };
-const pages = (items: string) => ({ items, size: 'limit', cursor: 'cursor', next: 'nextCursor' });
-const BAD_LIMIT = { bad: { limit: 5_000 }, ...invalid, field: 'limit' };
-const OTHER = 999_999n;
 const workload = (name: string) => ({ name, namespace: 'shop', host: 'c1', labels: { app: name } });
 const BGP = {
   name: 'n1',

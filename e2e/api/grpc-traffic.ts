@@ -3,8 +3,7 @@
 
 import { policy } from './before.ts';
 import type { GrpcOperation } from './grpc-table.ts';
-
-const invalid = { code: 'INVALID_ARGUMENT' as const };
+import { invalid } from './mistakes.ts';
 
 export const TRAFFIC: Readonly<Record<string, GrpcOperation>> = {
   'SimulationService.Simulate': {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Of the table of REST operations (rest-table.ts): what tells the network of addresses, by L2 announcements and by BGP. */
+import { limit, missingAt } from './mistakes.ts';
 import type { RestOperation } from './rest-table.ts';
 
 export const BGP = {
@@ -7,9 +8,6 @@ export const BGP = {
   hosts: { match_labels: { rack: 'none' } },
   peers: [{ name: 'tor', address: '198.51.100.2', asn: 65_000 }],
 };
-
-const limit = (path: string) => ({ path: `${path}?limit=0`, code: 'INVALID_ARGUMENT' as const, field: 'limit' });
-const missing = (path: string) => ({ path, code: 'NOT_FOUND' as const, field: 'id' });
 
 export const ANNOUNCING: Readonly<Record<string, RestOperation>> = {
   'inventory GET /v1/l2-announcements': {
@@ -19,7 +17,7 @@ export const ANNOUNCING: Readonly<Record<string, RestOperation>> = {
   },
   'inventory GET /v1/l2-announcements/{name}': {
     good: { path: '/v1/l2-announcements/n1' },
-    bad: missing('/v1/l2-announcements/none'),
+    bad: missingAt('/v1/l2-announcements/none'),
     tagged: true,
   },
   'inventory PUT /v1/l2-announcements/{name}': {
@@ -35,7 +33,7 @@ export const ANNOUNCING: Readonly<Record<string, RestOperation>> = {
   },
   'inventory DELETE /v1/l2-announcements/{name}': {
     good: { path: '/v1/l2-announcements/gone-rest', status: 204 },
-    bad: missing('/v1/l2-announcements/none'),
+    bad: missingAt('/v1/l2-announcements/none'),
     guarded: true,
   },
   'inventory GET /v1/bgp-instances': {
@@ -45,7 +43,7 @@ export const ANNOUNCING: Readonly<Record<string, RestOperation>> = {
   },
   'inventory GET /v1/bgp-instances/{name}': {
     good: { path: '/v1/bgp-instances/n1' },
-    bad: missing('/v1/bgp-instances/none'),
+    bad: missingAt('/v1/bgp-instances/none'),
     tagged: true,
   },
   'inventory PUT /v1/bgp-instances/{name}': {
@@ -61,18 +59,18 @@ export const ANNOUNCING: Readonly<Record<string, RestOperation>> = {
   },
   'inventory DELETE /v1/bgp-instances/{name}': {
     good: { path: '/v1/bgp-instances/gone-rest', status: 204 },
-    bad: missing('/v1/bgp-instances/none'),
+    bad: missingAt('/v1/bgp-instances/none'),
     guarded: true,
   },
   'inventory GET /v1/bgp-peers': { good: { path: '/v1/bgp-peers?host=a1' }, bad: limit('/v1/bgp-peers') },
   'inventory GET /v1/service-stats': {
     good: { path: '/v1/service-stats?by_host=true' },
-    bad: missing('/v1/service-stats?service=shop.none'),
+    bad: missingAt('/v1/service-stats?service=shop.none'),
   },
   'inventory GET /v1/bgp-routes': { good: { path: '/v1/bgp-routes' }, bad: limit('/v1/bgp-routes') },
   'inventory GET /v1/l2-leases': { good: { path: '/v1/l2-leases' }, bad: limit('/v1/l2-leases') },
   'inventory GET /v1/l2-leases/{id}': {
     good: { path: '/v1/l2-leases/shop.n1' },
-    bad: missing('/v1/l2-leases/shop.none'),
+    bad: missingAt('/v1/l2-leases/shop.none'),
   },
 };

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Operations of the policy service about network policies, for rest-table.ts. */
-import { policy } from './before.ts';
-import type { RestOperation } from './rest-table.ts';
 
-const limit = (path: string) => ({ path: `${path}?limit=0`, code: 'INVALID_ARGUMENT' as const, field: 'limit' });
-const missing = (path: string, field = 'id') => ({ path, code: 'NOT_FOUND' as const, field });
+import { policy } from './before.ts';
+import { limit, missingAt } from './mistakes.ts';
+import type { RestOperation } from './rest-table.ts';
 
 export const POLICY_REST: Readonly<Record<string, RestOperation>> = {
   'policy GET /v1/policies': { good: { path: '/v1/policies' }, bad: limit('/v1/policies'), paged: true },
@@ -22,29 +21,29 @@ export const POLICY_REST: Readonly<Record<string, RestOperation>> = {
   },
   'policy GET /v1/policies/{kind}/{namespace}/{name}': {
     good: { path: '/v1/policies/NetworkPolicy/shop/p1' },
-    bad: missing('/v1/policies/NetworkPolicy/shop/none'),
+    bad: missingAt('/v1/policies/NetworkPolicy/shop/none'),
     tagged: true,
   },
   'policy DELETE /v1/policies/{kind}/{namespace}/{name}': {
     good: { path: '/v1/policies/NetworkPolicy/shop/gone-rest' },
-    bad: missing('/v1/policies/NetworkPolicy/shop/none'),
+    bad: missingAt('/v1/policies/NetworkPolicy/shop/none'),
     guarded: true,
   },
   'policy GET /v1/policies/{kind}/{namespace}/{name}/versions': {
     good: { path: '/v1/policies/NetworkPolicy/shop/p1/versions' },
-    bad: missing('/v1/policies/NetworkPolicy/shop/none/versions'),
+    bad: missingAt('/v1/policies/NetworkPolicy/shop/none/versions'),
   },
   'policy GET /v1/policies/{kind}/{namespace}/{name}/diff': {
     good: { path: '/v1/policies/NetworkPolicy/shop/p1/diff?from=1' },
-    bad: missing('/v1/policies/NetworkPolicy/shop/p1/diff?from=999'),
+    bad: missingAt('/v1/policies/NetworkPolicy/shop/p1/diff?from=999'),
   },
   'policy POST /v1/policies/{kind}/{namespace}/{name}/restore': {
     good: { path: '/v1/policies/NetworkPolicy/shop/p1/restore?policy_revision=1' },
-    bad: missing('/v1/policies/NetworkPolicy/shop/p1/restore?policy_revision=999'),
+    bad: missingAt('/v1/policies/NetworkPolicy/shop/p1/restore?policy_revision=999'),
   },
   'policy POST /v1/policies/{kind}/{namespace}/{name}/promote': {
     good: { path: '/v1/policies/NetworkPolicy/shop/audited-rest/promote' },
-    bad: missing('/v1/policies/NetworkPolicy/shop/none/promote'),
+    bad: missingAt('/v1/policies/NetworkPolicy/shop/none/promote'),
   },
   'policy POST /v1/policies/diff': {
     good: { path: '/v1/policies/diff', text: policy('p1', 81) },
@@ -76,14 +75,14 @@ export const POLICY_REST: Readonly<Record<string, RestOperation>> = {
     bad: { path: '/v1/rules/hits?unused_for=long', code: 'INVALID_ARGUMENT', field: 'unused_for' },
     paged: true,
   },
-  'policy GET /v1/rules/{id}': { good: { path: '/v1/rules/1' }, bad: missing('/v1/rules/2000000000') },
+  'policy GET /v1/rules/{id}': { good: { path: '/v1/rules/1' }, bad: missingAt('/v1/rules/2000000000') },
   'policy GET /v1/revisions/{revision}': {
     good: { path: '/v1/revisions/1' },
     bad: { path: '/v1/revisions/1?wait_s=100', code: 'INVALID_ARGUMENT', field: 'wait_s' },
   },
   'policy GET /v1/revisions/{revision}/trace': {
     good: { path: '/v1/revisions/1/trace' },
-    bad: missing('/v1/revisions/2000000000/trace'),
+    bad: missingAt('/v1/revisions/2000000000/trace'),
   },
   'policy GET /v1/changes': {
     good: { path: '/v1/changes?kind=policy' },

@@ -3,8 +3,10 @@
  * Every REST operation, with what is sent to it and which manners it has. An operation of an openapi.json that is not
  * here fails the test, so a new one is entered with its good case, its bad one, and what else fits.
  */
+
 import type { ErrorCode } from '@weir/errors';
 import { GATEWAY, service } from './before.ts';
+import { limit, missingAt } from './mistakes.ts';
 import { ANNOUNCING } from './rest-announcing.ts';
 import { POLICY_REST } from './rest-policies.ts';
 import { RUNTIME_REST } from './runtime.ts';
@@ -33,7 +35,6 @@ export interface RestOperation {
 }
 
 const workload = (name: string) => ({ name, namespace: 'shop', host: 'c1', labels: { app: name } });
-const missing = (path: string, field = 'id') => ({ path, code: 'NOT_FOUND' as const, field });
 
 export const REST: Readonly<Record<string, RestOperation>> = {
   'inventory GET /v1/hosts': { good: { path: '/v1/hosts' }, bad: limit('/v1/hosts'), paged: true },
@@ -42,7 +43,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     bad: { path: '/v1/hosts', body: { name: 'New' }, code: 'INVALID_ARGUMENT', field: 'name' },
     once: { other: { path: '/v1/hosts', body: { name: 'new-other' } } },
   },
-  'inventory GET /v1/hosts/{id}': { good: { path: '/v1/hosts/c1' }, bad: missing('/v1/hosts/none'), tagged: true },
+  'inventory GET /v1/hosts/{id}': { good: { path: '/v1/hosts/c1' }, bad: missingAt('/v1/hosts/none'), tagged: true },
   'inventory PATCH /v1/hosts/{id}': {
     good: { path: '/v1/hosts/c1', body: { labels: { rack: 'r1' } } },
     bad: { path: '/v1/hosts/c1', body: { label: {} }, code: 'INVALID_ARGUMENT', field: 'label' },
@@ -65,7 +66,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory GET /v1/workloads/{id}': {
     good: { path: '/v1/workloads/shop.web' },
-    bad: missing('/v1/workloads/shop.none'),
+    bad: missingAt('/v1/workloads/shop.none'),
     tagged: true,
   },
   'inventory PATCH /v1/workloads/{id}': {
@@ -75,13 +76,13 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory DELETE /v1/workloads/{id}': {
     good: { path: '/v1/workloads/shop.gone-rest', status: 204 },
-    bad: missing('/v1/workloads/shop.none'),
+    bad: missingAt('/v1/workloads/shop.none'),
     guarded: true,
   },
   'inventory GET /v1/namespaces': { good: { path: '/v1/namespaces' }, bad: limit('/v1/namespaces'), paged: true },
   'inventory GET /v1/namespaces/{name}': {
     good: { path: '/v1/namespaces/shop' },
-    bad: missing('/v1/namespaces/none'),
+    bad: missingAt('/v1/namespaces/none'),
     tagged: true,
   },
   'inventory PUT /v1/namespaces/{name}': {
@@ -96,7 +97,10 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     guarded: true,
   },
   'inventory GET /v1/identities': { good: { path: '/v1/identities' }, bad: limit('/v1/identities'), paged: true },
-  'inventory GET /v1/identities/{identity}': { good: { path: '/v1/identities/1' }, bad: missing('/v1/identities/99') },
+  'inventory GET /v1/identities/{identity}': {
+    good: { path: '/v1/identities/1' },
+    bad: missingAt('/v1/identities/99'),
+  },
   'inventory GET /v1/network': {
     good: { path: '/v1/network' },
     bad: { path: '/v1/network?mtu=1', code: 'INVALID_ARGUMENT', field: 'mtu' },
@@ -119,7 +123,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory GET /v1/egress-gateways/{name}': {
     good: { path: '/v1/egress-gateways/n1' },
-    bad: missing('/v1/egress-gateways/none'),
+    bad: missingAt('/v1/egress-gateways/none'),
     tagged: true,
   },
   'inventory PUT /v1/egress-gateways/{name}': {
@@ -135,13 +139,13 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory DELETE /v1/egress-gateways/{name}': {
     good: { path: '/v1/egress-gateways/gone-rest', status: 204 },
-    bad: missing('/v1/egress-gateways/none'),
+    bad: missingAt('/v1/egress-gateways/none'),
     guarded: true,
   },
   'inventory GET /v1/prefilters': { good: { path: '/v1/prefilters' }, bad: limit('/v1/prefilters'), paged: true },
   'inventory GET /v1/prefilters/{name}': {
     good: { path: '/v1/prefilters/n1' },
-    bad: missing('/v1/prefilters/none'),
+    bad: missingAt('/v1/prefilters/none'),
     tagged: true,
   },
   'inventory PUT /v1/prefilters/{name}': {
@@ -157,12 +161,12 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory DELETE /v1/prefilters/{name}': {
     good: { path: '/v1/prefilters/gone-rest', status: 204 },
-    bad: missing('/v1/prefilters/none'),
+    bad: missingAt('/v1/prefilters/none'),
     guarded: true,
   },
   ...ANNOUNCING,
   'inventory GET /v1/pools': { good: { path: '/v1/pools' }, bad: limit('/v1/pools'), paged: true },
-  'inventory GET /v1/pools/{name}': { good: { path: '/v1/pools/n1' }, bad: missing('/v1/pools/none'), tagged: true },
+  'inventory GET /v1/pools/{name}': { good: { path: '/v1/pools/n1' }, bad: missingAt('/v1/pools/none'), tagged: true },
   'inventory PUT /v1/pools/{name}': {
     good: { path: '/v1/pools/n1', body: { cidrs: ['10.90.0.0/16', '10.99.0.0/16'] } },
     bad: { path: '/v1/pools/n1', body: { cidrs: ['10.90.0.0/30'] }, code: 'INVALID_ARGUMENT', field: 'block_bits4' },
@@ -177,7 +181,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   'inventory GET /v1/reservations': { good: { path: '/v1/reservations' }, bad: limit('/v1/reservations'), paged: true },
   'inventory GET /v1/reservations/{address}': {
     good: { path: '/v1/reservations/10.77.99.0' },
-    bad: missing('/v1/reservations/10.77.99.77'),
+    bad: missingAt('/v1/reservations/10.77.99.77'),
     tagged: true,
   },
   'inventory PUT /v1/reservations/{address}': {
@@ -193,7 +197,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory DELETE /v1/reservations/{address}': {
     good: { path: '/v1/reservations/10.77.99.1', status: 204 },
-    bad: missing('/v1/reservations/10.77.99.77'),
+    bad: missingAt('/v1/reservations/10.77.99.77'),
     guarded: true,
   },
   'inventory GET /v1/services': { good: { path: '/v1/services' }, bad: limit('/v1/services'), paged: true },
@@ -209,7 +213,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory GET /v1/services/{id}': {
     good: { path: '/v1/services/shop.n1' },
-    bad: missing('/v1/services/shop.none'),
+    bad: missingAt('/v1/services/shop.none'),
     tagged: true,
   },
   'inventory PUT /v1/services/{id}': {
@@ -220,7 +224,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory DELETE /v1/services/{id}': {
     good: { path: '/v1/services/shop.gone-rest', status: 204 },
-    bad: missing('/v1/services/shop.none'),
+    bad: missingAt('/v1/services/shop.none'),
     guarded: true,
   },
   'inventory PATCH /v1/services/{id}/backends/{number}': {
@@ -236,7 +240,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   'inventory GET /v1/lb-pools': { good: { path: '/v1/lb-pools' }, bad: limit('/v1/lb-pools'), paged: true },
   'inventory GET /v1/lb-pools/{name}': {
     good: { path: '/v1/lb-pools/n1' },
-    bad: missing('/v1/lb-pools/none'),
+    bad: missingAt('/v1/lb-pools/none'),
     tagged: true,
   },
   'inventory PUT /v1/lb-pools/{name}': {
@@ -252,7 +256,7 @@ export const REST: Readonly<Record<string, RestOperation>> = {
   },
   'inventory DELETE /v1/lb-pools/{name}': {
     good: { path: '/v1/lb-pools/gone-rest', status: 204 },
-    bad: missing('/v1/lb-pools/none'),
+    bad: missingAt('/v1/lb-pools/none'),
     guarded: true,
   },
   'inventory GET /v1/health': {
@@ -286,7 +290,3 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     paged: true,
   },
 };
-
-function limit(path: string) {
-  return { path: `${path}?limit=0`, code: 'INVALID_ARGUMENT' as const, field: 'limit' };
-}

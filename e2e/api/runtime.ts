@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Operations about runtime policies, for rest-table.ts and grpc-table.ts. */
+
 import type { GrpcOperation } from './grpc-table.ts';
+import { invalid, missing, OTHER } from './mistakes.ts';
 import type { RestOperation } from './rest-table.ts';
 
 export const runtimePolicy = (name: string, action = 'Sigkill'): string => `apiVersion: cilium.io/v1alpha1
@@ -12,11 +14,8 @@ spec: { kprobes: [ { call: sys_mount, selectors: [ { matchActions: [ { action: $
 const PATH = '/v1/runtime-policies';
 const ONE = `${PATH}/{kind}/{namespace}/{name}`;
 const KEY = 'TracingPolicy/-/';
-const missing = { code: 'NOT_FOUND' as const, field: 'id' };
-const invalid = { code: 'INVALID_ARGUMENT' as const };
 const none = { path: `${PATH}/${KEY}none`, ...missing };
 const WRONG = 'spec.kprobes[0].selectors[0].matchActions[0].action';
-const OTHER = 999_999n;
 
 export const RUNTIME_REST: Readonly<Record<string, RestOperation>> = {
   [`policy GET ${PATH}`]: {
