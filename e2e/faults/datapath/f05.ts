@@ -41,6 +41,7 @@ export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => 
   const links = pinsIn(join(agent.bpffs, 'links'));
   // what a CPU knows about its packet: held by the programs, found by nobody, so its pin means nothing
   const maps = pinsIn(agent.bpffs).filter((pin) => Object.hasOwn(MAPS, basename(pin)) && basename(pin) !== 'scratch');
+  const watchers = pinsIn(join(agent.bpffs, 'process-links'));
   const repairsBefore = (await agentStatus(agent)).repairs.total;
   const watch = await watchTraffic(scene);
   let slowestMs = 0;
@@ -62,7 +63,8 @@ export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => 
       () => pins.every((pin) => existsSync(pin)),
     );
   // one by one where the row wants it; all at once is the same code on a shorter clock
-  for (const pins of isLong ? [...maps, ...links].map((pin) => [pin]) : [[...maps, ...links]]) await remove(pins);
+  for (const pins of isLong ? [...maps, ...links, ...watchers].map((pin) => [pin]) : [[...maps, ...links, ...watchers]])
+    await remove(pins);
   for (const pin of isLong ? links : links.slice(0, 1)) {
     await fault(
       `link ${pin}`,
@@ -70,7 +72,7 @@ export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => 
       () => isAttached(pin),
     );
   }
-  const all = [...maps, ...links];
+  const all = [...maps, ...links, ...watchers];
   await fault(
     'the unmounted bpffs',
     () => execFileSync('umount', ['-l', agent.bpffs]),
@@ -98,5 +100,6 @@ export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => 
     ['0 allowed connections fail', failed === 0 && allowed.answered > 0],
     ['repaired within 30 s', !isLong || slowestMs <= ROW_MS],
     ['no prog_array', progArrays === 0],
+    ['programs that watch processes are among what is put back', watchers.length === 3],
   ]);
 };

@@ -296,6 +296,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   const inspector = new Inspector({
     platform,
     host,
+    others: async () => (await processes.current?.inspect()) ?? [],
     reconciler,
     onProblem: (problem) => log.warn(`${problem}; repaired`),
     onTrouble,

@@ -113,9 +113,8 @@ export const AgentSettings = Type.Object({
       "flow events that one workload may report, with a second's worth at once; more are counted by workload and reason. 0: no limit",
   }),
   processes: Type.Union([Type.Literal('on'), Type.Literal('off')], {
-    default: 'off',
-    description:
-      '"on": processes of this host are watched, for its local API: who begins what, whose child, how it ends',
+    default: 'on',
+    description: '"on": processes of this host are watched: who begins what, whose child, how it ends',
   }),
   processArgsBytes: Type.Integer({
     minimum: 0,

@@ -42,7 +42,7 @@ const configOf = (more: Partial<AgentConfig> = {}): AgentConfig => ({
   maxIpcache: 524_288,
   eventsPerSecond: 10_000,
   natPorts: '49152-65535',
-  processes: 'off',
+  processes: 'on',
   processArgsBytes: 16_384,
   processEnvBytes: 0,
   maxNat: 1024,

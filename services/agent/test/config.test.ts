@@ -26,7 +26,7 @@ it('needs the host and whom to trust; the rest has values of its own', () => {
     maxServiceClients: 65_536,
     ringBytes: 8_388_608,
     eventsPerSecond: 10_000,
-    processes: 'off',
+    processes: 'on',
     processArgsBytes: 16_384,
     processEnvBytes: 0,
     spoolMaxBytes: 268_435_456,

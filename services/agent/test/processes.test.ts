@@ -92,7 +92,7 @@ test('a process that ends while /proc is still asked about it has ended', async 
     port: {
       start: async ({ onRecords }) => {
         hand = onRecords;
-        return { counters: () => ({}), stop: async () => {} };
+        return { inspect: async () => [], counters: () => ({}), stop: async () => {} };
       },
     },
     onTrouble: assert.fail,

@@ -12,6 +12,8 @@ import type { Reconciler } from './reconciler.ts';
 export interface InspectorOptions {
   readonly platform: Pick<Platform, 'monitor' | 'repairPins' | 'hostAddresses'>;
   readonly host: HostDatapath;
+  /** Beside the datapath: says what was wrong and is put back. */
+  readonly others: () => Promise<readonly string[]>;
   readonly reconciler: Reconciler;
   readonly onProblem: (problem: string) => void;
   readonly onTrouble: (what: string, cause: unknown) => void;
@@ -59,11 +61,12 @@ export class Inspector {
   }
 
   async inspect(): Promise<void> {
-    const { host, platform, reconciler, onProblem } = this.#options;
+    const { host, platform, others, reconciler, onProblem } = this.#options;
     const problems = await reconciler.exclusively(async () => [
       // First, because it puts back a file system that was unmounted.
       ...(await platform.repairPins()).map((name) => `the pin of map '${name}' was removed`),
       ...(await host.inspect()),
+      ...(await others()),
     ]);
     if (problems.length === 0) return;
     counter('weir_agent_repairs_total').add(problems.length);

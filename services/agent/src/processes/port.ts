@@ -5,6 +5,8 @@ import type { ProcessRecord } from '@weir/bpf/process-events';
 export interface ProcessReader {
   /** Of programs, by enum weir_process_counter: `exec`, `lost_exec` and so on; since the maps were made. */
   counters(): Readonly<Record<string, bigint>>;
+  /** Puts back pins that somebody removed; says which. */
+  inspect(): Promise<readonly string[]>;
   /** Hands over what waits, then ends. The programs stay, and with them the map of processes. */
   stop(): Promise<void>;
 }

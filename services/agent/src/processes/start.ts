@@ -25,6 +25,7 @@ export interface ProcessesOptions {
 export interface Processes {
   readonly cache: ProcessCache;
   counters(): Readonly<Record<string, bigint>>;
+  inspect(): Promise<readonly string[]>;
   stop(): Promise<void>;
 }
 
@@ -111,7 +112,12 @@ export const startProcesses = async (options: ProcessesOptions): Promise<Process
     },
     onTrouble,
   });
-  return { cache, counters: () => reader.counters(), stop: () => reader.stop() };
+  return {
+    cache,
+    counters: () => reader.counters(),
+    inspect: () => reader.inspect(),
+    stop: () => reader.stop(),
+  };
 };
 
 type Watched = Pick<Platform, 'processes' | 'clockOffsetNs'>;

@@ -40,7 +40,7 @@ describe('inside', () => {
     WEIR_AGENT_HEALTH_NETNS: healthNetns,
     WEIR_AGENT_SOCKET: socket,
     WEIR_AGENT_METRICS_PORT: '0',
-    ...{ WEIR_AGENT_MAX_CONNTRACK: '4096', WEIR_AGENT_RING_BYTES: '262144', WEIR_AGENT_PROCESSES: 'on' },
+    ...{ WEIR_AGENT_MAX_CONNTRACK: '4096', WEIR_AGENT_RING_BYTES: '262144' },
     ...more,
   });
   const start = async (more?: Record<string, string>): Promise<void> => {

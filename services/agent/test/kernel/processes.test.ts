@@ -97,6 +97,16 @@ describe('processes of a host', { skip: needKernel() }, () => {
     assert.equal(child.parent_exec_id, shell.exec_id);
     assert.ok(Math.abs(Date.parse(child.start_time) - Date.now()) < PATIENCE_MS);
 
+    // Somebody takes the pins away: nobody is missed, and they are there again.
+    const pins = (): string[] => readdirSync(bpffsDir, { recursive: true, encoding: 'utf8' }).sort();
+    const all = pins();
+    for (const name of readdirSync(bpffsDir)) rmSync(join(bpffsDir, name), { recursive: true });
+    const between = run('exec sleep 1003');
+    await until('who began without pins is known', isRunning(between.pid, '/sleep'));
+    assert.equal((await agent.inspect()).length, 6);
+    assert.deepEqual(pins(), all);
+    assert.deepEqual(await agent.inspect(), []);
+
     // It ends as a killed one does: programs and maps stay. One process ends and one begins meanwhile.
     await stop();
     early.kill('SIGTERM');

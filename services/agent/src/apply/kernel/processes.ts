@@ -5,6 +5,7 @@
  * other finds in the map, so that nothing is missed and nothing told twice.
  */
 
+import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { weir_process_counter } from '@weir/bpf';
@@ -15,6 +16,7 @@ import {
   type BpfMap,
   type BpfObject,
   cgroup2Mount,
+  type Link,
   openObject,
   ringBuffer,
   runIterator,
@@ -75,27 +77,50 @@ export const removeProcesses = async (bpffsDir: string): Promise<void> => {
   for (const name of [LINKS, ...PINS]) await rm(join(bpffsDir, name), { recursive: true, force: true });
 };
 
-/** In the place of those of an earlier agent: rename(2) over a pinned link, so that one of the two is always there. */
-const attach = async (object: BpfObject, bpffsDir: string): Promise<void> => {
-  const links = join(bpffsDir, LINKS);
-  await mkdir(links, { recursive: true });
+/**
+ * In the place of those of an earlier agent: rename(2) over a pinned link, so that one of the two is always there. They
+ * stay open: programs run on when their pins are taken away, and can be pinned again.
+ */
+const attach = async (object: BpfObject, links: Map<string, Link>, bpffsDir: string): Promise<void> => {
+  const dir = join(bpffsDir, LINKS);
+  await mkdir(dir, { recursive: true });
   for (const name of PROGRAMS) {
-    const made = join(links, `${name}_new`);
+    const made = join(dir, `${name}_new`);
     await rm(made, { force: true });
-    (await attachTpBtf(object.program(name), made)).close();
-    await rename(made, join(links, name));
+    links.set(name, await attachTpBtf(object.program(name), made));
+    await rename(made, join(dir, name));
   }
+};
+
+/** Puts back pins that somebody removed; says which. */
+const repair = async (object: BpfObject, links: ReadonlyMap<string, Link>, bpffsDir: string): Promise<string[]> => {
+  const problems: string[] = [];
+  for (const name of PINS) {
+    const path = join(bpffsDir, name);
+    if (existsSync(path)) continue;
+    object.map(name).pin(path);
+    problems.push(`the pin of map '${name}' was removed`);
+  }
+  for (const [name, link] of links) {
+    const path = join(bpffsDir, LINKS, name);
+    if (existsSync(path)) continue;
+    await mkdir(join(bpffsDir, LINKS), { recursive: true });
+    link.pin(path);
+    problems.push(`the pin of program '${name}' was removed`);
+  }
+  return problems;
 };
 
 type StartOptions = Parameters<ProcessPort['start']>[0];
 
 const begin = async (
   object: BpfObject,
+  links: Map<string, Link>,
   bpffsDir: string,
   { onRecords, onTrouble }: StartOptions,
 ): Promise<ProcessReader> => {
   await object.commitPins();
-  await attach(object, bpffsDir);
+  await attach(object, links, bpffsDir);
   const records = new ProcessRecords();
   const ring = ringBuffer({
     map: object.map('process_events'),
@@ -113,8 +138,10 @@ const begin = async (
   }
   return {
     counters: () => readCounters(object.map('process_counters')),
+    inspect: () => repair(object, links, bpffsDir),
     stop: async () => {
       await ring.stop();
+      for (const link of links.values()) link.close();
       object.close();
     },
   };
@@ -126,10 +153,12 @@ export const kernelProcesses = ({ bpffsDir, cgroup, argsBytes, envBytes }: Kerne
       ...{ pinDir: bpffsDir, pins: PINS, replaceIncompatible: true },
       rodata: { ...(await limits(cgroup)), process_args_bytes: u32(argsBytes), process_env_bytes: u32(envBytes) },
     });
+    const links = new Map<string, Link>();
     try {
-      return await begin(object, bpffsDir, options);
+      return await begin(object, links, bpffsDir, options);
     } catch (error) {
       // programs that nobody reads only cost
+      for (const link of links.values()) link.close();
       object.close();
       await removeProcesses(bpffsDir);
       throw error;
