@@ -5,6 +5,7 @@ import type { DescService } from '@bufbuild/protobuf';
 import type { ErrorCode } from '@weir/errors';
 import { AccountingService, FlowService, RuleHitService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { ChangeService } from '@weir/proto/weir/changes/v1/changes_pb.js';
+import { HostFirewallService } from '@weir/proto/weir/inventory/v1/host_firewall_pb.js';
 import {
   BgpService,
   EgressGatewayService,
@@ -46,6 +47,7 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['inventory', LoadBalancerService],
   ['inventory', L2AnnouncementService],
   ['inventory', BgpService],
+  ['inventory', HostFirewallService],
   ['inventory', ChangeService, 'inventory ChangeService'],
   ['policy', PolicyService],
   ['policy', RuleService],
@@ -250,6 +252,9 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
   },
   'BgpService.ListBgpPeers': { good: {}, ...BAD_LIMIT },
   'BgpService.ListBgpRoutes': { good: {}, ...BAD_LIMIT },
+  'HostFirewallService.GetHostFirewall': { good: { host: 'a1' }, bad: { host: 'none' }, ...missing },
+  'HostFirewallService.ListHostFirewalls': { good: { host: 'a1' }, ...BAD_LIMIT },
+  'HostFirewallService.ListHostFirewallEvents': { good: {}, ...BAD_LIMIT },
   'LoadBalancerService.ListServiceStats': { good: { byHost: true }, ...BAD_LIMIT },
   'PoolService.PutPool': {
     good: { name: 'n1', cidrs: ['10.90.0.0/16'] },

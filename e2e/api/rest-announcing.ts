@@ -63,6 +63,18 @@ export const ANNOUNCING: Readonly<Record<string, RestOperation>> = {
     guarded: true,
   },
   'inventory GET /v1/bgp-peers': { good: { path: '/v1/bgp-peers?host=a1' }, bad: limit('/v1/bgp-peers') },
+  'inventory GET /v1/host-firewalls': {
+    good: { path: '/v1/host-firewalls?host=a1' },
+    bad: limit('/v1/host-firewalls'),
+  },
+  'inventory GET /v1/host-firewalls/{id}': {
+    good: { path: '/v1/host-firewalls/a1' },
+    bad: missingAt('/v1/host-firewalls/none'),
+  },
+  'inventory GET /v1/host-firewall-events': {
+    good: { path: '/v1/host-firewall-events' },
+    bad: limit('/v1/host-firewall-events'),
+  },
   'inventory GET /v1/service-stats': {
     good: { path: '/v1/service-stats?by_host=true' },
     bad: missingAt('/v1/service-stats?service=shop.none'),

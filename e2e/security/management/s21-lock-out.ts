@@ -121,6 +121,13 @@ export const lockOut = async (t: TestContext, fleet: Fleet, outside: External): 
   await becomes('the host to be open', web, true);
   await askHostFirewall(agent, 'close');
   await becomes('the host to be shut again', web, false);
+  const record = async (): Promise<string[]> => {
+    const url = `${fleet.control.urls.inventory}/v1/host-firewall-events?host=${S21_HOST}`;
+    const { items } = (await callApi(url)) as { items: { act: string; by: string }[] };
+    return items.map(({ act, by }) => `${act} by ${by}`);
+  };
+  await until('the fleet to have it on record', WAIT_MS, async () => (await record()).includes('closed by operator'));
+  const recorded = await record();
   const acts = (await agentHostFirewall(agent)).history.map(({ act, by }) => `${act} by ${by}`);
 
   // A change that is good, and the end of it all.
@@ -149,6 +156,10 @@ export const lockOut = async (t: TestContext, fleet: Fleet, outside: External): 
       ],
       [`the API says so (${wrongs[0]?.error})`, wrongs.every(({ error }) => /undone/.test(error))],
       ['opened and closed by hand, and that is on record', acts.includes('opened by operator')],
+      [
+        'with the fleet too, with what was undone while it heard nothing',
+        ['opened by operator', 'undone by agent'].every((act) => recorded.includes(act)),
+      ],
       ['a change that is confirmed stays', changed],
     ],
   );

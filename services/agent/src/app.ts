@@ -34,6 +34,7 @@ import { watchProcesses } from './processes/start.ts';
 import { Accounts } from './report/accounts.ts';
 import { AckReporter } from './report/ack.ts';
 import { HEARTBEAT_MS, publishAgentHeartbeat, VERSION } from './report/heartbeat.ts';
+import { HostFirewallReport } from './report/host-firewall.ts';
 import type { Report } from './report/report.ts';
 import { startCounting } from './report/service-counts.ts';
 import { Stages } from './report/stages.ts';
@@ -98,6 +99,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   for (const [ifname, id] of host.foundIds) localIds.adopt(ifname, id);
   const again = () => reconciler.trigger();
   const { guard: hostFirewall, control } = await startHostFirewall({ config, onTrouble, bus: () => bus(), again });
+  const hostFirewallReport = new HostFirewallReport(hostFirewall);
   const planner = new Planner({
     host: config.host,
     allowHost: config.hostAccess === 'always',
@@ -253,6 +255,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       egressLimiter: platform.kernel.pacing.state,
       bgpPeers: announcing.bgpPeers,
       serviceCounts: counting.counter.toTell(),
+      hostFirewall: hostFirewallReport.toTell(),
     });
     await accounts.told();
   };

@@ -10,6 +10,7 @@ import { HostFirewallGuard, type HostFirewallOptions } from '../src/host-firewal
 import type { HostFirewallEvent, MachineTime } from '../src/host-firewall/state.ts';
 import { type FailsafeFacts, failsafeDocument, parseFailsafe } from '../src/plan/failsafe.ts';
 import { bundleOf, type HostPolicyBundle, NO_HOST_POLICY } from '../src/plan/host-policy.ts';
+import { HostFirewallReport } from '../src/report/host-firewall.ts';
 import { until } from './support/control-plane.ts';
 
 const bundle = (name: string, revision = 1): HostPolicyBundle =>
@@ -50,6 +51,28 @@ describe('commit-confirm', () => {
     await guard.applied(chosen);
     return chosen;
   };
+  it('tells the fleet what is so with every heartbeat, and what happened while it is new and once a minute', async () => {
+    const { options } = make();
+    const guard = await HostFirewallGuard.open(options);
+    let now = 0;
+    const report = new HostFirewallReport(guard, () => now);
+    assert.deepEqual([report.toTell().state, report.toTell().events], ['none', []]);
+    await apply(guard, OPEN);
+    await until(() => guard.state.good.digest === OPEN.digest, 'it is confirmed');
+    const acts = () => report.toTell().events.map(({ sequence, act }) => `${sequence} ${act}`);
+    const both = ['1 applied', '2 confirmed'];
+    assert.deepEqual([report.toTell().state, acts(), acts()], ['confirmed', both, both]);
+    now = 60_000;
+    assert.deepEqual([acts(), acts()], [both, []]);
+    await guard.open(30, 'somebody must in');
+    const { state, why, untilMs, events } = report.toTell();
+    assert.deepEqual(
+      [state, why, untilMs - Date.now() > 0, events.at(-1)?.sequence],
+      ['open', 'somebody must in', true, 3],
+    );
+    await guard.stop();
+  });
+
   const never = () => new Promise<void>(() => {});
 
   it('is confirmed by the bus, and says so', async () => {

@@ -2,6 +2,7 @@
 /** A small fleet as its services answer; some names try to drive the terminal. Its time is 2026-11-22T20:00:00Z. */
 import { ANNOUNCING_ROUTES } from './announcing-routes.ts';
 import { listing, type Routes } from './harness.ts';
+import { HOST_FIREWALL_ROUTES } from './host-firewall-routes.ts';
 import { SIMULATE_ROUTES } from './simulate-routes.ts';
 
 const at = (clock: string): string => `2026-11-22T${clock}Z`;
@@ -243,6 +244,7 @@ export const FLEET_ROUTES: Routes = {
     host('h1', { egress_limiter: { kind: 'token-bucket', reason: 'this kernel has no sch_fq' } }),
     host('h2', { state: 'stale', last_seen_at: at('17:00:00'), workloads_ready: 1 }),
   ]),
+  ...HOST_FIREWALL_ROUTES,
   'GET /v1/workloads': listing([WEB, DB]),
   'GET /v1/workloads/shop.web': { json: WEB },
   'GET /v1/workloads/shop.db': { json: DB },

@@ -155,6 +155,8 @@ const CASES: Readonly<Record<string, string>> = {
         'bgp-instances',
         'bgp-peers',
         'bgp-routes',
+        'host-firewalls',
+        'host-firewall-events',
       ],
     ].flatMap((noun) =>
       ['table', 'wide', 'json', 'yaml'].map((format) => [`get-${noun}-${format}`, `get ${noun} -o ${format}`]),

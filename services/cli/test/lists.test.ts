@@ -55,7 +55,7 @@ const ACCOUNTS = {
     ],
   },
 };
-const READY: Routes = { 'GET /readyz': { json: {} } };
+const READY: Routes = { 'GET /readyz': { json: {} }, 'GET /v1/host-firewalls': listing([]) };
 
 test('get hosts', async () => {
   const { code, out, asked } = await against({ 'GET /v1/hosts': listing(HOSTS) }, 'get hosts');

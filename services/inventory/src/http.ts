@@ -10,6 +10,7 @@ import { PrefilterPutSchema } from './domain/prefilters.ts';
 import type { Operations } from './operations/context.ts';
 import { BGP_SCHEMAS, bgpRoutes } from './routes/bgp.ts';
 import { HEALTH_SCHEMAS, healthRoutes } from './routes/health.ts';
+import { HOST_FIREWALL_SCHEMAS, hostFirewallRoutes } from './routes/host-firewalls.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { identityRoutes } from './routes/identities.ts';
 import { INPUT_SCHEMAS } from './routes/inputs.ts';
@@ -60,6 +61,7 @@ export const createInventoryHttp = async (
       BgpInstanceSchema,
       BgpInstancePutSchema,
       ...BGP_SCHEMAS,
+      ...HOST_FIREWALL_SCHEMAS,
       ...SERVICE_STAT_SCHEMAS,
       ...HEALTH_SCHEMAS,
       ...POOL_SCHEMAS,
@@ -78,6 +80,7 @@ export const createInventoryHttp = async (
   objectRoutes(app, operations);
   l2LeaseRoutes(app, operations);
   bgpRoutes(app, operations);
+  hostFirewallRoutes(app, operations);
   serviceStatRoutes(app, operations);
   poolRoutes(app, operations);
   reservationRoutes(app, operations);

@@ -33,7 +33,7 @@ export const hostFirewallAction = async (guard: HostFirewallGuard, request: Loca
       await guard.open(secondsOf(request), why);
       break;
     case 'close':
-      await guard.close();
+      await guard.close(why);
       break;
     default:
       throw weirError('NOT_FOUND', `the host firewall has no action ${JSON.stringify(action ?? '')}`, {

@@ -12,9 +12,11 @@ import { type HostPolicyBundle, type HostPolicyChoice, NO_HOST_POLICY } from '..
 import {
   type HostFirewallAct,
   type HostFirewallEvent,
+  type HostFirewallName,
   type HostFirewallState,
   type MachineTime,
   readState,
+  type ToldHostFirewall,
   writeState,
 } from './state.ts';
 
@@ -178,9 +180,9 @@ export class HostFirewallGuard {
     this.#options.onChange();
   }
 
-  async close(): Promise<void> {
+  async close(why: string): Promise<void> {
     if (!this.#state.open) return;
-    await this.#close();
+    await this.#close('operator', why);
     this.#options.onChange();
   }
 
@@ -191,19 +193,38 @@ export class HostFirewallGuard {
     await this.#writing;
   }
 
+  get name(): HostFirewallName {
+    const { good, pending, refused, open } = this.#state;
+    return open ? 'open' : pending ? 'pending' : refused ? 'undone' : good.digest === '' ? 'none' : 'confirmed';
+  }
+
   status(): Record<string, unknown> {
-    const { good, pending, refused, open, history } = this.#state;
-    const state = open ? 'open' : pending ? 'pending' : refused ? 'undone' : good.digest === '' ? 'none' : 'confirmed';
+    const { pending, refused, open, history } = this.#state;
     return {
-      state,
-      confirmed_by: this.#options.confirm,
-      documents: keysOf(pending?.bundle ?? good),
-      last_good: keysOf(good),
+      ...{ state: this.name, confirmed_by: this.#options.confirm, ...this.#documents() },
       seconds_left: pending ? Math.ceil(this.#leftMs(pending.until) / 1000) : null,
       undone: refused && { why: refused.why, time_ms: refused.timeMs },
       open: open && { why: open.why, seconds_left: Math.ceil(this.#leftMs(open.until) / 1000) },
       history,
     };
+  }
+
+  /** For the fleet; `events` is for whoever tells them. */
+  told(): Omit<ToldHostFirewall, 'events'> {
+    const { pending, refused, open } = this.#state;
+    const ends = open?.until ?? pending?.until;
+    const documents = this.#documents();
+    return {
+      ...{ state: this.name, confirmedBy: this.#options.confirm },
+      ...{ documents: documents.documents, lastGood: documents.last_good },
+      untilMs: ends ? Date.now() + this.#leftMs(ends) : 0,
+      why: open?.why ?? (pending ? '' : (refused?.why ?? '')),
+    };
+  }
+
+  #documents() {
+    const { good, pending } = this.#state;
+    return { documents: keysOf(pending?.bundle ?? good), last_good: keysOf(good) };
   }
 
   async #confirm(by: HostFirewallEvent['by'], why: string): Promise<void> {
@@ -225,9 +246,9 @@ export class HostFirewallGuard {
     });
   }
 
-  async #close(): Promise<void> {
+  async #close(by: HostFirewallEvent['by'] = 'agent', why = 'its time is over'): Promise<void> {
     clearTimeout(this.#openTimer);
-    await this.#write({ open: null, history: this.#told('closed', 'agent', 'its time is over', this.#state.good) });
+    await this.#write({ open: null, history: this.#told('closed', by, why, this.#state.good) });
   }
 
   #await(): void {
@@ -259,7 +280,8 @@ export class HostFirewallGuard {
   }
 
   #told(act: HostFirewallAct, by: HostFirewallEvent['by'], why: string, bundle: HostPolicyBundle) {
-    const event: HostFirewallEvent = { timeMs: Date.now(), act, by, why, documents: keysOf(bundle) };
+    const sequence = (this.#state.history.at(-1)?.sequence ?? 0) + 1;
+    const event: HostFirewallEvent = { sequence, timeMs: Date.now(), act, by, why, documents: keysOf(bundle) };
     this.#options.onEvent(event);
     return [...this.#state.history, event].slice(-HISTORY);
   }

@@ -16,6 +16,8 @@ export interface MachineTime {
 export type HostFirewallAct = 'applied' | 'confirmed' | 'undone' | 'opened' | 'closed';
 
 export interface HostFirewallEvent {
+  /** From 1 on, without gaps. */
+  readonly sequence: number;
   readonly timeMs: number;
   readonly act: HostFirewallAct;
   readonly by: 'agent' | 'operator';
@@ -32,6 +34,22 @@ export interface HostFirewallState {
   /** The host has no policy until then, because somebody on it said so. */
   readonly open: { readonly until: MachineTime; readonly why: string } | null;
   readonly history: readonly HostFirewallEvent[];
+}
+
+export type HostFirewallName = 'none' | 'confirmed' | 'pending' | 'undone' | 'open';
+
+/** What the fleet learns of it. */
+export interface ToldHostFirewall {
+  readonly state: HostFirewallName;
+  readonly confirmedBy: 'bus' | 'operator';
+  /** subject@revision. */
+  readonly documents: readonly string[];
+  readonly lastGood: readonly string[];
+  /** Unix milliseconds; 0: nothing ends. */
+  readonly untilMs: number;
+  readonly why: string;
+  /** Empty: as they were told last. */
+  readonly events: readonly HostFirewallEvent[];
 }
 
 export const EMPTY: HostFirewallState = {

@@ -4,6 +4,7 @@ import { type Bus, subjects } from '@weir/bus';
 import type { LimiterState } from '../apply/ports.ts';
 import type { PeerState } from '../bgp/speaker.ts';
 import type { SpoolStats } from '../events/spool.ts';
+import type { ToldHostFirewall } from '../host-firewall/state.ts';
 import type { Counters } from '../platform.ts';
 import type { Report } from './report.ts';
 import type { ToldCounts } from './service-counts.ts';
@@ -37,6 +38,7 @@ export interface HeartbeatFacts {
   readonly bgpPeers: readonly PeerState[];
   /** Undefined: as it was told last. */
   readonly serviceCounts: ToldCounts | undefined;
+  readonly hostFirewall: ToldHostFirewall;
 }
 
 export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatFacts): void => {
@@ -73,6 +75,15 @@ export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatF
           },
         }
       : {}),
+    hostFirewall: {
+      ...facts.hostFirewall,
+      documents: [...facts.hostFirewall.documents],
+      lastGood: [...facts.hostFirewall.lastGood],
+      untilMs: BigInt(facts.hostFirewall.untilMs),
+      events: facts.hostFirewall.events.map((one) => ({
+        ...{ ...one, sequence: BigInt(one.sequence), timeMs: BigInt(one.timeMs), documents: [...one.documents] },
+      })),
+    },
     bgpPeers: facts.bgpPeers.map(({ sinceMs, families, ...peer }) => ({
       ...peer,
       sinceMs: BigInt(sinceMs),

@@ -2,6 +2,7 @@
 /** What `weir get` lists: for each noun its service, path and columns. One table; the command is generic. */
 import type { Service } from '../client.ts';
 import { age, type Column } from '../output/table.ts';
+import { HOST_FIREWALL_RESOURCES } from './host-firewall-resources.ts';
 import { NETWORK_RESOURCES } from './network-resources.ts';
 
 interface Host {
@@ -88,6 +89,8 @@ export interface ResourceKind {
     readonly key?: string;
     readonly name?: string;
     readonly address?: string;
+    readonly time?: string;
+    readonly sequence?: number;
   }) => string;
   // biome-ignore lint/suspicious/noExplicitAny: each noun has its own item type
   readonly columns: readonly Column<any>[];
@@ -200,4 +203,5 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
     ]),
   },
   ...NETWORK_RESOURCES,
+  ...HOST_FIREWALL_RESOURCES,
 };

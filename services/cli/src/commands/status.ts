@@ -7,6 +7,7 @@ import { CliFailure, EXIT } from '../failure.ts';
 import { type Account, accountLines, fleetSum } from '../output/account.ts';
 import { toJson } from '../output/safe.ts';
 import { age } from '../output/table.ts';
+import type { HostFirewall } from './host-firewall-resources.ts';
 
 interface HostStatus {
   readonly id: string;
@@ -18,6 +19,14 @@ interface HostStatus {
   readonly egress_limiter?: { readonly kind: string; readonly reason: string } | null;
 }
 
+const firewallText = ({ state, documents, until, why }: HostFirewall): string =>
+  [
+    escapeUntrusted(state),
+    ...(until ? [`until ${until}`] : []),
+    ...(why ? [`(${escapeUntrusted(why)})`] : []),
+    ...(documents.length > 0 ? [`: ${documents.map((one) => escapeUntrusted(one)).join(', ')}`] : []),
+  ].join(' ');
+
 const reach = async (context: Context, service: Service): Promise<string | undefined> => {
   try {
     await context.client.send(service, '/readyz', { timeoutMs: 3_000 });
@@ -28,13 +37,26 @@ const reach = async (context: Context, service: Service): Promise<string | undef
   }
 };
 
+const TROUBLE: Readonly<Record<string, string>> = {
+  undone: 'has undone a change of its own policy',
+  open: 'has its own policy put out of force by hand',
+};
+
 /** Why the fleet is not well. */
-const reasonsOf = (failed: readonly Service[], hosts: readonly HostStatus[]): string[] => [
+const reasonsOf = (
+  failed: readonly Service[],
+  hosts: readonly HostStatus[],
+  firewalls: readonly HostFirewall[],
+): string[] => [
   ...failed.map((name) => `${name} is not ready`),
   ...hosts.flatMap(({ id, state, workloads_ready: ready, workloads_total: total }) => [
     ...(state === 'alive' ? [] : [`host ${id} is ${state}`]),
     ...(ready === total ? [] : [`${(total ?? 0) - (ready ?? 0)} of ${total ?? 0} workloads of ${id} are not ready`]),
   ]),
+  ...firewalls.flatMap(({ host, state, why }) => {
+    const trouble = TROUBLE[state];
+    return trouble ? [`host ${host} ${trouble}: ${why}`] : [];
+  }),
 ];
 
 export const status = async (context: Context, output: 'table' | 'json'): Promise<void> => {
@@ -43,16 +65,18 @@ export const status = async (context: Context, output: 'table' | 'json'): Promis
   const hosts = failures[names.indexOf('inventory')]
     ? []
     : await context.client.list<HostStatus>('inventory', '/v1/hosts');
+  const firewalls =
+    hosts.length === 0 ? [] : await context.client.list<HostFirewall>('inventory', '/v1/host-firewalls');
   const accounts = failures[names.indexOf('analytics')]
     ? []
     : (await context.client.json<{ items: Account[] }>('analytics', '/v1/accounting')).items;
   const failed = names.filter((_, i) => failures[i] !== undefined);
-  const reasons = reasonsOf(failed, hosts);
+  const reasons = reasonsOf(failed, hosts, firewalls);
   const well = reasons.length === 0;
   if (!well) context.setExitCode(failed.length > 0 ? EXIT.unreachable : EXIT.failed);
   if (output === 'json') {
     const services = Object.fromEntries(names.map((name, i) => [name, failures[i] ?? 'ready']));
-    context.out(toJson({ well, reasons, services, hosts, accounts }, 2));
+    context.out(toJson({ well, reasons, services, hosts, host_firewalls: firewalls, accounts }, 2));
     return;
   }
   const mark = (fine: boolean, text: string) => context.paint(fine ? 'green' : 'red', text);
@@ -73,6 +97,8 @@ export const status = async (context: Context, output: 'table' | 'json'): Promis
     );
     const limiter = host.egress_limiter;
     if (limiter) context.out(`  egress limits by ${escapeUntrusted(limiter.kind)}: ${escapeUntrusted(limiter.reason)}`);
+    const firewall = firewalls.find((one) => one.host === host.id && one.state !== 'none');
+    if (firewall) context.out(`  host policy ${firewallText(firewall)}`);
     for (const account of accounts.filter((one) => one.host === host.id)) {
       for (const line of accountLines(account)) context.out(line);
     }

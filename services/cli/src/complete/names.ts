@@ -102,6 +102,8 @@ const ONE: Readonly<Record<keyof typeof RESOURCES, Source>> = {
   'l2-leases': services,
   'bgp-instances': instances,
   'bgp-peers': () => [],
+  'host-firewalls': hosts,
+  'host-firewall-events': () => [],
   'bgp-routes': () => [],
 };
 

@@ -10,6 +10,7 @@ import { counter } from '@weir/telemetry';
 import { cleanBig, cleanCount, cleanMap, cleanText, cleanTexts } from '../domain/reports.ts';
 import { saveKeys } from '../operations/wireguard.ts';
 import { type BgpReport, saveBgp } from '../store/bgp.ts';
+import { type ReportedFirewall, saveFirewalls } from '../store/host-firewalls.ts';
 import { type ReportedStatus, saveStatuses } from '../store/host-status.ts';
 import { type CountsOfHost, saveServiceCounts } from '../store/service-counts.ts';
 import type { Tables } from '../store/tables.ts';
@@ -58,6 +59,27 @@ const bgpOf = (host: string, { bgpPeers }: AgentHeartbeat, seen: Date): BgpRepor
 });
 const PREFIXES_MAX = 1_000;
 const COUNTS_MAX = 1_000;
+const EVENTS_MAX = 100;
+
+/** Undefined: an agent of before. */
+const firewallOf = (host: string, { hostFirewall }: AgentHeartbeat): ReportedFirewall | undefined =>
+  hostFirewall && {
+    ...{ host_id: host, state: cleanText(hostFirewall.state), confirmed_by: cleanText(hostFirewall.confirmedBy) },
+    ...{ documents: cleanTexts(hostFirewall.documents), last_good: cleanTexts(hostFirewall.lastGood) },
+    until: hostFirewall.untilMs > 0n ? dateOf(hostFirewall.untilMs) : null,
+    why: cleanText(hostFirewall.why),
+    events: hostFirewall.events.slice(-EVENTS_MAX).map((one) => ({
+      ...{ sequence: String(cleanBig(one.sequence)), time_ms: String(dateOf(one.timeMs).getTime()) },
+      ...{ act: cleanText(one.act), by: cleanText(one.by), why: cleanText(one.why) },
+      documents: cleanTexts(one.documents),
+    })),
+  };
+/** The newest state; of events, what both told, which may be the same. */
+const withEventsOf = (before: ReportedFirewall | undefined, newest: ReportedFirewall): ReportedFirewall =>
+  before ? { ...newest, events: [...before.events, ...newest.events].slice(-2 * EVENTS_MAX) } : newest;
+/** Of hosts' clocks anything may come, of a Date only so much. */
+const DATE_MAX = 253_402_300_799_999n;
+const dateOf = (ms: bigint): Date => new Date(Number(ms > DATE_MAX ? DATE_MAX : ms));
 
 /** Undefined: they are as they were. */
 const countsOf = (host: string, { serviceCounts }: AgentHeartbeat, seen: Date): CountsOfHost | undefined =>
@@ -81,6 +103,7 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
   const waiting = new Map<string, ReportedStatus>();
   const bgp = new Map<string, BgpReport>();
   const counts = new Map<string, CountsOfHost>();
+  const firewalls = new Map<string, ReportedFirewall>();
   let keys = new Map<string, string>();
   const refusedKeys = new Map<string, string>();
   let timer: NodeJS.Timeout | undefined;
@@ -96,12 +119,15 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
     bgp.clear();
     const asked = [...counts.values()];
     counts.clear();
+    const told = [...firewalls.values()];
+    firewalls.clear();
     const said = keys;
     keys = new Map();
     writing = writing
       .then(() => saveStatuses(db, statuses))
       .then(() => saveBgp(db.kysely, sessions))
       .then(() => saveServiceCounts(db.kysely, asked))
+      .then(() => saveFirewalls(db, told))
       .then(() => saveKeys({ db }, said, refusedKeys, onError))
       .catch(onError);
   };
@@ -118,6 +144,8 @@ export const consumeHeartbeats = (bus: Bus, db: Database<Tables>, onError: (erro
         bgp.set(host, bgpOf(host, heartbeat, new Date()));
         const asked = countsOf(host, heartbeat, new Date());
         if (asked) counts.set(host, asked);
+        const firewall = firewallOf(host, heartbeat);
+        if (firewall) firewalls.set(host, withEventsOf(firewalls.get(host), firewall));
         keys.set(host, cleanText(heartbeat.wireguardKey));
         timer ??= setTimeout(flush, Date.now() - lastFlush > FLUSH_MS ? FIRST_FLUSH_MS : FLUSH_MS);
       } catch (failure) {

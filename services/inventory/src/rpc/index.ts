@@ -5,6 +5,7 @@ import { CHANGE_KINDS } from '../http.ts';
 import type { Operations } from '../operations/context.ts';
 import { bgpService } from './bgp.ts';
 import { healthService } from './health.ts';
+import { hostFirewallService } from './host-firewalls.ts';
 import { hostService } from './hosts.ts';
 import { identityService } from './identities.ts';
 import { namespaceService } from './namespaces.ts';
@@ -24,6 +25,7 @@ export const inventoryRpc = (operations: Operations): Registered[] => [
   prefilterService(operations),
   l2AnnouncementService(operations),
   bgpService(operations),
+  hostFirewallService(operations),
   poolService(operations),
   healthService(operations),
   loadBalancerService(operations),

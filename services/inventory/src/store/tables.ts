@@ -191,6 +191,25 @@ export interface Tables {
     left_out: number;
     counts: JSONColumnType<readonly CountRow[]>;
   };
+  host_firewalls: {
+    host_id: string;
+    state: string;
+    confirmed_by: string;
+    documents: string[];
+    last_good: string[];
+    until: Date | null;
+    why: string;
+    changed_at: Generated<Date>;
+  };
+  host_firewall_events: {
+    host_id: string;
+    sequence: bigint;
+    time_ms: bigint;
+    act: string;
+    by: string;
+    why: string;
+    documents: string[];
+  };
   bgp_states: { host_id: string; reported_at: Date; peers: JSONColumnType<readonly BgpPeerRow[]> };
   lb_blocks: { pool: string; start: string; stop: string };
   released_addresses: {
