@@ -65,7 +65,7 @@ enum weir_service_flags {
 	SERVICE_AFFINITY = 1 << 4,
 	SERVICE_LOAD_BALANCER = 1 << 5,
 	SERVICE_ROUTABLE = 1 << 6, /* clients from outside may use it */
-	SERVICE_SOURCE_RANGE = 1 << 7,
+	SERVICE_SOURCE_RANGE = 1 << 7, /* with SERVICE_LOCAL_REDIRECT: `service_ranges` names who is not redirected */
 	SERVICE_LOCAL_REDIRECT = 1 << 8,
 	SERVICE_NAT46X64 = 1 << 9,
 	SERVICE_L7 = 1 << 10,

@@ -52,4 +52,6 @@ INLINE bool address_zero(const __u8 *a)
 	return (x[0] | x[1]) == 0;
 }
 
+#define ADDRESS_BITS 128
+
 #endif

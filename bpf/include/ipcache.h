@@ -8,7 +8,6 @@
 
 #include "prefix64.h"
 
-#define ADDRESS_BITS 128
 #define IDENTITY_LOCAL_MASK 0x00ffffff
 
 struct peer {

@@ -21,13 +21,65 @@ INLINE const struct service_settings *settings_of_services(void)
 	return bpf_map_lookup_elem(&service_settings, &zero);
 }
 
-/* As the inside of the fleet sees it; NULL = it does not. */
-INLINE struct service *inside_view(struct service_key *key, struct service *found)
+INLINE bool is_v4(const __u8 *addr)
 {
-	if (!found || !(found->flags & SERVICE_TWO_SCOPES))
-		return found;
-	key->scope = SERVICE_SCOPE_INTERNAL;
-	return bpf_map_lookup_elem(&services, key);
+	const __u32 *words = (const __u32 *)__builtin_assume_aligned(addr, 4);
+
+	return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
+}
+
+/* Who asks: one of both. */
+struct asker {
+	__u64 netns; /* of a socket */
+	const __u8 *addr; /* of a packet; NULL = a socket asks */
+};
+
+/* Of the workload that has the namespace; NULL = none has. */
+INLINE const __u8 *address_in(__u64 netns, bool v4)
+{
+	const __u32 *ifindex = bpf_map_lookup_elem(&netns_workloads, &netns);
+	const struct workload *workload;
+
+	if (!ifindex)
+		return NULL;
+	workload = bpf_map_lookup_elem(&workloads, ifindex);
+	if (!workload)
+		return NULL;
+	return v4 ? workload->ip4 : workload->ip6;
+}
+
+/* A redirect may leave out who serves it: the ranges of its service name those. */
+INLINE bool is_left_out(const struct service *redirect, const struct service_key *key, const struct asker *who)
+{
+	const __u32 flags = SERVICE_LOCAL_REDIRECT | SERVICE_SOURCE_RANGE;
+	struct service_range_key range = {
+		.prefixlen = SERVICE_RANGE_STATIC_BITS + ADDRESS_BITS, .service = redirect->service};
+	const __u8 *addr;
+
+	if ((redirect->flags & flags) != flags)
+		return false;
+	addr = who->addr ? who->addr : address_in(who->netns, is_v4(key->addr));
+	if (!addr)
+		return false;
+	__builtin_memcpy(range.addr, addr, sizeof(range.addr));
+	return bpf_map_lookup_elem(&service_ranges, &range);
+}
+
+/* As somebody inside the fleet sees it; NULL = he does not. */
+INLINE struct service *inside_view(struct service_key *key, struct service *found, const struct asker *who)
+{
+	struct service *inside = found;
+
+	if (found && found->flags & SERVICE_TWO_SCOPES) {
+		key->scope = SERVICE_SCOPE_INTERNAL;
+		inside = bpf_map_lookup_elem(&services, key);
+	}
+	if (!inside || !is_left_out(inside, key, who))
+		return inside;
+	if (inside == found)
+		return NULL;
+	key->scope = SERVICE_SCOPE_ANY;
+	return found;
 }
 
 /* 127.0.0.0/8 and ::1. */
@@ -40,13 +92,6 @@ INLINE bool is_loopback(const __u8 *addr)
 	if (words[2] == bpf_htonl(0xffff))
 		return addr[12] == 127;
 	return words[2] == 0 && words[3] == bpf_htonl(1);
-}
-
-INLINE bool is_v4(const __u8 *addr)
-{
-	const __u32 *words = (const __u32 *)__builtin_assume_aligned(addr, 4);
-
-	return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
 }
 
 /* The key of a NodePort: any address of the same family. */
@@ -90,9 +135,9 @@ INLINE struct service *find_service(struct service_key *key, bool on_host)
 }
 
 /* The same for somebody inside the fleet. */
-INLINE struct service *service_for(struct service_key *key, bool on_host)
+INLINE struct service *service_for(struct service_key *key, bool on_host, const struct asker *who)
 {
-	return inside_view(key, find_service(key, on_host));
+	return inside_view(key, find_service(key, on_host), who);
 }
 
 INLINE __u32 any_backend(const struct service *service)
@@ -175,14 +220,18 @@ INLINE bool read_backend(struct choice *choice)
 	return bpf_map_lookup_elem(&backends, &choice->backend) == found;
 }
 
+/* For a socket. `client`: its network namespace. */
 INLINE enum choice_result choose(
 	const struct service_key *asked, struct service_affinity_key *client, bool on_host, struct choice *choice)
 {
 	enum choice_result result = CHOICE_NO_SERVICE;
+	struct asker who = {};
+
+	__builtin_memcpy(&who.netns, client->client, sizeof(who.netns));
 
 	for (int i = 0; i < SERVICE_TRIES; i++) {
 		struct service_key key = *asked;
-		const struct service *service = service_for(&key, on_host);
+		const struct service *service = service_for(&key, on_host, &who);
 
 		if (!service)
 			return CHOICE_NO_SERVICE;

@@ -101,6 +101,7 @@ VERIFIED_ONCE int try_choice_for_sender(void)
 	struct pass *pass = this_pass();
 	const struct service *service;
 	struct choice *choice;
+	struct asker who = {};
 	int result;
 
 	if (!turning || !pass)
@@ -111,7 +112,8 @@ VERIFIED_ONCE int try_choice_for_sender(void)
 	turning->asked.protocol = pass->tuple.protocol;
 	turning->asked.scope = SERVICE_SCOPE_ANY;
 	turning->asked.pad = 0;
-	service = service_for(&turning->asked, false);
+	who.addr = pass->tuple.saddr;
+	service = service_for(&turning->asked, false, &who);
 	if (!service)
 		return CHOICE_NO_SERVICE;
 	choice->frontend = service->frontend;

@@ -119,6 +119,29 @@ describe('packets of workloads that ask for services', { skip: needKernel() }, (
       assert.equal(await served(1021), second);
     });
 
+    test(`LB-15 ${family}: a redirect lies over a service; whom it leaves out gets that, or the address itself`, async () => {
+      await world.reset();
+      const { SERVICE_TWO_SCOPES, SERVICE_LOCAL_REDIRECT, SERVICE_SOURCE_RANGE } = weir_service_flags;
+      const over = {
+        ...{ number: 2, address: VIP[family], port: 80, protocol: TCP, active: [3] },
+        flags: SERVICE_LOCAL_REDIRECT | SERVICE_SOURCE_RANGE,
+      };
+      serving({ family, active: [1] })(world);
+      const plain = await served(1100);
+      serving({ family, active: [1], flags: SERVICE_TWO_SCOPES })(world);
+      world.services.frontend({ ...over, internal: true });
+      const redirected = await served(1101);
+      assert.notEqual(redirected, plain);
+      world.services.range(1002, `${WEB[family]}/${family === 'ip4' ? 32 : 128}`);
+      assert.equal(await served(1102), plain);
+      world.services.frontend(over);
+      world.services.noFrontend({ ...over, internal: true });
+      const itself = syn(1103)
+        .bytes.subarray(...(family === 'ip4' ? [16, 20] : [24, 40]))
+        .toString('hex');
+      assert.equal(await served(1103), itself, 'nobody else serves it: the address is what it is');
+    });
+
     test(`${family}: the fewest connections, by what conntrack knows of packets; who is refused is counted`, async () => {
       await world.reset();
       const { services } = world;

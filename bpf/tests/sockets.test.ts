@@ -184,6 +184,29 @@ describe('sockets', { skip: needKernel() }, () => {
     ]);
   });
 
+  for (const family of FAMILIES)
+    test(`LB-15 ${family}: a redirect lies over a service; whom it leaves out gets that, or the address itself`, async () => {
+      const own = { ip4: '10.1.0.1', ip6: 'fd01::1' };
+      await net.isWorkload(77, 1234, own.ip4, own.ip6);
+      const [a, b] = three(family);
+      const REDIRECT = FLAG.SERVICE_LOCAL_REDIRECT | FLAG.SERVICE_SOURCE_RANGE;
+      const under = { number: 60, address: VIP[family], port: 89 };
+      const over = { number: family === 'ip4' ? 61 : 62, address: VIP[family], port: 89, flags: REDIRECT, active: [b] };
+      const alone = { ...over, address: LOOPBACK[family], port: PORTS[2] };
+      const ask = async (address: string, port: number) => {
+        const { served, peer } = await net.ask('tcp', address, port);
+        assert.equal(peer, `${address} ${port}`);
+        return served;
+      };
+      net.frontend({ ...under, active: [a], flags: FLAG.SERVICE_TWO_SCOPES });
+      net.frontend({ ...over, internal: true });
+      net.frontend(alone);
+      assert.deepEqual([await ask(VIP[family], 89), await ask(LOOPBACK[family], PORTS[2])], ['9002', '9002']);
+      net.range(over.number + 1000, `${own[family]}/${family === 'ip4' ? 32 : 128}`);
+      assert.deepEqual([await ask(VIP[family], 89), await ask(LOOPBACK[family], PORTS[2])], ['9001', '9003']);
+      net.noFrontend(alone);
+    });
+
   test('IPv4 in IPv6 sockets: TCP and UDP, the service is shown v4-mapped', async () => {
     const asked = `::ffff:${VIP.ip4}`;
     net.frontend({ number: 1, address: VIP.ip4, port: 80, active: three('ip4') });

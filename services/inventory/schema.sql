@@ -305,9 +305,13 @@ create index service_frontends_service on service_frontends (service_id);
 create index service_frontends_pool on service_frontends (pool, address);
 create index service_frontends_address on service_frontends (address);
 create index service_frontends_pending on service_frontends (service_id) where address is null and type <> 'node-port';
--- One frontend belongs to one service.
-create unique index service_frontends_external on service_frontends (address, port, protocol) where scope <> 'internal';
-create unique index service_frontends_internal on service_frontends (address, port, protocol) where scope <> 'external';
+-- One frontend belongs to one service; a redirect may lie over it, and only one does.
+create unique index service_frontends_external on service_frontends (address, port, protocol)
+  where scope <> 'internal' and type <> 'local-redirect';
+create unique index service_frontends_internal on service_frontends (address, port, protocol)
+  where scope <> 'external' and type <> 'local-redirect';
+create unique index service_frontends_redirect on service_frontends (address, port, protocol)
+  where type = 'local-redirect';
 create unique index service_frontends_node_port on service_frontends (port, protocol) where type = 'node-port';
 
 -- One number for an address, port and protocol in all services, kept when no service has it any more.

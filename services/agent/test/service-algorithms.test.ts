@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Services where the fewest connections decide, and those that a host leaves to its own backend. */
+/** Services where the fewest connections decide, those that a host leaves to its own backend, and those of the inside. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { weir_service_flags as FLAG } from '@weir/bpf';
-import { BackendState, FrontendType, HostSchema, ServiceAlgorithm } from '@weir/proto/weir/bus/v1/config_pb.js';
+import {
+  BackendState,
+  FrontendType,
+  HostSchema,
+  ServiceAlgorithm,
+  ServiceSettingsSchema,
+} from '@weir/proto/weir/bus/v1/config_pb.js';
 import { ServicesApplier } from '../src/apply/services.ts';
 import { type DesiredServices, ServicePlanner } from '../src/plan/services.ts';
 import { emptyState, memoryKernel } from '../src/sim/memory-kernel.ts';
@@ -90,4 +96,16 @@ describe('a host that hands everything to its own backend', () => {
     const workload = { ...delegating(), backends: [backendAt(1, 'h1'), backendAt(2, 'h2')] };
     assert.equal(seen(planned(workload)), '1,2');
   });
+});
+
+it('clients outside get what is of the inside only where the network says so', () => {
+  const planner = new ServicePlanner('h1');
+  planner.put(serviceEntry(WEB));
+  for (const externalClusterIps of [false, true, false]) {
+    planner.setSettings(create(ServiceSettingsSchema, { externalClusterIps }));
+    assert.equal(
+      planner.compute(HOSTS, [])?.frontends.get(KEY)?.value.flags,
+      externalClusterIps ? FLAG.SERVICE_ROUTABLE : 0,
+    );
+  }
 });

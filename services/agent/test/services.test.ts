@@ -133,12 +133,17 @@ describe('services: plan', () => {
     const host = [frontend({ address: '', port: 81, type: FrontendType.HOST_PORT })];
     assert.equal(seen(planned({ frontends: host }), '192.168.0.1 81 6'), '1');
     assert.equal(seen(planned({ frontends: host, backends: [backendAt(2, 'h2')] }), '192.168.0.1 81 6'), 'none');
-    const redirect = {
-      ...{ id: 'shop.near', number: 9, backends: [backendAt(1, 'h1')] },
-      frontends: [frontend({ number: 5, type: FrontendType.LOCAL_REDIRECT })],
-    };
-    assert.equal(seen(planned({}, redirect)), '1');
-    assert.equal(seen(planned({}, { ...redirect, backends: [backendAt(2, 'h2')] })), '1,2,3');
+    const redirects = [frontend({ number: 5, type: FrontendType.LOCAL_REDIRECT })];
+    const redirect = { id: 'shop.near', number: 9, backends: [backendAt(1, 'h1')], frontends: redirects };
+    const internal = `${VIP} 80 6 internal`;
+    const over = planned({}, redirect);
+    assert.deepEqual([seen(over), seen(over, internal), flagsOf(over)], ['1,2,3', '1', FLAG.SERVICE_TWO_SCOPES]);
+    const elsewhere = planned({}, { ...redirect, backends: [backendAt(2, 'h2')] });
+    assert.deepEqual([seen(elsewhere), seen(elsewhere, internal), flagsOf(elsewhere)], ['1,2,3', 'none', 0]);
+    assert.deepEqual([seen(planned(redirect)), flagsOf(planned(redirect))], ['1', FLAG.SERVICE_LOCAL_REDIRECT]);
+    const skips = planned({ ...redirect, skipRedirectFromBackends: true });
+    const flags = FLAG.SERVICE_LOCAL_REDIRECT | FLAG.SERVICE_SOURCE_RANGE;
+    assert.deepEqual([[...(skips?.ranges ?? [])], flagsOf(skips)], [['9 10.0.0.1/32'], flags]);
   });
 
   it('port names lead to their backends; other hosts do not serve what is not for them', () => {

@@ -116,6 +116,14 @@ test('what could not be is refused with field, value and fix', async () => {
     [{ ...BASE, selector: {}, targets: [{ port: 80, port_name: 'x' }] }, 'targets[0].port_name', /frontend/],
     [{ ...BASE, selector: { match_labels: { 'a b': 'c' } } }, 'selector.match_labels.a b', /k8s:app/],
     [{ ...BASE, health_check_node_port: 30_001 }, 'health_check_node_port', /local/],
+    [{ ...BASE, frontends: [frontend({ service: 'web' })] }, 'frontends[0].service', /local-redirect/],
+    [
+      { ...BASE, frontends: [frontend({ type: 'local-redirect', service: 'web' })] },
+      'frontends[0].service',
+      /one of both/,
+    ],
+    [{ ...BASE, frontends: [{ type: 'local-redirect', port: 80 }] }, 'frontends[0].address', /the service/],
+    [{ ...BASE, skip_redirect_from_backends: true }, 'skip_redirect_from_backends', /leave it out/],
     [{ ...BASE, fronted: 1 }, 'fronted', /frontends/],
   ];
   for (const [input, field, fix] of cases) {
@@ -140,6 +148,54 @@ test('one frontend belongs to one service; external and internal scope are two',
   );
   assert.deepEqual(both.map(({ status }) => status).sort(), [200, 409, 409]);
   for (const id of ['default.one', 'default.two']) good(await weir.call('DELETE', `/v1/services/${id}`));
+});
+
+test('LB-15: a redirect lies over what a service of its namespace has, and follows it', async () => {
+  const at = (address: string, more: object = {}) => frontend({ address, ...more });
+  const redirect = (more: object) => ({ ...BASE, frontends: [{ type: 'local-redirect', port: 80, ...more }] });
+  const addressesOf = async (id: string): Promise<string[]> =>
+    (await weir.call('GET', `/v1/services/${id}`)).body.frontends.map((one: { address: string }) => one.address);
+  const told = async (id: string): Promise<string[]> => {
+    const { body } = await weir.call('GET', `/v1/services/${id}`);
+    return (await documentOf(id, body.revision)).frontends.map(({ address }) => address);
+  };
+  good(await put('dns.upstream', { ...BASE, frontends: [at('203.0.113.20'), at('203.0.113.20', { port: 81 })] }));
+  good(await put('dns.by-address', redirect({ address: '203.0.113.20' })));
+  const second = await put('dns.again', redirect({ address: '203.0.113.20' }));
+  assert.deepEqual([second.status, second.body.field], [409, 'frontends[0]'], 'but not over another redirect');
+  const foreign = await put('evil.redirect', redirect({ address: '203.0.113.20' }));
+  assert.deepEqual([foreign.status, foreign.body.field], [409, 'frontends[0]'], 'nor over another namespace');
+  good(await put('evil.by-name', redirect({ service: 'upstream' })));
+  assert.deepEqual(await addressesOf('evil.by-name'), [], 'which has no service of that name');
+  good(await weir.call('DELETE', '/v1/services/dns.by-address'));
+
+  good(await put('dns.by-name', { ...redirect({ service: 'upstream' }), skip_redirect_from_backends: true }));
+  assert.deepEqual(await told('dns.by-name'), ['203.0.113.20']);
+  good(
+    await put('dns.upstream', {
+      ...BASE,
+      frontends: [at('203.0.113.21'), at('2001:db8::21'), at('203.0.113.22', { scope: 'external' })],
+    }),
+  );
+  assert.deepEqual((await told('dns.by-name')).sort(), ['2001:db8::21', '203.0.113.21']);
+  const named = (port: number, port_name: string) => at('203.0.113.24', { port, port_name });
+  const backends = [{ ...BACKEND, port_name: 'a' }];
+  good(await put('dns.upstream', { frontends: [named(53, 'a'), named(54, 'b'), named(55, 'a')], backends }));
+  const whole = { frontends: [{ type: 'local-redirect', service: 'upstream', port: 0, port_name: 'a' }], backends };
+  const { frontends } = good(await put('dns.all', whole));
+  assert.deepEqual(
+    frontends.map((one: { port: number }) => one.port),
+    [53, 55],
+  );
+  good(await weir.call('DELETE', '/v1/services/dns.all'));
+  good(await weir.call('DELETE', '/v1/services/dns.upstream'));
+  assert.deepEqual(await told('dns.by-name'), []);
+  good(await put('dns.upstream', { ...BASE, frontends: [at('203.0.113.23')] }));
+  const { body } = await weir.call('GET', '/v1/services/dns.by-name');
+  const document = await documentOf('dns.by-name', body.revision);
+  assert.deepEqual([document.frontends[0]?.address, document.skipRedirectFromBackends], ['203.0.113.23', true]);
+  for (const id of ['dns.by-name', 'dns.upstream', 'evil.by-name'])
+    good(await weir.call('DELETE', `/v1/services/${id}`));
 });
 
 test('node ports are given out of the range, kept, and of the range while they are used', async () => {

@@ -3,9 +3,8 @@
  * One service document -> what this host's maps should hold of it: pure. Who may be chosen is decided here (state,
  * traffic policy, zone), so that the programs only count slots.
  */
-import { weir_backend_flags as BACKEND, weir_service_flags as FLAG, weir_maglev_bits as MAGLEV_BITS } from '@weir/bpf';
-import { MAGLEV_SIZES } from '@weir/maglev';
-import { canonicalIp, isIp, parseCidr } from '@weir/net';
+import { weir_backend_flags as BACKEND, weir_service_flags as FLAG } from '@weir/bpf';
+import { canonicalIp, parseCidr } from '@weir/net';
 import {
   DsrDispatch,
   FrontendScope,
@@ -102,17 +101,14 @@ export interface ViewFacts {
   readonly addresses: readonly string[];
   /** All that its interfaces have. */
   readonly ownAddresses: ReadonlySet<string>;
+  /** Clients outside may use addresses of the type cluster-ip too. */
+  readonly externalClusterIps: boolean;
   /** Other hosts by id. */
   readonly ways: ReadonlyMap<string, HostWay>;
 }
 
 const TCP = 6;
 const ANY = { 4: '0.0.0.0', 6: '::' } as const;
-/** Four tables for each frontend: by family and by who sees them. */
-const MAX_NUMBER = 2 ** 30 - 1;
-/** The bit above says something else in a slot of Maglev. */
-const MAX_BACKEND = MAGLEV_BITS.MAGLEV_CHANGED - 1;
-const MAX_PORT = 65_535;
 const OUTSIDE: ReadonlySet<FrontendType> = new Set([
   FrontendType.UNSPECIFIED,
   FrontendType.NONE,
@@ -138,50 +134,7 @@ export const keyText = ({ address, port, protocol, internal }: FrontendKey): str
 export const rangeText = (service: number, cidr: string): string =>
   `${service} ${parseCidr(cidr, { allowAddress: true }).text}`;
 
-const rangeIssues = (cidr: string, i: number): string[] => {
-  try {
-    parseCidr(cidr, { allowAddress: true });
-    return [];
-  } catch (error) {
-    return [`source_ranges[${i}]: ${(error as Error).message}`];
-  }
-};
-
 const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
-
-const addressIssues = (field: string, address: string): string[] =>
-  isIp(address) ? [] : [`${field} "${address}" is not an IP address`];
-
-const numberIssues = (field: string, value: number, max: number): string[] =>
-  value >= 1 && value <= max ? [] : [`${field} is ${value}; give 1 to ${max}`];
-
-/** What is wrong with it; empty when all is well. */
-export const serviceIssues = ({
-  number,
-  frontends,
-  backends,
-  algorithm,
-  maglevSize,
-  sourceRanges,
-}: LoadBalancerService): string[] => [
-  ...sourceRanges.flatMap(rangeIssues),
-  ...numberIssues('number', number, 2 ** 32 - 1),
-  ...(algorithm !== ServiceAlgorithm.MAGLEV || MAGLEV_SIZES.includes(maglevSize)
-    ? []
-    : [`maglev_size is ${maglevSize}; give one of ${MAGLEV_SIZES.join(', ')}`]),
-  ...frontends.flatMap(({ number: one, type, address, port }, i) => [
-    ...numberIssues(`frontends[${i}].number`, one, MAX_NUMBER),
-    ...numberIssues(`frontends[${i}].port`, port, MAX_PORT),
-    ...(address === '' && (type === FrontendType.NODE_PORT || type === FrontendType.HOST_PORT)
-      ? []
-      : addressIssues(`frontends[${i}].address`, address)),
-  ]),
-  ...backends.flatMap(({ number: one, address, port }, i) => [
-    ...numberIssues(`backends[${i}].number`, one, MAX_BACKEND),
-    ...numberIssues(`backends[${i}].port`, port, MAX_PORT),
-    ...addressIssues(`backends[${i}].address`, address),
-  ]),
-];
 
 interface Chosen {
   readonly active: readonly number[];
@@ -247,7 +200,14 @@ class View {
   constructor(service: LoadBalancerService, facts: ViewFacts) {
     this.#service = service;
     this.#facts = facts;
-    this.ranges = new Set(service.sourceRanges.map((range) => rangeText(service.number, range)));
+    this.ranges = new Set([...service.sourceRanges, ...this.#left()].map((range) => rangeText(service.number, range)));
+  }
+
+  /** Who is not redirected, as the ranges of the service: it has no others. */
+  #left(): string[] {
+    const { skipRedirectFromBackends, backends } = this.#service;
+    if (!skipRedirectFromBackends) return [];
+    return backends.filter(({ hostId }) => hostId === this.#facts.host).map(({ address }) => canonicalIp(address));
   }
 
   add(frontend: ServiceFrontend): void {
@@ -265,7 +225,7 @@ class View {
     const inside = this.#choose(frontend, address, isHere || internalTrafficPolicy === TrafficPolicy.LOCAL);
     // Who has nothing here leaves it to whoever else serves the address.
     if (isHere && inside.active.length + inside.terminating.length === 0) return;
-    const isOutside = OUTSIDE.has(type) && scope !== FrontendScope.INTERNAL;
+    const isOutside = this.#isOutside(frontend);
     const isInside = scope !== FrontendScope.EXTERNAL;
     const isSame =
       isHere || (externalTrafficPolicy === TrafficPolicy.LOCAL) === (internalTrafficPolicy === TrafficPolicy.LOCAL);
@@ -282,6 +242,13 @@ class View {
           other.protocol === frontend.protocol,
       );
     if (isOutside) this.#put(frontend, address, outside, { isTwo, internal: false });
+    if (isRedirect) {
+      // Over what somebody else serves there: he keeps what is asked from outside, and of whom it leaves out (services.ts).
+      this.#put(frontend, address, inside, { internal: false });
+      const over = this.frontends.at(-1) as PlannedFrontend;
+      this.frontends.push({ ...over, key: { ...over.key, internal: true } });
+      return;
+    }
     if (isInside && (isTwo || !isOutside)) this.#put(frontend, address, inside, { internal: isTwo || hasOther });
     if (WHOLE.has(type) && isInside) this.#refuseRest(address, isOutside ? FLAG.SERVICE_ROUTABLE : 0);
   }
@@ -346,16 +313,25 @@ class View {
     });
   }
 
-  #flags({ type, scope, protocol }: ServiceFrontend): number {
+  #isOutside({ type, scope }: ServiceFrontend): boolean {
+    const isType = OUTSIDE.has(type) || (type === FrontendType.CLUSTER_IP && this.#facts.externalClusterIps);
+    return isType && scope !== FrontendScope.INTERNAL;
+  }
+
+  #flags(frontend: ServiceFrontend): number {
+    const { type, protocol } = frontend;
     const service = this.#service;
     const { forwarding, dsrDispatch } = service;
     const isDsr = forwarding === ServiceForwarding.DSR || (forwarding === ServiceForwarding.HYBRID && protocol === TCP);
     const bits: readonly (readonly [boolean, number])[] = [
-      [OUTSIDE.has(type) && scope !== FrontendScope.INTERNAL, FLAG.SERVICE_ROUTABLE],
+      [this.#isOutside(frontend), FLAG.SERVICE_ROUTABLE],
       [service.affinityTimeoutS > 0, FLAG.SERVICE_AFFINITY],
       [service.externalTrafficPolicy === TrafficPolicy.LOCAL, FLAG.SERVICE_EXTERNAL_LOCAL],
       [service.internalTrafficPolicy === TrafficPolicy.LOCAL, FLAG.SERVICE_INTERNAL_LOCAL],
-      [service.sourceRanges.length > 0, FLAG.SERVICE_SOURCE_RANGE],
+      [
+        type === FrontendType.LOCAL_REDIRECT ? service.skipRedirectFromBackends : service.sourceRanges.length > 0,
+        FLAG.SERVICE_SOURCE_RANGE,
+      ],
       [service.sourceRangesPolicy === SourceRangesPolicy.DENY, FLAG.SERVICE_SOURCE_RANGE_DENY],
       [service.noBackend === NoBackendResponse.DROP, FLAG.SERVICE_NO_BACKEND_DROP],
       [isDsr, FLAG.SERVICE_DSR],

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Documents of services -> what this host's maps should hold. Incremental: a document that changes costs what it has, not
- * what the fleet has, and `take` says which elements are to be looked at. Where two services claim one frontend (documents
- * cross on the way; inventory lets nobody do it) the lower number has it; a local redirect goes before both.
+ * what the fleet has, and `take` says which elements are to be looked at. Who claims what others have: service-claims.ts.
  */
 import { weir_service_flags as FLAG } from '@weir/bpf';
 import type { ConfigEntry } from '@weir/bus';
@@ -17,6 +16,8 @@ import { isSelected, labelTexts, selectorIssues } from './label-selectors.ts';
 import type { DocumentError } from './model.ts';
 import { NO_OVERLAY } from './overlay.ts';
 import { hijackIssues, takesHost } from './service-addresses.ts';
+import { winnerOf } from './service-claims.ts';
+import { serviceIssues } from './service-issues.ts';
 import { NO_VIEW, ServiceRoom } from './service-room.ts';
 import {
   type BackendValue,
@@ -24,7 +25,6 @@ import {
   type PlannedFrontend,
   type PlannedTable,
   type ServiceView,
-  serviceIssues,
   type ViewFacts,
   viewOf,
 } from './service-view.ts';
@@ -90,12 +90,6 @@ const noChanges = () => ({
 const textOf = ({ host, zone, addresses, ownAddresses }: ViewFacts, labels: readonly string[]): string =>
   JSON.stringify([host, zone, addresses, [...ownAddresses].sort(), labels]);
 
-const before = (a: PlannedFrontend, b: PlannedFrontend): boolean => {
-  const [x, y] = [a, b].map(({ value }) => value.flags & FLAG.SERVICE_LOCAL_REDIRECT);
-  if (x !== y) return x !== 0;
-  return a.value.service < b.value.service;
-};
-
 /** Of the network document; empty: all is well. */
 export const seedIssues = (text: string): string[] => {
   try {
@@ -134,7 +128,14 @@ export class ServicePlanner {
   readonly #serving = new Map<number, ReadonlySet<number>>();
   readonly #names = new Map<number, string>();
   #changes = noChanges();
-  #facts: ViewFacts = { host: '', zone: '', addresses: [], ownAddresses: new Set(), ways: new Map() };
+  #facts: ViewFacts = {
+    host: '',
+    zone: '',
+    addresses: [],
+    ownAddresses: new Set(),
+    externalClusterIps: false,
+    ways: new Map(),
+  };
   #labels: readonly string[] = [];
   #hostsChanged = true;
 
@@ -187,6 +188,11 @@ export class ServicePlanner {
       low: settings?.nodePortLow || NODE_PORTS.low,
       high: settings?.nodePortHigh || NODE_PORTS.high,
     };
+    const externalClusterIps = settings?.externalClusterIps ?? false;
+    if (externalClusterIps !== this.#facts.externalClusterIps) {
+      this.#facts = { ...this.#facts, externalClusterIps };
+      for (const subject of this.#documents.keys()) this.#dirty.add(subject);
+    }
     const [ip4, ip6] = [settings?.ipipSourceCidr4, settings?.ipipSourceCidr6].map(sourceOf);
     this.#sources = { ...(ip4 ? { ip4 } : {}), ...(ip6 ? { ip6 } : {}) };
     const text = settings?.maglevSeed || SEED;
@@ -306,6 +312,7 @@ export class ServicePlanner {
       zone: own?.labels[ZONE] ?? '',
       addresses: own ? underlay(own) : [],
       ownAddresses: new Set([...ownAddresses, ...(own ? underlay(own) : [])]),
+      externalClusterIps: this.#facts.externalClusterIps,
       ways: waysTo(
         hosts.filter((host) => host !== own),
         overlay,
@@ -359,12 +366,13 @@ export class ServicePlanner {
   }
 
   #decide(text: string): void {
-    let winner: PlannedFrontend | undefined;
+    const claims: PlannedFrontend[] = [];
     this.#hijacks.delete(text);
     for (const { subject, frontend } of this.#claims.get(text) ?? []) {
       if (takesHost(frontend, this.#nodeAddresses)) this.#refuse(text, subject, frontend);
-      else if (!winner || before(frontend, winner)) winner = frontend;
+      else claims.push(frontend);
     }
+    const winner = winnerOf(claims);
     if (winner) this.#frontends.set(text, winner);
     else this.#frontends.delete(text);
     if (winner && winner.value.flags & FLAG.SERVICE_ROUTABLE) this.#outside.add(text);

@@ -57,6 +57,7 @@ export const egressGatewayEntry = (
 
 /** What tests say of a service; the rest is as documents have it when they say nothing. */
 export interface ServiceBody {
+  readonly skipRedirectFromBackends?: boolean;
   readonly id?: string;
   readonly number?: number;
   frontends?: {

@@ -11,8 +11,9 @@ import { type ObjectResult, putObject, type Written } from './objects.ts';
 
 /** So that the engine, which takes long to load, is loaded for texts that may have some only. */
 const MENTIONS =
-  /\bkind"?\s*:\s*["']?(?:Service|EndpointSlice|CiliumLoadBalancerIPPool|LoadBalancerPool|CiliumL2AnnouncementPolicy|L2Announcement|BgpInstance)\b/;
+  /\bkind"?\s*:\s*["']?(?:Service|EndpointSlice|CiliumLoadBalancerIPPool|LoadBalancerPool|CiliumL2AnnouncementPolicy|CiliumLocalRedirectPolicy|L2Announcement|BgpInstance)\b/;
 
+export const SERVICE_KINDS = ['Service', 'CiliumLocalRedirectPolicy'];
 export const POOL_KINDS = ['CiliumLoadBalancerIPPool', 'LoadBalancerPool'];
 export const ANNOUNCEMENT_KINDS = ['CiliumL2AnnouncementPolicy', 'L2Announcement'];
 

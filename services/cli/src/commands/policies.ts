@@ -14,6 +14,7 @@ import {
   keyOfBalancer,
   lbPoolPath,
   POOL_KINDS,
+  SERVICE_KINDS,
   servicePath,
   splitServices,
 } from './balancer.ts';
@@ -219,7 +220,7 @@ const targetOf = (key: string): Target => {
     if (kind && ANNOUNCEMENT_KINDS.includes(kind)) return { service: 'inventory', path: announcementPath(name) };
     if (kind && POOL_KINDS.includes(kind)) return { service: 'inventory', path: lbPoolPath(name) };
   }
-  if (kind === 'Service' && namespace && namespace !== '-' && name && parts.length === 3) {
+  if (kind && SERVICE_KINDS.includes(kind) && namespace && namespace !== '-' && name && parts.length === 3) {
     return { service: 'inventory', path: servicePath(namespace, name) };
   }
   if (!kind || !namespace || !name || parts.length > 3) {

@@ -165,6 +165,7 @@ export const NetworkPutSchema = named(
             ['disabled', 'native', 'best-effort', 'generic'],
             'Packets for services are balanced by XDP: in every driver, in those that can, or (for tests) in none',
           ),
+          external_cluster_ips: flag('Clients outside may use addresses of the type cluster-ip too', false),
         },
         'What all services have in common',
       ),

@@ -35,8 +35,14 @@ const checkAddress = (at: string, address: string, issues: Issues): string => {
 };
 
 const checkFrontend = (at: string, frontend: FrontendSpec, issues: Issues): FrontendSpec => {
-  const { type, address, port } = frontend;
+  const { type, address, port, service } = frontend;
   const whole = { ...frontend, port: port ?? 0 };
+  if (service && type !== 'local-redirect') {
+    const fix = 'leave it out, or make it local-redirect';
+    issues.add(`${at}.service`, service, `means nothing for ${type}`, fix);
+  } else if (service && address) {
+    issues.add(`${at}.service`, service, 'stands beside an address', 'give one of both');
+  }
   if (type === 'node-port') {
     if (address) {
       const fix = 'leave the address out: a node port is at every address of the hosts; or make it a host-port';
@@ -44,8 +50,13 @@ const checkFrontend = (at: string, frontend: FrontendSpec, issues: Issues): Fron
     }
     return whole;
   }
-  if (!port) issues.add(`${at}.port`, port ?? 0, 'is no port', 'give a port from 1 to 65535');
+  if (!port && !service) issues.add(`${at}.port`, port ?? 0, 'is no port', 'give a port from 1 to 65535');
   if (address) return { ...whole, address: checkAddress(`${at}.address`, address, issues) };
+  if (type === 'local-redirect') {
+    const fix = 'give the address that is redirected, or the service of the same namespace';
+    if (!service) issues.add(`${at}.address`, '', 'is missing, and so is service', fix);
+    return whole;
+  }
   if (!POOLED.includes(type)) {
     const fix = `give its address, or make it load-balancer or cluster-ip to get one of a pool`;
     issues.add(`${at}.address`, '', `is missing, and ${type} gets none of a pool`, fix);
@@ -58,10 +69,10 @@ const checkFrontends = (spec: ServiceSpec, issues: Issues): FrontendSpec[] => {
   return spec.frontends.map((given, i) => {
     const at = `frontends[${i}]`;
     const frontend = checkFrontend(at, given, issues);
-    const { type, address, port, protocol, scope } = frontend;
+    const { type, address, port, protocol, scope, service, port_name } = frontend;
     const open = type === 'node-port' && port === 0;
     for (const side of scope === '' ? ['external', 'internal'] : [scope]) {
-      const key = `${address === '' ? type : address} ${port} ${protocol} ${side}`;
+      const key = `${address === '' ? `${type} ${service} ${service && !port ? port_name : ''}` : address} ${port} ${protocol} ${side}`;
       const other = seen.get(key);
       if (other !== undefined && !open) {
         const value = `${address || type}:${port}/${protocol}`;
@@ -90,7 +101,7 @@ const checkBackends = (spec: ServiceSpec, issues: Issues): BackendSpec[] => {
     const leads = spec.frontends.some((frontend) => {
       if (frontend.port_name !== port_name || frontend.protocol !== protocol) return false;
       if (frontend.address) return familyOf(frontend.address) === familyOf(address);
-      return frontend.type === 'node-port' || spec.families.includes(familyOf(address));
+      return frontend.service !== '' || frontend.type === 'node-port' || spec.families.includes(familyOf(address));
     });
     if (!leads) {
       const fix = 'give it the port_name, protocol and family of a frontend';
@@ -148,6 +159,20 @@ const checkHealth = (check: HealthCheckSpec | undefined, issues: Issues): void =
   }
 };
 
+const checkRedirects = (
+  { skip_redirect_from_backends, frontends, source_ranges }: ServiceSpec,
+  issues: Issues,
+): void => {
+  if (!skip_redirect_from_backends) return;
+  const field = 'skip_redirect_from_backends';
+  if (!frontends.some(({ type }) => type === 'local-redirect')) {
+    issues.add(field, true, 'means nothing without a local-redirect frontend', 'leave it out');
+  }
+  if (source_ranges.length === 0) return;
+  const fix = 'make the redirect a service of its own';
+  issues.add(field, true, 'stands beside source_ranges, which are for clients from outside', fix);
+};
+
 /** Nobody but the backend's own host would see how connections end that it answers by itself. */
 const checkLeast = ({ algorithm, forwarding }: ServiceSpec, issues: Issues): void => {
   if (algorithm !== 'least-connections' || forwarding === 'snat') return;
@@ -184,6 +209,7 @@ export const checkService = (given: ServicePut): ServiceSpec => {
   checkTargets({ ...spec, frontends }, issues);
   checkHealth(spec.health_check, issues);
   checkLeast(spec, issues);
+  checkRedirects(spec, issues);
   const maglev_size = checkMaglev(spec, issues);
   const source_ranges = issues.cidrs('source_ranges', spec.source_ranges).map((cidr) => cidr.text);
   for (const [i, name] of spec.sharing_namespaces.entries()) {

@@ -101,6 +101,7 @@ export const serviceDocument = ({ row, frontends, backends }: WholeService): Out
         ...(spec.health_check === undefined ? {} : { healthCheck: healthOf(spec.health_check) }),
         healthCheckNodePort: spec.health_check_node_port,
         delegateIfLocal: spec.delegate_if_local,
+        skipRedirectFromBackends: spec.skip_redirect_from_backends,
       },
     },
   };

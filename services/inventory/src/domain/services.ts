@@ -61,14 +61,27 @@ export const BACKEND_STATES = [
 export type BackendState = (typeof BACKEND_STATES)[number];
 const PORT_NAME = 'Its backends are those with the same port_name and protocol, of the family of the address';
 const protocol = Type.Optional(word(SERVICE_PROTOCOLS, 'TCP, UDP or SCTP'));
+const DNS_LABEL_OR_NOTHING = '^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$';
 const portName = (description: string) =>
-  Type.Optional(Type.String({ pattern: '^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$', default: '', description }));
+  Type.Optional(Type.String({ pattern: DNS_LABEL_OR_NOTHING, default: '', description }));
 
 const FrontendPut = Type.Object(
   {
     type: Type.Optional(word(FRONTEND_TYPES, 'What kind of address it is')),
     address: Type.Optional(text('Empty: a free one of a pool (load-balancer, cluster-ip); node ports have none', 64)),
-    port: Type.Optional(port('0: a free one of the range, for node-port alone; otherwise 1 to 65535', 0)),
+    service: Type.Optional(
+      Type.String({
+        ...{ pattern: DNS_LABEL_OR_NOTHING, default: '' },
+        description:
+          'local-redirect, in place of the address: at all addresses that this service of the same namespace has for the port; port 0: for all ports of the port_name, or all',
+      }),
+    ),
+    port: Type.Optional(
+      port(
+        '0: a free one of the range, for node-port, or all of a service that is redirected; otherwise 1 to 65535',
+        0,
+      ),
+    ),
     protocol,
     scope: Type.Optional(
       Type.Unsafe<'' | 'external' | 'internal'>(
@@ -226,6 +239,12 @@ const settings = {
   health_check: Type.Optional(HealthCheckPut),
   health_check_node_port: Type.Optional(
     defaulted(PORT_MAX, 0, 'Where hosts tell whether they have local backends; needs external_traffic_policy local'),
+  ),
+  skip_redirect_from_backends: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description: 'What backends of its local-redirect frontends ask for themselves is not redirected',
+    }),
   ),
   delegate_if_local: Type.Optional(
     Type.Boolean({ default: false, description: 'A host that has a local backend hands everything to it' }),

@@ -60,7 +60,9 @@ const targetsOf = ({ targets, frontends }: ServiceSpec): ServiceSpec['targets'] 
 /** Families that frontends can have: a backend of another one is never reached. */
 const familiesOf = ({ frontends, families }: ServiceSpec): { readonly v4: boolean; readonly v6: boolean } => {
   const has = (family: 'ipv4' | 'ipv6'): boolean =>
-    frontends.some(({ type, address }) => {
+    frontends.some(({ type, address, service }) => {
+      // Where the service that it redirects is, in whatever family.
+      if (service) return true;
       if (type === 'node-port') return true;
       return address === '' ? families.includes(family) : address.includes(':') === (family === 'ipv6');
     });

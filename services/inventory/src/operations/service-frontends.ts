@@ -24,6 +24,7 @@ import {
 import { freeIn, type LbPoolRow, lbPoolTouching, listLbPools } from '../store/lb-pools.ts';
 import type { FrontendRow, ServiceRow } from '../store/services.ts';
 import type { Tables } from '../store/tables.ts';
+import { REDIRECT, redirectedPlaces } from './redirects.ts';
 import { admitAddress } from './service-addresses.ts';
 
 type Owner = Pick<ServiceRow, 'id' | 'namespace' | 'name' | 'labels' | 'spec'>;
@@ -63,10 +64,15 @@ const unshared = ({ spec, namespace }: Owner, other: Neighbour): string | undefi
   return local && !same ? 'external_traffic_policy local needs the same policy and backends in both' : undefined;
 };
 
+/** A redirect lies over what other services of its namespace have: it takes nothing from anybody who does not set them himself. */
+const isOver = ({ namespace }: Owner, own: Pick<WantedFrontend, 'type'>, other: Neighbour): boolean =>
+  namespace === other.namespace && (own.type === REDIRECT) !== (other.type === REDIRECT);
+
 /** Throws CONFLICT when somebody else has the frontend, or the address for himself. */
 const admit = async (trx: Transaction<Tables>, service: Owner, at: string, wanted: WantedFrontend): Promise<void> => {
   const { address, port, protocol, type } = wanted;
   for (const other of await neighboursAt(trx, address ?? '', service.id)) {
+    if (isOver(service, wanted, other)) continue;
     if (meet(wanted, other)) {
       const fix = `give another port or address, or take it from service ${other.service_id} first`;
       throw conflict(at, `${address}:${port}/${protocol}`, `belongs to service ${other.service_id}`, fix);
@@ -124,8 +130,9 @@ const fits = async (
   const others = await neighboursAt(trx, address, service.id);
   return others.every(
     (other) =>
-      (!POOLED.includes(other.type) || unshared(service, other) === undefined) &&
-      !group.some((one) => meet(one, other)),
+      group.every((one) => isOver(service, one, other)) ||
+      ((!POOLED.includes(other.type) || unshared(service, other) === undefined) &&
+        !group.some((one) => meet(one, other))),
   );
 };
 
@@ -240,6 +247,15 @@ export const assignFrontends = async (
     const at = `frontends[${position}]`;
     const { type, protocol, scope, port_name, port } = frontend;
     const common = { position, type, protocol, scope, port_name, port };
+    if (frontend.service !== '') {
+      for (const found of await redirectedPlaces(trx, service, frontend)) {
+        const one = { ...common, ...found, pool: null };
+        if (wanted.some((other) => other.address === one.address && meet(other, one))) continue;
+        await admit(trx, service, at, one);
+        wanted.push(one);
+      }
+      continue;
+    }
     if (type === 'node-port') {
       const given = await nodePort(trx, service, at, frontend, existing, wanted, range);
       wanted.push({ ...common, port: given, address: null, pool: null });

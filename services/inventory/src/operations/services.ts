@@ -36,6 +36,7 @@ import { noteNamespace } from './namespaces.ts';
 import { holdNetwork } from './network.ts';
 import type { Conditions } from './objects.ts';
 import type { PageRequest } from './pages.ts';
+import { redirectsOf } from './redirects.ts';
 import { assignBackends, enqueueWith, momentOf, termsOf } from './service-backends.ts';
 import { assignFrontends } from './service-frontends.ts';
 
@@ -101,6 +102,18 @@ const same = (a: WholeService, b: WholeService): boolean =>
   isDeepStrictEqual(a.frontends, b.frontends) &&
   isDeepStrictEqual(a.backends, b.backends);
 
+/** Redirects, which are locked, get the addresses that their services have by now. */
+const follow = async (
+  trx: Transaction<Tables>,
+  redirects: readonly ServiceRow[],
+  network: NetworkSpec,
+): Promise<void> => {
+  for (const before of await withParts(trx, redirects)) {
+    const after = await settle(trx, before.row, before, network, []);
+    if (!same(before, after)) await enqueueWith(trx, [], [after]);
+  }
+};
+
 const pooledOf = (whole: WholeService | undefined): ReadonlySet<string | null> =>
   new Set(whole?.frontends.filter(({ pool }) => pool !== null).map(({ address }) => address));
 
@@ -132,7 +145,9 @@ const put = async (
   const { made } = await lockNamespace(trx, namespace, 'update');
   if (namesAddress) await lockBlocks(trx);
   await lockLb(trx);
-  const [had] = await lockServices(trx, [id]);
+  const redirects = (await redirectsOf(trx, [id])).filter((one) => one !== id);
+  const locked = await lockServices(trx, [id, ...redirects]);
+  const had = locked.find((one) => one.id === id);
   check(had);
   if (had) refuseAlgorithm(had, checked);
   // Another size moves almost every connection: it stays unless one is named.
@@ -141,6 +156,11 @@ const put = async (
   const row = await writeRow(trx, id, had, spec);
   const whole = await settle(trx, row, before, network, control);
   if (before === undefined || !same(before, whole)) await enqueueWith(trx, [], [whole]);
+  await follow(
+    trx,
+    locked.filter((one) => one.id !== id),
+    network,
+  );
   if (made) await noteNamespace(trx, namespace, 'written');
   const has = pooledOf(whole);
   return { freed: [...pooledOf(before)].some((address) => !has.has(address)) };
@@ -213,12 +233,19 @@ export const putService = async (
 
 export const deleteService = async ({ db }: Operations, id: string, ifMatch: string | undefined): Promise<void> => {
   await withTransaction(db, async (trx) => {
+    const network = await holdNetwork(trx);
     await lockLb(trx);
-    const [row] = await lockServices(trx, [id]);
+    const locked = await lockServices(trx, [id, ...(await redirectsOf(trx, [id]))]);
+    const row = locked.find((one) => one.id === id);
     if (row === undefined) throw notFound('service', id);
     requireMatch(ifMatch, row.revision);
     await trx.deleteFrom('services').where('id', '=', id).execute();
     await enqueueConfig(trx, [{ kind: 'service', key: id }]);
+    await follow(
+      trx,
+      locked.filter((one) => one !== row),
+      network,
+    );
   });
   await assignPending(db);
 };

@@ -211,3 +211,61 @@ test('what is wrong is told with line and column', () => {
     assert.match(issues[0]?.fix ?? '', fix);
   }
 });
+
+test('LB-15: a redirect policy is a service, its ports by name, and only for services of its namespace', () => {
+  const policy = (frontend: string, ports: string, more = '') => `apiVersion: cilium.io/v2
+kind: CiliumLocalRedirectPolicy
+metadata: { name: dns, namespace: kube-system }
+spec:
+  redirectFrontend: ${frontend}
+  redirectBackend:
+    localEndpointSelector: { matchLabels: { app: cache } }
+    toPorts: ${ports}
+${more}`;
+  const byName = splitBalancer(
+    policy(
+      '{ serviceMatcher: { serviceName: kube-dns, namespace: kube-system } }',
+      '[{ port: "53", name: dns, protocol: UDP }, { port: "54", name: dns-tcp }]',
+      '  skipRedirectFromBackend: true',
+    ),
+  );
+  assert.deepEqual(byName.issues, []);
+  const [found] = byName.found;
+  assert.deepEqual([found?.becomes, found?.namespace, found?.name], ['service', 'kube-system', 'dns-local-redirect']);
+  const redirect = { type: 'local-redirect', address: '' };
+  assert.deepEqual(found?.body, {
+    labels: {},
+    frontends: [
+      { ...redirect, service: 'kube-dns', port: 0, protocol: 'UDP', port_name: 'dns' },
+      { ...redirect, service: 'kube-dns', port: 0, protocol: 'TCP', port_name: 'dns-tcp' },
+    ],
+    selector: { match_labels: { app: 'cache' } },
+    targets: [
+      { port_name: 'dns', port: 53, protocol: 'UDP' },
+      { port_name: 'dns-tcp', port: 54, protocol: 'TCP' },
+    ],
+    skip_redirect_from_backends: true,
+  });
+  const byAddress = splitBalancer(
+    policy(
+      '{ addressMatcher: { ip: 192.0.2.10, toPorts: [{ port: 80, name: a }, { port: 81, name: b }] } }',
+      '[{ port: 8080 }]',
+    ),
+  );
+  assert.deepEqual(byAddress.issues, []);
+  assert.deepEqual(
+    byAddress.found[0]?.body.frontends,
+    [80, 81].map((port) => ({ ...redirect, address: '192.0.2.10', port, protocol: 'TCP', port_name: '' })),
+  );
+  const wrong = (frontend: string, ports = '[{ port: 1 }]') => splitBalancer(policy(frontend, ports)).issues[0]?.path;
+  assert.equal(
+    wrong('{ serviceMatcher: { serviceName: a, namespace: b } }'),
+    'spec.redirectFrontend.serviceMatcher.namespace',
+  );
+  assert.equal(wrong('{}'), 'spec.redirectFrontend');
+  assert.equal(wrong('{ addressMatcher: { ip: 192.0.2.1 } }'), 'spec.redirectFrontend.addressMatcher.toPorts');
+  assert.equal(
+    wrong('{ serviceMatcher: { serviceName: a } }', '[{ port: "0" }]'),
+    'spec.redirectBackend.toPorts[0].port',
+  );
+});

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Documents of the load balancer in a text: Service (v1) with its EndpointSlices (discovery.k8s.io/v1), CiliumLoadBalancerIPPool
- * (cilium.io/v2), CiliumL2AnnouncementPolicy (cilium.io/v2alpha1), and Weir's own forms (weir.io/v1), whose spec is what the API takes.
+ * (cilium.io/v2), CiliumL2AnnouncementPolicy (cilium.io/v2alpha1), CiliumLocalRedirectPolicy (cilium.io/v2), and Weir's own forms (weir.io/v1), whose spec is what the API takes.
  */
 
 import { selectorOf } from './egress-gateway.ts';
 import { createWarnings, type Issues } from './issues.ts';
 import { readServiceSpec } from './kubernetes-service.ts';
 import { L2_DEFAULTS, readL2Announcement } from './l2-announcement.ts';
+import { readLocalRedirect } from './local-redirect.ts';
 import { type Located, toPlain } from './located.ts';
 import { readMetadata } from './metadata.ts';
 import {
@@ -200,6 +201,7 @@ const FORMS: readonly (readonly [
   ['EndpointSlice', ['discovery.k8s.io/v1'], readSlice, ['addressType', 'endpoints', 'ports']],
   ['CiliumLoadBalancerIPPool', ['cilium.io/v2', 'cilium.io/v2alpha1'], readCiliumPool, ['spec', 'status']],
   ['CiliumL2AnnouncementPolicy', ['cilium.io/v2alpha1', 'cilium.io/v2'], readL2Announcement, ['spec', 'status']],
+  ['CiliumLocalRedirectPolicy', ['cilium.io/v2'], readLocalRedirect, ['spec', 'status']],
   ['Service', ['weir.io/v1'], readOwn('service'), ['spec']],
   ['LoadBalancerPool', ['weir.io/v1'], readOwn('pool'), ['spec']],
   ['L2Announcement', ['weir.io/v1'], readOwn('announcement'), ['spec']],

@@ -29,7 +29,6 @@ const KINDS = Object.keys(API_VERSIONS) as Kind[];
 const KINDS_NOT_YET = [
   'AdminNetworkPolicy',
   'BaselineAdminNetworkPolicy',
-  'CiliumLocalRedirectPolicy',
   'GlobalNetworkPolicy',
   'StagedGlobalNetworkPolicy',
   'StagedKubernetesNetworkPolicy',
@@ -41,6 +40,7 @@ const RUNTIME = 'weir runtime apply takes it, as does POST /v1/runtime-policies'
 const ELSEWHERE: ReadonlyMap<unknown, string> = new Map([
   ['TracingPolicy', RUNTIME],
   ['TracingPolicyNamespaced', RUNTIME],
+  ['CiliumLocalRedirectPolicy', 'weir apply takes it, as does PUT /v1/services/{id} of the inventory service'],
   ['CiliumEgressGatewayPolicy', 'weir apply takes it, as does PUT /v1/egress-gateways/{name} of the inventory service'],
 ]);
 
