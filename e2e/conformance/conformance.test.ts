@@ -70,7 +70,7 @@ const matrix = (rows: readonly string[], more: object = {}, policy: object = {})
 
 test('there are cases enough, of all formats', () => {
   const all = CASES.flatMap((path) => JSON.parse(readFileSync(path, 'utf8')).cases ?? []);
-  assert.ok(all.length >= 500, `${all.length} cases`);
+  assert.ok(all.length >= 600, `${all.length} cases`);
   for (const [field, least] of [
     ['steps', 100],
     ['flows', 100],
@@ -125,7 +125,7 @@ test('our own cases in maps mode', { skip: needKernel() }, async () => {
 test('random cases agree with the rules read one by one, in engine mode', async () => {
   const { status, stdout } = await runner('--random', '60', '--seed', '7');
   assert.equal(status, 0, stdout);
-  assert.match(stdout, /^random 60, seed 7\ncells 1\d{4}, wrong 0, skipped 0\n$/);
+  assert.match(stdout, /^random 60, seed 7\ncells 2\d{4}, wrong 0, skipped 0\n$/);
 });
 
 test('random cases agree with the rules read one by one, in maps mode', { skip: needKernel() }, async () => {
@@ -213,6 +213,18 @@ test('a bad file is refused with the path of the field, before anything runs', a
     [
       { ...flows, cases: [{ flows: [{ from: 'a', to: 'a', flow: 'tcp/99999', expect: 'drop' }] }] },
       /must be tcp\/0 to/,
+    ],
+    [
+      { ...flows, cases: [{ flows: [{ from: 'a', to: 'a', flow: 'tcp/80', expect: 'drop', view: 'staged' }] }] },
+      /view: must be one of audited, pending/,
+    ],
+    [
+      {
+        cases: [
+          matrix([], { layout: { pods, externals: [{ name: 'e', ip4: '192.0.2.1', labels: { role: 'edge' } }] } }),
+        ],
+      },
+      /externals\[0\]\.labels: are of no use/,
     ],
     [{ cases: [{ pattern: 1 }] }, /cases\[0\]\.pattern: must be text/],
   ];

@@ -13,6 +13,10 @@ export type Transport = 'TCP' | 'UDP' | 'SCTP';
 export type Protocol = Transport | 'ICMP' | 'ICMPv6';
 export type Verdict = 'allow' | 'drop';
 
+/** What would be of a connection, beside what is: if audited policies were enforced, and if staged ones were in place, too. */
+export const VIEWS = ['audited', 'pending'] as const;
+export type View = (typeof VIEWS)[number];
+
 /** One new connection, tried once. */
 export interface Cell {
   /** `ns/name` of a pod, or the name of an external. */
@@ -22,6 +26,8 @@ export interface Cell {
   /** Of ICMP the type; the code is 0. */
   readonly port: number;
   readonly family: Family;
+  /** Without it, what happens is asked; with it, what is said would happen. */
+  readonly view?: View;
 }
 
 export interface NamedPort {
@@ -44,11 +50,16 @@ export interface Pod {
 export const ENTITIES = ['host', 'remote-node', 'kube-apiserver', 'health', 'ingress', 'init', 'unmanaged'] as const;
 export type Entity = (typeof ENTITIES)[number];
 
+/** Entities that have policies of their own (documents with a nodeSelector): the host of the pod spoken with, and another one. */
+export const HOSTS: readonly (Entity | undefined)[] = ['host', 'remote-node'];
+
 export interface External {
   readonly name: string;
   readonly ip4?: string;
   readonly ip6?: string;
   readonly entity?: Entity;
+  /** Of a host, as nodeSelectors look at it. */
+  readonly labels?: Labels;
 }
 
 export interface World {

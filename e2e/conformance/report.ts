@@ -6,7 +6,9 @@ import type { Mismatch, Tally } from './run.ts';
 export const mismatchText = (found: Mismatch): string => {
   const where = `${found.file}: ${found.case}${found.step === undefined ? '' : `, step ${found.step}`}`;
   const ends =
-    found.from === undefined ? '' : `: ${found.from} -> ${found.to} ${found.protocol}/${found.port} ${found.family}`;
+    found.from === undefined
+      ? ''
+      : `: ${found.from} -> ${found.to} ${found.protocol}/${found.port} ${found.family}${found.view === undefined ? '' : ` ${found.view}`}`;
   const why = found.explanation === '' ? '' : `\n    ${found.explanation.replaceAll('\n', '\n    ')}`;
   return `${where}${ends}: wanted ${found.wanted}, got ${found.got}${why}\n`;
 };

@@ -17,6 +17,7 @@ export interface Mismatch {
   readonly protocol?: string;
   readonly port?: number;
   readonly family?: string;
+  readonly view?: string;
   readonly wanted: string;
   readonly got: string;
   readonly explanation: string;
@@ -113,6 +114,7 @@ const answer = async (
       protocol: cell.protocol,
       port: cell.port,
       family: `IPv${cell.family}`,
+      ...(cell.view === undefined ? {} : { view: cell.view }),
       wanted: want,
       got: got ?? 'no answer',
       explanation: [explained(run) ? view.explain(cell) : '', session.explain(cell)].filter(Boolean).join('\n'),

@@ -16,6 +16,7 @@ import {
   type Endpoint,
   explain,
   groupsIn,
+  hostLabels,
   IDENTITY,
   icmpPort,
   ipBlockTwin,
@@ -28,9 +29,10 @@ import {
   type PolicyInput,
   parseDocument,
   resolveGroups,
+  selects,
 } from '@weir/policy-engine';
-import type { Cell, Entity, Labels, Pod, PolicyJson, Verdict } from './mode.ts';
-import { addressOf, type State } from './world.ts';
+import type { Cell, View as CellView, Entity, Labels, Pod, PolicyJson, Verdict } from './mode.ts';
+import { addressOf, isAsked, isHost, type State } from './world.ts';
 
 const ENTITY_IDENTITY: Readonly<Record<Entity, number>> = {
   host: IDENTITY.HOST,
@@ -76,12 +78,17 @@ export interface PeerIdentity {
   readonly twin?: number;
 }
 
+type Compiled = 'enforced' | CellView;
+
 export interface View {
   readonly cidrs: CidrAllocator;
   identityOf(pod: string): number;
-  /** Undefined for what is no pod. */
-  compiled(pod: string): CompiledWorkload | undefined;
-  peer(name: string, family: 4 | 6): PeerIdentity;
+  /** Of a pod, or of a host that policies select; undefined for what nobody's policy is. */
+  compiled(name: string, as?: Compiled): CompiledWorkload | undefined;
+  /** The views that there are, because some document is audited or staged. */
+  readonly views: readonly CellView[];
+  /** As `seenFrom` knows it: to a host every other one is a remote node, and it itself the host. */
+  peer(name: string, family: 4 | 6, seenFrom?: string): PeerIdentity;
   verdict(cell: Cell): Verdict;
   explain(cell: Cell): string;
 }
@@ -116,21 +123,39 @@ export const createView = (state: State): View => {
   const compiledPods = new Map<string, CompiledWorkload>();
   const peers = new Map<string, PeerIdentity>();
 
-  const compiled = (key: string): CompiledWorkload | undefined => {
-    const known = compiledPods.get(key);
+  const views = (
+    [
+      ['audit', 'audited'],
+      ['staged', 'pending'],
+    ] as const
+  )
+    .filter(([mode]) => documents.some((document) => document.mode === mode))
+    .map(([, made]) => made);
+
+  const compiled = (key: string, as: Compiled = 'enforced'): CompiledWorkload | undefined => {
+    const known = compiledPods.get(`${as} ${key}`);
     const pod = state.pods.get(key);
-    if (known || !pod) return known;
-    const subject = { identity: identityOf.get(key) as number, namedPorts: namedPorts(pod) };
-    const made = compiler.compile({ identities, policies, cidrs, subject, peerNamedPorts });
-    compiledPods.set(key, made);
+    const host = isHost(state, key) ? hostLabels(state.externals.get(key)?.labels ?? {}) : undefined;
+    if (known || !(pod || (host && documents.some((document) => selects(document, host))))) return known;
+    const subject = pod
+      ? { identity: identityOf.get(key) as number, namedPorts: namedPorts(pod) }
+      : { identity: IDENTITY.HOST, namedPorts: [], labels: host };
+    const made = compiler.compile({ identities, policies, cidrs, subject, peerNamedPorts, view: as });
+    compiledPods.set(`${as} ${key}`, made);
     return made;
   };
 
-  const peer = (name: string, family: 4 | 6): PeerIdentity => {
-    const key = `${family}${name}`;
+  const entityOf = (name: string, seenFrom?: string): Entity | undefined => {
+    const entity = state.externals.get(name)?.entity;
+    if (!isHost(state, name) || seenFrom === undefined || !isHost(state, seenFrom)) return entity;
+    return name === seenFrom ? 'host' : 'remote-node';
+  };
+
+  const peer = (name: string, family: 4 | 6, seenFrom?: string): PeerIdentity => {
+    const entity = entityOf(name, seenFrom);
+    const key = `${family}${entity} ${name}`;
     const known = peers.get(key);
     if (known) return known;
-    const entity = state.externals.get(name)?.entity;
     const managed = identityOf.get(name) ?? (entity ? ENTITY_IDENTITY[entity] : undefined);
     const ip = addressOf(state, name, family);
     const prefix = ip === undefined ? undefined : index.lookup(parseIp(ip));
@@ -144,26 +169,29 @@ export const createView = (state: State): View => {
   };
 
   const allows = (subject: string, direction: Direction, other: string, cell: Cell): boolean => {
-    const policy = compiled(subject);
+    const policy = isAsked(state, subject, other, direction) ? compiled(subject, cell.view) : undefined;
     if (!policy) return true;
-    const { identity, twin } = peer(other, cell.family);
+    const { identity, twin } = peer(other, cell.family, subject);
     const judgement = judge(policy, {
       direction,
       peerIdentity: identity,
       ...(policy.ipBlock && twin !== undefined ? { peerIpblockIdentity: twin } : {}),
       protocol: protocolNumber(cell.protocol),
       port: policyPort(cell),
+      allowHost: !isHost(state, subject),
     });
     return judgement.verdict === 'allow';
   };
 
-  const endpoint = (name: string, family: 4 | 6): Endpoint => {
+  const endpoint = (name: string, family: 4 | 6, seenFrom: string): Endpoint => {
     const ip = addressOf(state, name, family);
-    const entity = state.externals.get(name)?.entity;
+    const entity = entityOf(name, seenFrom);
     const identity = identityOf.get(name) ?? (entity ? ENTITY_IDENTITY[entity] : undefined);
+    const { labels = {} } = state.externals.get(name) ?? {};
     return {
       name,
       namedPorts: namedPorts(state.pods.get(name)),
+      ...(entity === 'host' ? { labels: hostLabels(labels) } : {}),
       ...(ip === undefined ? {} : { ip }),
       ...(identity === undefined ? {} : { identity }),
     };
@@ -173,6 +201,7 @@ export const createView = (state: State): View => {
     cidrs,
     identityOf: (key) => identityOf.get(key) ?? IDENTITY.UNKNOWN,
     compiled,
+    views,
     peer,
     // What a workload sends to itself never leaves it.
     verdict: (cell) =>
@@ -182,9 +211,12 @@ export const createView = (state: State): View => {
         : 'drop',
     explain: (cell) => {
       if (cell.from === cell.to) return `${cell.from} to itself: never leaves it`;
-      const ends = { from: endpoint(cell.from, cell.family), to: endpoint(cell.to, cell.family) };
       const flow = { protocol: protocolNumber(cell.protocol), port: policyPort(cell) };
-      return explain({ policies, identities, cidrs, ...ends, ...flow }).text;
+      const as = (seenFrom: string) => {
+        const ends = { from: endpoint(cell.from, cell.family, seenFrom), to: endpoint(cell.to, cell.family, seenFrom) };
+        return explain({ policies, identities, cidrs, ...ends, ...flow });
+      };
+      return `${as(cell.from).egress.text}\n${as(cell.to).ingress.text}`;
     },
   };
 };

@@ -3,7 +3,7 @@
  * A world that changes: the one meaning of every action, for the files' reader (which refuses actions on what is not
  * there) and for the modes that have no fleet to ask.
  */
-import type { Action, Labels, Pod, PolicyJson, PolicyName, World } from './mode.ts';
+import { type Action, HOSTS, type Labels, type Pod, type PolicyJson, type PolicyName, type World } from './mode.ts';
 
 export interface State extends World {
   readonly namespaces: Map<string, Labels>;
@@ -86,6 +86,23 @@ export const apply = (state: State, action: Action): string | undefined => {
       return state.pods.delete(action.pod) ? undefined : `there is no pod ${action.pod}`;
   }
 };
+
+/** Is this end a host, whose own policy is asked? */
+export const isHost = (world: World, name: string): boolean => HOSTS.includes(world.externals.get(name)?.entity);
+
+/**
+ * Is the policy of this end asked about what goes between the two? What a host sends to its own workloads is theirs to judge,
+ * and what it sends to itself nobody's.
+ */
+export const isAsked = (world: World, subject: string, other: string, direction: 'ingress' | 'egress'): boolean => {
+  if (world.pods.has(subject)) return true;
+  if (!isHost(world, subject)) return false;
+  if (world.externals.get(subject)?.entity !== 'host') return !isSameEntity(world, subject, other);
+  return world.pods.has(other) ? direction === 'ingress' : !isSameEntity(world, subject, other);
+};
+
+const isSameEntity = (world: World, one: string, other: string): boolean =>
+  world.externals.get(one)?.entity === world.externals.get(other)?.entity;
 
 /** The address of a pod or an external, undefined without one of the family. */
 export const addressOf = (world: World, name: string, family: 4 | 6): string | undefined => {

@@ -52,12 +52,12 @@ export const createFrames = () => {
     return frame;
   };
 
-  /** A connection that was never there before, as long as fewer than 60,000 are remembered. */
-  return (cell: Cell, link: Link): Buffer => {
+  /** A connection that was never there before, as long as fewer than 60,000 are remembered; `number`: its port or identifier. */
+  return (cell: Cell, link: Link): { readonly frame: Buffer; readonly number: number } => {
     const frame = Buffer.from(template(cell, link));
     const number = FIRST_PORT + (fresh++ % 60_000);
     const l4 = ETHERNET_BYTES + HEADER_BYTES[cell.family];
     frame.writeUInt16BE(number, cell.protocol.startsWith('ICMP') ? l4 + 4 : l4);
-    return frame;
+    return { frame, number };
   };
 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The real programs and maps, of one host that has every pod, loaded by the real loader and pinned nowhere. Tables are
- * those that an agent writes (@weir/bpf/policy-table). A test run needs an interface that exists: the pod whose programs run
- * stands in the slot of interface 1, under its own number.
+ * The real programs and maps, of one host that has every pod, loaded by the real loader. Tables are those that an agent writes
+ * (@weir/bpf/policy-table). A test run needs an interface that exists: the pod whose programs run stands in the slot of
+ * interface 1, under its own number, and that interface is the host's uplink, too.
  */
+import { rmSync } from 'node:fs';
 import {
   address_key,
   address_value,
@@ -12,14 +13,21 @@ import {
   DROP_TEXT,
   drop_key,
   ipcache_value,
+  MAPS,
   prefix_key,
+  uplink,
   weir_drop_reason,
+  weir_host_endpoint,
+  weir_identity,
+  weir_workload_flags,
   workload,
 } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
-import { buildPolicyTable, enforcementFlags } from '@weir/bpf/policy-table';
+import { buildPolicyTable, enforcementFlags, type ViewedPolicy } from '@weir/bpf/policy-table';
 import { mac, mapped } from '@weir/bpf/testing';
-import { type BpfMap, createInner, openObject, skbContext } from '@weir/loader';
+import { FlowReader, type SeenFlow } from '@weir/bpf/testing/flows';
+import { uplinkFlags } from '@weir/bpf/uplink-flags';
+import { type BpfMap, createInner, ensureBpffs, openObject, skbContext } from '@weir/loader';
 import { parseCidr } from '@weir/net';
 import type { CompiledWorkload } from '@weir/policy-engine';
 
@@ -28,8 +36,14 @@ const CONNECTIONS = 1 << 17;
 const SLOT = 1;
 /** Interface of no workload, by which packets from elsewhere come. */
 const UPLINK = 99;
+/** Room for what a chunk of cells reports, twice over. */
+const EVENTS_BYTES = 1 << 23;
+const OBJECTS = ['workload', 'host'] as const;
+const { HOST_IFINDEX } = weir_host_endpoint;
+const { WORKLOAD_GUARD_HOST } = weir_workload_flags;
 const POLICY_DROPS: readonly number[] = [weir_drop_reason.DROP_POLICY_DENIED, weir_drop_reason.DROP_POLICY_DENY];
 
+/** Whose policy is asked: the host is one under HOST_ENDPOINT. */
 export interface KernelPod {
   readonly ifindex: number;
   readonly identity: number;
@@ -38,7 +52,25 @@ export interface KernelPod {
   readonly mac: string;
   readonly hostMac: string;
   readonly compiled: CompiledWorkload;
+  readonly views: readonly ViewedPolicy[];
 }
+
+const NO_MAC = '00:00:00:00:00:00';
+export const HOST_ENDPOINT = {
+  ifindex: HOST_IFINDEX,
+  identity: weir_identity.IDENTITY_HOST,
+  mac: NO_MAC,
+  hostMac: NO_MAC,
+} as const;
+
+export type Way =
+  | 'sends'
+  /** And its host's policy is asked about what is for the host. */
+  | 'sends to the host'
+  | 'receives'
+  | 'receives from the host'
+  | 'enters the host'
+  | 'leaves the host';
 
 const u32 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
@@ -58,11 +90,20 @@ const prefixKey = (cidr: string): Buffer => {
   return prefix_key.encode({ prefixlen: bits128, addr });
 };
 
-const workloadValue = (pod: KernelPod): Buffer =>
+const flagsOf = ({ ifindex, compiled, views }: KernelPod): number =>
+  enforcementFlags({
+    ...compiled,
+    ipBlock: [compiled, ...views].some((one) => 'ipBlock' in one && one.ipBlock),
+    tiers: [compiled, ...views].some((one) => 'tiers' in one && one.tiers),
+    allowHost: ifindex !== HOST_IFINDEX,
+    views,
+  });
+
+const workloadValue = (pod: KernelPod, moreFlags = 0): Buffer =>
   workload.encode({
     id: pod.ifindex,
     identity: pod.identity,
-    flags: enforcementFlags({ ...pod.compiled, allowHost: true }),
+    flags: flagsOf(pod) | moreFlags,
     policy_revision: 2,
     default_rule_ingress: pod.compiled.defaultRuleIngress,
     default_rule_egress: pod.compiled.defaultRuleEgress,
@@ -73,34 +114,90 @@ const workloadValue = (pod: KernelPod): Buffer =>
     ifindex: pod.ifindex,
   });
 
-export const openKernel = async () => {
-  const object = await openObject(objectPath('workload'), {
-    rodata: CONFIG.workload.encode({ report_flows: 0 }),
-    maxEntries: { conntrack: CONNECTIONS, fragments: 64, events: 4096 },
-  });
-  const map = (name: string): BpfMap => object.map(name);
+const SIZES: Readonly<Record<string, number>> = { conntrack: CONNECTIONS, fragments: 64, events: EVENTS_BYTES };
+
+/** The programs of workloads and of uplinks on the same maps. */
+const openObjects = async (name: string) => {
+  const pinDir = await ensureBpffs(`/sys/fs/bpf/weir-conformance-${process.pid}-${name}`);
+  const objects: Awaited<ReturnType<typeof openObject>>[] = [];
+  try {
+    for (const one of OBJECTS) {
+      const has = ([map]: [string, number]) => MAPS[map as keyof typeof MAPS].objects.includes(one as never);
+      const maxEntries = Object.fromEntries(Object.entries(SIZES).filter(has));
+      const rodata = CONFIG.workload.encode({ report_flows: name === 'telling' ? 1 : 0 });
+      const object = await openObject(objectPath(one), { rodata, maxEntries, pinDir });
+      objects.push(object);
+      await object.commitPins();
+    }
+    return objects;
+  } catch (error) {
+    for (const object of objects) object.close();
+    throw error;
+  } finally {
+    rmSync(pinDir, { recursive: true, force: true });
+  }
+};
+
+/** `telling`: what passes is reported, so that `flows` has it. */
+export const openKernel = async ({ telling = false } = {}) => {
+  const objects = await openObjects(telling ? 'telling' : 'silent');
+  const map = (name: string): BpfMap => {
+    const holder = objects.find(({ maps }) => maps.has(name)) as (typeof objects)[number];
+    return holder.map(name);
+  };
+  const program = (name: string) => {
+    const holder = objects.find(({ programs }) => programs.has(name)) as (typeof objects)[number];
+    return holder.program(name);
+  };
   const addresses = map('addresses');
   const policies = map('policies');
-  const from = object.program('from_workload');
-  const to = object.program('to_workload');
+  const reader = new FlowReader({ map });
+  const programs = {
+    sends: program('from_workload'),
+    'sends to the host': program('from_workload'),
+    receives: program('to_workload'),
+    'receives from the host': program('to_workload'),
+    'enters the host': program('from_uplink'),
+    'leaves the host': program('to_uplink'),
+  } as const;
+  map('uplinks').update(
+    u32(SLOT),
+    uplink.encode({
+      ...{ flags: uplinkFlags({ egress: false, services: false, guard: true }), port_low: 0, port_high: 0 },
+      ...{ ip4: NONE, ip6: NONE, nat64_ip4: NONE, service_ip4: NONE, service_ip6: NONE },
+      ...{ wireguard_port: 0, tunnel_port: 0 },
+    }),
+  );
   const outside = skbContext({ ifindex: SLOT, ingressIfindex: UPLINK });
   const fromHost = skbContext({ ifindex: SLOT });
   let pods: readonly KernelPod[] = [];
 
   /** All tables in one call: the kernel waits for packets under way once per call, not once per table. */
-  const writeTables = async (): Promise<void> => {
-    const inners = await Promise.all(pods.map(({ ifindex }) => createInner(policies, `conf${ifindex}`)));
+  const writeTables = async (ends: readonly KernelPod[]): Promise<void> => {
+    const inners = await Promise.all(ends.map(({ ifindex }) => createInner(policies, `conf${ifindex}`)));
     try {
       for (const [at, inner] of inners.entries()) {
-        const { entries, enforceIngress, enforceEgress } = (pods[at] as KernelPod).compiled;
-        const table = buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress });
+        const { compiled, views } = ends[at] as KernelPod;
+        const { entries, enforceIngress, enforceEgress } = compiled;
+        const table = buildPolicyTable(entries, { ingress: enforceIngress, egress: enforceEgress }, views);
         if (table.count > 0) await inner.updateBatch(table.keys, table.values, table.count);
       }
-      const keys = Buffer.concat(pods.map(({ ifindex }) => u32(ifindex)));
-      if (pods.length > 0)
-        await policies.updateBatch(keys, Buffer.concat(inners.map(({ fd }) => u32(fd))), pods.length);
+      const keys = Buffer.concat(ends.map(({ ifindex }) => u32(ifindex)));
+      if (ends.length > 0)
+        await policies.updateBatch(keys, Buffer.concat(inners.map(({ fd }) => u32(fd))), ends.length);
     } finally {
       for (const inner of inners) inner.close();
+    }
+  };
+
+  /** Whose an address is. */
+  const know = (managed: ReadonlyMap<string, number>): void => {
+    for (const [address, identity] of managed) {
+      const addr = mapped(address);
+      map('ipcache').update(
+        prefix_key.encode({ prefixlen: 128, addr }),
+        ipcache_value.encode({ identity, flags: 0, host4: 0, host: 0 }),
+      );
     }
   };
 
@@ -114,16 +211,18 @@ export const openKernel = async () => {
       // A table whose pod is gone stays until another pod gets its number: no program finds it.
       for (const name of ['workloads', 'ipcache', 'cidrs', 'addresses']) await clear(map(name));
       pods = next;
-      for (const [address, identity] of managed) {
-        const addr = mapped(address);
-        map('ipcache').update(
-          prefix_key.encode({ prefixlen: 128, addr }),
-          ipcache_value.encode({ identity, flags: 0, host4: 0, host: 0 }),
-        );
-      }
+      know(managed);
       for (const [cidr, identity] of cidrs) map('cidrs').update(prefixKey(cidr), cidr_value.encode({ identity }));
-      await writeTables();
+      await writeTables(pods);
       for (const pod of pods) map('workloads').update(u32(pod.ifindex), workloadValue(pod));
+    },
+
+    /** This is the host now, and those have these identities; undefined: the host has no policy. */
+    async stand(host: KernelPod | undefined, managed: ReadonlyMap<string, number>): Promise<void> {
+      know(managed);
+      if (host) await writeTables([host]);
+      if (host) map('workloads').update(u32(HOST_IFINDEX), workloadValue(host));
+      else map('workloads').delete(u32(HOST_IFINDEX));
     },
 
     /** Whether pods find each other on this host, or each is known elsewhere. */
@@ -136,17 +235,20 @@ export const openKernel = async () => {
       }
     },
 
-    /** What the pod's program returns for each frame. */
-    run(pod: KernelPod, way: 'sends' | 'receives' | 'receives from the host', frames: readonly Buffer[]) {
-      map('workloads').update(u32(SLOT), workloadValue(pod));
+    /** What the program returns for each frame: of the pod, or of the host's uplink. */
+    run(pod: KernelPod, way: Way, frames: readonly Buffer[]) {
+      map('workloads').update(u32(SLOT), workloadValue(pod, way === 'sends to the host' ? WORKLOAD_GUARD_HOST : 0));
       let end = 0;
       const ends = frames.map(({ length }) => {
         end += length;
         return end;
       });
-      const context = way === 'receives' ? outside : fromHost;
-      return (way === 'sends' ? from : to).testRuns(Buffer.concat(frames), ends, context);
+      const context = way === 'receives' || way === 'enters the host' ? outside : fromHost;
+      return programs[way].testRuns(Buffer.concat(frames), ends, context);
     },
+
+    /** What was reported since the last call. */
+    flows: (): Promise<SeenFlow[]> => reader.drain(),
 
     async forgetConnections(): Promise<void> {
       await clear(map('conntrack'));
@@ -170,7 +272,9 @@ export const openKernel = async () => {
       return found;
     },
 
-    close: () => object.close(),
+    close: () => {
+      for (const object of objects) object.close();
+    },
   };
 };
 

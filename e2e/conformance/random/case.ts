@@ -6,9 +6,9 @@
 import { arbitraryFlow, arbitraryPolicies } from '@weir/policy-engine/testing';
 import fc from 'fast-check';
 import type { Case } from '../case.ts';
-import type { Cell, Protocol } from '../mode.ts';
+import { type Cell, type External, type Protocol, VIEWS, type View } from '../mode.ts';
 import { readSuite } from '../read/file.ts';
-import { addressOf, apply, createState, policyName, type State } from '../world.ts';
+import { addressOf, apply, createState, isHost, policyName, type State } from '../world.ts';
 import { isAllowed } from './evaluate.ts';
 
 const IP4 = ['10.1.1.1', '10.1.1.2', '10.1.2.2', '10.200.0.9', '10.100.0.1', '172.16.0.1', '192.0.2.77'];
@@ -51,6 +51,7 @@ const materials = fc.record({
   pods: fc.array(pod, { minLength: 2, maxLength: 5 }),
   teams: fc.tuple(namespaceLabels, namespaceLabels),
   externals: fc.subarray([...EXTERNALS], { minLength: 1 }),
+  hosts: fc.record({ host: podLabels, node: podLabels }),
   policies: arbitraryPolicies,
   flows: fc.array(arbitraryFlow, { minLength: 2, maxLength: 4 }),
   steps: fc.array(fc.array(change, { minLength: 1, maxLength: 3 }), { maxLength: 3 }),
@@ -81,7 +82,11 @@ const actionOf = ({ kind, which, labels, team, documents }: Json, state: State, 
       return onePolicy && { deletePolicy: { kind: ofKind, name, ...(namespace ? { namespace } : {}) } };
     }
     case 'update': {
-      const { spec } = documents.find((one: Json) => one.kind === onePolicy?.kind) ?? {};
+      // Only what has no namespace may be for hosts.
+      const fits = ({ kind: ofKind, metadata }: Json): boolean =>
+        ofKind === onePolicy?.kind &&
+        (metadata.namespace === undefined) === (onePolicy.metadata.namespace === undefined);
+      const { spec } = documents.find(fits) ?? {};
       return onePolicy && spec && { updatePolicy: { ...onePolicy, spec } };
     }
     case 'create': {
@@ -116,18 +121,38 @@ const play = (state: State, written: Json): void => {
   if (problem) throw new Error(`a random case made an impossible step: ${problem}`);
 };
 
+/** What would be is asked where some document is audited or staged. */
+const viewsOf = (state: State): (View | undefined)[] => {
+  const modes = [...state.policies.values()].map(({ spec, metadata }: Json) => [
+    spec.mode,
+    metadata.annotations?.['weir.io/mode'],
+  ]);
+  return [undefined, ...VIEWS.filter((view) => modes.flat().includes(view === 'audited' ? 'audit' : 'staged'))];
+};
+
 const expectJson = (state: State, endpoints: readonly string[], flow: Json): Json[] =>
-  ([4, 6] as const)
-    .filter((family) => !(flow.protocol === 'ICMP' && family === 6) && !(flow.protocol === 'ICMPv6' && family === 4))
-    .map((family) => {
+  viewsOf(state)
+    .flatMap((view) => ([4, 6] as const).map((family) => ({ view, family })))
+    .filter(
+      ({ family }) => !(flow.protocol === 'ICMP' && family === 6) && !(flow.protocol === 'ICMPv6' && family === 4),
+    )
+    .map(({ view, family }) => {
       const mark = (from: string, to: string): string => {
-        const askable = from !== to && (state.pods.has(from) || state.pods.has(to));
+        const isJudged = (name: string) => state.pods.has(name) || isHost(state, name);
+        const askable = from !== to && (isJudged(from) || isJudged(to));
         if (!askable || !addressOf(state, from, family) || !addressOf(state, to, family)) return '*';
-        const cell: Cell = { from, to, protocol: flow.protocol as Protocol, port: flow.port, family };
+        const cell: Cell = {
+          from,
+          to,
+          protocol: flow.protocol as Protocol,
+          port: flow.port,
+          family,
+          ...(view ? { view } : {}),
+        };
         return isAllowed(state, cell) ? '1' : '0';
       };
       const rows = endpoints.map((from) => endpoints.map((to) => mark(from, to)).join(''));
-      return { protocol: flow.protocol, port: flow.port, family: `ipv${family}`, rows };
+      return { protocol: flow.protocol, port: flow.port, family: `ipv${family}`, ...(view ? { view } : {}), rows };
     });
 
 /** Case number `seed`. */
@@ -136,13 +161,17 @@ export const randomDocument = (seed: number): Json => {
   if (!made) throw new Error('fast-check made nothing');
   const pods = made.pods.map(podJson);
   const namespaces = { x: { labels: made.teams[0] }, y: { labels: made.teams[1] } };
-  const layout = { namespaces, pods, externals: made.externals };
+  const externals: (External & { ip4: string; ip6: string })[] = made.externals.map((one) => ({
+    ...one,
+    ...(one.name === 'host' || one.name === 'node' ? { labels: made.hosts[one.name] } : {}),
+  }));
+  const layout = { namespaces, pods, externals };
   const state = createState({
     namespaces: new Map(
       Object.entries(namespaces).map(([name, { labels }]) => [name, labels as Record<string, string>]),
     ),
     pods: new Map(pods.map((one) => [`${one.ns}/${one.name}`, one])),
-    externals: new Map(made.externals.map((one) => [one.name, one])),
+    externals: new Map(externals.map((one) => [one.name, one])),
   });
   // A packet to port 0 is malformed to some stacks; policies name it, cells do not.
   const flows = made.flows.map((flow) => (flow.port === 0 ? { ...flow, port: 2 } : flow));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What is right, by the oracle that reads policies as JSON, rule by rule, and shares no code with the engine. Added here is
- * what is no policy: both ends are asked, the host always reaches its own workloads, nobody asks an end that is no workload.
+ * what is no policy: both ends are asked, the host always reaches its own workloads, an end that is neither workload nor host is not asked.
  */
 import { askOracle, type OraclePeer } from '@weir/policy-engine/testing';
 import type { Cell, Pod } from '../mode.ts';
@@ -39,15 +39,41 @@ const peerOf = (state: State, name: string, family: 4 | 6, asked: boolean): Orac
   return { ns, labels, nsLabels, named, ...(ip === undefined ? {} : { ip }) };
 };
 
+// biome-ignore lint/suspicious/noExplicitAny: documents as users write them
+type Json = any;
+
+const modeOf = (policy: Json): string => policy.spec.mode ?? policy.metadata.annotations?.['weir.io/mode'] ?? 'enforce';
+
+const enforced = (policy: Json): Json => {
+  const { mode: _, ...spec } = policy.spec;
+  const { annotations: __, ...metadata } = policy.metadata;
+  return { ...policy, metadata, spec };
+};
+
+/** The documents as if those that are audited, or those that are staged too, were enforced. */
+const inView = (policies: readonly Json[], view: Cell['view']): readonly Json[] => {
+  if (view === undefined) return policies;
+  const counts = view === 'audited' ? ['enforce', 'audit'] : ['enforce', 'audit', 'staged'];
+  return policies.filter((policy) => counts.includes(modeOf(policy))).map(enforced);
+};
+
 const allows = (state: State, direction: 'ingress' | 'egress', subject: string, other: string, cell: Cell): boolean => {
-  if (!state.pods.has(subject)) return true;
-  if (direction === 'ingress' && state.externals.get(other)?.entity === 'host') return true;
+  const [entity, otherEntity] = [subject, other].map((name) => state.externals.get(name)?.entity);
+  const isHost = entity === 'host' || entity === 'remote-node';
+  if (!state.pods.has(subject) && !isHost) return true;
+  if (!isHost && direction === 'ingress' && otherEntity === 'host') return true;
+  // Its own workloads judge what comes from it.
+  if (entity === 'host' && direction === 'egress' && state.pods.has(other)) return true;
+  if (isHost && entity === otherEntity) return true;
   const { protocol, port, family } = cell;
   const answer = askOracle(
-    [...state.policies.values()],
+    inView([...state.policies.values()], cell.view),
     direction,
-    peerOf(state, subject, family, true),
-    peerOf(state, other, family, false),
+    isHost
+      ? { reserved: 'host', hostLabels: state.externals.get(subject)?.labels ?? {} }
+      : peerOf(state, subject, family, true),
+    // Of two hosts each is a remote node to the other.
+    isHost && otherEntity === 'host' ? { reserved: 'remote-node' } : peerOf(state, other, family, false),
     { protocol, port },
   );
   return answer.verdict === 'allow';

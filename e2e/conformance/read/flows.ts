@@ -7,7 +7,7 @@ import type { Case, Expected } from '../case.ts';
 import type { External, Family, Labels, Pod, Protocol, Verdict } from '../mode.ts';
 import { addressOf, apply, createState, type State } from '../world.ts';
 import { entries, json, labels, list, object, oneOf, text, type Value, wrong } from './value.ts';
-import { address, asExternal, asPod, entityOf, protocolAndPort } from './world.ts';
+import { address, asExternal, asPod, entityOf, protocolAndPort, viewOf } from './world.ts';
 
 export interface FlowWorld {
   readonly state: State;
@@ -19,7 +19,7 @@ export interface FlowWorld {
 
 const external = (name: string, of: Value): External => {
   const entity = entityOf(name);
-  if (typeof of.value !== 'string') return asExternal(name, object(of, ['ip4', 'ip6', 'entity']), entity);
+  if (typeof of.value !== 'string') return asExternal(name, object(of, ['ip4', 'ip6', 'entity', 'labels']), entity);
   const { ip, family } = address(of);
   return { name, ...(family === 4 ? { ip4: ip } : { ip6: ip }), ...(entity ? { entity } : {}) };
 };
@@ -86,7 +86,7 @@ const end = (of: Value, { state, names }: FlowWorld): string =>
     : wrong(of, `${text(of)} is no endpoint or address of the world`, 'add it there'));
 
 const flow = (of: Value, world: FlowWorld, into: Counted): void => {
-  const fields = object(of, ['from', 'to', 'flow', 'expect', 'family', 'name']);
+  const fields = object(of, ['from', 'to', 'flow', 'expect', 'family', 'view', 'name']);
   const from = end(fields.need('from'), world);
   const to = end(fields.need('to'), world);
   const written = fields.need('flow');
@@ -110,7 +110,8 @@ const flow = (of: Value, world: FlowWorld, into: Counted): void => {
   if (families.length === 0) skip('the ends have no addresses of that family');
   const ends = [text(fields.need('from')), text(fields.need('to'))] as const;
   for (const one of families) {
-    into.expected.push({ cell: { from, to, protocol: kind.protocol, port: number, family: one }, want, ends });
+    const cell = { from, to, protocol: kind.protocol, port: number, family: one, ...viewOf(fields) };
+    into.expected.push({ cell, want, ends });
   }
 };
 

@@ -4,7 +4,7 @@ import type { Case, Expected, Step } from '../case.ts';
 import type { Action, External, Family, Labels, Pod, PolicyName, Protocol } from '../mode.ts';
 import { addressOf, apply, createState, podKey, type State } from '../world.ts';
 import { entries, integer, json, labels, list, object, oneOf, text, type Value, wrong } from './value.ts';
-import { asExternal, asPod, podLabels, port, portList } from './world.ts';
+import { asExternal, asPod, podLabels, port, portList, viewOf } from './world.ts';
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPv6'] as const;
 const FAMILIES = { any: [4, 6], ipv4: [4], ipv6: [6] } as const satisfies Record<string, readonly Family[]>;
@@ -29,7 +29,7 @@ const layout = (of: Value): State => {
   const externals = new Map<string, External>();
   const outside = fields.get('externals');
   for (const value of outside ? list(outside) : []) {
-    const inside = object(value, ['name', 'ip4', 'ip6', 'entity']);
+    const inside = object(value, ['name', 'ip4', 'ip6', 'entity', 'labels']);
     const name = text(inside.need('name'));
     if (externals.has(name) || pods.has(name)) wrong(value, `the name ${name} is taken`, 'rename one');
     externals.set(name, asExternal(name, inside, undefined));
@@ -122,10 +122,11 @@ interface Counted {
 const ICMP_FAMILY: Readonly<Partial<Record<Protocol, Family>>> = { ICMP: 4, ICMPv6: 6 };
 
 const rows = (of: Value, endpoints: readonly string[], state: State, into: Counted): void => {
-  const fields = object(of, ['protocol', 'port', 'family', 'rows']);
+  const fields = object(of, ['protocol', 'port', 'family', 'view', 'rows']);
   const protocol = oneOf(fields.need('protocol'), PROTOCOLS);
   const number = protocol.startsWith('ICMP') ? integer(fields.need('port'), 0, 255) : port(fields.need('port'));
   const family = fields.get('family');
+  const view = viewOf(fields);
   const only = ICMP_FAMILY[protocol];
   const families = FAMILIES[family ? oneOf(family, ['any', 'ipv4', 'ipv6'] as const) : 'any'].filter(
     (one) => only === undefined || only === one,
@@ -152,7 +153,7 @@ const rows = (of: Value, endpoints: readonly string[], state: State, into: Count
         into.skipped.set(why, (into.skipped.get(why) ?? 0) + 1);
       }
       for (const one of asked) {
-        const cell = { from, to, protocol, port: number, family: one };
+        const cell = { from, to, protocol, port: number, family: one, ...view };
         into.expected.push({ cell, want: mark === '1' ? 'allow' : 'drop' });
       }
     }

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Parts of worlds that formats share: addresses, named ports, labels and who is called what. */
 import { ipFamily, isIp, parseIp } from '@weir/net';
-import { ENTITIES, type Entity, type External, type Family, type NamedPort, type Pod } from '../mode.ts';
+import {
+  ENTITIES,
+  type Entity,
+  type External,
+  type Family,
+  HOSTS,
+  type NamedPort,
+  type Pod,
+  VIEWS,
+  type View,
+} from '../mode.ts';
 import { type Fields, integer, labels, list, object, oneOf, text, type Value, wrong } from './value.ts';
 
 export const TRANSPORTS = ['TCP', 'UDP', 'SCTP'] as const;
@@ -68,5 +78,14 @@ export const asExternal = (name: string, fields: Fields, defaultEntity: Entity |
   if (!found.ip4 && !found.ip6) wrong(fields.self, 'has no address', 'give it ip4, ip6 or both');
   const written = fields.get('entity');
   const entity = written ? oneOf(written, ENTITIES) : defaultEntity;
-  return { name, ...found, ...(entity ? { entity } : {}) };
+  const labelled = fields.get('labels');
+  if (labelled && !HOSTS.includes(entity)) wrong(labelled, 'are of no use: only a host has labels', 'remove them');
+  const more = { ...(entity ? { entity } : {}), ...(labelled ? { labels: labels(labelled) } : {}) };
+  return { name, ...found, ...more };
+};
+
+/** `"view": "audited"` or `"pending"`; without one what happens is meant. */
+export const viewOf = (fields: Fields): { readonly view?: View } => {
+  const written = fields.get('view');
+  return written ? { view: oneOf(written, VIEWS) } : {};
 };

@@ -24,6 +24,8 @@ interface Player {
 export interface Route {
   readonly from: Station;
   readonly to: Station;
+  /** Of who speaks, and of who is spoken to. */
+  readonly source: string;
   readonly address: string;
 }
 
@@ -49,6 +51,9 @@ export class Cast {
   readonly #endpoints = new Map<string, HealthEndpoint>();
   #externals: ReadonlyMap<string, External> = new Map();
   #dealt = 0;
+  readonly #hostLabels = new Map<string, Labels>();
+  #hostsRevision = 0;
+  #isTogether = false;
 
   constructor(fleet: Fleet) {
     this.#fleet = fleet;
@@ -63,9 +68,11 @@ export class Cast {
   async become(state: State, needs: Needs): Promise<void> {
     this.#externals = state.externals;
     await this.#namespacesBecome(state.namespaces);
-    const moved = [...this.#players].filter(([key, { pod }]) => {
+    await this.#hostsBecome();
+    const moved = [...this.#players].filter(([key, { pod, workload }]) => {
       const wanted = state.pods.get(key);
-      return !wanted || wanted.ip4 !== pod.ip4 || wanted.ip6 !== pod.ip6;
+      const misplaced = this.#isTogether && workload.spec.host !== this.#firstHost;
+      return !wanted || misplaced || wanted.ip4 !== pod.ip4 || wanted.ip6 !== pod.ip6;
     });
     // Before others come: an address has one owner.
     await inParallel(moved, AT_ONCE, async ([key, { workload }]) => {
@@ -82,7 +89,7 @@ export class Cast {
     const address = (end: { readonly ip4?: string; readonly ip6?: string }) => (family === 4 ? end.ip4 : end.ip6) ?? '';
     const speaker = await this.#end(from, to);
     const hearer = await this.#end(to, from);
-    return { from: speaker.station, to: hearer.station, address: address(hearer) };
+    return { from: speaker.station, to: hearer.station, source: address(speaker), address: address(hearer) };
   }
 
   describe({ from, to }: Cell): string {
@@ -101,8 +108,9 @@ export class Cast {
     const peer = this.#peers.get(end);
     if (peer) return { station: peer.peer, ip4: peer.spec.ip4, ip6: peer.spec.ip6 };
     const entity = this.#externals.get(end)?.entity;
-    const own = this.#players.get(other)?.workload.spec.host;
-    const host = this.#fleet.underlay.hosts.find(({ name }) => (name === own) === (entity === 'host'));
+    const { hosts } = this.#fleet.underlay;
+    const own = this.#players.get(other)?.workload.spec.host ?? hosts[0]?.name;
+    const host = hosts.find(({ name }) => (name === own) === (entity === 'host'));
     const endpoint = entity === 'health' && host && this.#endpoints.get(host.name);
     if (endpoint) return endpoint;
     const station = host && this.#hostStations.get(host.name);
@@ -120,6 +128,25 @@ export class Cast {
     }
   }
 
+  get #firstHost(): string {
+    return this.#fleet.underlay.hosts[0]?.name as string;
+  }
+
+  /** Hosts that are told apart by their labels: all pods are on the first, which is then the host, and all others are remote nodes. */
+  async #hostsBecome(): Promise<void> {
+    const labelled = [...this.#externals.values()].filter(({ labels }) => labels !== undefined);
+    this.#isTogether = labelled.length > 0;
+    for (const { name } of this.#fleet.underlay.hosts) {
+      const entity = name === this.#firstHost ? 'host' : 'remote-node';
+      const labels = labelsOf(labelled.find((one) => one.entity === entity)?.labels ?? {});
+      if (same(this.#hostLabels.get(name) ?? {}, labels)) continue;
+      const url = `${this.#fleet.control.urls.inventory}/v1/hosts/${name}`;
+      const { revision } = await callApi<{ revision: number }>(url, { method: 'PATCH', body: { labels } });
+      this.#hostLabels.set(name, labels);
+      this.#hostsRevision = Math.max(this.#hostsRevision, revision);
+    }
+  }
+
   async #podBecomes(key: string, pod: Pod, needs: Needs): Promise<void> {
     const there = this.#players.get(key);
     const labels = this.oddLabel(pod) === undefined ? labelsOf(pod.labels) : {};
@@ -133,7 +160,7 @@ export class Cast {
       return;
     }
     const hosts = this.#fleet.underlay.hosts;
-    const host = hosts[this.#dealt++ % hosts.length]?.name as string;
+    const host = this.#isTogether ? this.#firstHost : (hosts[this.#dealt++ % hosts.length]?.name as string);
     const { ns: namespace, name, ip4, ip6 } = pod;
     const spec = { name, namespace, host, labels, ip4, ip6, ports: [...pod.ports], ...portsOf(needs) };
     const workload = await this.#fleet.register(await this.#fleet.makePlace(spec));
@@ -174,7 +201,9 @@ export class Cast {
     const listed = await callAll<{ id: string; revision: number }>(
       `${this.#fleet.control.urls.inventory}/v1/workloads?limit=1000`,
     );
-    const newest = listed.filter(({ id }) => ids.has(id)).reduce((max, w) => Math.max(max, w.revision), 0);
+    const newest = listed
+      .filter(({ id }) => ids.has(id))
+      .reduce((max, w) => Math.max(max, w.revision), this.#hostsRevision);
     await this.#fleet.waitReported('inventory', newest, SETTLE_MS);
   }
 }

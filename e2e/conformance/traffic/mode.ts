@@ -6,20 +6,40 @@
  */
 import { ApiError, callApi } from '@weir/infra/api';
 import { createFleet, type Fleet, type FleetOptions } from '@weir/infra/fleet';
-import type { Cell, Mode, Needs, PolicyJson, Refusal, Session, World } from '../mode.ts';
-import { apply, createState, policyName, type State } from '../world.ts';
+import {
+  type Cell,
+  HOSTS,
+  type Mode,
+  type Needs,
+  type PolicyJson,
+  type Refusal,
+  type Session,
+  type Verdict,
+  type World,
+} from '../mode.ts';
+import { createView } from '../view.ts';
+import { apply, createState, isAsked, isHost, policyName, type State } from '../world.ts';
 import { askAll } from './ask.ts';
 import { Cast } from './cast.ts';
 import { Rules, urlOf } from './rules.ts';
+import { toldByFlows } from './told.ts';
 
-/** Two share a host, others are apart: pods are dealt out in turn. */
-export const TRAFFIC_HOSTS = ['h1', 'h2'];
+/** Pods are dealt out in turn: some share a host, others are apart. */
+export const TRAFFIC_HOSTS = ['h1', 'h2', 'h3'];
 
 /** Pools from which nobody writes cases: workloads have the addresses that their file says. */
 export const TRAFFIC_POOLS = {
   WEIR_INVENTORY_POOL4: '100.127.0.0/16',
   WEIR_INVENTORY_POOL6: 'fd7f:ffff::/48',
 };
+
+/** What hosts of a fleet always let pass between each other, whatever their policies: echoes and tunnels. */
+const TUNNEL_PORTS = ['UDP/8472', 'UDP/51871'];
+/** And what no policy of a host closes, by default. */
+const FAILSAFE = {
+  ingress: ['TCP/22', 'UDP/68', 'UDP/546', 'TCP/179'],
+  egress: ['UDP/53', 'TCP/53', 'UDP/67', 'UDP/547', 'TCP/179'],
+} as const;
 
 /** Whom nothing on a fleet plays. */
 const UNPLAYED = ['kube-apiserver', 'ingress', 'init', 'unmanaged'];
@@ -74,21 +94,49 @@ class TrafficSession implements Session {
     return undefined;
   }
 
-  ask(cells: readonly Cell[]): ReturnType<Session['ask']> {
-    return askAll(this.#cast, cells);
+  async ask(cells: readonly Cell[]): ReturnType<Session['ask']> {
+    const since = new Date();
+    const verdicts: (Verdict | undefined)[] = await askAll(this.#cast, cells);
+    const viewed = [...cells.entries()].filter(([, { view }]) => view !== undefined);
+    if (viewed.length === 0) return verdicts;
+    const ends = createView(this.#state);
+    const isEnd = (name: string) => ends.compiled(name) !== undefined;
+    const asked = viewed.map(([, cell]) => cell);
+    const told = await toldByFlows({ fleet: this.#fleet, cast: this.#cast, state: this.#state, isEnd, since }, asked);
+    for (const [at, [index]] of viewed.entries()) verdicts[index] = told[at];
+    return verdicts;
   }
 
   explain(cell: Cell): string {
     return this.#cast.describe(cell);
   }
 
-  skips({ from, to, protocol, family }: Cell): string | undefined {
+  /** Is a host's policy asked about what it has no say in? */
+  #isFailsafe({ from, to, protocol, port }: Cell): boolean {
+    const state = this.#state;
+    const isJudging = (name: string, other: string, direction: 'ingress' | 'egress') =>
+      isHost(state, name) && isAsked(state, name, other, direction);
+    const what = `${protocol}/${port}`;
+    const [egress, ingress] = [isJudging(from, to, 'egress'), isJudging(to, from, 'ingress')];
+    if (![...state.policies.values()].some((policy) => JSON.stringify(policy).includes('"nodeSelector"'))) return false;
+    const among = [from, to].every((name) => isHost(state, name));
+    if (among && (TUNNEL_PORTS.includes(what) || ['ICMP/8', 'ICMPv6/128'].includes(what))) return true;
+    return (
+      (ingress && FAILSAFE.ingress.some((one) => one === what)) ||
+      (egress && FAILSAFE.egress.some((one) => one === what))
+    );
+  }
+
+  skips(cell: Cell): string | undefined {
+    const { from, to, protocol, family } = cell;
     const { externals, pods } = this.#state;
     const entities = [from, to].map((end) => externals.get(end)?.entity);
     const unplayed = entities.find((entity) => entity !== undefined && UNPLAYED.includes(entity));
     if (unplayed) return `nothing on the fleet is ${unplayed}`;
     const ends = [from, to].map((end) => pods.get(end));
-    if (ends.every((pod) => pod === undefined)) return 'neither end is a workload';
+    if (ends.every((pod) => pod === undefined) && !entities.some((entity) => HOSTS.includes(entity)))
+      return 'neither end is a workload or a host';
+    if (this.#isFailsafe(cell)) return 'no policy of a host closes this';
     const odd = ends.find((pod) => pod && this.#cast.oddLabel(pod) !== undefined);
     if (odd) return `inventory gives nobody a label such as ${this.#cast.oddLabel(odd)}`;
     return protocol === (family === 4 ? 'ICMPv6' : 'ICMP') ? 'the protocol is not of this family' : undefined;

@@ -28,6 +28,8 @@ const CHOSEN: Readonly<Record<string, readonly string[]>> = {
   'cilium-peers': ['namespace and label (ingress)'],
   'cluster-tiers': ['Admin, Normal and Baseline together'],
   'cidr-groups': ['by name'],
+  hosts: ['every host: one port from the world', 'a staged document beside an enforced one of a host'],
+  views: ['both ends would be asked', 'both ends would be asked, staged'],
 };
 
 describe('conformance with traffic', { skip: needKernel() }, () => {

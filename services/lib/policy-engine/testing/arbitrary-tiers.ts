@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Random documents of the tiers, of all kinds together, and in all modes. */
 import fc from 'fast-check';
-import { cidr, cilium, ciliumRule, expression, kubernetes, merge, optional, range, selector } from './arbitrary.ts';
+import {
+  cidr,
+  cilium,
+  ciliumRule,
+  expression,
+  kubernetes,
+  merge,
+  optional,
+  range,
+  scope,
+  selector,
+} from './arbitrary.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: documents as users write them
 type Json = any;
@@ -67,7 +78,7 @@ const firewall: fc.Arbitrary<Json> = fc.constantFrom(undefined, 'Normal', 'Admin
   const actions = ordered ? ['Allow', 'Deny', 'Pass'] : ['Allow', 'Deny'];
   return fc
     .tuple(
-      fc.constantFrom('x', 'y', undefined),
+      scope,
       selector(),
       merge(
         optional(fc.array(firewallRule('from', actions), { minLength: 1, maxLength: 3 }), 'ingress'),
@@ -77,11 +88,11 @@ const firewall: fc.Arbitrary<Json> = fc.constantFrom(undefined, 'Normal', 'Admin
         ? optional(priority, 'priority')
         : optional(merge(optional(fc.boolean(), 'ingress'), optional(fc.boolean(), 'egress')), 'enableDefaultDeny'),
     )
-    .map(([namespace, endpointSelector, rules, more]) => ({
+    .map(([{ namespace, subject }, selected, rules, more]) => ({
       apiVersion: 'weir.io/v1',
       kind: 'FirewallPolicy',
       metadata: { name: 'p', ...(namespace === undefined ? {} : { namespace }) },
-      spec: { ...(inTier ? { tier: inTier } : {}), endpointSelector, ...rules, ...more },
+      spec: { ...(inTier ? { tier: inTier } : {}), [subject]: selected, ...rules, ...more },
     }));
 });
 

@@ -149,18 +149,28 @@ const sections = merge(
   optional(fc.array(ciliumRule('to'), { minLength: 1, maxLength: 2 }), 'egressDeny'),
 ).filter((spec) => Object.keys(spec).length > 0);
 
+/** Of one namespace, of all, or of hosts. */
+export const scope: fc.Arbitrary<{ namespace?: string; subject: 'endpointSelector' | 'nodeSelector' }> = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom('x', 'y').map((namespace) => ({ namespace, subject: 'endpointSelector' as const })),
+  },
+  { weight: 1, arbitrary: fc.constant({ subject: 'endpointSelector' as const }) },
+  { weight: 1, arbitrary: fc.constant({ subject: 'nodeSelector' as const }) },
+);
+
 export const cilium = fc
   .tuple(
-    fc.constantFrom('x', 'y', undefined),
+    scope,
     selector(),
     sections,
     optional(merge(optional(fc.boolean(), 'ingress'), optional(fc.boolean(), 'egress')), 'enableDefaultDeny'),
   )
-  .map(([namespace, endpointSelector, rules, defaults]) => ({
+  .map(([{ namespace, subject }, selected, rules, defaults]) => ({
     apiVersion: 'cilium.io/v2',
     kind: namespace === undefined ? 'CiliumClusterwideNetworkPolicy' : 'CiliumNetworkPolicy',
     metadata: { name: 'p', ...(namespace === undefined ? {} : { namespace }) },
-    spec: { endpointSelector, ...rules, ...defaults },
+    spec: { [subject]: selected, ...rules, ...defaults },
   }));
 
 const kubernetesPeer = fc.oneof(

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The oracle's tiers: lists in order before and behind the Normal one, read from the JSON of the documents. */
 import {
-  allLabels,
   askNormal,
   ciliumL4,
   ciliumPeer,
   inCidr,
   isJudged,
+  isSubject,
   modeOf,
   namedHolds,
   type OracleAnswer,
@@ -61,12 +61,9 @@ const ruleHolds = (
   return matched.length > 0 && clusterL4(rule, flow, byAddress ? undefined : named);
 };
 
-const isSubject = (policy: Json, subject: OraclePeer): boolean => {
-  const { spec, metadata } = policy;
-  if (policy.kind === 'FirewallPolicy') {
-    const inside = metadata.namespace === undefined || metadata.namespace === subject.ns;
-    return inside && selectorHolds(spec.endpointSelector, allLabels(subject));
-  }
+const isSubjectHere = (policy: Json, subject: OraclePeer): boolean => {
+  const { spec } = policy;
+  if (policy.kind === 'FirewallPolicy') return isSubject(policy, subject);
   return spec.subject.pods ? isPod(spec.subject.pods, subject) : inNamespaces(spec.subject.namespaces, subject);
 };
 
@@ -84,7 +81,7 @@ const askTier = (
   flow: OracleFlow,
 ): { action: string; rule: string } | undefined => {
   const inOrder = [...policies.entries()]
-    .filter(([, policy]) => tierOf(policy) === tier && isJudged(policy) && isSubject(policy, subject))
+    .filter(([, policy]) => tierOf(policy) === tier && isJudged(policy) && isSubjectHere(policy, subject))
     .sort(([, a], [, b]) => priorityOf(a) - priorityOf(b) || (keyOf(a) < keyOf(b) ? -1 : 1));
   for (const [at, policy] of inOrder) {
     for (const [index, rule] of (policy.spec[direction] ?? []).entries()) {

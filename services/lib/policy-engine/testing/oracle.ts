@@ -14,6 +14,8 @@ export interface OraclePeer {
   readonly nsLabels?: Readonly<Record<string, string>>;
   readonly ip?: string;
   readonly reserved?: string;
+  /** Of a host whose own policy is asked. */
+  readonly hostLabels?: Readonly<Record<string, string>>;
   /** name/PROTOCOL -> port numbers */
   readonly named?: Readonly<Record<string, readonly number[]>>;
 }
@@ -89,6 +91,14 @@ export const selectorHolds = (selector: Json, labels: Record<string, string>, st
     if (operator === 'DoesNotExist' && value !== undefined) return false;
   }
   return true;
+};
+
+/** Documents with a nodeSelector are for hosts, by their own labels, and for nobody else; all others for workloads. */
+export const isSubject = ({ spec, metadata }: Json, subject: OraclePeer): boolean => {
+  if (spec.nodeSelector !== undefined)
+    return subject.hostLabels !== undefined && selectorHolds(spec.nodeSelector, subject.hostLabels);
+  const isInside = metadata.namespace === undefined || metadata.namespace === subject.ns;
+  return isInside && subject.labels !== undefined && selectorHolds(spec.endpointSelector, allLabels(subject));
 };
 
 const keysOf = (selector: Json): string[] => [
@@ -229,7 +239,7 @@ export const askNormal = (
       }
       continue;
     }
-    if (!selectorHolds(spec.endpointSelector, allLabels(subject))) continue;
+    if (!isSubject(policy, subject)) continue;
     const own = policy.kind === 'FirewallPolicy';
     for (const section of own ? [direction] : [direction, `${direction}Deny`]) {
       for (const [index, rule] of (spec[section] ?? []).entries()) {
