@@ -15,22 +15,28 @@ import { openPinnedLink } from '@weir/loader';
 import { agentMetric, agentStatus } from '../../lib/agent-api.ts';
 import { report } from '../../lib/figures.ts';
 import { isLong } from '../../lib/size.ts';
-import { type Scene, total, watchTraffic } from './scene.ts';
+import { type Scene, serveAt, total, watchTraffic } from './scene.ts';
 
 const PATIENT_MS = 60_000;
 const ROW_MS = 30_000;
+/** Of workloads, and of sockets. */
+const LINK_FOLDERS = ['links', 'socket-links'];
+/** What a CPU knows about its packet: held by the programs, found by nobody, so a pin of it means nothing. */
+const SCRATCH = ['scratch', 'turning_scratch'];
+const VIP = { ip4: '203.0.113.92', ip6: '2001:db8:90::92' } as const;
 
 const pinsIn = (dir: string): string[] =>
   readdirSync(dir, { withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ name }) => join(dir, name));
 
-/** A link that was detached has no interface. */
+/** A link that was detached has no interface, and no cgroup. */
 const isAttached = (pin: string): boolean => {
   if (!existsSync(pin)) return false;
   const link = openPinnedLink(pin);
   try {
-    return Boolean(link.info().ifindex);
+    const { ifindex, cgroupId } = link.info();
+    return Boolean(ifindex || cgroupId);
   } finally {
     link.close();
   }
@@ -38,45 +44,50 @@ const isAttached = (pin: string): boolean => {
 
 export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => {
   const { agent, fleet } = scene;
-  const links = pinsIn(join(agent.bpffs, 'links'));
-  // what a CPU knows about its packet: held by the programs, found by nobody, so its pin means nothing
-  const maps = pinsIn(agent.bpffs).filter((pin) => Object.hasOwn(MAPS, basename(pin)) && basename(pin) !== 'scratch');
+  // So that its maps, and the links of its programs at sockets, are there to be taken away, too.
+  const done = await serveAt(scene, 'taken', VIP);
+  const links = LINK_FOLDERS.flatMap((folder) => pinsIn(join(agent.bpffs, folder)));
+  const maps = pinsIn(agent.bpffs).filter(
+    (pin) => Object.hasOwn(MAPS, basename(pin)) && !SCRATCH.includes(basename(pin)),
+  );
   const watchers = pinsIn(join(agent.bpffs, 'process-links'));
   const repairsBefore = (await agentStatus(agent)).repairs.total;
   const watch = await watchTraffic(scene);
   let slowestMs = 0;
   let faults = 0;
   /** Takes away and waits until all of it is back. */
-  const fault = async (what: string, act: () => void, isBack: () => boolean): Promise<void> => {
+  const fault = async (act: () => void, taken: readonly string[], isBack: (pin: string) => boolean): Promise<void> => {
     faults++;
     act();
     const startMs = performance.now();
-    await until(`${what} to be back`, PATIENT_MS, async () => isBack());
+    const missing = (): string[] => taken.filter((pin) => !isBack(pin));
+    await until(
+      'what was taken to be back',
+      PATIENT_MS,
+      async () => missing().length === 0,
+      () => missing().join(' '),
+    );
     slowestMs = Math.max(slowestMs, performance.now() - startMs);
   };
   const remove = (pins: readonly string[]): Promise<void> =>
     fault(
-      pins.join(' '),
       () => {
         for (const pin of pins) rmSync(pin);
       },
-      () => pins.every((pin) => existsSync(pin)),
+      pins,
+      existsSync,
     );
   // one by one where the row wants it; all at once is the same code on a shorter clock
   for (const pins of isLong ? [...maps, ...links, ...watchers].map((pin) => [pin]) : [[...maps, ...links, ...watchers]])
     await remove(pins);
   for (const pin of isLong ? links : links.slice(0, 1)) {
-    await fault(
-      `link ${pin}`,
-      () => execFileSync('bpftool', ['link', 'detach', 'pinned', pin]),
-      () => isAttached(pin),
-    );
+    await fault(() => execFileSync('bpftool', ['link', 'detach', 'pinned', pin]), [pin], isAttached);
   }
   const all = [...maps, ...links, ...watchers];
   await fault(
-    'the unmounted bpffs',
     () => execFileSync('umount', ['-l', agent.bpffs]),
-    () => all.every((pin) => existsSync(pin)) && links.every(isAttached),
+    all,
+    (pin) => (links.includes(pin) ? isAttached(pin) : existsSync(pin)),
   );
   const { forbidden, allowed } = await watch.stop();
   const { repairs } = await agentStatus(agent);
@@ -102,4 +113,5 @@ export const takenAway = async (t: TestContext, scene: Scene): Promise<void> => 
     ['no prog_array', progArrays === 0],
     ['programs that watch processes are among what is put back', watchers.length === 3],
   ]);
+  await done();
 };

@@ -35,6 +35,27 @@ export const applyPolicy = async ({ fleet }: Pick<Scene, 'fleet'>, text: string)
   return revision;
 };
 
+export const SERVED_PORT = 80;
+const FAMILIES = ['ip4', 'ip6'] as const;
+
+/** An address outside by which the server is reached, in both families, until `done`. */
+export const serveAt = async (
+  { fleet, server }: Scene,
+  id: string,
+  vip: Readonly<Record<(typeof FAMILIES)[number], string>>,
+): Promise<() => Promise<void>> => {
+  const url = `${fleet.control.urls.inventory}/v1/services/default.${id}`;
+  const body = {
+    frontends: FAMILIES.map((family) => ({ type: 'external-ip', address: vip[family], port: SERVED_PORT })),
+    backends: FAMILIES.map((family) => ({ address: server[family], port: SERVED_PORT })),
+  };
+  const { revision } = await callApi<{ revision: number }>(url, { method: 'PUT', body });
+  await fleet.waitReported('inventory', revision, 60_000);
+  return async () => {
+    await callApi(url, { method: 'DELETE' });
+  };
+};
+
 export const makeScene = async (fleet: Fleet, bystanders: number): Promise<Scene> => {
   const [server, friend, neighbour, stranger, ...others] = (await fleet.addWorkloads([
     { name: 'server', host: 'h1', labels: { app: 'server' }, tcp: [80], udp: [80] },
