@@ -49,6 +49,14 @@ export const SUITES: readonly GuestSuite[] = [
     fleet: true,
   },
   {
+    name: 'boot',
+    what: 'F06: hosts of the guest have booted, agents come late, peers and a workload try all the time',
+    files: ['e2e/vm/fleet/boot.guest.ts'],
+    everyTime: false,
+    timeoutMs: 20 * MINUTE_MS,
+    fleet: true,
+  },
+  {
     name: 'services',
     what: 'services by sockets, at uplinks, by packets of workloads, in XDP, and what documents make of the maps',
     files: [

@@ -2,12 +2,14 @@
 /**
  * F06: a host has booted and its agent comes late. Nothing of Weir is in the kernel: no pin, no interface, no filter, no route. The
  * control plane cannot be reached. Peers who may and who may not ask all the time, and a workload of the host tries to get out: first
- * until the agent has put in force what was signed last, then with a disk that knows nothing, where everything stays closed.
+ * until the agent has put in force what was signed last, then with a disk that knows nothing, where everything stays closed. The
+ * host's own policy shuts everything but the failsafe ports, which must stay reachable all the time.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { callApi } from '@weir/infra/api';
 import { type Drive, type Fleet, until, type Workload } from '@weir/infra/fleet';
 import { inNetns } from '@weir/infra/netns';
 import { report } from '../../lib/figures.ts';
@@ -19,8 +21,12 @@ const NAMESPACE = 'boot';
 const ALLOWED_PORT = 80;
 const FORBIDDEN_PORT = 53;
 const FAILSAFE_PORT = 22;
+/** Of the host itself. */
+const SHUT_PORT = 8080;
 const SINK_PORT = 9;
 const TICK_MS = size({ short: 20, long: 50 });
+/** Longer than an answer takes, also of an emulated machine. */
+const SILENCE_MS = 1_500;
 /** Nobody listens there. */
 const NO_CONTROL_PLANE = { WEIR_AGENT_NATS_URL: 'nats://127.0.0.1:1' };
 
@@ -40,6 +46,12 @@ const POLICIES = [
     kind: 'NetworkPolicy',
     metadata: { name: 'jailed', namespace: NAMESPACE },
     spec: { podSelector: { matchLabels: { app: 'jailed' } }, policyTypes: ['Egress'] },
+  },
+  {
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumClusterwideNetworkPolicy',
+    metadata: { name: NAMESPACE },
+    spec: { nodeSelector: {}, ingress: [{ fromEntities: ['none'] }] },
   },
 ];
 
@@ -96,8 +108,17 @@ export const bootWindow = async (t: TestContext, fleet: Fleet, place: BootPlace)
 
   // What is allowed on the host's own addresses must never be in doubt: that is the way in to mend it.
   const [self, neighbour] = await Promise.all([fleet.hostStation(host), fleet.hostStation(other)]);
-  await self.listen({ tcp: [FAILSAFE_PORT] });
+  await self.listen({ tcp: [FAILSAFE_PORT, SHUT_PORT] });
   const { ip4, ip6 } = fleet.host(host);
+  const isShut = async (): Promise<boolean> =>
+    !(
+      await Promise.all(
+        [ip4, ip6].map((address) =>
+          neighbour.probe({ protocol: 'tcp', host: address, port: SHUT_PORT, timeoutMs: SILENCE_MS }),
+        ),
+      )
+    ).some(({ ok }) => ok);
+  const shutBefore = await isShut();
   const failsafe = await Promise.all(
     [ip4, ip6].map((address) =>
       neighbour.open({
@@ -128,6 +149,7 @@ export const bootWindow = async (t: TestContext, fleet: Fleet, place: BootPlace)
   const readyAt = performance.now();
   await until('what was signed last to be in force', patienceMs, () => reaches(1_000));
   const enforcedMs = Math.round(performance.now() - readyAt);
+  await until("the host's own policy to be in force", patienceMs, isShut);
   const sentLastKnown = await sent();
 
   // A disk that knows nothing: there is no policy to go by, so nobody is let in, and nobody out.
@@ -169,8 +191,11 @@ export const bootWindow = async (t: TestContext, fleet: Fleet, place: BootPlace)
       ['0 forbidden packets arrive', arrived === 0 && answered === 0],
       ['peers try in each of the windows', sentLastKnown > 0 && mark > sentLastKnown],
       ['closed without a last-known-good', !openWhenClosed],
-      ['the way in to the host stays', asked > 0 && missed === 0],
+      ['the way in to the host stays, whose own policy shuts all else', asked > 0 && missed === 0 && shutBefore],
     ],
   );
   await Promise.all(workloads.map(({ id }) => fleet.removeWorkload(id)));
+  const policies = `${fleet.control.urls.policy}/v1/policies/CiliumClusterwideNetworkPolicy`;
+  const { revision } = await callApi<{ revision: number }>(`${policies}/-/${NAMESPACE}`, { method: 'DELETE' });
+  await fleet.waitRealised(revision, patienceMs);
 };
