@@ -4,6 +4,7 @@ import { callApi } from '@weir/infra/api';
 
 export interface HostAccount {
   readonly host: string;
+  readonly kind: string;
   readonly runs: number;
   readonly produced: number;
   readonly stored: number;
@@ -21,5 +22,6 @@ export interface HostAccount {
 /** `analytics`: where that service listens. Hosts that nobody has heard of are not in the answer. */
 export const hostAccounts = async (analytics: string, ...hosts: readonly string[]): Promise<readonly HostAccount[]> => {
   const query = new URLSearchParams(hosts.map((host): [string, string] => ['host', host]));
-  return (await callApi<{ items: HostAccount[] }>(`${analytics}/v1/accounting?${query}`)).items;
+  const { items } = await callApi<{ items: HostAccount[] }>(`${analytics}/v1/accounting?${query}`);
+  return items.filter(({ kind }) => kind === 'flow');
 };

@@ -30,7 +30,7 @@ import { HostNumbers, LocalIds } from './plan/numbers.ts';
 import { Planner } from './plan/planner.ts';
 import { addressesOfServers } from './plan/service-addresses.ts';
 import type { Platform } from './platform.ts';
-import { watchProcesses } from './processes/start.ts';
+import { reportProcesses } from './processes/reporting.ts';
 import { Accounts } from './report/accounts.ts';
 import { AckReporter } from './report/ack.ts';
 import { HEARTBEAT_MS, publishAgentHeartbeat, VERSION } from './report/heartbeat.ts';
@@ -197,13 +197,14 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   if (!configuration.complete)
     log.info('no whole configuration on disk: workloads wait, closed, until the bus is reached');
 
+  const connectionOffsetNs = await connectionOffset(stateFile, platform.clockOffsetNs);
   const pump = await EventPump.start({
     host: config.host,
     boot,
+    kind: 'flow',
     spoolDir,
     spoolMaxBytes: config.spoolMaxBytes,
-    connectionOffsetNs: await connectionOffset(stateFile, platform.clockOffsetNs),
-    platform,
+    source: (made) => platform.startEvents({ ...made, connectionOffsetNs }),
     onTrouble,
   });
   const accounts = await Accounts.open(platform, stateFile, pump);
@@ -218,8 +219,9 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     onStop: (throttle) => log.info({ throttle }, 'a workload is no longer throttled'),
   });
 
-  const processes = watchProcesses(platform, config, {
-    onTrouble,
+  const processes = await reportProcesses({
+    ...{ config, platform, boot, stateFile, onTrouble },
+    spoolDir: join(config.stateDir, 'process-spool'),
     netnsOf: () => [...host.wired].map(([id, { wiring }]) => [id, wiring.netns] as const),
   });
   const counting = startCounting(platform.kernel.services, planner.services, onTrouble);
@@ -236,6 +238,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     followPositions();
     await accounts.read();
     if (!link.bus || !link.connected) return;
+    const processAccount = processes.account();
     publishAgentHeartbeat(link.bus, {
       host: config.host,
       boot,
@@ -252,12 +255,15 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       lostThrottle: accounts.lostThrottle,
       throttles: throttles.reports,
       spooledBoots: await spooledBoots(spoolDir, boot),
+      processes: processAccount,
+      processesSpooledBoots: await processes.spooledBoots(),
       egressLimiter: platform.kernel.pacing.state,
       bgpPeers: announcing.bgpPeers,
       serviceCounts: counting.counter.toTell(),
       hostFirewall: hostFirewallReport.toTell(),
     });
     await accounts.told();
+    await processes.told(processAccount);
   };
   const heartbeatFailed = (error: unknown): void => onTrouble('a heartbeat failed', error);
   let toldKey = '';
@@ -276,6 +282,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       log.info({ server: bus.nc.getServer() }, 'connected to the bus');
       configuration.connect(bus);
       pump.connect(bus);
+      processes.connect(bus);
       ack.connect(bus);
       checks?.again();
       announcing.connected();
@@ -284,10 +291,12 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     onLost: () => {
       log.warn('the connection to the bus is lost; the host goes on, events are kept');
       pump.disconnected();
+      processes.disconnected();
     },
     onBack: () => {
       log.info('the connection to the bus is back');
       pump.reconnected();
+      processes.reconnected();
       ack.again();
       checks?.again();
       announcing.connected();
@@ -304,6 +313,10 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     onProblem: (problem) => log.warn(`${problem}; repaired`),
     onTrouble,
   });
+  const tick = (): void => {
+    pump.tick();
+    processes.tick();
+  };
   const sweep = async (): Promise<void> => {
     const startMs = performance.now();
     await accounts.sweep();
@@ -313,7 +326,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   const loops: Loop[] = [
     every(HEARTBEAT_MS, heartbeat, heartbeatFailed),
     every(SWEEP_MS, sweep, (error) => onTrouble('connections could not be swept', error)),
-    every(OVERDUE_MS, () => pump.tick(), heartbeatFailed),
+    every(OVERDUE_MS, tick, heartbeatFailed),
     every(CONTROL_MS, () => control.look(), heartbeatFailed),
   ];
   const report = (): Report => reconciler.report;
@@ -324,7 +337,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     spool: () => pump.stats(),
     flows: () => accounts,
     throttles: () => throttles.reports,
-    processes: () => processes.current,
+    processes: () => processes,
     used: () => usedOf({ host, planner, accounts, report }),
     capacity: platform.capacity,
     services: () => counting.counter.services,
@@ -337,7 +350,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       healthNetns: config.healthNetns,
       ...{ boot, startedMs, platform, host, planner, configuration },
       ...{ link, pump, accounts, throttles, inspector, report, hostFirewall },
-      processes: processes.current,
+      processes,
     });
   const api = config.socket
     ? await serveLocalApi(

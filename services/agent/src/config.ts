@@ -114,13 +114,14 @@ export const AgentSettings = Type.Object({
   }),
   processes: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'on',
-    description: '"on": processes of this host are watched: who begins what, whose child, how it ends',
+    description: '"on": processes of this host are watched and reported: who begins what, whose child, how it ends',
   }),
   processArgsBytes: Type.Integer({
     minimum: 0,
     maximum: 4 * MIB,
     default: 16_384,
-    description: "how much of a process's arguments is read, bytes; what is cut is flagged",
+    description:
+      "how much of a process's arguments is read, bytes; what is cut is flagged. Events have the first 131072 at most",
   }),
   processEnvBytes: Type.Integer({
     minimum: 0,
@@ -133,6 +134,12 @@ export const AgentSettings = Type.Object({
     maximum: 2 ** 40,
     default: 256 * MIB,
     description: 'disk for events that are not stored yet; beyond it the oldest are dropped and counted',
+  }),
+  processSpoolMaxBytes: Type.Integer({
+    minimum: 4 * MIB,
+    maximum: 2 ** 40,
+    default: 256 * MIB,
+    description: 'the same for events of processes',
   }),
   hostAccess: Type.Union([Type.Literal('always'), Type.Literal('policy')], {
     default: 'always',

@@ -3,7 +3,7 @@
 import { observe } from '@weir/telemetry';
 import type { SpoolStats } from './events/spool.ts';
 import type { Counters, Platform, SweepResult } from './platform.ts';
-import type { Processes } from './processes/start.ts';
+import type { ProcessReporting } from './processes/reporting.ts';
 import type { Report } from './report/report.ts';
 import type { ServiceSum } from './report/service-counts.ts';
 import type { ThrottleReport } from './report/throttles.ts';
@@ -20,7 +20,7 @@ export interface MetricSources {
   readonly capacity: Platform['capacity'];
   /** By namespace.name; not more than a thousand. */
   readonly services: () => ReadonlyMap<string, ServiceSum>;
-  readonly processes: () => Processes | undefined;
+  readonly processes: () => ProcessReporting;
   readonly connected: () => boolean;
   /** Per publisher, Unix milliseconds of its last heartbeat. */
   readonly heard: () => Readonly<Record<string, number | undefined>>;
@@ -63,16 +63,30 @@ export const observeAgent = (sources: MetricSources): (() => void) => {
       for (const [state, count] of states) result(count, { state });
     }),
     observe('weir_agent_processes', (result) => {
-      const processes = sources.processes();
-      if (processes) result(processes.cache.running);
+      const { current } = sources.processes();
+      if (current) result(current.cache.running);
     }),
     observe('weir_agent_process_events_total', (result) => {
-      for (const [name, value] of Object.entries(sources.processes()?.counters() ?? {}))
+      for (const [name, value] of Object.entries(sources.processes().current?.counters() ?? {}))
         if (!name.startsWith(LOST) && name !== MAP_FULL) result(Number(value), { kind: name });
     }),
     observe('weir_agent_process_events_lost_total', (result) => {
-      for (const [name, value] of Object.entries(sources.processes()?.counters() ?? {}))
+      for (const [name, value] of Object.entries(sources.processes().current?.counters() ?? {}))
         if (name.startsWith(LOST) || name === MAP_FULL) result(Number(value), { kind: name.replace(LOST, '') });
+    }),
+    observe('weir_agent_process_events_published_total', (result) => {
+      const account = sources.processes().account();
+      if (account) result(Number(account.spool.published));
+    }),
+    observe('weir_agent_process_events_shed_total', (result) => {
+      const account = sources.processes().account();
+      if (!account) return;
+      result(Number(account.spool.lost), { where: 'spool' });
+      result(Number(account.spool.lostEarlier), { where: 'earlier' });
+    }),
+    observe('weir_agent_process_spool_bytes', (result) => {
+      const account = sources.processes().account();
+      if (account) result(account.spool.bytes);
     }),
     observe('weir_agent_lockdowns', (result) =>
       result(sources.report().workloads.filter(({ message }) => message.startsWith('in lockdown')).length),

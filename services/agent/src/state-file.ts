@@ -21,6 +21,8 @@ export interface AgentState {
   readonly reportedLost: string;
   /** The same of events that rate limits held back. */
   readonly reportedThrottled: string;
+  /** The same of events of processes, by kind. */
+  readonly reportedProcessesLost: Readonly<Record<string, string>>;
   /** What `created - expired - present` was when the connections in the kernel began: it would else look like evictions. */
   readonly evictedBase: string;
   /** What makes Unix times of the kernel's in connections' ids, for the uptime of the machine that it was measured in. */
@@ -37,6 +39,7 @@ export const EMPTY_STATE: AgentState = {
   netnsIds: {},
   reportedLost: '0',
   reportedThrottled: '0',
+  reportedProcessesLost: {},
   evictedBase: '0',
   connectionOffset: { machineBoot: '', ns: '0' },
 };

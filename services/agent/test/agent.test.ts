@@ -7,12 +7,15 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromBinary } from '@bufbuild/protobuf';
-import { weir_workload_flags as flag } from '@weir/bpf';
+import { weir_workload_flags as flag, process_event } from '@weir/bpf';
+import type { ProcessRecord } from '@weir/bpf/process-events';
 import { configSubject, createKeys, createSigner, subjects } from '@weir/bus';
 import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
+import { Kind, ProcessBatchSchema } from '@weir/proto/weir/process/v1/process_pb.js';
 import { type Agent, createAgent } from '../src/app.ts';
 import type { AgentConfig } from '../src/config.ts';
 import { linkName } from '../src/plan/names.ts';
+import type { ProcessPort } from '../src/processes/port.ts';
 import { emptyState, type MemoryState } from '../src/sim/memory-kernel.ts';
 import { simulatedPlatform } from '../src/sim/platform.ts';
 import { allowOnly, ControlPlane, until } from './support/control-plane.ts';
@@ -50,6 +53,7 @@ const configOf = (more: Partial<AgentConfig> = {}): AgentConfig => ({
   maxServiceSockets: 1024,
   maxServiceClients: 1024,
   spoolMaxBytes: 4 << 20,
+  processSpoolMaxBytes: 4 << 20,
   hostAccess: 'always',
   hostConfirm: 'bus',
   hostConfirmS: 60,
@@ -318,5 +322,54 @@ describe('the agent', () => {
     for (let i = 0; i < 100 && (await spooled()).committedSeq < mark - 1n; i++)
       await new Promise((r) => setTimeout(r, 20));
     assert.equal((await spooled()).committedSeq, mark - 1n);
+  });
+
+  it('events of processes go the way of flows, with numbers and a watermark of their own', async () => {
+    let hand: Parameters<ProcessPort['start']>[0]['onRecords'] = async () => {};
+    const counters = { fork: 2n, lost_fork: 4n };
+    const port: ProcessPort = {
+      start: async ({ onRecords }) => {
+        hand = onRecords;
+        return { counters: () => counters, inspect: async () => [], stop: async () => {} };
+      },
+    };
+    const received: { readonly bytes: Uint8Array; readonly msgId: string | undefined }[] = [];
+    plane.bus.nc.subscribe(subjects.evtProcess.build({ host: 'h1' }), {
+      callback: (_, { data, headers }) => void received.push({ bytes: data, msgId: headers?.get('Nats-Msg-Id') }),
+    });
+    await plane.bus.nc.flush();
+    const platform = { ...simulatedPlatform({ state }), processes: port };
+    const agent = await createAgent({ config: configOf(), platform, jitterMs: 1 });
+    agents.push(agent);
+    const facts = process_event.decode(Buffer.alloc(process_event.size));
+    const nothing = Buffer.alloc(0);
+    const fork = (pid: number): ProcessRecord => ({
+      ...{ kind: 'fork', binary: nothing, cwd: nothing, args: nothing, env: nothing, isIncomplete: false },
+      facts: { ...facts, pid, exec_ns: BigInt(pid) },
+    });
+    type Status = { processes: { spool: { events: number; committedSeq: bigint } } | null };
+    const status = () => (agent.status() as unknown as Status).processes;
+    await until(() => status() !== null, 'processes are watched');
+    await hand([fork(7), fork(8)]);
+    await until(() => received.length === 1, 'a batch comes', 30_000);
+    const [batch] = received.map(({ bytes }) => fromBinary(ProcessBatchSchema, bytes));
+    assert.deepEqual(
+      batch?.events.map(({ pid, kind }) => [pid, kind]),
+      [
+        [7, Kind.FORK],
+        [8, Kind.FORK],
+      ],
+    );
+    assert.equal(received[0]?.msgId, `h1:${agent.boot}:process:1`);
+    await until(() => plane.heartbeats.get('h1')?.processes?.published === 2n, 'the heartbeat tells', 30_000);
+    const { processes, processesLost } = plane.heartbeats.get('h1') ?? {};
+    assert.deepEqual([processes?.produced, processes?.lostRing, processes?.nextSeq], [6n, 4n, 3n]);
+    assert.deepEqual(processesLost, { fork: 4n });
+    for (const kind of ['flow', 'process'])
+      plane.bus.nc.publish(
+        subjects.wm.build({ host: 'h1' }),
+        subjects.wm.encode({ boot: agent.boot, seq: kind === 'flow' ? 1n : 2n, kind }),
+      );
+    await until(() => status()?.spool.committedSeq === 2n, 'the watermark is heard');
   });
 });

@@ -30,6 +30,7 @@ it('needs the host and whom to trust; the rest has values of its own', () => {
     processArgsBytes: 16_384,
     processEnvBytes: 0,
     spoolMaxBytes: 268_435_456,
+    processSpoolMaxBytes: 268_435_456,
     hostAccess: 'always',
     hostConfirm: 'bus',
     hostConfirmS: 60,

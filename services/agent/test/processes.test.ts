@@ -95,6 +95,7 @@ test('a process that ends while /proc is still asked about it has ended', async 
         return { inspect: async () => [], counters: () => ({}), stop: async () => {} };
       },
     },
+    onEvents: async () => {},
     onTrouble: assert.fail,
   });
   const facts = { pid: process.pid, exec_ns: 5n };

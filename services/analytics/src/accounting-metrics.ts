@@ -22,19 +22,19 @@ export const observeAccounts = (pool: pg.Pool): (() => void) => {
   };
   const stops = [
     observe('weir_analytics_accounted_produced', async (result) => {
-      for (const { host, produced } of await accounts()) result(produced, { host });
+      for (const { host, kind, produced } of await accounts()) result(produced, { host, kind });
     }),
     observe('weir_analytics_accounted_flows', async (result) => {
-      for (const { host, stored, lostThrottle, lostRing, lostSpool, deadLetter, onItsWay } of await accounts()) {
+      for (const { host, kind, stored, lostThrottle, lostRing, lostSpool, deadLetter, onItsWay } of await accounts()) {
         const lost = { throttle: lostThrottle, ring: lostRing, spool: lostSpool, dead_letter: deadLetter };
         const places = { stored, ...lost, on_its_way: onItsWay };
-        for (const [place, count] of Object.entries(places)) result(count, { host, place });
+        for (const [place, count] of Object.entries(places)) result(count, { host, kind, place });
       }
     }),
     observe('weir_analytics_watermark_age_seconds', async (result) => {
       for (const account of await accounts()) {
         const ageS = watermarkAgeS(account);
-        if (ageS !== null) result(ageS, { host: account.host });
+        if (ageS !== null) result(ageS, { host: account.host, kind: account.kind });
       }
     }),
   ];

@@ -13,7 +13,7 @@ import type pg from 'pg';
 import { observeAccounts } from './accounting-metrics.ts';
 import type { AnalyticsConfig } from './config.ts';
 import { consumeConfig } from './consumers/config.ts';
-import { consumeFlows, FLOW_CONSUMER } from './consumers/flows.ts';
+import { consumeEvents } from './consumers/events.ts';
 import { consumeHeartbeats } from './consumers/heartbeats.ts';
 import { buildHttp } from './http.ts';
 import { LiveFlows } from './live/hub.ts';
@@ -21,12 +21,14 @@ import { accountingService } from './rpc/accounting.ts';
 import { flowService } from './rpc/flows.ts';
 import { ruleHitService } from './rpc/rule-hits.ts';
 import { loadDirectory } from './store/directory.ts';
+import { FlowCopy } from './store/flow-copy.ts';
 import { FlowGroups, GROUP_READER_SETTINGS } from './store/flow-groups.ts';
 import { FlowPages } from './store/flow-pages.ts';
 import { Hosts } from './store/hosts.ts';
-import { FlowStore } from './store/ingest.ts';
+import { EventStore } from './store/ingest.ts';
 import { Maintenance } from './store/maintenance.ts';
 import { Partitions } from './store/partitions.ts';
+import { ProcessCopy } from './store/process-copy.ts';
 import { summarise } from './store/summaries.ts';
 
 export const SCHEMA = 'analytics';
@@ -84,6 +86,7 @@ interface Store {
   readonly maintenance: Maintenance;
   readonly flows: Partitions;
   readonly edges: Partitions;
+  readonly processes: Partitions;
   close(): Promise<void>;
 }
 
@@ -94,7 +97,8 @@ const openStore = (config: AnalyticsConfig): Store => {
     url,
     schema: SCHEMA,
     name: 'analytics ingest',
-    max: config.ingestTransactions + 3,
+    // Of each kind so many, and what else is stored.
+    max: 2 * config.ingestTransactions + 3,
     statementTimeoutMs: INGEST_STATEMENT_MS,
     lockTimeoutMs: INGEST_STATEMENT_MS,
   });
@@ -110,18 +114,22 @@ const openStore = (config: AnalyticsConfig): Store => {
   const upkeepPool = createPool({ url, schema: SCHEMA, name: 'analytics maintenance', max: 3, statementTimeoutMs: 0 });
   const flows = new Partitions(ingestPool, 'flows', config.partitionSeconds * 1_000);
   const edges = new Partitions(ingestPool, 'edges', DAY_MS, EDGE_FILLFACTOR);
+  const processes = new Partitions(ingestPool, 'process_events', HOUR_MS);
   const maintenance = new Maintenance({
     pool: upkeepPool,
     flows,
     edges,
+    processes,
     flowRetentionMs: config.flowRetentionHours * HOUR_MS,
     edgeRetentionMs: config.edgeRetentionDays * DAY_MS,
     maxBytes: config.maxBytes,
+    processRetentionMs: config.processRetentionHours * HOUR_MS,
+    processMaxBytes: config.processMaxBytes,
   });
   const close = async (): Promise<void> => {
     await Promise.all([db.close(), ingestPool.end(), groupsPool.end(), upkeepPool.end()]);
   };
-  return { db, ingestPool, groupsPool, maintenance, flows, edges, close };
+  return { db, ingestPool, groupsPool, maintenance, flows, edges, processes, close };
 };
 
 const openBus = (config: AnalyticsConfig): Promise<Bus> =>
@@ -212,11 +220,11 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
     await migrated(config.databaseUrl);
     const store = openStore(config);
     closers.push(() => store.close());
-    const { db, ingestPool, flows, edges } = store;
+    const { db, ingestPool, flows, edges, processes } = store;
     const upkeep = keepUp(store);
     closers.push(() => upkeep.stop());
     await upkeep.run();
-    await Promise.all([flows.refresh(), edges.refresh()]);
+    await Promise.all([flows, edges, processes].map((partitions) => partitions.refresh()));
 
     const bus = await openBus(config);
     closers.push(() => bus.close());
@@ -233,23 +241,22 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
     await names.ready;
 
     const hosts = new Hosts(ingestPool);
-    const flowStore = new FlowStore({
-      pool: ingestPool,
-      hosts,
-      flows,
-      edges,
-      retentionMs: config.flowRetentionHours * HOUR_MS,
-    });
-    const ingest = consumeFlows({
-      bus,
-      inboxPrefix: serviceInbox('analytics'),
-      pool: ingestPool,
-      store: flowStore,
-      parallel: config.ingestTransactions,
-      ...(config.failpoint === undefined ? {} : { onCommitted: killAt(config.failpoint) }),
-    });
-    closers.push(() => ingest.stop());
-    closers.push(observe('weir_analytics_messages_pending', (result) => result(ingest.pending())));
+    const flowCopy = new FlowCopy({ flows, edges, retentionMs: config.flowRetentionHours * HOUR_MS });
+    const processCopy = new ProcessCopy({ processes, retentionMs: config.processRetentionHours * HOUR_MS });
+    const ingests = [flowCopy, processCopy].map((copy) =>
+      consumeEvents({
+        bus,
+        kind: copy.tables.kind,
+        inboxPrefix: serviceInbox('analytics'),
+        pool: ingestPool,
+        store: new EventStore({ pool: ingestPool, hosts, copy }),
+        parallel: config.ingestTransactions,
+        ...(config.failpoint === undefined || copy !== flowCopy ? {} : { onCommitted: killAt(config.failpoint) }),
+      }),
+    );
+    for (const ingest of ingests) closers.push(() => ingest.stop());
+    const pending = (): number => ingests.reduce((sum, ingest) => sum + ingest.pending(), 0);
+    closers.push(observe('weir_analytics_messages_pending', (result) => result(pending())));
     closers.push(observeAccounts(db.pool));
     const summaries = repeat(SUMMARIES_MS, () => summarise(ingestPool, flows));
     closers.push(() => summaries.stop());
@@ -258,7 +265,7 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
 
     const live = new LiveFlows(bus, directory);
     const pages = new FlowPages({ kysely: db.kysely, hosts: new Hosts(db.pool), flows });
-    const deps = { bus, live, pages, directory, consumer: FLOW_CONSUMER };
+    const deps = { bus, live, pages, directory };
     const http = await buildHttp({ ...deps, pool: db.pool });
     const groups = new FlowGroups({ pool: store.groupsPool, flows, directory });
     const services = [flowService({ ...deps, groups }), accountingService(db.pool), ruleHitService(db.pool)];

@@ -30,6 +30,17 @@ export const ConfigSchema = Type.Object({
     default: 10 * GIB,
     description: 'room for flows and sums with their indexes; the oldest flows go first',
   }),
+  processRetentionHours: Type.Number({
+    minimum: 0.01,
+    maximum: 87_600,
+    default: 168,
+    description: 'how long events of processes are kept',
+  }),
+  processMaxBytes: Type.Integer({
+    minimum: 1024 ** 2,
+    default: 10 * GIB,
+    description: 'room for events of processes with their indexes; the oldest go first',
+  }),
   partitionSeconds: Type.Integer({
     minimum: 10,
     maximum: 86_400,

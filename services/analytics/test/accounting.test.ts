@@ -262,7 +262,7 @@ test('every flow of every run is at one place: stored, lost here or there, or on
   assert.equal(rows.length, 1);
   await saveDeadLetter(service.pool, {
     ...{ host, subject: rows[0].subject, messageId: rows[0].message_id, reason: 'again', payload: rows[0].payload },
-    ...{ streamSeq: 1_000_000, deliveries: 1, flows: { boot: BOOT, count: 5 } },
+    ...{ streamSeq: 1_000_000, deliveries: 1, kind: 'flow', events: { boot: BOOT, count: 5 } },
   });
   await settled('the same letter', { produced: 130, stored: 50, ...lost, on_its_way: 20 });
 
@@ -290,12 +290,12 @@ test('every flow of every run is at one place: stored, lost here or there, or on
   assert.equal((await account(host))?.watermark.age_s, 0);
 
   const metrics = await (await fetch(`${service.app.http}/metrics`)).text();
-  assert.match(metrics, /^weir_analytics_accounted_produced\{host="places"\} 140$/m);
+  assert.match(metrics, /^weir_analytics_accounted_produced\{host="places",kind="flow"\} 140$/m);
   for (const [place, count] of Object.entries({ stored: 75, ring: 20, spool: 10, dead_letter: 5, on_its_way: 0 })) {
     assert.match(
       metrics,
-      new RegExp(`^weir_analytics_accounted_flows\\{host="places",place="${place}"\\} ${count}$`, 'm'),
+      new RegExp(`^weir_analytics_accounted_flows\\{host="places",kind="flow",place="${place}"\\} ${count}$`, 'm'),
     );
   }
-  assert.match(metrics, /^weir_analytics_watermark_age_seconds\{host="places"\} 0$/m);
+  assert.match(metrics, /^weir_analytics_watermark_age_seconds\{host="places",kind="flow"\} 0$/m);
 });

@@ -13,8 +13,9 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { createPool, startEmbeddedPostgres } from '@weir/db';
 import { createApp, MIGRATIONS_DIR, SCHEMA } from '../src/app.ts';
 import { readBatchHead } from '../src/domain/flow-reader.ts';
+import { FlowCopy } from '../src/store/flow-copy.ts';
 import { Hosts } from '../src/store/hosts.ts';
-import { FlowStore } from '../src/store/ingest.ts';
+import { EventStore } from '../src/store/ingest.ts';
 import { Partitions } from '../src/store/partitions.ts';
 import { startService, type TestService, until } from './support/app.ts';
 import { BOOT, batchBytes, batchOf, flowInit } from './support/flows.ts';
@@ -276,11 +277,12 @@ describe('replicas', () => {
       await until('stored', async () => (await service.stored('h1')) === 30_000, 60_000);
       await onceEach(service, 'h1', 30_000);
 
-      const store = (): FlowStore => {
+      const store = (): EventStore => {
         const pool = createPool({ url: service.config.databaseUrl, schema: SCHEMA, max: 4 });
         pools.push(pool);
         const [flows, edges] = [new Partitions(pool, 'flows', 300_000), new Partitions(pool, 'edges', 86_400_000)];
-        return new FlowStore({ pool, hosts: new Hosts(pool), flows, edges, retentionMs: 86_400_000 });
+        const copy = new FlowCopy({ flows, edges, retentionMs: 86_400_000 });
+        return new EventStore({ pool, hosts: new Hosts(pool), copy });
       };
       const pools: ReturnType<typeof createPool>[] = [];
       const stores = [store(), store(), store()];

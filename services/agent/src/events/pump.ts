@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Ring buffer -> spool -> bus, and the watermark that frees the spool. */
-import { type Bus, publishEvents, subjects } from '@weir/bus';
+/** Ring buffer -> spool -> bus, and the watermark that frees the spool. Of one kind of event. */
+import { type Bus, type EventKind, eventMessageId, eventSubject, publishEvents, subjects } from '@weir/bus';
 import { FIRST_SEQ } from '../boot.ts';
-import type { EventSource, Platform } from '../platform.ts';
+import type { EventSource, EventSourceOptions } from '../platform.ts';
 import { Publisher } from './publisher.ts';
 import { Spool, type SpoolStats } from './spool.ts';
 
@@ -11,8 +11,8 @@ export interface EventPumpOptions {
   readonly boot: bigint;
   readonly spoolDir: string;
   readonly spoolMaxBytes: number;
-  readonly connectionOffsetNs?: bigint;
-  readonly platform: Pick<Platform, 'startEvents'>;
+  readonly kind: EventKind;
+  readonly source: (options: EventSourceOptions) => EventSource;
   readonly onTrouble: (what: string, cause: unknown) => void;
 }
 
@@ -34,16 +34,16 @@ export class EventPump {
       publish: async (record) => {
         const bus = this.#bus;
         if (!bus) throw new Error('not connected to the bus');
-        const id = `${options.host}:${record.boot}:${record.firstSeq}`;
-        await publishEvents(bus.js, subjects.evtFlow.build({ host: options.host }), record.bytes, id);
+        const { host, kind } = options;
+        const id = eventMessageId(host, record.boot, record.firstSeq, kind);
+        await publishEvents(bus.js, eventSubject(kind, host), record.bytes, id);
       },
       onFailure: (error) => options.onTrouble('events were not acknowledged by the bus; they are kept', error),
     });
     onAppended.call = () => this.#publisher.kick();
-    this.#source = options.platform.startEvents({
+    this.#source = options.source({
       boot: options.boot,
       firstSeq: FIRST_SEQ,
-      ...(options.connectionOffsetNs === undefined ? {} : { connectionOffsetNs: options.connectionOffsetNs }),
       onBatch: (batch) => spool.append(batch),
       onTrouble: options.onTrouble,
     });
@@ -76,7 +76,7 @@ export class EventPump {
   #onWatermark(data: Uint8Array): void {
     try {
       const { boot, seq, kind } = subjects.wm.decode(data);
-      if (kind === 'flow') void this.#spool.committed(boot, seq);
+      if (kind === this.#options.kind) void this.#spool.committed(boot, seq);
     } catch (error) {
       this.#options.onTrouble('a watermark could not be read', error);
     }

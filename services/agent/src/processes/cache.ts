@@ -31,6 +31,10 @@ export interface KnownProcess {
   readonly args: Buffer;
   readonly env: Buffer;
   readonly flags: readonly string[];
+  /** Its image is the first of a process that was forked. */
+  readonly wasForked: boolean;
+  /** Its begin was not told: it is known by its end only. */
+  readonly isMissing: boolean;
   /** Unix milliseconds at which its image began, or it was made. */
   readonly startMs: number;
   readonly facts: ProcessRecord['facts'];
@@ -127,16 +131,17 @@ export class ProcessCache {
     );
   }
 
-  take(record: ProcessRecord): void {
+  /** Whom it is about; undefined: it tells nothing new. */
+  take(record: ProcessRecord): KnownProcess | undefined {
     this.#forget();
-    if (record.kind === 'exit') this.#exit(record);
-    else this.#begin(record);
+    return record.kind === 'exit' ? this.#exit(record) : this.#begin(record);
   }
 
-  #begin({ kind, facts, binary, cwd, args, env }: ProcessRecord): void {
+  #begin({ kind, facts, binary, cwd, args, env }: ProcessRecord): KnownProcess | undefined {
     const { host, places, clockOffsetNs } = this.#options;
     const execId = execIdOf(host, facts.exec_ns, facts.pid);
-    if (this.#byId.has(execId) && kind !== 'seen') return;
+    const known = this.#byId.get(execId);
+    if (known && kind !== 'seen') return undefined;
     const before = this.#byPid.get(facts.pid);
     if (before && before.execId !== execId) {
       if (before.facts.start_ns === facts.start_ns) before.replacedBy = execId;
@@ -155,10 +160,12 @@ export class ProcessCache {
       args: maker ? maker.args : copy(args),
       env: maker ? maker.env : copy(env),
       flags: flagNames(facts.flags),
+      wasForked: kind === 'exec' && before?.facts.start_ns === facts.start_ns && before.flags.includes('clone'),
+      isMissing: kind === 'exit',
       startMs:
         kind === 'seen'
           ? Date.now() - uptime() * 1000 + Number(facts.exec_ns / 1_000_000n)
-          : Number((facts.header.time_ns + clockOffsetNs()) / 1_000_000n),
+          : Number(((kind === 'exit' ? facts.exec_ns : facts.header.time_ns) + clockOffsetNs()) / 1_000_000n),
       facts,
       cgroupPath,
       unit: places.unit(cgroupPath),
@@ -167,11 +174,13 @@ export class ProcessCache {
     this.#byId.set(execId, process);
     this.#byPid.set(facts.pid, process);
     this.#ended.delete(execId);
+    return known ? undefined : process;
   }
 
-  #exit({ facts }: ProcessRecord): void {
-    const process = this.#byId.get(execIdOf(this.#options.host, facts.exec_ns, facts.pid));
-    if (!process) return;
+  #exit(record: ProcessRecord): KnownProcess | undefined {
+    const { facts } = record;
+    const process = this.#byId.get(execIdOf(this.#options.host, facts.exec_ns, facts.pid)) ?? this.#begin(record);
+    if (!process || process.exit) return undefined;
     process.exit = {
       signal: facts.exit_code & SIGNAL,
       status: facts.exit_code >> 8,
@@ -179,6 +188,7 @@ export class ProcessCache {
       timeMs: Number((facts.header.time_ns + this.#options.clockOffsetNs()) / 1_000_000n),
     };
     this.#end(process);
+    return process;
   }
 
   #end(process: KnownProcess): void {

@@ -6,8 +6,10 @@ import type { ProcessRecord } from '@weir/bpf/process-events';
 import { cgroup2Mount } from '@weir/loader';
 import type { AgentConfig } from '../config.ts';
 import type { Platform } from '../platform.ts';
-import { type Places, ProcessCache } from './cache.ts';
+import { type KnownProcess, type Places, ProcessCache } from './cache.ts';
 import { Cgroups } from './cgroups.ts';
+import { ProcessEventBytes } from './event-bytes.ts';
+import { hostNamespaces } from './image-facts.ts';
 import type { ProcessPort, ProcessReader } from './port.ts';
 import { unitOf } from './units.ts';
 
@@ -19,6 +21,8 @@ export interface ProcessesOptions {
   readonly envBytes: number;
   /** Paths of the network namespaces of this host's workloads, by workload id. */
   readonly netnsOf: () => Iterable<readonly [workload: string, path: string]>;
+  /** Encoded weir.process.v1.ProcessEvents; nothing more is read while too many of these have not settled. */
+  readonly onEvents: (events: readonly Uint8Array[]) => Promise<void>;
   readonly onTrouble: (what: string, cause: unknown) => void;
 }
 
@@ -83,8 +87,16 @@ const withMemory = async (record: ProcessRecord, argsBytes: number, envBytes: nu
   return (await startOf(pid)) === start_ns / NS_PER_TICK ? { ...record, args, env } : record;
 };
 
+/** In a container: it is of the tree whose root began the container, and was not put in from outside. */
+const inInitTree = (cache: ProcessCache, known: KnownProcess): boolean | undefined => {
+  if (known.unit?.kind !== 'container') return undefined;
+  const pidns = known.facts.ns_pid;
+  return [known, ...cache.ancestors(known)].some(({ ownPid, facts }) => ownPid === 1 && facts.ns_pid === pidns);
+};
+
 export const startProcesses = async (options: ProcessesOptions): Promise<Processes> => {
-  const { host, port, clockOffsetNs, argsBytes, envBytes, netnsOf, onTrouble } = options;
+  const { host, port, clockOffsetNs, argsBytes, envBytes, netnsOf, onEvents, onTrouble } = options;
+  const bytes = new ProcessEventBytes(hostNamespaces());
   const cgroups = new Cgroups(await cgroup2Mount());
   const cache = new ProcessCache({
     host,
@@ -97,18 +109,30 @@ export const startProcesses = async (options: ProcessesOptions): Promise<Process
   });
   // Batches come while an earlier one still waits for /proc; an exit must not go before the record of its process.
   let earlier: Promise<unknown> = Promise.resolve();
-  const take = async (records: readonly ProcessRecord[], before: Promise<unknown>): Promise<void> => {
+  const encode = (record: ProcessRecord): Uint8Array | undefined => {
+    const known = cache.take(record);
+    if (!known) return undefined;
+    const { kind } = record;
+    const timeNs = kind === 'seen' ? BigInt(Date.now()) * 1_000_000n : record.facts.header.time_ns + clockOffsetNs();
+    const isImage = kind === 'exec' || kind === 'seen';
+    const isInInitTree = isImage ? inInitTree(cache, known) : undefined;
+    return bytes.encode(record, known, cache.byId(known.parentExecId), timeNs, isInInitTree);
+  };
+  const take = async (
+    records: readonly ProcessRecord[],
+    before: Promise<unknown>,
+  ): Promise<{ readonly sent: Promise<void> }> => {
     const whole = await Promise.all(
       records.map((record) => (record.kind === 'seen' ? withMemory(record, argsBytes, envBytes) : record)),
     );
     await before;
-    for (const record of whole) cache.take(record);
+    return { sent: onEvents(whole.map(encode).filter((event) => event !== undefined)) };
   };
   const reader: ProcessReader = await port.start({
     onRecords: (records) => {
       const taken = take(records, earlier);
       earlier = taken.catch(() => {}); // told to the port
-      return taken;
+      return taken.then(({ sent }) => sent);
     },
     onTrouble,
   });
@@ -133,11 +157,13 @@ export interface ProcessWatch {
 export const watchProcesses = (
   { processes: port, clockOffsetNs }: Watched,
   { host, processArgsBytes: argsBytes, processEnvBytes: envBytes }: Wanted,
-  { netnsOf, onTrouble }: Pick<ProcessesOptions, 'netnsOf' | 'onTrouble'>,
+  { netnsOf, onEvents, onTrouble }: Pick<ProcessesOptions, 'netnsOf' | 'onEvents' | 'onTrouble'>,
 ): ProcessWatch => {
   let current: Processes | undefined;
   const start = async (): Promise<void> => {
-    if (port) current = await startProcesses({ host, port, clockOffsetNs, argsBytes, envBytes, netnsOf, onTrouble });
+    if (!port) return;
+    const sizes = { argsBytes, envBytes };
+    current = await startProcesses({ host, port, clockOffsetNs, ...sizes, netnsOf, onEvents, onTrouble });
   };
   const started = start().catch((error) => onTrouble('processes cannot be watched on this host', error));
   return {

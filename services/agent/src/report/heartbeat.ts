@@ -6,6 +6,7 @@ import type { PeerState } from '../bgp/speaker.ts';
 import type { SpoolStats } from '../events/spool.ts';
 import type { ToldHostFirewall } from '../host-firewall/state.ts';
 import type { Counters } from '../platform.ts';
+import type { ProcessAccount } from './process-accounts.ts';
 import type { Report } from './report.ts';
 import type { ToldCounts } from './service-counts.ts';
 import type { ThrottleReport } from './throttles.ts';
@@ -33,6 +34,9 @@ export interface HeartbeatFacts {
   /** Things that somebody took away behind the agent and that it put back. */
   readonly repairs: number;
   readonly spooledBoots: readonly bigint[];
+  /** Undefined where processes are not watched. */
+  readonly processes: ProcessAccount | undefined;
+  readonly processesSpooledBoots: readonly bigint[];
   /** By what egress limits hold. */
   readonly egressLimiter: LimiterState;
   readonly bgpPeers: readonly PeerState[];
@@ -40,6 +44,16 @@ export interface HeartbeatFacts {
   readonly serviceCounts: ToldCounts | undefined;
   readonly hostFirewall: ToldHostFirewall;
 }
+
+const processCounts = ({ produced, lostRing, lostByKind, nextSeq, spool }: ProcessAccount) => ({
+  processes: {
+    ...{ produced, lostRing, nextSeq },
+    lostSpool: spool.lost,
+    published: spool.published,
+    committedSeq: spool.committedSeq,
+  },
+  processesLost: { ...lostByKind },
+});
 
 export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatFacts): void => {
   if (nc.isClosed()) return;
@@ -66,6 +80,8 @@ export const publishAgentHeartbeat = ({ nc }: Pick<Bus, 'nc'>, facts: HeartbeatF
     wireguardKey: facts.wireguardKey,
     throttles: facts.throttles.map((throttle) => ({ ...throttle })),
     spooledBoots: [...facts.spooledBoots],
+    ...(facts.processes ? processCounts(facts.processes) : {}),
+    processesSpooledBoots: [...facts.processesSpooledBoots],
     egressLimiter: { ...facts.egressLimiter },
     ...(facts.serviceCounts
       ? {

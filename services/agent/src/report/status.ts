@@ -7,7 +7,7 @@ import type { HostFirewallGuard } from '../host-firewall/guard.ts';
 import type { Inspector } from '../loops/inspector.ts';
 import type { Planner } from '../plan/planner.ts';
 import type { Platform } from '../platform.ts';
-import type { Processes } from '../processes/start.ts';
+import type { ProcessReporting } from '../processes/reporting.ts';
 import type { Configuration } from '../sources/configuration.ts';
 import type { Accounts } from './accounts.ts';
 import { VERSION } from './heartbeat.ts';
@@ -30,7 +30,7 @@ export interface StatusSources {
   readonly report: () => Report;
   readonly healthNetns: string;
   readonly hostFirewall: HostFirewallGuard;
-  readonly processes: Processes | undefined;
+  readonly processes: ProcessReporting;
 }
 
 const PUBLISHERS = ['inventory', 'policy'];
@@ -56,6 +56,20 @@ export const usedOf = ({
   service_sockets: accounts.swept?.services?.sockets ?? 0,
   service_clients: accounts.swept?.services?.clients ?? 0,
 });
+
+const processStatus = ({ current, account }: ProcessReporting): Record<string, unknown> | null => {
+  const told = account();
+  if (!current || !told) return null;
+  return {
+    running: current.cache.running,
+    events: current.counters(),
+    produced: told.produced,
+    lost_ring: told.lostRing,
+    lost_by_kind: told.lostByKind,
+    next_seq: told.nextSeq,
+    spool: told.spool,
+  };
+};
 
 export const heardOf = (configuration: Configuration): Record<string, number | undefined> =>
   Object.fromEntries(PUBLISHERS.map((name) => [name, configuration.lastHeartbeatMs(name)]));
@@ -91,9 +105,7 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
       next_seq: accounts.nextSeq,
       spool: pump.stats(),
     },
-    processes: sources.processes
-      ? { running: sources.processes.cache.running, events: sources.processes.counters() }
-      : null,
+    processes: processStatus(sources.processes),
     uplinks: platform.uplinks().interfaces,
     egress_limiter: platform.kernel.pacing.state,
     encryption: {

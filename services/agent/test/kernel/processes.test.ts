@@ -33,6 +33,7 @@ describe('processes of a host', { skip: needKernel() }, () => {
       port: kernelProcesses({ bpffsDir, cgroup, argsBytes: 4_096, envBytes: 0 }),
       ...{ clockOffsetNs, argsBytes: 4_096, envBytes: 0 },
       netnsOf: () => [['web', '/proc/self/ns/net']],
+      onEvents: async () => {},
       onTrouble: (what) => troubles.push(what),
     });
     agents.push(agent);

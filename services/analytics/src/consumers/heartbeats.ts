@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Agents' heartbeats say what they produced and what they lost; here that is kept beside what was stored, so that
- * every flow is accounted for. Heartbeats of a second are saved together. Replicas share them.
+ * every event is accounted for. Heartbeats of a second are saved together. Replicas share them.
  */
 import type { Msg } from '@nats-io/nats-core';
-import { type Bus, subjects } from '@weir/bus';
-import type { AgentHeartbeat } from '@weir/proto/weir/bus/v1/agent_pb.js';
+import { type Bus, type EventKind, subjects } from '@weir/bus';
+import type { AgentHeartbeat, EventCounts } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { logger } from '@weir/telemetry';
 import type pg from 'pg';
 import { saveSpooledBoots } from '../store/accounting.ts';
 import type { Hosts } from '../store/hosts.ts';
+import { KINDS } from '../store/kinds.ts';
 import { type RunReport, saveReports, settleHosts } from '../store/runs.ts';
 import { publishWatermarks } from './watermarks.ts';
 
@@ -28,12 +29,20 @@ const BOOTS_MAX = 1_000;
 
 const log = logger('analytics.heartbeats');
 
-interface Report extends RunReport {
+interface KindReport extends RunReport {
   readonly spooledBoots: readonly number[];
 }
 
+/** Of a host: one of each kind that it tells of. */
+type Report = { readonly host: string } & { readonly [Kind in EventKind]?: KindReport };
+
 /** Undefined when a number is not one that an agent can have counted. */
-const reportOf = (host: string, { boot, flows, spooledBoots }: AgentHeartbeat): Report | undefined => {
+const kindReport = (
+  host: string,
+  boot: bigint,
+  flows: EventCounts | undefined,
+  spooledBoots: readonly bigint[],
+): KindReport | undefined => {
   if (boot === 0n || flows === undefined) return undefined;
   const numbers = [
     boot,
@@ -60,6 +69,13 @@ const reportOf = (host: string, { boot, flows, spooledBoots }: AgentHeartbeat): 
   };
 };
 
+const reportOf = (host: string, heartbeat: AgentHeartbeat): Report => {
+  const { boot, flows, processes } = heartbeat;
+  const flow = kindReport(host, boot, flows, heartbeat.spooledBoots);
+  const process = kindReport(host, boot, processes, heartbeat.processesSpooledBoots);
+  return { host, ...(flow ? { flow } : {}), ...(process ? { process } : {}) };
+};
+
 export const consumeHeartbeats = ({
   bus,
   pool,
@@ -74,28 +90,32 @@ export const consumeHeartbeats = ({
     if (host === undefined) return;
     try {
       const report = reportOf(host, subjects.hb.decode(msg.data, msg.subject));
-      if (report === undefined) return;
+      if (!report.flow && !report.process) return;
       if (waiting.has(host) || waiting.size < WAITING_MAX) waiting.set(host, report);
     } catch (error) {
       log.warn({ error, host }, 'a heartbeat could not be read');
     }
   };
 
+  const save = async (kind: EventKind, reports: readonly KindReport[]): Promise<void> => {
+    if (reports.length === 0) return;
+    const tables = KINDS[kind];
+    await saveReports(pool, tables, hosts, reports);
+    await saveSpooledBoots(pool, tables, hosts, reports);
+    const names = reports.map(({ host }) => host);
+    publishWatermarks(bus, kind, await settleHosts(pool, tables, hosts, names));
+  };
+
   const flush = async (): Promise<void> => {
     if (waiting.size === 0) return;
     const reports = [...waiting.values()];
     try {
-      await saveReports(pool, hosts, reports);
-      await saveSpooledBoots(pool, hosts, reports);
+      for (const kind of ['flow', 'process'] as const)
+        await save(
+          kind,
+          reports.flatMap((report) => report[kind] ?? []),
+        );
       for (const report of reports) if (waiting.get(report.host) === report) waiting.delete(report.host);
-      publishWatermarks(
-        bus,
-        await settleHosts(
-          pool,
-          hosts,
-          reports.map(({ host }) => host),
-        ),
-      );
     } catch (error) {
       log.warn({ error, heartbeats: reports.length }, 'heartbeats could not be saved; they are kept');
     }

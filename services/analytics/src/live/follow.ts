@@ -4,13 +4,13 @@
  * passes on the bus, without a gap and without a flow twice between the two. The live queue is opened first; then
  * everything published before that is waited for to be stored, read, and left out of what the queue holds.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bus, STREAM } from '@weir/bus';
+import type { Bus } from '@weir/bus';
 import { resolveFilter } from '../domain/conditions.ts';
 import type { Directory } from '../domain/directory.ts';
 import type { FlowFilter } from '../domain/filter.ts';
 import type { StoredFlow } from '../domain/flow-view.ts';
 import type { FlowKey, FlowPage, FlowPages } from '../store/flow-pages.ts';
+import { storeCaughtUp } from './caught-up.ts';
 import type { LiveFlows } from './hub.ts';
 import { OVERLAP_US, Position } from './position.ts';
 import type { Lost } from './queue.ts';
@@ -20,8 +20,6 @@ export interface FollowDeps {
   readonly live: LiveFlows;
   readonly pages: FlowPages;
   readonly directory: Directory;
-  /** Name of the durable consumer that fills the store. */
-  readonly consumer: string;
 }
 
 export interface FollowRequest {
@@ -38,21 +36,6 @@ export type FollowEvent = { readonly flow: StoredFlow; readonly id: string } | L
 type KeyedFlow = FlowPage['flows'][number];
 
 const PAGE = 500;
-const BARRIER_POLL_MS = 25;
-/** When the store is further behind, the stream begins with what it has and says that something is missing. */
-const BARRIER_MAX_MS = 5_000;
-
-/** Resolves to true when everything published up to now is stored. */
-const storeCaughtUp = async ({ bus, consumer }: FollowDeps, signal: AbortSignal): Promise<boolean> => {
-  const { state } = await bus.jsm.streams.info(STREAM.EVENTS);
-  for (let waited = 0; waited < BARRIER_MAX_MS && !signal.aborted; waited += BARRIER_POLL_MS) {
-    const info = await bus.jsm.consumers.info(STREAM.EVENTS, consumer);
-    if (info.ack_floor.stream_seq >= state.last_seq) return true;
-    if (info.num_pending === 0 && info.num_ack_pending === 0) return true;
-    await sleep(BARRIER_POLL_MS, undefined, { signal }).catch(() => {});
-  }
-  return false;
-};
 
 /** Stored flows from `sinceUs` on, or behind one of them, oldest first. */
 async function* storedSince(
@@ -121,7 +104,7 @@ async function* replay(
   const { filter, from, last } = request;
   const sinceUs = from ? Math.max(from.sinceUs, filter.sinceUs ?? 0) : filter.sinceUs;
   if (sinceUs === undefined && last === undefined) return;
-  if (!(await storeCaughtUp(deps, signal))) yield { lost: 0, source: 'NOT_YET_STORED' };
+  if (!(await storeCaughtUp(deps.bus, 'flow', signal))) yield { lost: 0, source: 'NOT_YET_STORED' };
   // Every flow that the reader had was stored: its partition is gone only when retention took it, and what followed.
   if (from !== undefined && from.timeUs < ((await deps.pages.keptFromUs()) ?? Number.POSITIVE_INFINITY)) {
     yield { lost: 0, source: 'EXPIRED' };

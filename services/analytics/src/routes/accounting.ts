@@ -17,7 +17,7 @@ export const accountingRoutes = (app: HttpApp, pool: pg.Pool): void => {
       schema: {
         operationId: 'listAccounts',
         tags: ['accounting'],
-        summary: 'Per host, over all runs of its agent: what became of every flow',
+        summary: 'Per host and kind of event, over all runs of its agent: what became of every event',
         querystring: AccountingQuery,
         response: { 200: Type.Object({ items: Type.Array(ref(AccountSchema)) }) },
       },
@@ -27,7 +27,7 @@ export const accountingRoutes = (app: HttpApp, pool: pg.Pool): void => {
       return {
         items: accounts.map((account) => ({
           host: account.host,
-          kind: 'flow' as const,
+          kind: account.kind,
           runs: account.runs,
           produced: account.produced,
           stored: account.stored,

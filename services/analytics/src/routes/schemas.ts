@@ -204,7 +204,7 @@ export const WatermarkSchema = named(
       committed_seq: nullable(count('Everything up to here is stored or known to be lost')),
       committed_at: nullable(Type.String({ format: 'date-time' })),
       stored: count('Flows stored'),
-      produced: count('Flows that the datapath wanted to report'),
+      produced: count('Events that the host wanted to report'),
       lost_ring: count('Lost because the ring buffer was full'),
       lost_spool: count('Lost because the spool of the agent was full'),
       lost_throttle: count('Held back because a workload reported more than its rate limit allows'),
@@ -237,10 +237,10 @@ export const AccountSchema = named(
   Type.Object(
     {
       host: Type.String(),
-      kind: Type.Enum(['flow']),
+      kind: Type.Enum(['flow', 'process']),
       runs: count('Runs of the agent that are known'),
       produced: count('Flows that the datapath wanted to report'),
-      stored: count('Flows stored'),
+      stored: count('Events stored'),
       lost: Type.Object({
         throttle: count('Over the rate limit of a workload'),
         ring: count('No room in the ring buffer'),
@@ -252,8 +252,8 @@ export const AccountSchema = named(
         {
           boot: Type.Integer({ description: 'Start of the agent, unix milliseconds' }),
           seq: nullable(count('Everything of this run up to here is stored or accounted for as lost')),
-          at: nullable(Type.String({ format: 'date-time', description: 'When flows were last stored' })),
-          age_s: nullable(count('For how long flows have been waiting; 0: nothing waits')),
+          at: nullable(Type.String({ format: 'date-time', description: 'When events were last stored' })),
+          age_s: nullable(count('For how long events have been waiting; 0: nothing waits')),
         },
         { description: 'Of the newest run' },
       ),

@@ -11,12 +11,14 @@ import { type Account, readAccounts, watermarkAgeS } from '../store/accounting.t
 /** As many as REST takes. */
 const HOSTS_MAX = 1_000;
 
+const KIND = { flow: AccountKind.FLOW, process: AccountKind.PROCESS } as const;
+
 const accountMessage = (account: Account): MessageInitShape<typeof AccountSchema> => {
   const { watermark, reportedAt } = account;
   const ageS = watermarkAgeS(account);
   return {
     host: account.host,
-    kind: AccountKind.FLOW,
+    kind: KIND[account.kind],
     runs: BigInt(account.runs),
     produced: BigInt(account.produced),
     stored: BigInt(account.stored),

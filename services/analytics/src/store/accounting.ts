@@ -5,12 +5,16 @@
  * The sum holds by construction: heartbeats are some seconds old, so what is known to exist is produced at least; what a
  * run produced and is nowhere is on its way while a spool may still hold it, and lost with the spool after that.
  */
+
+import type { EventKind } from '@weir/bus';
 import type pg from 'pg';
 import type { Hosts } from './hosts.ts';
+import { KINDS, type KindTables } from './kinds.ts';
 import { gapsOf } from './runs.ts';
 
 export interface Account {
   readonly host: string;
+  readonly kind: EventKind;
   readonly runs: number;
   readonly produced: number;
   readonly stored: number;
@@ -32,6 +36,7 @@ const GAPS_MAX = 100;
 /** A run of which nothing is left in its host's spool: its heartbeat is from `boot`, `spooled` are those that are. */
 export const saveSpooledBoots = async (
   pool: pg.Pool,
+  { agents }: KindTables,
   hosts: Hosts,
   reports: readonly { readonly host: string; readonly boot: number; readonly spooledBoots: readonly number[] }[],
 ): Promise<void> => {
@@ -40,7 +45,7 @@ export const saveSpooledBoots = async (
   const idOf = new Map([...nameOf].map(([id, name]) => [name, id]));
   const known = reports.filter(({ host }) => idOf.has(host));
   await pool.query(
-    `update agents set spool_gone = not (agents.boot::text = any (string_to_array(report.spooled, ',')))
+    `update ${agents} agents set spool_gone = not (agents.boot::text = any (string_to_array(report.spooled, ',')))
        from unnest($1::int4[], $2::int8[], $3::text[]) as report (host_id, boot, spooled)
       where agents.host_id = report.host_id and agents.boot < report.boot
         and agents.spool_gone <> not (agents.boot::text = any (string_to_array(report.spooled, ',')))`,
@@ -52,17 +57,17 @@ export const saveSpooledBoots = async (
   );
 };
 
-const ACCOUNTS = `
+const accountsOf = ({ agents, ingested, losses }: KindTables): string => `
 with told as (
-  select host_id, boot, sum(lost)::int8 as lost from losses group by 1, 2
+  select host_id, boot, sum(lost)::int8 as lost from ${losses} group by 1, 2
 ), counted as (
   select a.*, greatest(a.lost_spool, coalesce(t.lost, 0)) as spool
-    from agents a left join told t on t.host_id = a.host_id and t.boot = a.boot
+    from ${agents} a left join told t on t.host_id = a.host_id and t.boot = a.boot
 ), run as (
   select h.name, a.*, a.stored + a.lost_throttle + a.lost_ring + a.spool + a.dead_letter as known,
          row_number() over (partition by a.host_id order by a.boot desc) = 1 as newest,
          (select json_agg(json_build_array(first_seq, next_seq) order by first_seq)
-            from ingested i where i.host_id = a.host_id and i.boot = a.boot) as ranges
+            from ${ingested} i where i.host_id = a.host_id and i.boot = a.boot) as ranges
     from counted a join hosts h on h.id = a.host_id
    where $1::text[] is null or h.name = any($1)
 ), placed as (
@@ -81,10 +86,11 @@ select name as host, count(*)::int8 as runs,
 
 type Ranges = readonly (readonly [first: number, next: number])[];
 
-export const readAccounts = async (pool: pg.Pool, hosts?: readonly string[]): Promise<Account[]> => {
-  const { rows } = await pool.query(ACCOUNTS, [hosts ?? null]);
+const readKind = async (pool: pg.Pool, tables: KindTables, hosts?: readonly string[]): Promise<Account[]> => {
+  const { rows } = await pool.query(accountsOf(tables), [hosts ?? null]);
   return rows.map((row) => ({
     host: row.host,
+    kind: tables.kind,
     runs: Number(row.runs),
     produced: Number(row.produced),
     stored: Number(row.stored),
@@ -105,7 +111,13 @@ export const readAccounts = async (pool: pg.Pool, hosts?: readonly string[]): Pr
   }));
 };
 
-/** How long flows have been waiting to be stored; 0 while nothing waits. */
+/** By host, of each kind that it ever told of. */
+export const readAccounts = async (pool: pg.Pool, hosts?: readonly string[]): Promise<Account[]> => {
+  const kinds = await Promise.all(Object.values(KINDS).map((tables) => readKind(pool, tables, hosts)));
+  return kinds.flat().sort((a, b) => (a.host < b.host ? -1 : a.host > b.host ? 1 : 0));
+};
+
+/** How long events have been waiting to be stored; 0 while nothing waits. */
 export const watermarkAgeS = ({ onItsWay, watermark }: Account, nowMs = Date.now()): number | null => {
   if (onItsWay === 0) return 0;
   return watermark.at === null ? null : Math.max(0, Math.round((nowMs - watermark.at.getTime()) / 1_000));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Numbers for host names, given at first sight. They never change, so they are remembered for good. */
 import type pg from 'pg';
+import type { KindTables } from './kinds.ts';
 
 export class Hosts {
   readonly #pool: pg.Pool;
@@ -47,14 +48,17 @@ export class Hosts {
   }
 
   /** Makes sure that the runs of agents have their rows, which the ledger refers to. */
-  async ensureAgents(runs: readonly { readonly hostId: number; readonly boot: number }[]): Promise<void> {
-    const unknown = runs.filter(({ hostId, boot }) => !this.#agents.has(`${hostId}:${boot}`));
+  async ensureAgents(
+    { kind, agents }: KindTables,
+    runs: readonly { readonly hostId: number; readonly boot: number }[],
+  ): Promise<void> {
+    const unknown = runs.filter(({ hostId, boot }) => !this.#agents.has(`${kind}:${hostId}:${boot}`));
     if (unknown.length === 0) return;
     await this.#pool.query(
-      `insert into agents (host_id, boot) select * from unnest($1::int4[], $2::int8[]) on conflict do nothing`,
+      `insert into ${agents} (host_id, boot) select * from unnest($1::int4[], $2::int8[]) on conflict do nothing`,
       [unknown.map(({ hostId }) => hostId), unknown.map(({ boot }) => boot)],
     );
-    for (const { hostId, boot } of unknown) this.#agents.add(`${hostId}:${boot}`);
+    for (const { hostId, boot } of unknown) this.#agents.add(`${kind}:${hostId}:${boot}`);
   }
 
   /** After old runs were removed. */

@@ -7,6 +7,7 @@
  */
 import type pg from 'pg';
 import { join, lengthOf, overlaps, type Range, type StoredRange, settledUpTo, without } from '../domain/ranges.ts';
+import type { KindTables } from './kinds.ts';
 
 export interface Run {
   readonly hostId: number;
@@ -27,10 +28,14 @@ const keyOf = ({ hostId, boot }: Run): string => `${hostId}:${boot}`;
 
 type Queryable = Pick<pg.ClientBase, 'query'>;
 
-const readRanges = async (client: Queryable, runs: readonly Run[]): Promise<Map<string, StoredRange[]>> => {
+const readRanges = async (
+  client: Queryable,
+  { ingested }: KindTables,
+  runs: readonly Run[],
+): Promise<Map<string, StoredRange[]>> => {
   const { rows } = await client.query<{ host_id: number; boot: bigint; first_seq: bigint; next_seq: bigint; at: Date }>(
     `select host_id, boot, first_seq, next_seq, stored_at as at
-       from ingested join unnest($1::int4[], $2::int8[]) as run (host_id, boot) using (host_id, boot)
+       from ${ingested} join unnest($1::int4[], $2::int8[]) as run (host_id, boot) using (host_id, boot)
       order by host_id, boot, first_seq`,
     [runs.map(({ hostId }) => hostId), runs.map(({ boot }) => boot)],
   );
@@ -48,19 +53,21 @@ const readRanges = async (client: Queryable, runs: readonly Run[]): Promise<Map<
 /** What one transaction is going to store. */
 export class LedgerPlan {
   readonly runs: readonly Run[];
+  readonly #tables: KindTables;
   readonly #held: Map<string, StoredRange[]>;
   readonly #added = new Map<string, Range[]>();
   readonly #lost = new Map<string, number>();
 
-  private constructor(runs: readonly Run[], held: Map<string, StoredRange[]>) {
+  private constructor(tables: KindTables, runs: readonly Run[], held: Map<string, StoredRange[]>) {
+    this.#tables = tables;
     this.runs = runs;
     this.#held = held;
   }
 
-  static async read(client: Queryable, runs: Iterable<Run>): Promise<LedgerPlan> {
+  static async read(client: Queryable, tables: KindTables, runs: Iterable<Run>): Promise<LedgerPlan> {
     const distinct = [...new Map([...runs].map((run) => [keyOf(run), run])).values()];
     distinct.sort((a, b) => a.hostId - b.hostId || a.boot - b.boot);
-    return new LedgerPlan(distinct, await readRanges(client, distinct));
+    return new LedgerPlan(tables, distinct, await readRanges(client, tables, distinct));
   }
 
   /** The part of a batch that is not stored yet; it now counts as being stored by this plan. */
@@ -80,14 +87,15 @@ export class LedgerPlan {
 
   /** Inside the transaction, last: throws LedgerConflict when the plan no longer holds. */
   async commit(client: Queryable, nowMs: number): Promise<Settled[]> {
+    const { agents: agentsTable } = this.#tables;
     const { rows } = await client.query<{ host_id: number; boot: bigint; released_seq: bigint }>(
       `select host_id, boot, released_seq
-         from agents join unnest($1::int4[], $2::int8[]) as run (host_id, boot) using (host_id, boot)
-        order by host_id, boot for update of agents`,
+         from ${agentsTable} a join unnest($1::int4[], $2::int8[]) as run (host_id, boot) using (host_id, boot)
+        order by host_id, boot for update of a`,
       [this.runs.map(({ hostId }) => hostId), this.runs.map(({ boot }) => boot)],
     );
     const agents = new Map(rows.map((row) => [keyOf({ hostId: row.host_id, boot: Number(row.boot) }), row]));
-    const current = await readRanges(client, this.runs);
+    const current = await readRanges(client, this.#tables, this.runs);
     const removed: (Run & { first: number })[] = [];
     const kept: (Run & StoredRange)[] = [];
     const settled: (Settled & { stored: number })[] = [];
@@ -129,16 +137,17 @@ export class LedgerPlan {
     kept: readonly (Run & StoredRange)[],
     settled: readonly (Settled & { stored: number })[],
   ): Promise<void> {
+    const { agents, ingested } = this.#tables;
     if (removed.length > 0) {
       await client.query(
-        `delete from ingested using unnest($1::int4[], $2::int8[], $3::int8[]) as gone (host_id, boot, first_seq)
-          where ingested.host_id = gone.host_id and ingested.boot = gone.boot and ingested.first_seq = gone.first_seq`,
+        `delete from ${ingested} i using unnest($1::int4[], $2::int8[], $3::int8[]) as gone (host_id, boot, first_seq)
+          where i.host_id = gone.host_id and i.boot = gone.boot and i.first_seq = gone.first_seq`,
         [removed.map(({ hostId }) => hostId), removed.map(({ boot }) => boot), removed.map(({ first }) => first)],
       );
     }
     if (kept.length > 0) {
       await client.query(
-        `insert into ingested (host_id, boot, first_seq, next_seq, stored_at)
+        `insert into ${ingested} (host_id, boot, first_seq, next_seq, stored_at)
          select host_id, boot, first_seq, next_seq, to_timestamp(at / 1000)
            from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::float8[])
              as kept (host_id, boot, first_seq, next_seq, at)
@@ -153,12 +162,12 @@ export class LedgerPlan {
       );
     }
     await client.query(
-      `update agents set
-         stored = agents.stored + run.stored,
-         committed_seq = nullif(greatest(coalesce(agents.committed_seq, 0), run.seq), 0),
-         committed_at = case when run.stored > 0 then now() else agents.committed_at end
+      `update ${agents} a set
+         stored = a.stored + run.stored,
+         committed_seq = nullif(greatest(coalesce(a.committed_seq, 0), run.seq), 0),
+         committed_at = case when run.stored > 0 then now() else a.committed_at end
          from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[]) as run (host_id, boot, seq, stored)
-        where agents.host_id = run.host_id and agents.boot = run.boot`,
+        where a.host_id = run.host_id and a.boot = run.boot`,
       [
         settled.map(({ hostId }) => hostId),
         settled.map(({ boot }) => boot),
@@ -170,7 +179,12 @@ export class LedgerPlan {
 }
 
 /** Where the runs stand now, for instance after a heartbeat explained a gap. Saves what changed. */
-export const settleRuns = async (client: Queryable, runs: readonly Run[], nowMs: number): Promise<Settled[]> => {
-  const plan = await LedgerPlan.read(client, runs);
+export const settleRuns = async (
+  client: Queryable,
+  tables: KindTables,
+  runs: readonly Run[],
+  nowMs: number,
+): Promise<Settled[]> => {
+  const plan = await LedgerPlan.read(client, tables, runs);
   return plan.commit(client, nowMs);
 };

@@ -11,6 +11,7 @@ import { CLOSED_INDEXES, isIndexed } from './closed-indexes.ts';
 import { pruneDeadLetters } from './dead-letters.ts';
 import { pruneDirectory } from './directory.ts';
 import { sumClosed } from './group-sums.ts';
+import { KINDS } from './kinds.ts';
 import { LOCK_CLASS, type Partition, type Partitions, readPartitions } from './partitions.ts';
 
 export interface MaintenanceOptions {
@@ -18,10 +19,14 @@ export interface MaintenanceOptions {
   readonly pool: pg.Pool;
   readonly flows: Partitions;
   readonly edges: Partitions;
+  readonly processes: Partitions;
   readonly flowRetentionMs: number;
   readonly edgeRetentionMs: number;
   /** Of flows, edges and groups with all indexes. */
   readonly maxBytes: number;
+  readonly processRetentionMs: number;
+  /** Of events of processes. */
+  readonly processMaxBytes: number;
 }
 
 export interface MaintenanceReport {
@@ -120,7 +125,7 @@ export class Maintenance {
 
   /** Undefined when another replica is at it. */
   async run(nowMs = Date.now()): Promise<MaintenanceReport | undefined> {
-    const { pool, flows, edges } = this.#options;
+    const { pool, flows, edges, processes } = this.#options;
     const client = await pool.connect();
     let failed = true;
     try {
@@ -129,7 +134,7 @@ export class Maintenance {
         LOCK_MAINTENANCE,
       ]);
       if (rows[0]?.mine !== true) {
-        await Promise.all([flows.refresh(), edges.refresh()]);
+        await Promise.all([flows, edges, processes].map((partitions) => partitions.refresh()));
         failed = false;
         return undefined;
       }
@@ -144,8 +149,8 @@ export class Maintenance {
   }
 
   async #maintain(client: Client, nowMs: number): Promise<MaintenanceReport> {
-    const { flows, edges } = this.#options;
-    for (const partitions of [flows, edges]) {
+    const { flows, edges, processes } = this.#options;
+    for (const partitions of [flows, edges, processes]) {
       await finishDetaching(client, partitions.parent);
       await dropOrphans(client, partitions.parent);
       await partitions.refresh(client);
@@ -164,6 +169,7 @@ export class Maintenance {
     // Readers ask differently where there are indexes.
     if (indexed.length > 0) await flows.refresh(client);
     await edges.refresh(client);
+    await processes.refresh(client);
     await this.#prune(client, nowMs);
     return { bytes: await this.#bytes(client), dropped, indexed, summed };
   }
@@ -185,7 +191,7 @@ export class Maintenance {
   }
 
   async #retain(client: Client, nowMs: number): Promise<string[]> {
-    const { flows, edges, flowRetentionMs, edgeRetentionMs, maxBytes } = this.#options;
+    const { flows, edges, processes, flowRetentionMs, edgeRetentionMs, processRetentionMs } = this.#options;
     const dropped: string[] = [];
     const dropOne = async (parent: string, partition: Partition, reason: string): Promise<void> => {
       await drop(client, parent, partition, reason);
@@ -194,21 +200,30 @@ export class Maintenance {
     for (const [{ parent }, keptMs] of [
       [flows, flowRetentionMs],
       [edges, edgeRetentionMs],
+      [processes, processRetentionMs],
     ] as const) {
       for (const partition of await readPartitions(client, parent)) {
         if (partition.toMs <= nowMs - keptMs) await dropOne(parent, partition, 'age');
       }
     }
-    let bytes = await this.#bytes(client);
-    const flowSizes = await sizes(client, 'flows');
-    for (const partition of await readPartitions(client, 'flows')) {
-      // The open one stays whatever its size: it is where rows go.
-      if (bytes <= maxBytes || partition.toMs > nowMs) break;
-      await dropOne('flows', partition, 'size');
-      bytes -= flowSizes.get(partition.name) ?? 0;
+    const { maxBytes, processMaxBytes } = this.#options;
+    const processBytes = async (): Promise<number> =>
+      [...(await sizes(client, processes.parent)).values()].reduce((sum, bytes) => sum + bytes, 0);
+    for (const [{ parent }, size, most] of [
+      [flows, await this.#bytes(client), maxBytes],
+      [processes, await processBytes(), processMaxBytes],
+    ] as const) {
+      let bytes = size;
+      const bytesOf = await sizes(client, parent);
+      for (const partition of await readPartitions(client, parent)) {
+        // The open one stays whatever its size: it is where rows go.
+        if (bytes <= most || partition.toMs > nowMs) break;
+        await dropOne(parent, partition, 'size');
+        bytes -= bytesOf.get(partition.name) ?? 0;
+      }
+      if (bytes > most)
+        log.warn({ bytes, most, table: parent }, 'the store is larger than its limit even without closed partitions');
     }
-    if (bytes > maxBytes)
-      log.warn({ bytes, maxBytes }, 'the store is larger than its limit even without closed partitions');
     return dropped;
   }
 
@@ -216,10 +231,12 @@ export class Maintenance {
     const { pool, edgeRetentionMs, flowRetentionMs } = this.#options;
     await pruneDeadLetters(pool);
     await pruneDirectory(pool, nowMs - Math.max(edgeRetentionMs, flowRetentionMs));
-    await client.query(
-      `delete from agents a where greatest(a.committed_at, a.reported_at, a.first_seen_at) < now() - $1 * interval '1 day'
-          and exists (select 1 from agents newer where newer.host_id = a.host_id and newer.boot > a.boot)`,
-      [RUN_MAX_AGE_DAYS],
-    );
+    for (const { agents } of Object.values(KINDS)) {
+      await client.query(
+        `delete from ${agents} a where greatest(a.committed_at, a.reported_at, a.first_seen_at) < now() - $1 * interval '1 day'
+          and exists (select 1 from ${agents} newer where newer.host_id = a.host_id and newer.boot > a.boot)`,
+        [RUN_MAX_AGE_DAYS],
+      );
+    }
   }
 }

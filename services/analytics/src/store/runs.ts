@@ -2,6 +2,7 @@
 /** Runs of agents: what their heartbeats count, and up to where their flows are settled. */
 import type pg from 'pg';
 import type { Hosts } from './hosts.ts';
+import type { KindTables } from './kinds.ts';
 import { LedgerConflict, type Run, type Settled, settleRuns } from './ledger.ts';
 
 export interface RunReport {
@@ -54,12 +55,17 @@ const GAPS_MAX = 1_000;
 const RECENT = "interval '1 day'";
 
 /** Counters only rise within a run, so reports may come in any order. */
-export const saveReports = async (pool: pg.Pool, hosts: Hosts, reports: readonly RunReport[]): Promise<void> => {
+export const saveReports = async (
+  pool: pg.Pool,
+  tables: KindTables,
+  hosts: Hosts,
+  reports: readonly RunReport[],
+): Promise<void> => {
   const ids = await hosts.idsOf(reports.map(({ host }) => host));
   const runs = reports.map(({ host, boot }) => ({ hostId: ids.get(host) as number, boot }));
-  await hosts.ensureAgents(runs);
+  await hosts.ensureAgents(tables, runs);
   await pool.query(
-    `update agents set
+    `update ${tables.agents} agents set
        produced = greatest(agents.produced, report.produced),
        lost_ring = greatest(agents.lost_ring, report.lost_ring),
        lost_spool = greatest(agents.lost_spool, report.lost_spool),
@@ -88,15 +94,16 @@ export const saveReports = async (pool: pg.Pool, hosts: Hosts, reports: readonly
 /** Looks at gaps again: a report may have explained them, or they are too old by now. Returns all recent runs. */
 export const settleHosts = async (
   pool: pg.Pool,
+  tables: KindTables,
   hosts: Hosts,
   names: readonly string[],
 ): Promise<(Settled & { readonly host: string })[]> => {
   const ids = await hosts.known(names);
   const { rows } = await pool.query<{ host_id: number; boot: bigint; committed_seq: bigint | null; gap: boolean }>(
     `select a.host_id, a.boot, a.committed_seq,
-            coalesce((select max(next_seq) - 1 from ingested i where i.host_id = a.host_id and i.boot = a.boot), 0)
+            coalesce((select max(next_seq) - 1 from ${tables.ingested} i where i.host_id = a.host_id and i.boot = a.boot), 0)
               > coalesce(a.committed_seq, 0) as gap
-       from agents a
+       from ${tables.agents} a
       where a.host_id = any($1) and greatest(a.committed_at, a.reported_at, a.first_seen_at) > now() - ${RECENT}`,
     [ids],
   );
@@ -107,7 +114,7 @@ export const settleHosts = async (
     gap: row.gap,
   }));
   const open = runs.filter(({ gap }) => gap);
-  const settled = open.length === 0 ? [] : await settleGaps(pool, open);
+  const settled = open.length === 0 ? [] : await settleGaps(pool, tables, open);
   const nameOf = await hosts.namesOf(ids);
   return runs.map(({ gap: _gap, ...run }) => {
     const again = settled.find(({ hostId, boot }) => hostId === run.hostId && boot === run.boot);
@@ -115,12 +122,12 @@ export const settleHosts = async (
   });
 };
 
-const settleGaps = async (pool: pg.Pool, runs: readonly Run[]): Promise<Settled[]> => {
+const settleGaps = async (pool: pg.Pool, tables: KindTables, runs: readonly Run[]): Promise<Settled[]> => {
   const client = await pool.connect();
   let failed = true;
   try {
     await client.query('begin');
-    const settled = await settleRuns(client, runs, Date.now());
+    const settled = await settleRuns(client, tables, runs, Date.now());
     await client.query('commit');
     failed = false;
     return settled;

@@ -4,7 +4,7 @@ import { escapeUntrusted } from '@weir/net';
 import { SERVICES, type Service } from '../client.ts';
 import type { Context } from '../context.ts';
 import { CliFailure, EXIT } from '../failure.ts';
-import { type Account, accountLines, fleetSum } from '../output/account.ts';
+import { type Account, accountLines, fleetSum, kindName } from '../output/account.ts';
 import { toJson } from '../output/safe.ts';
 import { age } from '../output/table.ts';
 import type { HostFirewall } from './host-firewall-resources.ts';
@@ -103,8 +103,10 @@ export const status = async (context: Context, output: 'table' | 'json'): Promis
       for (const line of accountLines(account)) context.out(line);
     }
   }
-  const sum = fleetSum(accounts);
-  if (sum !== undefined) context.out(`all flows  ${sum}`);
+  for (const kind of new Set(accounts.map((account) => account.kind))) {
+    const sum = fleetSum(accounts.filter((account) => account.kind === kind));
+    if (sum !== undefined) context.out(`${`all ${kindName(kind)}`.padEnd(10)} ${sum}`);
+  }
   const shown = reasons.map((reason) => escapeUntrusted(reason)).join('; ');
   context.out(`fleet      ${well ? mark(true, 'well') : mark(false, `not well: ${shown}`)}`);
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What became of a host's flows, as `weir status` says it: a sum that adds up, up to where, and what is missing. */
+/** What became of a host's events, as `weir status` says it: a sum that adds up, up to where, and what is missing. */
 
 export interface Account {
   readonly host: string;
@@ -12,6 +12,10 @@ export interface Account {
   readonly watermark: { readonly seq: number | null; readonly age_s: number | null };
   readonly gaps: readonly { readonly boot: number; readonly first: number; readonly last: number }[];
 }
+
+const NAMES: Readonly<Record<string, string>> = { flow: 'flows', process: 'events of processes' };
+
+export const kindName = (kind: string): string => NAMES[kind] ?? kind;
 
 const plain = (place: string): string => place.replaceAll('_', ' ');
 
@@ -44,7 +48,7 @@ export const fleetSum = (accounts: readonly Account[]): string | undefined => {
 };
 
 export const accountLines = (account: Account): string[] => [
-  `  ${account.kind}s ${sumOf(account)}; stored up to ${account.watermark.seq ?? '-'}, ${behind(account.watermark)}`,
+  `  ${kindName(account.kind)} ${sumOf(account)}; stored up to ${account.watermark.seq ?? '-'}, ${behind(account.watermark)}`,
   ...account.gaps.map(
     ({ boot, first, last }) =>
       `  gap ${first}-${last}: ${last - first + 1} that are missing below what is stored, of the run begun ${new Date(boot).toISOString()}`,

@@ -48,6 +48,8 @@ export {
   CONFIG_KINDS,
   type ConfigKind,
   configSubject,
+  type EventKind,
+  eventSubject,
   evtWildcard,
   PUBLISHER_OF,
   type Publisher,

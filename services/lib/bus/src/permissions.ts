@@ -98,7 +98,13 @@ const publisherSubjects = (service: 'inventory' | 'policy'): string[] => [
 const SERVICE_PUBLISH: Readonly<Record<Service, readonly string[]>> = {
   inventory: [...publisherSubjects('inventory'), ...durableCalls(STREAM.ACKS, 'inventory'), LEASE_READ],
   policy: [...publisherSubjects('policy'), ...durableCalls(STREAM.ACKS, 'policy')],
-  analytics: [subjects.wm.wildcard, ...durableCalls(STREAM.EVENTS, 'analytics')],
+  analytics: [
+    subjects.wm.wildcard,
+    ...durableCalls(STREAM.EVENTS, 'analytics'),
+    ...durableCalls(STREAM.EVENTS, 'analytics-processes'),
+    // Up to where one kind of event is published.
+    `$JS.API.STREAM.MSG.GET.${STREAM.EVENTS}`,
+  ],
 };
 
 const SERVICE_SUBSCRIBE: Readonly<Record<Service, readonly string[]>> = {

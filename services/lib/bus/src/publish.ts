@@ -6,6 +6,7 @@ import { weirError } from '@weir/errors';
 import { counter } from '@weir/telemetry';
 import type { StreamName } from './streams.ts';
 import { STREAM } from './streams.ts';
+import type { EventKind } from './subjects.ts';
 import { traceHeaders } from './trace.ts';
 
 export interface PublishResult {
@@ -64,7 +65,8 @@ export const publishTo = async (
  * Message id of a batch. A reader compares it with the batch and the subject: what another stream delivered or
  * the broker answered to a host's subject, as any client can make it do, has no such id.
  */
-export const eventMessageId = (host: string, boot: bigint, firstSeq: bigint): string => `${host}:${boot}:${firstSeq}`;
+export const eventMessageId = (host: string, boot: bigint, firstSeq: bigint, kind: EventKind = 'flow'): string =>
+  kind === 'flow' ? `${host}:${boot}:${firstSeq}` : `${host}:${boot}:${kind}:${firstSeq}`;
 
 /** `msgId`: eventMessageId. */
 export const publishEvents = (

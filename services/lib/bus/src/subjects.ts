@@ -13,12 +13,14 @@ import {
 } from '@weir/proto/weir/bus/v1/agent_pb.js';
 import { SignedConfigSchema } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
+import { ProcessBatchSchema } from '@weir/proto/weir/process/v1/process_pb.js';
 import { subject } from './subject.ts';
 import { encodeToken as token } from './token.ts';
 
 export const subjects = {
   /** Events that a host saw. The host of an event is this token, never the payload. */
   evtFlow: subject('weir.v1.evt.{host}.flow', FlowBatchSchema),
+  evtProcess: subject('weir.v1.evt.{host}.process', ProcessBatchSchema),
 
   // Configuration, last value kept. Keys: host id, workload id, identity number, policy key (kind/namespace/name),
   // `fleet` for the network, names of egress gateways, prefilters, announcements and BGP instances, ids of services.
@@ -61,6 +63,13 @@ export const rpcSubject = {
   reply: (host: string, id: string): string => `weir.v1.reply.${token(host)}.${token(id)}`,
   replyWildcard: (host: string): string => `weir.v1.reply.${token(host)}.>`,
 } as const;
+
+/** Each is numbered by itself, and has its own watermark. */
+export type EventKind = 'flow' | 'process';
+
+const EVENT_SUBJECT = { flow: subjects.evtFlow, process: subjects.evtProcess } as const;
+
+export const eventSubject = (kind: EventKind, host: string): string => EVENT_SUBJECT[kind].build({ host });
 
 /** All events of one host, whatever their kind. */
 export const evtWildcard = (host?: string): string => `weir.v1.evt.${host === undefined ? '' : `${token(host)}.`}>`;

@@ -6,6 +6,8 @@
  * Names follow Prometheus: `weir_<part>_<what>_<unit>`, counters end in `_total`. Labels are few and bounded: never an
  * address, a workload or anything else that users make up.
  */
+import { PROCESS_METRICS } from './names-processes.ts';
+
 export type MetricKind = 'counter' | 'updown' | 'gauge' | 'histogram';
 
 export interface MetricSpec {
@@ -22,6 +24,7 @@ export interface MetricSpec {
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 export const METRICS = {
+  ...PROCESS_METRICS,
   weir_http_request_duration_seconds: {
     kind: 'histogram',
     unit: 's',
@@ -142,20 +145,20 @@ export const METRICS = {
   weir_analytics_accounted_produced: {
     kind: 'gauge',
     unit: '1',
-    help: 'Flows that the datapath of a host wanted to report, over all runs; equal to the sum of weir_analytics_accounted_flows. Every replica tells the same',
-    labels: ['host'],
+    help: 'Events of a kind (flow, process) that a host wanted to report, over all runs; equal to the sum of weir_analytics_accounted_flows. Every replica tells the same',
+    labels: ['host', 'kind'],
   },
   weir_analytics_accounted_flows: {
     kind: 'gauge',
     unit: '1',
     help: 'What became of them by place: stored, lost in ring or spool, dead_letter, on_its_way. Every replica tells the same',
-    labels: ['host', 'place'],
+    labels: ['host', 'kind', 'place'],
   },
   weir_analytics_watermark_age_seconds: {
     kind: 'gauge',
     unit: 's',
-    help: 'For how long flows of a host have been waiting to be stored; 0: none waits',
-    labels: ['host'],
+    help: 'For how long events of a host have been waiting to be stored; 0: none waits',
+    labels: ['host', 'kind'],
   },
   weir_analytics_store_bytes: { kind: 'gauge', unit: 'By', help: 'Size of flows and edges with their indexes' },
   weir_analytics_partitions: { kind: 'gauge', unit: '1', help: 'Partitions of flows that exist' },
@@ -241,23 +244,6 @@ export const METRICS = {
     help: 'Flow events on disk that are not known to be stored',
   },
   weir_agent_spool_bytes: { kind: 'gauge', unit: 'By', help: 'Flow events on disk that are not known to be stored' },
-  weir_agent_processes: {
-    kind: 'gauge',
-    unit: '1',
-    help: 'Processes that run on this host, as far as they are watched',
-  },
-  weir_agent_process_events_total: {
-    kind: 'counter',
-    unit: '1',
-    help: 'Events of processes that programs have written, by kind (exec, fork, exit, seen, data)',
-    labels: ['kind'],
-  },
-  weir_agent_process_events_lost_total: {
-    kind: 'counter',
-    unit: '1',
-    help: 'Events of processes that the ring buffer had no room for, by kind; map_full: processes that the map had no room for',
-    labels: ['kind'],
-  },
   weir_agent_control_silence_seconds: {
     kind: 'gauge',
     unit: 's',

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The way in: messages of the durable consumer `analytics` are gathered into batches of 16,000 flows or 100 ms and
+ * The way in of each kind of event: messages of its durable consumer are gathered into batches of 16,000 events or 100 ms and
  * stored, each batch in one transaction, a few at a time. Replicas share the consumer.
  *
  * Nothing is lost and memory is bounded: a message is acknowledged after its commit and never before; while Postgres
@@ -9,26 +9,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
-import { type Bus, ensureStreams, eventMessageId, STREAM, subjects } from '@weir/bus';
+import { type Bus, type EventKind, ensureStreams, eventMessageId, STREAM } from '@weir/bus';
 import { isWeirError } from '@weir/errors';
 import { counter, histogram, logger } from '@weir/telemetry';
 import type pg from 'pg';
-import { FlowReader, readBatchHead } from '../domain/flow-reader.ts';
-import { validate } from '../domain/transcode.ts';
+import { readBatchHead } from '../domain/flow-reader.ts';
 import { PoisonError, poison } from '../domain/wire.ts';
 import { saveDeadLetter } from '../store/dead-letters.ts';
-import type { FlowMessage, FlowStore, StoredBatch } from '../store/ingest.ts';
+import type { EventMessage, EventStore, StoredBatch } from '../store/ingest.ts';
+import { CONSUMERS, SUBJECTS } from './kinds.ts';
 import { Pull, type Pulled } from './pull.ts';
 import { publishWatermarks } from './watermarks.ts';
 
-export const FLOW_CONSUMER = 'analytics';
-
-export interface FlowConsumerOptions {
+export interface EventConsumerOptions {
+  readonly kind: EventKind;
   readonly bus: Bus;
   /** As given to connectBus. */
   readonly inboxPrefix: string;
   readonly pool: pg.Pool;
-  readonly store: FlowStore;
+  readonly store: EventStore;
   /** Transactions at once: one is transcoded while Postgres works on another. */
   readonly parallel?: number;
   readonly maxRows?: number;
@@ -37,13 +36,13 @@ export interface FlowConsumerOptions {
   readonly onCommitted?: () => void;
 }
 
-export interface FlowConsumer {
+export interface EventConsumer {
   /** Messages taken from the bus and not yet settled. */
   pending(): number;
   stop(): Promise<void>;
 }
 
-interface Received extends FlowMessage {
+interface Received extends EventMessage {
   readonly msg: Pulled;
 }
 
@@ -64,20 +63,33 @@ const MAX_DELIVERIES = 5;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 10_000;
 
-const log = logger('analytics.flows');
+const log = logger('analytics.events');
 
-const consumerConfig = {
-  durable_name: FLOW_CONSUMER,
-  filter_subject: subjects.evtFlow.wildcard,
+const METRICS = {
+  flow: {
+    stored: 'weir_analytics_flows_stored_total',
+    duplicate: 'weir_analytics_flows_duplicate_total',
+    retimed: 'weir_analytics_flows_retimed_total',
+  },
+  process: {
+    stored: 'weir_analytics_process_events_stored_total',
+    duplicate: 'weir_analytics_process_events_duplicate_total',
+    retimed: 'weir_analytics_process_events_retimed_total',
+  },
+} as const;
+
+const consumerConfig = (kind: EventKind) => ({
+  durable_name: CONSUMERS[kind],
+  filter_subject: SUBJECTS[kind].wildcard,
   ack_policy: AckPolicy.Explicit,
   deliver_policy: DeliverPolicy.All,
   ack_wait: nanos(ACK_WAIT_MS),
   max_ack_pending: MAX_ACK_PENDING,
   max_deliver: -1,
-};
+});
 
-export const ensureFlowConsumer = async ({ jsm }: Bus): Promise<void> => {
-  await jsm.consumers.add(STREAM.EVENTS, consumerConfig);
+const ensureConsumer = async ({ jsm }: Bus, kind: EventKind): Promise<void> => {
+  await jsm.consumers.add(STREAM.EVENTS, consumerConfig(kind));
 };
 
 const messageId = (msg: Pulled): string => msg.headers?.get('Nats-Msg-Id') ?? '';
@@ -86,20 +98,20 @@ const messageId = (msg: Pulled): string => msg.headers?.get('Nats-Msg-Id') ?? ''
  * Throws PoisonError. The host is what the broker authenticated. The id must be that of the batch: what another stream
  * delivered, or the broker answered to a host's subject (any client can make it do that), has no such id.
  */
-const open = (msg: Pulled): Received => {
-  const host = subjects.evtFlow.parse(msg.subject)?.host ?? poison(`${msg.subject} names no host`);
+const open = (kind: EventKind, msg: Pulled): Received => {
+  const host = SUBJECTS[kind].parse(msg.subject)?.host ?? poison(`${msg.subject} names no host`);
   const head = readBatchHead(msg.data);
   const id = messageId(msg);
-  const wanted = eventMessageId(host, BigInt(head.boot), BigInt(head.firstSeq));
+  const wanted = eventMessageId(host, BigInt(head.boot), BigInt(head.firstSeq), kind);
   if (id !== wanted) poison(`its id is ${JSON.stringify(id.slice(0, ID_SHOWN))}, that of its batch ${wanted}`);
   return { msg, host, data: msg.data, head };
 };
 
-/** How many flows a message holds that cannot be stored, when that much of it can be read. */
-const flowsOf = (msg: Pulled): { flows?: { boot: number; count: number } } => {
+/** How many events a message holds that cannot be stored, when that much of it can be read. */
+const eventsOf = (kind: EventKind, msg: Pulled): { events?: { boot: number; count: number } } => {
   try {
-    const { boot, count } = open(msg).head;
-    return { flows: { boot, count } };
+    const { boot, count } = open(kind, msg).head;
+    return { events: { boot, count } };
   } catch (error) {
     if (error instanceof PoisonError) return {};
     throw error;
@@ -109,7 +121,7 @@ const flowsOf = (msg: Pulled): { flows?: { boot: number; count: number } } => {
 const isUnavailable = (error: unknown): boolean => isWeirError(error) && error.code === 'UNAVAILABLE';
 
 class Ingest {
-  readonly #options: FlowConsumerOptions;
+  readonly #options: EventConsumerOptions;
   readonly #maxRows: number;
   readonly #maxWaitMs: number;
   readonly #stopping = new AbortController();
@@ -123,7 +135,7 @@ class Ingest {
   /** Set while Postgres is away; resolves when it answers again. */
   #outage: Promise<void> | undefined;
 
-  constructor(options: FlowConsumerOptions) {
+  constructor(options: EventConsumerOptions) {
     this.#options = options;
     this.#maxRows = options.maxRows ?? MAX_ROWS;
     this.#maxWaitMs = options.maxWaitMs ?? MAX_WAIT_MS;
@@ -142,7 +154,7 @@ class Ingest {
       nc: bus.nc,
       inboxPrefix,
       stream: STREAM.EVENTS,
-      consumer: FLOW_CONSUMER,
+      consumer: CONSUMERS[this.#options.kind],
       maxBytes: PREFETCH_BYTES,
       onGone: () => this.#ensureConsumer(),
     });
@@ -155,10 +167,10 @@ class Ingest {
     for (let waitMs = RETRY_MIN_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       try {
         await ensureStreams(this.#options.bus.jsm);
-        await ensureFlowConsumer(this.#options.bus);
+        await ensureConsumer(this.#options.bus, this.#options.kind);
         return;
       } catch (error) {
-        log.warn({ error }, 'the consumer of flows could not be made yet');
+        log.warn({ error }, 'the consumer of events could not be made yet');
         await sleep(waitMs, undefined, { signal }).catch(() => {});
       }
     }
@@ -177,7 +189,7 @@ class Ingest {
   async #take(msg: Pulled): Promise<void> {
     this.#unsettled += 1;
     try {
-      const received = open(msg);
+      const received = open(this.#options.kind, msg);
       this.#batch.push(received);
       this.#rows += received.head.count;
       this.#bytes += received.data.length;
@@ -240,19 +252,20 @@ class Ingest {
   #settle(batch: readonly Received[], stored: StoredBatch): void {
     for (const { msg } of batch) msg.ack();
     this.#unsettled -= batch.length;
-    counter('weir_analytics_flows_stored_total').add(stored.rows);
-    if (stored.duplicates > 0) counter('weir_analytics_flows_duplicate_total').add(stored.duplicates);
-    if (stored.retimed > 0) counter('weir_analytics_flows_retimed_total').add(stored.retimed);
-    publishWatermarks(this.#options.bus, stored.settled);
+    const { bus, kind } = this.#options;
+    const names = METRICS[kind];
+    counter(names.stored).add(stored.rows);
+    if (stored.duplicates > 0) counter(names.duplicate).add(stored.duplicates);
+    if (stored.retimed > 0) counter(names.retimed).add(stored.retimed);
+    publishWatermarks(bus, kind, stored.settled);
   }
 
   /** At least one cannot be read: find all of those at once, so that many cost no more than one. */
   async #storeReadable(batch: readonly Received[]): Promise<void> {
-    const reader = new FlowReader();
     const readable: Received[] = [];
     for (const received of batch) {
       try {
-        validate(reader, received.data);
+        this.#options.store.validate(received.data);
         readable.push(received);
       } catch (error) {
         await this.#setAside(received.msg, error instanceof Error ? error.message : String(error));
@@ -282,14 +295,15 @@ class Ingest {
   async #setAside(msg: Pulled, reason: string): Promise<void> {
     try {
       await saveDeadLetter(this.#options.pool, {
-        host: subjects.evtFlow.parse(msg.subject)?.host ?? null,
+        kind: this.#options.kind,
+        host: SUBJECTS[this.#options.kind].parse(msg.subject)?.host ?? null,
         subject: msg.subject,
         streamSeq: msg.streamSeq,
         messageId: messageId(msg),
         deliveries: msg.deliveries,
         reason,
         payload: msg.data,
-        ...flowsOf(msg),
+        ...eventsOf(this.#options.kind, msg),
       });
     } catch (error) {
       this.#giveBack([{ msg }], error);
@@ -309,7 +323,7 @@ class Ingest {
   }
 
   async #waitForDatabase(error: unknown): Promise<void> {
-    log.warn({ error }, 'Postgres is away; no flows are taken from the bus until it is back');
+    log.warn({ error }, 'Postgres is away; no events are taken from the bus until it is back');
     const { signal } = this.#stopping;
     for (let waitMs = RETRY_MIN_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS / 5)) {
       await sleep(waitMs, undefined, { signal }).catch(() => {});
@@ -325,7 +339,7 @@ class Ingest {
   }
 }
 
-export const consumeFlows = (options: FlowConsumerOptions): FlowConsumer => {
+export const consumeEvents = (options: EventConsumerOptions): EventConsumer => {
   const ingest = new Ingest(options);
   const running = ingest.run();
   return {
