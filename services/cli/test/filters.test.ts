@@ -28,7 +28,7 @@ const flow = (seq: number, more: object = {}) => ({
 const FLOWS = [
   flow(0, { rule: { id: 17, policy: null, path: null } }),
   flow(1, { source: DB, destination: WEB, is_reply: true, tcp_flags: ['SYN', 'ACK'], trace_point: 'to-endpoint' }),
-  flow(2, { destination: WORLD4, host: 'h2' }),
+  flow(2, { destination: WORLD4, host: 'h2', encrypted: true }),
   flow(3, {
     ...{ source: WORLD, destination: WEB, verdict: 'DROPPED', direction: 'INGRESS', host: 'h2', tcp_flags: [] },
     drop_reason: { code: 133, name: 'POLICY_DENIED', text: 'Policy denied' },
@@ -89,6 +89,12 @@ const CASES: readonly (readonly [flags: string, wanted: readonly number[]])[] = 
   ['--drop-reason 133', [3]],
   ['--rule-id 17', [0]],
   ['--is-reply true', [1]],
+  ['--encrypted', [2]],
+  ['--unencrypted', [0, 1, 3, 4]],
+  ['--not --encrypted', [0, 1, 3, 4]],
+  ['--uuid h1:1:4 --uuid h2:1:2', [2, 4]],
+  ['--uuid h2:1:4', []],
+  ['--denylist {"encrypted":[true]}', [0, 1, 3, 4]],
   ['--allowlist {"source_pod":["shop/db"],"protocol":["TCP"]}', [1]],
   ['--verdict DROPPED --allowlist {"destination_port":[5432]}', [0, 3]],
   ['--denylist {"source_workload":[{"name":"shop/db"}]}', [0, 2, 3]],
@@ -110,7 +116,7 @@ test('from the service the same flows come, when it filters and when it cannot',
   const routes = { 'GET /v1/flows': listing([...FLOWS].reverse()) };
   // A service that filters nothing: what it was asked is left to it, all else must be sifted here.
   for (const [flags, wanted] of CASES.filter(([one]) =>
-    /--not|--tcp|-pod|-t |type|--ip-?v|-[46]|list|node|--ip .*--port/.test(one),
+    /--not|--tcp|-pod|-t |type|crypted|uuid|--ip-?v|-[46]|list|node|--ip .*--port/.test(one),
   )) {
     const { out, asked } = await against(routes, ['observe', '-o', 'json', '--all', ...wordsOf(flags)]);
     assert.deepEqual(numbers(out), wanted, `${flags} asked as ${asked[0]?.url.search}`);

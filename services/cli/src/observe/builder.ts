@@ -33,6 +33,7 @@ const PLAIN_FIELDS = {
   'rule-id': 'rule_id',
   pending: 'pending',
   'pending-rule-id': 'pending_rule_id',
+  uuid: 'uuid',
 } as const satisfies Record<string, TextField>;
 
 type EndFlag = keyof typeof END_FLAGS;
@@ -120,6 +121,7 @@ export class FilterBuilder {
     } else if (flag === 'tcp-flags') push('tcp_flags', tcpFlags(value));
     else if (flag === 'type') push('event_type', eventType(value));
     else if (flag === 'is-reply') push('reply', value === 'true');
+    else if (flag === 'encrypted') push('encrypted', value === 'true');
     else if (flag === 'ip-version') push('ip_version', ipVersion(value));
     else push(PLAIN_FIELDS[flag as keyof typeof PLAIN_FIELDS], value);
   }

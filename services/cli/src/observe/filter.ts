@@ -29,6 +29,7 @@ const TEXT_FIELDS = [
   'rule_id',
   'pending',
   'pending_rule_id',
+  'uuid',
 ] as const;
 
 export type TextField = (typeof TEXT_FIELDS)[number];
@@ -55,6 +56,7 @@ export type FlowFilter = { readonly [Field in TextField]?: readonly string[] } &
   readonly event_type?: readonly EventType[];
   readonly tcp_flags?: readonly TcpFlags[];
   readonly reply?: readonly boolean[];
+  readonly encrypted?: readonly boolean[];
 };
 
 export interface Filters {
@@ -68,6 +70,7 @@ const OBJECT_FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
   event_type: (value) => Number.isInteger((value as EventType | null)?.type),
   tcp_flags: (value) => typeof value === 'object' && value !== null,
   reply: (value) => typeof value === 'boolean',
+  encrypted: (value) => typeof value === 'boolean',
 };
 
 export const usage = (message: string): CliFailure => new CliFailure(EXIT.usage, `error: ${message}`);

@@ -164,6 +164,13 @@ const filterTest = (filter: FlowFilter): Test => {
           !!pending?.rule && String(pending.rule.id) === text,
     ),
     any(filter.reply, (value) => (flow) => flow.is_reply === value),
+    any(filter.encrypted, (value) => (flow) => (flow.encrypted ?? false) === value),
+    any(
+      filter.uuid,
+      (text) =>
+        ({ host, boot, seq }) =>
+          `${host}:${boot}:${seq}` === text,
+    ),
     any(filter.event_type, byType),
     any(
       filter.tcp_flags,

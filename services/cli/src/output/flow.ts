@@ -37,6 +37,9 @@ export interface FlowRule {
 export interface Flow {
   readonly time: string;
   readonly host: string;
+  /** Start of the agent that saw it, unix milliseconds; with host and seq its id. */
+  readonly boot?: number;
+  readonly seq?: number;
   readonly source: FlowEnd;
   readonly destination: FlowEnd;
   readonly protocol: string;
@@ -50,6 +53,7 @@ export interface Flow {
   readonly pending?: { readonly verdict: string; readonly rule: FlowRule | null } | null;
   readonly direction: string;
   readonly is_reply: boolean;
+  readonly encrypted?: boolean;
   readonly trace_point: string;
   readonly packets: number | string;
   readonly bytes: number | string;

@@ -36,6 +36,7 @@ const FLOW_FLAGS: Readonly<Record<string, string>> = {
   'tcp-flags': 'all of these: SYN,ACK',
   type: 'drop, trace or policy-verdict; drop:133, trace:to-endpoint',
   'ip-version': '4 or 6',
+  uuid: 'this one: host:boot:seq, as -o json has them',
 };
 /** Letters that are worth their confusion: those that kubectl and hubble have. */
 const SHORT: Readonly<Record<string, string>> = { namespace: '-n, ', label: '-l, ', type: '-t, ' };
@@ -62,6 +63,8 @@ const addFilters = (command: Command, builder: FilterBuilder): void => {
   for (const [flag, help] of Object.entries(FLOW_FLAGS)) valued(flag, help);
   bare('-4, --ipv4', 'only IPv4', 'ip-version', '4');
   bare('-6, --ipv6', 'only IPv6', 'ip-version', '6');
+  bare('--encrypted', 'only what went encrypted between hosts', 'encrypted', 'true');
+  bare('--unencrypted', 'only what did not', 'encrypted', 'false');
   bare('-A, --all-namespaces', 'only of a workload, in any namespace', 'all-namespaces', '');
   bare('--from-all-namespaces', 'only from a workload', 'from-all-namespaces', '');
   bare('--to-all-namespaces', 'only to a workload', 'to-all-namespaces', '');
