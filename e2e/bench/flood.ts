@@ -5,7 +5,7 @@
  * {"written":..,"lost":..} at the end.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CONFIG, weir_counter, workload } from '@weir/bpf';
+import { CONFIG, weir_counter, weir_workload_flags, workload } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import { openObject, openPinnedMap, skbContext } from '@weir/loader';
 
@@ -30,8 +30,17 @@ const object = await openObject(objectPath('workload'), {
   // a real workload's allowance would end the flood
   rodata: CONFIG.workload.encode({ events_per_second: 0 }),
 });
-const { values } = await object.map('workloads').lookupAll();
-const who = workload.decode(values);
+/** The one that may not send: a host has others, such as its health endpoint. */
+const refused = async (): Promise<workload> => {
+  const map = object.map('workloads');
+  const { values, count } = await map.lookupAll();
+  const all = Array.from({ length: count }, (_, i) => workload.decode(values, i * map.valueStride));
+  const found = all.find(({ flags }) => flags & weir_workload_flags.WORKLOAD_ENFORCE_EGRESS);
+  if (!found) throw new Error('no workload of this host may not send');
+  return found;
+};
+
+const who = await refused();
 
 /** UDP from the workload to an address of nobody. */
 const frame = (): Buffer => {
