@@ -418,6 +418,15 @@ export const weir_service_turn_flags = {
 } as const;
 export type weir_service_turn_flags = (typeof weir_service_turn_flags)[keyof typeof weir_service_turn_flags];
 
+export const weir_sock_xlate = {
+  SOCK_XLATE_NONE: 0,
+  SOCK_XLATE_PRE_DIRECTION_FWD: 1,
+  SOCK_XLATE_POST_DIRECTION_FWD: 2,
+  SOCK_XLATE_PRE_DIRECTION_REV: 3,
+  SOCK_XLATE_POST_DIRECTION_REV: 4,
+} as const;
+export type weir_sock_xlate = (typeof weir_sock_xlate)[keyof typeof weir_sock_xlate];
+
 export const weir_sweep_flags = {
   SWEEP_REPORT_ALL: 1,
 } as const;

@@ -831,16 +831,18 @@ export interface flow_event {
   readonly icmp_code: number;
   readonly encrypted: number;
   readonly pending: number;
+  readonly sock_xlate: number;
   readonly frontend: number;
   readonly pending_rule: number;
   readonly packets: bigint;
   readonly bytes: bigint;
   readonly connection_ns: bigint;
+  readonly xlated: Uint8Array;
 }
 
 export const flow_event = {
   name: 'flow_event',
-  size: 120,
+  size: 136,
   offsets: {
     header: 0,
     saddr: 16,
@@ -866,15 +868,17 @@ export const flow_event = {
     icmp_code: 83,
     encrypted: 84,
     pending: 85,
-    pad: 86,
+    sock_xlate: 86,
+    pad: 87,
     frontend: 88,
     pending_rule: 92,
     packets: 96,
     bytes: 104,
     connection_ns: 112,
+    xlated: 120,
   },
-  encode(value: flow_event, out: Buffer = Buffer.allocUnsafe(120), at = 0): Buffer {
-    codec.need('flow_event', out, at, 120);
+  encode(value: flow_event, out: Buffer = Buffer.allocUnsafe(136), at = 0): Buffer {
+    codec.need('flow_event', out, at, 136);
     event_header.encode(value.header, out, at);
     codec.writeBytes(out, value.saddr, at + 16, 16);
     codec.writeBytes(out, value.daddr, at + 32, 16);
@@ -899,16 +903,18 @@ export const flow_event = {
     out.writeUInt8(value.icmp_code, at + 83);
     out.writeUInt8(value.encrypted, at + 84);
     out.writeUInt8(value.pending, at + 85);
-    out.fill(0, at + 86, at + 88);
+    out.writeUInt8(value.sock_xlate, at + 86);
+    out.writeUInt8(0, at + 87);
     out.writeUInt32LE(value.frontend, at + 88);
     out.writeUInt32LE(value.pending_rule, at + 92);
     codec.writeU64(out, value.packets, at + 96);
     codec.writeU64(out, value.bytes, at + 104);
     codec.writeU64(out, value.connection_ns, at + 112);
+    codec.writeBytes(out, value.xlated, at + 120, 16);
     return out;
   },
   decode(from: Buffer, at = 0): flow_event {
-    codec.need('flow_event', from, at, 120);
+    codec.need('flow_event', from, at, 136);
     return {
       header: event_header.decode(from, at),
       saddr: codec.readBytes(from, at + 16, 16),
@@ -934,11 +940,13 @@ export const flow_event = {
       icmp_code: from.readUInt8(at + 83),
       encrypted: from.readUInt8(at + 84),
       pending: from.readUInt8(at + 85),
+      sock_xlate: from.readUInt8(at + 86),
       frontend: from.readUInt32LE(at + 88),
       pending_rule: from.readUInt32LE(at + 92),
       packets: codec.readU64(from, at + 96),
       bytes: codec.readU64(from, at + 104),
       connection_ns: codec.readU64(from, at + 112),
+      xlated: codec.readBytes(from, at + 120, 16),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -967,11 +975,13 @@ export const flow_event = {
     icmp_code: (from: Buffer, at = 0): number => from.readUInt8(at + 83),
     encrypted: (from: Buffer, at = 0): number => from.readUInt8(at + 84),
     pending: (from: Buffer, at = 0): number => from.readUInt8(at + 85),
+    sock_xlate: (from: Buffer, at = 0): number => from.readUInt8(at + 86),
     frontend: (from: Buffer, at = 0): number => from.readUInt32LE(at + 88),
     pending_rule: (from: Buffer, at = 0): number => from.readUInt32LE(at + 92),
     packets: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 96),
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 104),
     connection_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 112),
+    xlated: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 120, 16),
   },
 } as const satisfies codec.StructCodec<flow_event>;
 

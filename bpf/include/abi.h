@@ -685,6 +685,18 @@ struct event_header {
 };
 
 /*
+ * Of a flow whose client asked for a service by a socket: whether its addresses are those before the socket was sent to a
+ * backend, or after; in replies before they are given back, or after. Numbers as others of this kind have them.
+ */
+enum weir_sock_xlate {
+	SOCK_XLATE_NONE = 0,
+	SOCK_XLATE_PRE_DIRECTION_FWD = 1,
+	SOCK_XLATE_POST_DIRECTION_FWD = 2,
+	SOCK_XLATE_PRE_DIRECTION_REV = 3,
+	SOCK_XLATE_POST_DIRECTION_REV = 4,
+};
+
+/*
  * One direction of a connection as seen at one workload. Source and destination
  * are those of the packets counted, so a reply has the server as its source;
  * `direction` is that of the connection.
@@ -714,12 +726,15 @@ struct flow_event {
 	__u8 icmp_code;
 	__u8 encrypted; /* between the hosts: its last packet went on, or came, through the WireGuard device */
 	__u8 pending; /* enum weir_verdict: forwarded or dropped if staged policies were in place; 0 = there are none */
-	__u8 pad[2];
+	__u8 sock_xlate; /* enum weir_sock_xlate */
+	__u8 pad;
 	__u32 frontend; /* number of the service's frontend that the client asked for; 0 = it asked for the peer itself */
 	__u32 pending_rule; /* that would decide then; 0 = no rule */
 	__u64 packets; /* since the last report of this direction */
 	__u64 bytes; /* L3 bytes since the last report, as seen here: a GSO packet has its headers once */
 	__u64 connection_ns; /* created_ns of the connection: with addresses and ports its id; 0 when none was made */
+	__u8 xlated[16] WEIR_ALIGNED(
+		8); /* what the source becomes where packets leave this host; all zero = it stays */
 };
 
 #include "abi_process.h"

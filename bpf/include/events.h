@@ -11,6 +11,7 @@
 #include "config.h"
 #include "policy.h"
 #include "throttle.h"
+#include "translated.h"
 
 /* One wake-up when a fill level is crossed, none per event: the reader polls every 20 ms. */
 INLINE void submit(struct flow_event *event)
@@ -43,7 +44,9 @@ INLINE struct flow_event *reserve(__u64 time_ns)
 		event->header.cpu = bpf_get_smp_processor_id();
 		event->header.size = sizeof(*event);
 		event->header.time_ns = time_ns;
-		__builtin_memset(event->pad, 0, sizeof(event->pad));
+		__builtin_memset(event->xlated, 0, sizeof(event->xlated));
+		event->sock_xlate = SOCK_XLATE_NONE;
+		event->pad = 0;
 		event->pending = 0;
 		event->pending_rule = 0;
 	}
@@ -184,6 +187,9 @@ VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 
 	event->report = report;
 	event->encrypted = !!(entry->flags & (outgoing ? CT_ENCRYPTED_SENT : CT_ENCRYPTED_RECEIVED));
 	event->frontend = entry->orig.number;
+	event->sock_xlate = sock_xlate_of(entry, reply);
+	if (outgoing)
+		tell_source(event, key);
 	tell_pending(event, entry->views, entry->reply.number);
 	event->packets = packets;
 	event->bytes = bytes;
@@ -261,6 +267,8 @@ VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
 	event->report = REPORT_DROP;
 	event->encrypted = pass->encrypted;
 	event->frontend = pass->verdict.frontend;
+	if (pass->verdict.frontend && !pass->verdict.ingress && !pass->frontend)
+		event->sock_xlate = pass->verdict.reply ? SOCK_XLATE_PRE_DIRECTION_REV : SOCK_XLATE_POST_DIRECTION_FWD;
 	tell_pending(event, pass->verdict.views, pass->verdict.pending_rule);
 	event->packets = pass->packets;
 	event->bytes = pass->bytes;

@@ -123,6 +123,7 @@ VERIFIED_ONCE int report_refused(struct service_key *asked, __u64 netns, __u32 f
 	event->icmp_code = 0;
 	event->encrypted = 0;
 	event->frontend = frontend;
+	event->sock_xlate = SOCK_XLATE_PRE_DIRECTION_FWD;
 	event->packets = 1;
 	event->bytes = 0;
 	event->connection_ns = 0;

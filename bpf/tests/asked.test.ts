@@ -13,7 +13,7 @@ import { FlowReader, type SeenFlow } from './lib/flows.ts';
 import { Namespaces, netnsOf, type Talk } from './lib/namespaces.ts';
 import { ethernet, ip4, ip6 } from './lib/packet.ts';
 import { ServiceTables, TCP, UDP, u32 } from './lib/service-tables.ts';
-import { tcp, udp } from './lib/transport.ts';
+import { ping, tcp, udp } from './lib/transport.ts';
 import { CLOSED, OPEN, UPLINK, WEB, WORLD, World } from './lib/world.ts';
 
 const VIP = { ip4: '203.0.113.9', ip6: '2001:db8:9::9' } as const;
@@ -82,6 +82,13 @@ describe('asked for by sockets', { skip: needKernel() }, () => {
         const ends = flows.map(({ workload, reply }) => `${workload} ${reply}`);
         assert.deepEqual([...new Set(ends)].sort(), ['1 false', '1 true', '2 false', '2 true']);
         assert.deepEqual([...new Set(flows.map(({ frontend }) => frontend))], [number + at]);
+        const points = flows.map(({ workload, reply, socket }) => `${workload} ${reply} ${socket}`);
+        const none = ['2 false none', '2 true none'];
+        assert.deepEqual(
+          [...new Set(points)].sort(),
+          ['1 false post-direction-fwd', '1 true pre-direction-rev', ...none],
+          'of the client',
+        );
       });
     }
 
@@ -116,7 +123,10 @@ describe('asked for by sockets', { skip: needKernel() }, () => {
     tables.frontend({ number: 77, address: VIP.ip4, port: 9, active: [] });
     assert.equal(await talk('a', { kind: 'tcp', to: VIP.ip4, port: 9 }), 'ECONNREFUSED');
     const [flow] = await reader.drain();
-    assert.deepEqual([flow?.reason, flow?.to, flow?.frontend], [158, `${VIP.ip4}:9`, 77]);
+    assert.deepEqual(
+      [flow?.reason, flow?.to, flow?.frontend, flow?.socket],
+      [158, `${VIP.ip4}:9`, 77, 'pre-direction-fwd'],
+    );
   });
 });
 
@@ -156,6 +166,36 @@ describe('asked for from outside', { skip: needKernel() }, () => {
     assert.deepEqual(await frontends(received(tcp({ sport: 4001, dport: 80, flags: 'S' }), false), UPLINK), [0]);
     assert.deepEqual(await frontends(received(udp({ sport: 4000, dport: 80 }), false), UPLINK), [0]);
     assert.deepEqual(await frontends(received(syn, false), 0), [0], 'by the host itself');
+  });
+
+  test('what the source of a connection becomes where packets leave the host', async () => {
+    const SEEN = { ip4: '192.0.2.254', ip6: '2001:db8::fe' };
+    const mappings = await createInner(world.map('source_mappings'), 'sources');
+    for (const family of [4, 6] as const) {
+      const at = family === 4 ? 'ip4' : 'ip6';
+      const ends = { local: mapped(WEB[at]), remote: mapped(WORLD[at]), family };
+      const value = nat_out_value.encode({ addr: mapped(SEEN[at]), port: 33_000, remote_port: 0, frontend: 0 });
+      mappings.update(nat_key.encode({ ...ends, local_port: 5000, remote_port: 443, protocol: TCP }), value);
+      const echo = { local_port: 7, remote_port: 0, protocol: family === 4 ? 1 : 58 };
+      mappings.update(nat_key.encode({ ...ends, ...echo }), value);
+    }
+    const xlated = async (segment: Parameters<typeof ip4>[1], v6: boolean): Promise<string[]> => {
+      const [make, at] = v6 ? ([ip6, 'ip6'] as const) : ([ip4, 'ip4'] as const);
+      const frame = ethernet({ from: WEB.mac, to: WEB.hostMac }, make({ src: WEB[at], dst: WORLD[at] }, segment));
+      await world.reset();
+      await reader.drain();
+      await world.run('from_workload', frame);
+      return (await reader.drain()).map((flow) => `${flow.from} ${flow.xlated} ${flow.socket}`);
+    };
+    const syn = tcp({ sport: 5000, dport: 443, flags: 'S' });
+    assert.deepEqual(await xlated(syn, false), [`${WEB.ip4}:5000  none`], 'no uplink translates');
+    world.map('source_mappings').updateInner(u32(0), mappings);
+    mappings.close();
+    assert.deepEqual(await xlated(syn, false), [`${WEB.ip4}:5000 ${SEEN.ip4} none`]);
+    assert.deepEqual(await xlated(syn, true), [`[${WEB.ip6}]:5000 ${SEEN.ip6} none`]);
+    assert.deepEqual(await xlated(ping(), false), [`${WEB.ip4} ${SEEN.ip4} none`]);
+    assert.deepEqual(await xlated(tcp({ sport: 5001, dport: 443, flags: 'S' }), false), [`${WEB.ip4}:5001  none`]);
+    world.map('source_mappings').delete(u32(0));
   });
 
   test('a host without services', async () => {

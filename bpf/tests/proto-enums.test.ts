@@ -7,6 +7,7 @@ import { DropReasonSchema, text } from '@weir/proto/weir/flow/v1/drop_reason_pb.
 import {
   DirectionSchema,
   ReportSchema,
+  SockXlatePointSchema,
   TracePointSchema,
   TraceReasonSchema,
   VerdictSchema,
@@ -44,6 +45,7 @@ const PAIRS: readonly [string, DescEnum, Readonly<Record<string, number>>, strin
   ['trace point', TracePointSchema, bpf.weir_trace_point, 'TRACE_'],
   ['trace reason', TraceReasonSchema, bpf.weir_trace_reason, 'TRACE_REASON_'],
   ['report', ReportSchema, bpf.weir_report, 'REPORT_'],
+  ['point of a socket', SockXlatePointSchema, bpf.weir_sock_xlate, 'SOCK_XLATE_'],
 ];
 
 for (const [what, spoken, kernel, prefix] of PAIRS) {

@@ -28,6 +28,7 @@ export interface Flow {
   readonly trace_point: string;
   readonly source_service: ServiceName | null;
   readonly destination_service: ServiceName | null;
+  readonly sock_xlate_point: string | null;
   /** Of a service, that the client asked for. */
   readonly frontend: {
     readonly number: number;

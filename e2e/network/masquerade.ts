@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The world sees hosts, not workloads; who may speak to it is judged by identity before, and recorded as the workload. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { until, type Workload } from '@weir/infra/fleet';
 import { flowsSince } from '../matrix/flows.ts';
 import { FAMILIES, type Family, PATIENT_MS, REFUSED_MS, type Scene, setNetwork, TCP, UDP } from './scene.ts';
@@ -35,6 +37,46 @@ export const allAnswered = async (scene: Scene, from: readonly Workload[]): Prom
   await Promise.all(from.map((one) => one.probes(FAMILIES.map((family) => long(scene, family, LEARN_MS)))));
   for (const line of (await Promise.all(from.map((one) => ask(scene, one, PATIENT_MS)))).flat())
     assert.match(line, /answered$/);
+};
+
+const CLI = new URL('../../services/cli/src/main.ts', import.meta.url).pathname;
+
+/** Flows of connections that last longer than a packet say which address the world sees. */
+const told = async ({ fleet, web, shop }: Scene, since: number): Promise<void> => {
+  for (const family of FAMILIES) {
+    const wanted = [
+      [web, fleet.host('h1')[family]],
+      [shop, fleet.host('h3')[family]],
+    ] as const;
+    for (const [from, address] of wanted) {
+      let seen = '';
+      await until(
+        `flows of ${from.id} that the world sees as ${address}`,
+        30_000,
+        async () => {
+          const words = [
+            'observe',
+            '--snat-ip',
+            address,
+            '--protocol',
+            'TCP',
+            '--since',
+            new Date(since).toISOString(),
+          ];
+          const env = { ...process.env, ...fleet.control.cliEnv };
+          const { stdout } = await promisify(execFile)(process.execPath, [CLI, ...words, '-o', 'json'], { env });
+          seen = stdout;
+          const flows = stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+          assert.ok(
+            flows.every((flow) => flow.source_xlated === address && flow.source.ip === from[family]),
+            stdout,
+          );
+          return flows.length > 0;
+        },
+        () => seen,
+      );
+    }
+  }
 };
 
 export const masquerade = async (scene: Scene, network: object): Promise<void> => {
@@ -78,6 +120,7 @@ export const masquerade = async (scene: Scene, network: object): Promise<void> =
     },
     () => problems.slice(0, 5).join('\n'),
   );
+  await told(scene, since);
   await setNetwork(scene, network);
   witness.forget();
   await all([web]);

@@ -45,7 +45,8 @@ const named = async ({ fleet, db }: Scene, sinceMs: number): Promise<void> => {
       const services = flow.is_reply ? [ofSource, ofDestination] : [ofDestination, ofSource];
       return (
         isDeepStrictEqual(services, [{ namespace: 'default', name: 'front' }, null]) &&
-        isDeepStrictEqual({ ...flow.frontend, number: 0 }, { ...asked, number: 0, backend: { ip, port } })
+        isDeepStrictEqual({ ...flow.frontend, number: 0 }, { ...asked, number: 0, backend: { ip, port } }) &&
+        flow.sock_xlate_point === (flow.is_reply ? 'PRE_DIRECTION_REV' : 'POST_DIRECTION_FWD')
       );
     };
     await until(`flows of ${db.id} by ${protocol} over ${family} to name the service`, 30_000, async () => {
@@ -130,7 +131,8 @@ export const services = async (scene: Scene): Promise<void> => {
   for (const from of [web, db, thief]) assert.deepEqual(await outcomes(from), all('ECONNREFUSED'), from.id);
   await until('the refusals to be recorded', 30_000, async () => {
     const refused = (await flowsSince(analytics, last)).filter(
-      ({ drop_reason: reason, frontend }) => reason?.code === 158 && frontend?.backend === null,
+      ({ drop_reason: reason, frontend, sock_xlate_point: point }) =>
+        reason?.code === 158 && frontend?.backend === null && point === 'PRE_DIRECTION_FWD',
     );
     return FAMILIES.every((family) =>
       [web, db, thief].every((from) =>

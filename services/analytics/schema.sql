@@ -78,7 +78,8 @@ create table flows (
   source_ip inet not null,
   destination_ip inet not null,
   frontend integer not null default 0,
-  pending integer not null default 0
+  pending integer not null default 0,
+  source_xlated inet
 ) partition by range (time);
 
 -- The only index of the open partition: cheap to keep, and a reader walks back in time.
@@ -88,7 +89,8 @@ comment on table flows is 'Read the view flow_records; this is its storage';
 comment on column flows.time is 'Of the last packet counted, by the host''s clock; cut to what the store keeps';
 comment on column flows.connection_ns is 'When conntrack made the connection''s entry, unix nanoseconds; 0: none';
 comment on column flows.workload_id is 'Host-local number of the workload where it was seen';
-comment on column flows.detail is 'Bits 0-15 TCP flags, or ICMP type << 8 | code; 16-19 trace point; 20 encrypted; 21-24 trace reason; 25-28 report; 29-30 direction; 31 reply';
+comment on column flows.source_xlated is 'What the source becomes where packets leave the host; null: it stays, or was not known yet';
+comment on column flows.detail is 'Bits 0-11 TCP flags, 12-14 point of a socket''s translation, or 0-15 ICMP type << 8 | code; 16-19 trace point; 20 encrypted; 21-24 trace reason; 25-28 report; 29-30 direction; 31 reply';
 comment on column flows.frontend is 'Number of the frontend that the client of the connection asked for; 0: of none';
 comment on column flows.pending is 'If staged policies were in place: 0 none are staged; n forwarded by rule n - 1; -n dropped by rule n - 1; rule 0 is none';
 
@@ -276,7 +278,11 @@ select
   case when f.pending > 0 then 'FORWARDED' when f.pending < 0 then 'DROPPED' end as pending_verdict,
   case when abs(f.pending) > 1 then abs(f.pending) - 1 end as pending_rule_id,
   p.policy_key as pending_policy,
-  p.path as pending_rule_path
+  p.path as pending_rule_path,
+  f.source_xlated,
+  case when f.protocol not in (1, 58) then
+    (array['PRE_DIRECTION_FWD', 'POST_DIRECTION_FWD', 'PRE_DIRECTION_REV', 'POST_DIRECTION_REV'])[f.detail >> 12 & 7]
+  end as sock_xlate_point
 from flows f
 join hosts h on h.id = f.host_id
 left join rules r on r.id = f.rule_id

@@ -14,7 +14,7 @@ namespace weir
 namespace
 {
 
-constexpr size_t mostFlowBytes = 256; // all fields at their longest: 209
+constexpr size_t mostFlowBytes = 256; // all fields at their longest: 231
 constexpr size_t usualFlowBytes = 128;
 
 // Numbers of proto/weir/flow/v1/flow.proto.
@@ -47,6 +47,8 @@ enum FlowField {
 	frontend = 26,
 	pendingVerdict = 27,
 	pendingRuleId = 28,
+	sourceXlated = 29,
+	sockXlatePoint = 30,
 };
 
 enum WireType { wireVarint = 0, wireFixed64 = 1, wireBytes = 2 };
@@ -90,6 +92,19 @@ uint8_t *Address(uint8_t *at, unsigned int field, const uint8_t *address, uint8_
 	return at + length;
 }
 
+bool IsSet(const uint8_t *address)
+{
+	static const uint8_t nothing[16] = {};
+	return memcmp(address, nothing, sizeof(nothing)) != 0;
+}
+
+// It may be of another family than the flow (NAT64).
+bool IsMapped(const uint8_t *address)
+{
+	static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	return memcmp(address, prefix, sizeof(prefix)) == 0;
+}
+
 size_t EncodeFlow(uint8_t *out, const flow_event &event, const ClockOffsets &offsets)
 {
 	uint8_t *at = out;
@@ -121,6 +136,9 @@ size_t EncodeFlow(uint8_t *out, const flow_event &event, const ClockOffsets &off
 	at = Number(at, frontend, event.frontend);
 	at = Number(at, pendingVerdict, event.pending);
 	at = Number(at, pendingRuleId, event.pending_rule);
+	if (IsSet(event.xlated))
+		at = Address(at, sourceXlated, event.xlated, IsMapped(event.xlated) ? 4 : 6);
+	at = Number(at, sockXlatePoint, event.sock_xlate);
 	return static_cast<size_t>(at - out);
 }
 

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "async.h"
@@ -26,6 +27,7 @@ namespace
 {
 
 constexpr uint32_t releaseEvery = 64; // records: the producers' cache line is touched that seldom
+constexpr size_t oldestFlowBytes = offsetof(flow_event, xlated);
 constexpr size_t rawBatchBytes = 256 * 1024;
 constexpr int64_t clockEveryMs = 1000;
 
@@ -159,12 +161,15 @@ private:
 		memcpy(&header, data, sizeof(header));
 		const bool flow = header.kind == EVENT_FLOW;
 		if (header.version != WEIR_ABI_VERSION || header.size > size || header.size < sizeof(header) ||
-			(flow && header.size < sizeof(flow_event))) {
+			(flow && header.size < oldestFlowBytes)) {
 			malformed_.fetch_add(1);
 			return;
 		}
 		if (flow) {
-			encoder_.Add(*reinterpret_cast<const flow_event *>(data), offsets_);
+			// programs of an older agent, which this one takes over, know fewer fields
+			flow_event event = {};
+			memcpy(&event, data, header.size < sizeof(event) ? header.size : sizeof(event));
+			encoder_.Add(event, offsets_);
 			events_.fetch_add(1, std::memory_order_relaxed);
 		} else {
 			others_.fetch_add(1, std::memory_order_relaxed);

@@ -11,7 +11,7 @@ import { needKernel } from '../src/testing.ts';
 const skip = needKernel();
 
 /** struct flow_event of bpf/include/abi.h. */
-const SIZE = 120;
+const SIZE = 136;
 
 interface Event {
   timeNs: bigint;
@@ -19,7 +19,7 @@ interface Event {
   daddr: Uint8Array;
   sport: number;
   dport: number;
-  /** protocol, tcp_flags, verdict, drop_reason, direction, is_reply, trace_point, trace_reason, report, icmp type, code, encrypted, pending */
+  /** protocol, tcp_flags, verdict, drop_reason, direction, is_reply, trace_point, trace_reason, report, icmp type, code, encrypted, pending, sock_xlate */
   small: number[];
   family: 4 | 6;
   /** source_identity, destination_identity, rule_id, workload_id, frontend, pending_rule */
@@ -27,6 +27,8 @@ interface Event {
   packets: bigint;
   bytes: bigint;
   connectionNs: bigint;
+  /** All zero: the source stays. */
+  xlated: Uint8Array;
 }
 
 const raw = (event: Event): Buffer => {
@@ -49,12 +51,22 @@ const raw = (event: Event): Buffer => {
   out.writeBigUInt64LE(event.packets, 96);
   out.writeBigUInt64LE(event.bytes, 104);
   out.writeBigUInt64LE(event.connectionNs, 112);
+  out.set(event.xlated, 120);
   return out;
+};
+
+/** IPv4 is v4-mapped. */
+const shortest = (bytes: Uint8Array): Uint8Array => {
+  if (bytes.every((byte) => byte === 0)) return new Uint8Array(0);
+  return bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255
+    ? bytes.slice(12)
+    : bytes;
 };
 
 const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
   const [protocol = 0, tcpFlags = 0, verdict = 0, dropReason = 0, direction = 0, isReply = 0, ...others] = event.small;
-  const [tracePoint = 0, traceReason = 0, report = 0, type = 0, code = 0, encrypted = 0, pendingVerdict = 0] = others;
+  const [tracePoint = 0, traceReason = 0, report = 0, type = 0, code = 0, encrypted = 0, ...more] = others;
+  const [pendingVerdict = 0, sockXlatePoint = 0] = more;
   const [sourceIdentity = 0, destinationIdentity = 0, ruleId = 0, workloadId = 0, frontend = 0, pendingRuleId = 0] =
     event.wide;
   const ip = (bytes: Uint8Array): Uint8Array => (event.family === 4 ? bytes.slice(12) : bytes);
@@ -89,6 +101,8 @@ const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
     frontend,
     pendingVerdict,
     pendingRuleId,
+    sourceXlated: shortest(event.xlated),
+    sockXlatePoint,
   };
 };
 
@@ -103,12 +117,19 @@ const event = fc.record<Event>({
   daddr: address,
   sport: u16,
   dport: u16,
-  small: fc.array(u8, { minLength: 13, maxLength: 13 }),
+  small: fc.array(u8, { minLength: 14, maxLength: 14 }),
   family: fc.constantFrom(4 as const, 6 as const),
   wide: fc.array(u32, { minLength: 6, maxLength: 6 }),
   packets: u64,
   bytes: u64,
   connectionNs: u64,
+  xlated: fc.oneof(
+    address,
+    fc.constant(new Uint8Array(16)),
+    fc
+      .uint8Array({ minLength: 4, maxLength: 4 })
+      .map((tail) => Uint8Array.from([...Array(10).fill(0), 255, 255, ...tail])),
+  ),
 });
 
 test('native and generated encoding are the same bytes', { skip }, () => {
@@ -137,12 +158,13 @@ test('a whole batch is read back', { skip }, () => {
     daddr: Uint8Array.from([...Array(10).fill(0), 255, 255, 10, 0, 0, 2]),
     sport: 40000,
     dport: 443,
-    small: [6, 2, 1, 0, 2, 0, 1, 1, 1, 0, 0, 1, 2],
+    small: [6, 2, 1, 0, 2, 0, 1, 1, 1, 0, 0, 1, 2, 2],
     family: 4,
     wide: [256, 257, 7, 3, 41, 9],
     packets: 1n,
     bytes: 60n,
     connectionNs: 4n,
+    xlated: Uint8Array.from([...Array(10).fill(0), 255, 255, 192, 0, 2, 1]),
   };
   const bytes = encodeFlows(Buffer.concat(Array.from({ length: 1000 }, () => raw(one))), {
     boot: 9n,
@@ -154,6 +176,7 @@ test('a whole batch is read back', { skip }, () => {
   assert.deepEqual([batch.boot, batch.firstSeq, batch.flows[999]?.destinationPort], [9n, 5000n, 443]);
   assert.deepEqual([...(batch.flows[0]?.sourceIp ?? [])], [10, 0, 0, 1]);
   assert.deepEqual([batch.flows[0]?.encrypted, batch.flows[0]?.frontend, batch.flows[0]?.pendingRuleId], [true, 41, 9]);
+  assert.deepEqual([[...(batch.flows[0]?.sourceXlated ?? [])], batch.flows[0]?.sockXlatePoint], [[192, 0, 2, 1], 2]);
   assert.deepEqual([batch.flows[0]?.timeNs, batch.flows[0]?.connectionNs], [105n, 104n]);
 });
 

@@ -22,6 +22,8 @@ const FLOW = 1;
 const OTHER = 2;
 const JUNK = 0;
 const DISCARDED = 255;
+/** A flow of a program that knows fewer fields. */
+const OLDER = 254;
 
 const rings: Ring[] = [];
 const start = (options: RingOptions): Ring => {
@@ -199,14 +201,24 @@ test('other events come as they are; what is no event is counted', { skip }, asy
     await produce(object, 2, 3, JUNK);
     await produce(object, 3, 4, DISCARDED);
     await produce(object, 4, 2, FLOW);
+    await produce(object, 6, 1, OLDER);
     await ring.stop();
     const bytes = Buffer.concat(raw);
     assert.equal(others, 5);
-    assert.equal(bytes.length, 5 * 120);
-    assert.deepEqual([bytes[0], bytes[1], bytes.readUInt32LE(4)], [1, OTHER, 120]);
-    assert.equal(flowsOf(batches).length, 2);
+    assert.equal(bytes.length, 5 * 136);
+    assert.deepEqual([bytes[0], bytes[1], bytes.readUInt32LE(4)], [1, OTHER, 136]);
+    const flows = flowsOf(batches);
+    assert.deepEqual(
+      flows.map(({ ruleId, sourceXlated }) => [ruleId, sourceXlated.length]),
+      [
+        [4, 0],
+        [5, 0],
+        [6, 0],
+      ],
+      'a program that knows fewer fields has told nothing of the others',
+    );
     const { malformed, events } = ring.stats();
-    assert.deepEqual([malformed, ring.stats().others, events], [3n, 5n, 2n]);
+    assert.deepEqual([malformed, ring.stats().others, events], [3n, 5n, 3n]);
   });
 });
 

@@ -4,7 +4,14 @@ import assert from 'node:assert/strict';
 import { fromBinary } from '@bufbuild/protobuf';
 import { ringBuffer } from '@weir/loader';
 import { type Flow, FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
-import { weir_direction, weir_report, weir_trace_point, weir_trace_reason, weir_verdict } from '../../gen/index.ts';
+import {
+  weir_direction,
+  weir_report,
+  weir_sock_xlate,
+  weir_trace_point,
+  weir_trace_reason,
+  weir_verdict,
+} from '../../gen/index.ts';
 import { tcpFlags } from './transport.ts';
 import type { World } from './world.ts';
 
@@ -36,6 +43,9 @@ export interface SeenFlow {
   /** What staged policies would do: `-` when there are none. */
   readonly pending: string;
   readonly pendingRule: number;
+  /** What the source becomes where it leaves the host; empty: it stays. */
+  readonly xlated: string;
+  readonly socket: string;
 }
 
 /** Only what is given is compared; flags are letters. */
@@ -85,6 +95,8 @@ const seen = (flow: Flow): SeenFlow => ({
   frontend: flow.frontend,
   pending: flow.pendingVerdict === 0 ? '-' : nameOf(weir_verdict, 'VERDICT_', flow.pendingVerdict),
   pendingRule: flow.pendingRuleId,
+  xlated: flow.sourceXlated.length === 0 ? '' : endpoint(flow.sourceXlated, 0),
+  socket: nameOf(weir_sock_xlate, 'SOCK_XLATE_', flow.sockXlatePoint),
 });
 
 export class FlowReader {

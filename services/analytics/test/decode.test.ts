@@ -50,6 +50,8 @@ const anyFlow: fc.Arbitrary<FlowInit> = fc.constantFrom(4, 16).chain((length) =>
     frontend: int4,
     pendingVerdict: fc.constantFrom(0, 1, 2),
     pendingRuleId: fc.integer({ min: 0, max: 0x7fff_fffe }),
+    sourceXlated: fc.oneof(fc.constant(new Uint8Array(0)), address(4), address(16)),
+    sockXlatePoint: fc.integer({ min: 0, max: 4 }),
   }),
 );
 
@@ -84,6 +86,8 @@ const seen = (reader: FlowReader): FlowInit => ({
   frontend: reader.frontend,
   pendingVerdict: reader.pendingVerdict,
   pendingRuleId: reader.pendingRuleId,
+  sourceXlated: reader.message.slice(reader.xlatedAt, reader.xlatedAt + reader.xlatedBytes),
+  sockXlatePoint: reader.sockXlatePoint,
 });
 
 const plain = (flow: FlowInit | Flow): Record<string, unknown> =>
@@ -243,15 +247,14 @@ test('rows are those of the general COPY writer', () => {
         writer.int4(packDetail(reader));
         for (const value of [flow.protocol, flow.verdict, flow.dropReason]) writer.int2(value as number);
         // A v4-mapped IPv6 address stays what it was on the wire.
-        if (
-          reader.addressBytes === 16 &&
-          [flow.sourceIp, flow.destinationIp].some((ip) => (ip as Uint8Array)[10] === 0xff)
-        )
-          return;
+        const addresses = [flow.sourceIp, flow.destinationIp, flow.sourceXlated] as Uint8Array[];
+        if (addresses.some((ip) => ip.length === 16 && ip[10] === 0xff)) return;
         writer.inet(flow.sourceIp as Uint8Array);
         writer.inet(flow.destinationIp as Uint8Array);
         writer.int4(flow.frontend as number);
         writer.int4(packPending({ pendingVerdict: flow.pendingVerdict ?? 0, pendingRuleId: flow.pendingRuleId ?? 0 }));
+        if (flow.sourceXlated?.length === 0) writer.null();
+        else writer.inet(flow.sourceXlated as Uint8Array);
         const expected = Buffer.concat(writer.finish()).subarray(19, -2);
         assert.deepEqual(rows.take(), expected);
       },
@@ -274,11 +277,12 @@ test('detail is packed and unpacked', () => {
         direction: fc.nat(3),
         isReply: fc.boolean(),
         encrypted: fc.boolean(),
+        sockXlatePoint: fc.nat(7),
       }),
       (flow) => {
         const { protocol, ...detail } = flow;
         const icmp = protocol === 1 || protocol === 58;
-        const expected = icmp ? { ...detail, tcpFlags: 0 } : { ...detail, icmpType: 0, icmpCode: 0 };
+        const expected = icmp ? { ...detail, tcpFlags: 0, sockXlatePoint: 0 } : { ...detail, icmpType: 0, icmpCode: 0 };
         assert.deepEqual(unpackDetail(packDetail(flow), protocol), expected);
       },
     ),

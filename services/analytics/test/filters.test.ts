@@ -31,7 +31,10 @@ const wide = [
 /** Each combination of ends with one of a few kinds of traffic. */
 const makeFlows = (timeMs: number): FlowInit[] => {
   const kinds: FlowInit[] = [
-    { protocol: 6, destinationPort: 443, sourcePort: 40_000, verdict: 1, direction: 2, ruleId: 7, frontend: 41 },
+    {
+      ...{ protocol: 6, destinationPort: 443, sourcePort: 40_000, verdict: 1, direction: 2, ruleId: 7, frontend: 41 },
+      ...{ sourceXlated: ip4('192.0.2.1'), sockXlatePoint: 2 },
+    },
     {
       protocol: 17,
       destinationPort: 53,
@@ -64,6 +67,7 @@ const makeFlows = (timeMs: number): FlowInit[] => {
       direction: 2,
       frontend: 999,
       pendingVerdict: 2,
+      sourceXlated: parseIp('2001:db8::1'),
     },
   ];
   const flows: FlowInit[] = [];
@@ -174,6 +178,8 @@ const CASES: readonly [string, (flow: FlowView) => boolean][] = [
   ['rule_id=8', (flow) => flow.rule?.id === 8],
   ['pending=DROPPED', (flow) => flow.pending?.verdict === 'DROPPED'],
   ['pending=forwarded&pending=DROPPED', (flow) => flow.pending !== null],
+  ['source_xlated=192.0.2.1', (flow) => flow.source_xlated === '192.0.2.1'],
+  ['source_xlated=192.0.2.0/24&source_xlated=2001:db8::/32', (flow) => flow.source_xlated !== null],
   ['pending_rule_id=7', (flow) => flow.pending?.rule?.id === 7],
   ['pending_rule_id=0', (flow) => flow.pending !== null && flow.pending.rule === null],
   ['host=h2', (flow) => flow.host === 'h2'],

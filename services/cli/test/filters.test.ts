@@ -28,7 +28,7 @@ const flow = (seq: number, more: object = {}) => ({
 const FLOWS = [
   flow(0, { rule: { id: 17, policy: null, path: null } }),
   flow(1, { source: DB, destination: WEB, is_reply: true, tcp_flags: ['SYN', 'ACK'], trace_point: 'to-endpoint' }),
-  flow(2, { destination: WORLD4, host: 'h2', encrypted: true }),
+  flow(2, { destination: WORLD4, host: 'h2', encrypted: true, source_xlated: '198.51.100.1' }),
   flow(3, {
     ...{ source: WORLD, destination: WEB, verdict: 'DROPPED', direction: 'INGRESS', host: 'h2', tcp_flags: [] },
     drop_reason: { code: 133, name: 'POLICY_DENIED', text: 'Policy denied' },
@@ -50,6 +50,8 @@ const CASES: readonly (readonly [flags: string, wanted: readonly number[]])[] = 
   ['--since 2026-11-22T19:41:12Z --until 2026-11-22T19:41:14Z', [2, 3]],
   ['--from-ip 10.0.2.0/24', [1, 4]],
   ['--ip 2001:db8::/32', [3]],
+  ['--snat-ip 198.51.100.0/24', [2]],
+  ['--not --snat-ip 198.51.100.1', [0, 1, 3, 4]],
   ['--from-pod web', [0, 2]],
   ['--from-pod shop/web --to-pod shop/db', [0]],
   ['--to-workload shop/db', [0]],
@@ -178,6 +180,8 @@ test("raw filters are Hubble's", async () => {
     allowlist: [{ source_pod: ['default/a'] }],
     denylist: [{ destination_port: ['53'], verdict: ['FORWARDED'] }],
   });
+  const snat = { source_ip_xlated: ['1.2.3.4'] };
+  assert.deepEqual(await raw('--snat-ip 1.2.3.4'), { allowlist: [snat] });
   assert.deepEqual(await raw('-n ns --type trace:to-endpoint --type drop --tcp-flags SYN,ACK --ipv4'), {
     allowlist: ['source_pod', 'destination_pod'].map((field) => ({
       ...{ [field]: ['ns/'], event_type: [{ type: 4, match_sub_type: true }, { type: 1 }] },
@@ -204,6 +208,7 @@ for (const [words, why] of [
   ['--ip-version 5', /neither 4 nor 6/],
   ['--since yesterday --input-file -', /--since: yesterday is no time\n {2}fix: give how long ago/],
   ['--input-file - --from-ip ten', /source_ip: /],
+  ['--input-file - --snat-ip ten', /source_ip_xlated: /],
 ] as const) {
   test(`observe ${words} is wrong usage, and told`, async () => {
     const { code, err } = await weir(['observe', ...wordsOf(words)], { stdin: LINES });

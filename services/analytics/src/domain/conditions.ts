@@ -25,6 +25,7 @@ export type Condition =
   /** `local`: those of CIDRs too, which are numbered by each host on its own. */
   | { readonly kind: 'identity'; readonly side: Side; readonly values: number[]; readonly local: boolean }
   | { readonly kind: 'ip'; readonly side: Side; readonly cidrs: Cidr[] }
+  | { readonly kind: 'source_xlated'; readonly cidrs: Cidr[] }
   | { readonly kind: 'use'; readonly side: Side; readonly uses: AddressUse[] }
   /** The source serves in replies, else the destination. */
   | { readonly kind: 'frontend'; readonly side: Side; readonly values: number[] };

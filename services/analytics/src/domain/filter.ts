@@ -32,6 +32,7 @@ export type Term =
   | { readonly kind: 'port'; readonly side: Side; readonly values: number[] }
   | { readonly kind: 'identity'; readonly side: Side; readonly values: number[] }
   | { readonly kind: 'ip'; readonly side: Side; readonly cidrs: Cidr[] }
+  | { readonly kind: 'source_xlated'; readonly cidrs: Cidr[] }
   | { readonly kind: 'label'; readonly side: Side; readonly selectors: LabelSelector[] }
   | { readonly kind: 'namespace'; readonly side: Side; readonly names: string[] }
   | { readonly kind: 'workload'; readonly side: Side; readonly refs: WorkloadRef[] }
@@ -56,6 +57,7 @@ export const PLAIN = [
   'pending_rule_id',
   'host',
   'is_reply',
+  'source_xlated',
 ] as const;
 type SidedName = (typeof SIDED)[number];
 export type FilterName = SidedName | `from_${SidedName}` | `to_${SidedName}` | (typeof PLAIN)[number];
@@ -165,6 +167,8 @@ const plainTerm = (kind: (typeof PLAIN)[number], texts: readonly string[]): Term
     case 'rule_id':
     case 'pending_rule_id':
       return { kind, values: texts.map((text) => parseNumber(kind, text, INT4_MAX, 'a rule id')) };
+    case 'source_xlated':
+      return { kind, cidrs: each(kind, texts, parseIpOrCidr) };
     case 'pending':
       return { kind, values: texts.map((text) => parseName(kind, text, PENDING_VERDICTS)) };
     case 'host':

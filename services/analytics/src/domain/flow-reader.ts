@@ -113,6 +113,9 @@ export class FlowReader {
   addressBytes = 0;
   sourceAt = 0;
   destinationAt = 0;
+  /** 4, 16, or 0: what the source becomes is not told. */
+  xlatedBytes = 0;
+  xlatedAt = 0;
   sourcePort = 0;
   destinationPort = 0;
   protocol = 0;
@@ -135,6 +138,7 @@ export class FlowReader {
   frontend = 0;
   pendingVerdict = 0;
   pendingRuleId = 0;
+  sockXlatePoint = 0;
   /** Numbers missing before this flow. */
   skipped = 0;
 
@@ -209,6 +213,9 @@ export class FlowReader {
     this.frontend = 0;
     this.pendingVerdict = 0;
     this.pendingRuleId = 0;
+    this.xlatedBytes = 0;
+    this.xlatedAt = 0;
+    this.sockXlatePoint = 0;
     this.skipped = 0;
   }
 
@@ -317,6 +324,14 @@ export class FlowReader {
         case (28 << 3) | WIRE.VARINT:
           this.pendingRuleId = wire.uint32();
           break;
+        case (29 << 3) | WIRE.BYTES:
+          this.xlatedBytes = wire.length();
+          this.xlatedAt = wire.at;
+          wire.at += this.xlatedBytes;
+          break;
+        case (30 << 3) | WIRE.VARINT:
+          this.sockXlatePoint = wire.uint32();
+          break;
         default:
           wire.skip(key & 7);
       }
@@ -328,6 +343,9 @@ export class FlowReader {
   #check(sourceBytes: number): void {
     if (sourceBytes !== this.addressBytes || (sourceBytes !== 4 && sourceBytes !== 16)) {
       poison(`addresses of ${sourceBytes} and ${this.addressBytes} bytes`);
+    }
+    if (this.xlatedBytes !== 0 && this.xlatedBytes !== 4 && this.xlatedBytes !== 16) {
+      poison(`a translated address of ${this.xlatedBytes} bytes`);
     }
     if (this.timeHigh === 0 && this.timeLow === 0) poison('a flow has no time');
     if ((this.timeHigh | this.connectionHigh) < 0) poison('a time does not fit 63 bits');

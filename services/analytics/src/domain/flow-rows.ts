@@ -29,14 +29,15 @@ export const FLOW_COLUMNS = [
   'destination_ip',
   'frontend',
   'pending',
+  'source_xlated',
 ] as const;
 
 /** Signature, flags, length of the header's extension (PostgreSQL: COPY, Binary Format). */
 export const COPY_HEAD: Uint8Array = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
 export const COPY_TAIL: Uint8Array = Buffer.from([0xff, 0xff]);
 
-/** Count, six int8, ten int4, three int2, two inet of IPv6. */
-const ROW_MAX_BYTES = 2 + 6 * 12 + 10 * 8 + 3 * 6 + 2 * 24;
+/** Count, six int8, ten int4, three int2, three inet of IPv6. */
+const ROW_MAX_BYTES = 2 + 6 * 12 + 10 * 8 + 3 * 6 + 3 * 24;
 /** A message of a thousand flows fits, mostly. */
 const BUFFER_BYTES = 256 * 1024;
 /** Postgres counts from 2000-01-01. */
@@ -124,13 +125,17 @@ export class FlowRows {
     view.setInt32(at + 4, flow.frontend);
     view.setInt32(at + 8, 4);
     view.setInt32(at + 12, packPending(flow));
-    this.#at = at + 16;
+    this.#at = this.#inet(at + 16, flow.message, flow.xlatedAt, flow.xlatedBytes);
     this.rows += 1;
   }
 
-  /** Family, prefix bits, is_cidr, length, address (network_send of Postgres). */
+  /** Family, prefix bits, is_cidr, length, address (network_send of Postgres); null when there are no bytes. */
   #inet(at: number, from: Uint8Array, fromAt: number, length: number): number {
     const view = this.#view;
+    if (length === 0) {
+      view.setInt32(at, -1);
+      return at + 4;
+    }
     const bytes = this.#bytes;
     view.setInt32(at, 4 + length);
     bytes[at + 4] = length === 4 ? INET_V4 : INET_V6;

@@ -11,6 +11,7 @@ import {
   dropReasonText,
   FRONTEND_TYPES,
   REPORTS,
+  SOCK_XLATE_POINTS,
   TRACE_POINTS,
   TRACE_REASONS,
   tcpFlagNames,
@@ -41,6 +42,8 @@ export interface StoredFlow extends Pending {
   readonly destinationIp: string;
   /** Number of the service's frontend that the client asked for; 0: of none. */
   readonly frontend: number;
+  /** null: it stays, or is not known yet. */
+  readonly sourceXlated: string | null;
 }
 
 export interface EndpointView {
@@ -106,6 +109,10 @@ export interface FlowView {
   readonly source_service: ServiceView | null;
   readonly destination_service: ServiceView | null;
   readonly frontend: FrontendView | null;
+  /** What the source becomes where packets leave the host; null: it stays, or is not known yet. */
+  readonly source_xlated: string | null;
+  /** Of a socket that asked for a service: where its addresses are those of; null: no socket did. */
+  readonly sock_xlate_point: string | null;
 }
 
 /** Enough that connections of one host do not meet. */
@@ -207,5 +214,7 @@ export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
     source_service: detail.isReply ? service : null,
     destination_service: detail.isReply ? null : service,
     frontend: frontendView(flow, detail.isReply, directory),
+    source_xlated: flow.sourceXlated,
+    sock_xlate_point: detail.sockXlatePoint === 0 ? null : SOCK_XLATE_POINTS.name(detail.sockXlatePoint),
   };
 };

@@ -11,8 +11,13 @@ export type FlowTest = (flow: FlowReader, host: string, timeMs: number) => boole
 const MAPPED_BYTES = 12;
 
 /** `wanted` has 16 bytes; an IPv4 address has its four in the message. */
-const addressMatches = (flow: FlowReader, at: number, wanted: Uint8Array, bits: number): boolean => {
-  const { message, addressBytes } = flow;
+const addressMatches = (
+  { message, addressBytes: own }: FlowReader,
+  at: number,
+  wanted: Uint8Array,
+  bits: number,
+  addressBytes = own,
+): boolean => {
   const skip = addressBytes === 4 ? MAPPED_BYTES : 0;
   if ((addressBytes === 4) !== isV4Mapped(wanted)) return false;
   let left = bits;
@@ -89,6 +94,10 @@ const compileOne = (condition: Condition): FlowTest => {
       return onAddresses(condition.side, (flow, at) =>
         condition.cidrs.some((cidr: Cidr) => addressMatches(flow, at, cidr.addr, cidr.bits)),
       );
+    case 'source_xlated':
+      return (flow) =>
+        flow.xlatedBytes !== 0 &&
+        condition.cidrs.some((cidr) => addressMatches(flow, flow.xlatedAt, cidr.addr, cidr.bits, flow.xlatedBytes));
     case 'frontend': {
       const set = new Set(condition.values);
       return sided(

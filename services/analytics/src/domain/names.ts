@@ -10,6 +10,7 @@ import { DropReasonSchema, text } from '@weir/proto/weir/flow/v1/drop_reason_pb.
 import {
   DirectionSchema,
   ReportSchema,
+  SockXlatePointSchema,
   TracePointSchema,
   TraceReasonSchema,
   VerdictSchema,
@@ -45,6 +46,7 @@ export const DIRECTIONS = enumTable(DirectionSchema);
 export const TRACE_POINTS = enumTable(TracePointSchema, dashed);
 export const TRACE_REASONS = enumTable(TraceReasonSchema);
 export const REPORTS = enumTable(ReportSchema);
+export const SOCK_XLATE_POINTS = enumTable(SockXlatePointSchema);
 export const DROP_REASONS = enumTable(DropReasonSchema);
 export const FRONTEND_TYPES = enumTable(FrontendTypeSchema);
 

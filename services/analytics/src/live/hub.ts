@@ -31,7 +31,7 @@ interface Listener {
 }
 
 const storedFlow = (flow: FlowReader, host: string, boot: number, seq: number, timeUs: number): StoredFlow => {
-  const { message, sourceAt, destinationAt, addressBytes } = flow;
+  const { message, sourceAt, destinationAt, addressBytes, xlatedAt, xlatedBytes } = flow;
   const wide = (high: number, low: number): bigint => (BigInt(high) << 32n) | BigInt(low);
   return {
     timeUs,
@@ -53,6 +53,7 @@ const storedFlow = (flow: FlowReader, host: string, boot: number, seq: number, t
     dropReason: flow.dropReason,
     sourceIp: formatIp(message.subarray(sourceAt, sourceAt + addressBytes)),
     destinationIp: formatIp(message.subarray(destinationAt, destinationAt + addressBytes)),
+    sourceXlated: xlatedBytes === 0 ? null : formatIp(message.subarray(xlatedAt, xlatedAt + xlatedBytes)),
     frontend: flow.frontend,
     pendingVerdict: flow.pendingVerdict,
     pendingRuleId: flow.pendingRuleId,

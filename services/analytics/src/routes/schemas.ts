@@ -9,6 +9,7 @@ import {
   FRONTEND_TYPES,
   PENDING_VERDICTS,
   REPORTS,
+  SOCK_XLATE_POINTS,
   TRACE_POINTS,
   TRACE_REASONS,
   VERDICTS,
@@ -43,6 +44,7 @@ const filters = {
   pending_rule_id: list('Number of the rule that would decide then', ['17']),
   host: list('Host where the flow was seen', ['h1']),
   is_reply: list('true: from the server to the client of the connection', ['false']),
+  source_xlated: list('Address or CIDR that the source becomes where packets leave the host', ['192.0.2.0/24']),
   ...sided('ip', 'Address or CIDR', '10.0.0.0/8'),
   ...sided('port', 'Port', '443'),
   ...sided('identity', 'Identity: number or reserved name', '256'),
@@ -154,6 +156,18 @@ export const FlowSchema = named(
             ),
           },
           { description: 'Of a service: what the client asked for, and where it was sent' },
+        ),
+      ),
+      source_xlated: nullable(
+        Type.String({
+          description:
+            'What the source becomes where packets leave the host; null: it stays, or is not known yet, as of the first packets',
+        }),
+      ),
+      sock_xlate_point: nullable(
+        nameOf(
+          SOCK_XLATE_POINTS.names,
+          'Of a socket that asked for a service: whether the addresses are those before it was sent to a backend, or after',
         ),
       ),
     },

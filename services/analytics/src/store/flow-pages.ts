@@ -73,12 +73,13 @@ interface Row {
   readonly destination_ip: string;
   readonly frontend: number;
   readonly pending: number;
+  readonly source_xlated: string | null;
 }
 
 const COLUMNS = sql`(extract(epoch from time) * 1000000)::int8 as time_us, boot, seq, connection_ns, packets, bytes,
   host_id, source_identity, destination_identity, rule_id, workload_id, source_port, destination_port, detail,
   protocol, verdict, drop_reason, host(source_ip) as source_ip, host(destination_ip) as destination_ip,
-  frontend, pending`;
+  frontend, pending, host(source_xlated) as source_xlated`;
 
 /**
  * As text, which has whole microseconds; a double of seconds would not. A plain parameter and no expression, so that the
@@ -253,6 +254,7 @@ export class FlowPages {
         sourceIp: row.source_ip,
         destinationIp: row.destination_ip,
         frontend: row.frontend,
+        sourceXlated: row.source_xlated,
         ...unpackPending(row.pending),
       };
     });

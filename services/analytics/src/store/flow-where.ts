@@ -104,6 +104,8 @@ const one = (condition: Condition, hostIds: readonly number[]): Sql => {
       });
     case 'ip':
       return sided(condition.side, (end) => inCidrs(sql.ref(`${end}_ip`), condition.cidrs));
+    case 'source_xlated':
+      return inCidrs(sql`source_xlated`, condition.cidrs);
     case 'frontend': {
       // The index leaves out flows of no service.
       const plain = sql`frontend <> 0 and ${isIn(sql`frontend`, condition.values)}`;

@@ -34,6 +34,7 @@ const PLAIN_FIELDS = {
   pending: 'pending',
   'pending-rule-id': 'pending_rule_id',
   uuid: 'uuid',
+  'snat-ip': 'source_ip_xlated',
 } as const satisfies Record<string, TextField>;
 
 type EndFlag = keyof typeof END_FLAGS;

@@ -30,6 +30,7 @@ const TEXT_FIELDS = [
   'pending',
   'pending_rule_id',
   'uuid',
+  'source_ip_xlated',
 ] as const;
 
 export type TextField = (typeof TEXT_FIELDS)[number];

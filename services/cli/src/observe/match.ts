@@ -20,7 +20,7 @@ const nameOf = ({ workload, namespace }: FlowEnd): string | null => {
   return namespace && name.startsWith(`${namespace}.`) ? name.slice(namespace.length + 1) : name;
 };
 
-const byIp = (flag: string, text: string): ((end: FlowEnd) => boolean) => {
+const byIp = (flag: string, text: string): ((end: Pick<FlowEnd, 'ip'>) => boolean) => {
   try {
     const cidr = parseCidr(text, { allowAddress: true });
     return ({ ip }) => cidrContainsIp(cidr, parseIp(ip));
@@ -162,6 +162,12 @@ const filterTest = (filter: FlowFilter): Test => {
       (text) =>
         ({ pending }) =>
           !!pending?.rule && String(pending.rule.id) === text,
+    ),
+    any(
+      filter.source_ip_xlated?.map((text) => byIp('source_ip_xlated', text)),
+      (test) =>
+        ({ source_xlated: ip }) =>
+          !!ip && test({ ip }),
     ),
     any(filter.reply, (value) => (flow) => flow.is_reply === value),
     any(filter.encrypted, (value) => (flow) => (flow.encrypted ?? false) === value),

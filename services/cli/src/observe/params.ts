@@ -18,6 +18,7 @@ const PLAIN: Readonly<Record<string, string>> = {
   'rule-id': 'rule_id',
   pending: 'pending',
   'pending-rule-id': 'pending_rule_id',
+  'snat-ip': 'source_xlated',
   'is-reply': 'is_reply',
 };
 const ENDS = new Set(['ip', 'workload', 'namespace', 'label', 'identity', 'port', 'service']);

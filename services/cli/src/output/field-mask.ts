@@ -20,6 +20,7 @@ export const FLOW_FIELDS: Readonly<Record<string, readonly string[]>> = {
   ...{ direction: [], is_reply: [], trace_point: [], trace_reason: [], report: [], packets: [], bytes: [] },
   ...{ connection_id: [], encrypted: [], source_service: SERVICE, destination_service: SERVICE },
   frontend: ['number', 'type', 'address', 'port', 'backend'],
+  ...{ source_xlated: [], sock_xlate_point: [] },
 };
 
 export type FieldMask = (flow: Flow) => unknown;

@@ -60,6 +60,8 @@ export interface Flow {
   readonly source_service?: ServiceName | null;
   readonly destination_service?: ServiceName | null;
   readonly frontend?: Frontend | null;
+  /** What the source becomes where packets leave the host. */
+  readonly source_xlated?: string | null;
 }
 
 /** What of a flow is shown, and how. */

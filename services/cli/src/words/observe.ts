@@ -32,6 +32,7 @@ const FLOW_FLAGS: Readonly<Record<string, string>> = {
   'rule-id': 'number of the rule that decided',
   pending: 'what staged policies would do: FORWARDED, DROPPED',
   'pending-rule-id': 'number of the rule that would decide then',
+  'snat-ip': 'address or CIDR that the source becomes where packets leave the host',
   'is-reply': 'true or false',
   'tcp-flags': 'all of these: SYN,ACK',
   type: 'drop, trace or policy-verdict; drop:133, trace:to-endpoint',

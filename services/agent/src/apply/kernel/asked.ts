@@ -10,6 +10,7 @@ import { type BpfObject, openPinnedMap } from '@weir/loader';
 const SOCKETS = 'asked_sockets';
 export const MAPPINGS = 'asked_mappings';
 export const TURNS = 'asked_turns';
+export const SOURCES = 'source_mappings';
 const SLOT = Buffer.alloc(4);
 
 /** `object`: that of the sockets' programs, with its maps. */
@@ -19,9 +20,16 @@ export const showAsked = (object: BpfObject): void =>
 /** `object`: that of the workloads' program that looks for services. */
 export const showTurns = (object: BpfObject): void => object.map(TURNS).updateInner(SLOT, object.map('service_turns'));
 
-/** `object`: that of the uplinks' programs, when clients outside are served. */
-export const showMappings = (bpffsDir: string, object: BpfObject): void => {
-  const pin = join(bpffsDir, MAPPINGS);
+/**
+ * `object`: that of the uplinks' programs. As MAPPINGS when clients outside are served; as SOURCES so that flows can say what
+ * addresses become.
+ */
+export const showMappings = (
+  bpffsDir: string,
+  object: BpfObject,
+  name: typeof MAPPINGS | typeof SOURCES = MAPPINGS,
+): void => {
+  const pin = join(bpffsDir, name);
   if (!existsSync(pin)) return;
   const asked = openPinnedMap(pin);
   asked.updateInner(SLOT, object.map('nat_out'));
@@ -31,7 +39,7 @@ export const showMappings = (bpffsDir: string, object: BpfObject): void => {
 /** What sockets, or clients outside, asked for may go: it would stay as long as anybody could see it. */
 export const forgetAsked = (
   bpffsDir: string,
-  name: typeof SOCKETS | typeof MAPPINGS | typeof TURNS = SOCKETS,
+  name: typeof SOCKETS | typeof MAPPINGS | typeof TURNS | typeof SOURCES = SOCKETS,
 ): void => {
   const pin = join(bpffsDir, name);
   if (!existsSync(pin)) return;

@@ -11,7 +11,7 @@ import { uplinkFlags } from '@weir/bpf/uplink-flags';
 import { type BpfObject, clsactFilter, openPinnedMap, tcxSupported } from '@weir/loader';
 import { parseIp } from '@weir/net';
 import type { DesiredUplinks } from '../../plan/uplinks.ts';
-import { forgetAsked, MAPPINGS, showMappings } from './asked.ts';
+import { forgetAsked, MAPPINGS, SOURCES, showMappings } from './asked.ts';
 import { FOREIGN_PLACE, type KernelAttachments, kernelAttachments, UPLINK_SIDES } from './attachments.ts';
 import type { PortRange } from './nat-ports.ts';
 import { cidrKey, cidrText } from './prefixes.ts';
@@ -118,6 +118,7 @@ export class UplinkPrograms {
       ...(hostNetns ? { hostNetns } : {}),
     });
     const answers = name === 'frontend' ? await TunnelAnswers.open(object, bpffsDir, hostNetns) : undefined;
+    showMappings(bpffsDir, object, SOURCES);
     if (answers) {
       showMappings(bpffsDir, object);
     } else {
@@ -246,6 +247,7 @@ export class UplinkPrograms {
     this.held ??= await readHeld(this.object);
     await this.detachFilters([...this.held.uplinks.keys()]);
     forgetAsked(bpffsDir, MAPPINGS);
+    forgetAsked(bpffsDir, SOURCES);
     await removeTunnelAnswers(bpffsDir, this.hostNetns);
     this.answers?.close();
     this.object.close();
