@@ -340,6 +340,9 @@ test('a BGP instance of which no session could come is refused with field, value
     [withAdvertisement({ type: 'pod-cidr', peers: ['tor', 'spine'] }), 'advertisements[0].peers[1]', /tor, tor6/],
     [withAdvertisement({ type: 'service' }), 'advertisements[0].addresses', /load-balancer/],
     [withAdvertisement({ type: 'pod-cidr', addresses: ['cluster-ip'] }), 'advertisements[0].addresses', /leave/],
+    [withAdvertisement({ type: 'pod-cidr', interface: 'lo' }), 'advertisements[0].interface', /leave/],
+    [withAdvertisement({ type: 'interface' }), 'advertisements[0].interface', /such as lo/],
+    [withAdvertisement({ type: 'interface', interface: 'a/b' }), 'advertisements[0].interface', /such as lo/],
     [
       withAdvertisement({ type: 'pod-cidr', communities: ['70000:1'] }),
       'advertisements[0].communities[0]',

@@ -86,11 +86,15 @@ const routerIdOf = ({ id, underlayIp4 }: Host): string => {
   return `10.${(hash >>> 16) & 255}.${(hash >>> 8) & 255}.${hash & 255 || 1}`;
 };
 
+/** Addresses that routers may hear of, by name of the interface. */
+export type InterfaceAddresses = ReadonlyMap<string, readonly string[]>;
+
 export class BgpPlanner {
   readonly #host: string;
   #self: Host | undefined;
   readonly #instances = new Map<string, BgpInstance>();
   readonly #services = new Map<string, LoadBalancerService>();
+  #addresses: InterfaceAddresses = new Map();
 
   constructor(host: string) {
     this.#host = host;
@@ -120,8 +124,15 @@ export class BgpPlanner {
     return this.#instances.size > 0;
   }
 
-  /** Undefined: this host speaks to nobody. */
-  plan(): BgpPlan | undefined {
+  /** Interfaces whose addresses some instance tells of. */
+  get interfaces(): ReadonlySet<string> {
+    const all = [...this.#instances.values()].flatMap(({ advertisements }) => advertisements);
+    return new Set(all.flatMap((one) => (one.type === 'interface' ? one.interface : [])));
+  }
+
+  /** `addresses`: by interface, of those. Undefined: this host speaks to nobody. */
+  plan(addresses: InterfaceAddresses = new Map()): BgpPlan | undefined {
+    this.#addresses = addresses;
     const self = this.#self;
     if (!self) return undefined;
     const labels = labelTexts(self.labels);
@@ -165,7 +176,10 @@ export class BgpPlanner {
     return [...groups.values()];
   }
 
-  #prefixesOf({ type, services, addresses }: BgpAdvertisement, self: Host, labels: readonly string[]): string[] {
+  #prefixesOf(advertisement: BgpAdvertisement, self: Host, labels: readonly string[]): string[] {
+    const { type, services, addresses, interface: device } = advertisement;
+    if (type === 'interface')
+      return (this.#addresses.get(device) ?? []).map((address) => cidrOfAddress(parseIp(address)).text);
     if (type === 'pod-cidr') return self.pools.map((pool) => canonicalCidr(pool));
     const types = new Set(addresses.map((name) => FRONTEND[name]));
     return [...this.#services.values()]

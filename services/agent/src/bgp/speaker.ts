@@ -9,6 +9,7 @@ import { counter, observe } from '@weir/telemetry';
 import { every, type Loop } from '../loops/every.ts';
 import { configText, peerName } from './config-text.ts';
 import { BgpDaemon, type DaemonOptions } from './daemon.ts';
+import { addressesOf } from './interfaces.ts';
 import { type BgpPlan, BgpPlanner, type PlannedInstance, type PlannedPeer } from './plan.ts';
 import { readPrefixes, readSessions, type Session } from './sessions.ts';
 
@@ -18,6 +19,8 @@ export interface SpeakerOptions extends DaemonOptions {
   readonly isComplete: () => boolean;
   readonly onChange?: (what: string) => void;
   readonly onTrouble: (what: string, cause: unknown) => void;
+  /** Path of the network namespace whose interfaces are told of; the process's own unless told. */
+  readonly hostNetns?: string;
 }
 
 export interface PeerFamily {
@@ -57,6 +60,8 @@ export class BgpSpeaker {
   #plan: BgpPlan | undefined;
   #isKnown = false;
   #isStale = false;
+  /** Of interfaces, as they were when the plan was made. */
+  #addresses = '[]';
   #lookedMs = Number.NEGATIVE_INFINITY;
   #peers: readonly PeerState[] = [];
   #failure = '';
@@ -122,9 +127,12 @@ export class BgpSpeaker {
     if (!this.#isKnown || !this.#options.isComplete()) return;
     const isDue = performance.now() - this.#lookedMs >= LOOK_MS;
     if (!this.#isStale && !isDue) return;
-    if (this.#isStale) {
+    const addresses = await addressesOf(this.#planner.interfaces, this.#options.hostNetns);
+    const text = JSON.stringify([...addresses]);
+    if (this.#isStale || text !== this.#addresses) {
       this.#isStale = false;
-      this.#plan = this.#planner.plan();
+      this.#addresses = text;
+      this.#plan = this.#planner.plan(addresses);
     }
     this.#lookedMs = performance.now();
     if (!this.#plan) {

@@ -77,7 +77,7 @@ describe('BGP', {
   let entries: ConfigEntry[] = [];
   const start = (): BgpSpeaker => {
     const one = new BgpSpeaker({
-      ...{ host: 'h1', binary, dir: daemonDir(), isComplete: () => true },
+      ...{ host: 'h1', binary, dir: daemonDir(), isComplete: () => true, hostNetns: host.netns },
       onTrouble: (what, cause) => troubles.push(`${what}: ${(cause as Error)?.message}`),
     });
     one.reset(entries);
@@ -230,6 +230,34 @@ protocol bgp weir {
       const told = new Set([...lines.join('\n').matchAll(/\(65001,\d\)/g)].map(([one]) => one));
       return [...told].join() === '(65001,7)' ? true : undefined;
     });
+    tell(instance());
+    await comes(...POOLS, `${VIP4}/32`, `${VIP6}/128`);
+    assert.equal((await established()).sinceMs, sinceMs, 'the session has stayed');
+  });
+
+  it('NET-20 addresses of an interface come and go with it', async () => {
+    const { sinceMs } = await established();
+    const lo = (act: 'add' | 'del', ...addresses: string[]): void => {
+      for (const address of addresses) host.run(host.netns, 'ip', 'address', act, address, 'dev', 'lo');
+    };
+    const told = ['192.0.2.61', '2001:db8:61::61'];
+    lo('add', ...told.map((address) => `${address}/${address.includes(':') ? 128 : 32}`));
+    tell(
+      instance(
+        {},
+        {
+          advertisements: [
+            { type: 'interface', interface: 'lo' },
+            { type: 'interface', interface: 'no' },
+          ],
+        },
+      ),
+    );
+    await comes('192.0.2.61/32', '2001:db8:61::61/128');
+    lo('add', '198.18.61.1/24');
+    await comes('192.0.2.61/32', '198.18.61.1/32', '2001:db8:61::61/128');
+    lo('del', '192.0.2.61/32', '198.18.61.1/24', '2001:db8:61::61/128');
+    await comes();
     tell(instance());
     await comes(...POOLS, `${VIP4}/32`, `${VIP6}/128`);
     assert.equal((await established()).sinceMs, sinceMs, 'the session has stayed');

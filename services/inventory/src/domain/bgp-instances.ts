@@ -48,9 +48,11 @@ const PeerSchema = Type.Object(
 
 const AdvertisementSchema = Type.Object(
   {
-    type: Type.Union([Type.Literal('pod-cidr'), Type.Literal('service')], {
-      description: "pod-cidr: the host's blocks of pools; service: addresses of services",
+    type: Type.Union([Type.Literal('pod-cidr'), Type.Literal('service'), Type.Literal('interface')], {
+      description:
+        "pod-cidr: the host's blocks of pools; service: addresses of services; interface: those that an interface of the host has",
     }),
+    interface: Type.Optional(text('Of interface: its name, such as lo')),
     addresses: Type.Optional(
       Type.Array(Type.Union([Type.Literal('load-balancer'), Type.Literal('external-ip'), Type.Literal('cluster-ip')]), {
         maxItems: 3,
@@ -159,6 +161,8 @@ const checkPeer = (at: string, peer: Peer, localAsn: number, issues: Issues): Pe
   return { ...peer, address: checkAddress(`${at}.address`, peer.address, undefined, issues) };
 };
 
+/** As the kernel has them (dev_valid_name). */
+const DEVICE = /^(?!\.{1,2}$)[^\s/:]{1,15}$/;
 const WELL_KNOWN = ['no-export', 'no-advertise', 'no-export-subconfed'];
 
 const isCommunity = (given: string): boolean => {
@@ -179,8 +183,13 @@ const checkAdvertisement = (at: string, one: Advertisement, peers: readonly Peer
   const addresses = one.addresses ?? [];
   if (one.type === 'service' && addresses.length === 0)
     issues.add(`${at}.addresses`, '', 'are needed for services', 'give load-balancer, external-ip or cluster-ip');
-  if (one.type === 'pod-cidr' && addresses.length > 0)
-    issues.add(`${at}.addresses`, addresses[0], 'mean nothing for pod-cidr', 'leave them out');
+  if (one.type !== 'service' && addresses.length > 0)
+    issues.add(`${at}.addresses`, addresses[0], `mean nothing for ${one.type}`, 'leave them out');
+  const device = one.interface ?? '';
+  if (one.type === 'interface' ? !DEVICE.test(device) : device !== '') {
+    const why = one.type === 'interface' ? 'is not the name of an interface' : `means nothing for ${one.type}`;
+    issues.add(`${at}.interface`, device, why, one.type === 'interface' ? 'give one such as lo' : 'leave it out');
+  }
   if (one.services) checkSelector(`${at}.services`, one.services, issues);
   for (const [i, community] of (one.communities ?? []).entries()) {
     if (isCommunity(community)) continue;
