@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPool } from '@weir/db';
 import { callApi } from '@weir/infra/api';
 import { createFleet, until } from '@weir/infra/fleet';
@@ -18,6 +19,7 @@ const MOST_CPU_S = 0.35;
 const PER_SECOND = 100_000;
 const FLOOD = new URL('./flood.ts', import.meta.url).pathname;
 const STORED_TIMEOUT_MS = 60_000;
+const IDLE_MS = 10_000;
 
 const REFUSE_ALL = `
 apiVersion: networking.k8s.io/v1
@@ -25,6 +27,13 @@ kind: NetworkPolicy
 metadata: { name: refuse, namespace: default }
 spec: { podSelector: {}, policyTypes: [ Egress ] }
 `;
+
+/** Of one processor, while nothing is asked of it. */
+const idleShare = async (pid: number, ms: number): Promise<number> => {
+  const [before, begun] = [cpuSeconds(pid), performance.now()];
+  await sleep(ms);
+  return ((cpuSeconds(pid) - before) * 1_000) / (performance.now() - begun);
+};
 
 interface Flooded {
   readonly written: number;
@@ -52,6 +61,7 @@ export const agentCost = async ({ smoke, onStep }: BenchOptions): Promise<Row[]>
       );
       return Number(rows[0]?.stored);
     };
+    const idle = await idleShare(agent.process.pid, smoke ? 100 : IDLE_MS);
     const storedBefore = await stored();
     const cpuBefore = cpuSeconds(agent.process.pid);
     const begun = performance.now();
@@ -79,6 +89,7 @@ export const agentCost = async ({ smoke, onStep }: BenchOptions): Promise<Row[]>
     const seconds = (performance.now() - begun) / 1000;
     const kept = (await stored()) - storedBefore;
     const each = ((cpuSeconds(agent.process.pid) - cpuBefore) * 1_000_000) / kept;
+    const above = each - (idle * seconds * 1_000_000) / kept;
     // Other connections of the fleet may be reported meanwhile, never fewer than were written.
     const uncounted = Math.max(0, written - kept);
     return [
@@ -88,6 +99,8 @@ export const agentCost = async ({ smoke, onStep }: BenchOptions): Promise<Row[]>
         unit: 's',
         ...atMost(each, MOST_CPU_S),
       },
+      { metric: 'agent: the same above what it takes idle', value: above, unit: 's' },
+      { metric: 'agent: idle, of a processor', value: idle * 100, unit: '%' },
       { metric: 'agent: flows from ring to table', value: kept / seconds, unit: 'flows/s' },
       { metric: 'agent: events without room in the ring, counted', value: lost, unit: 'events' },
       { metric: 'agent: events neither stored nor counted', value: uncounted, unit: 'events', ...atMost(uncounted, 0) },
