@@ -266,6 +266,8 @@ create index services_selects on services using gin (selects) where selects is n
 -- Where hosts tell the health of a service.
 create index services_health_port on services (((spec->>'health_check_node_port')::integer))
   where (spec->>'health_check_node_port')::integer <> 0;
+-- Who redirects what is asked of a service is looked for whenever one changes; few services do.
+create index services_redirecting on services (namespace) where spec->'frontends' @> '[{"type": "local-redirect"}]';
 
 -- Of which services get addresses that they do not name.
 create table lb_pools (

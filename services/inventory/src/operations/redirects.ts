@@ -35,13 +35,13 @@ export const redirectedPlaces = async (
   return (await query.execute()).map((one) => ({ address: one.address ?? '', port: one.port }));
 };
 
-/** Ids of the services that redirect what is asked of these. */
-export const redirectsOf = async (trx: Transaction<Tables>, ids: readonly string[]): Promise<string[]> => {
-  if (ids.length === 0) return [];
+/** Ids of the other services that redirect what is asked of this one. `id`: namespace.name */
+export const redirectsOf = async (trx: Transaction<Tables>, id: string): Promise<string[]> => {
+  const [namespace = '', name = ''] = id.split('.');
+  const named = JSON.stringify([{ service: name }]);
+  // The first condition is that of an index: most services redirect nothing.
   const { rows } = await sql<{ id: string }>`
-    select distinct s.id from services s, jsonb_array_elements(s.spec->'frontends') f
-    where s.namespace || '.' || (f->>'service') = any(${ids}::text[]) and f->>'service' <> '' order by s.id`.execute(
-    trx,
-  );
+    select id from services where spec->'frontends' @> '[{"type": "local-redirect"}]' and namespace = ${namespace}
+      and spec->'frontends' @> ${named}::jsonb and name <> ${name} order by id`.execute(trx);
   return rows.map(({ id }) => id);
 };

@@ -145,8 +145,7 @@ const put = async (
   const { made } = await lockNamespace(trx, namespace, 'update');
   if (namesAddress) await lockBlocks(trx);
   await lockLb(trx);
-  const redirects = (await redirectsOf(trx, [id])).filter((one) => one !== id);
-  const locked = await lockServices(trx, [id, ...redirects]);
+  const locked = await lockServices(trx, [id, ...(await redirectsOf(trx, id))]);
   const had = locked.find((one) => one.id === id);
   check(had);
   if (had) refuseAlgorithm(had, checked);
@@ -235,7 +234,7 @@ export const deleteService = async ({ db }: Operations, id: string, ifMatch: str
   await withTransaction(db, async (trx) => {
     const network = await holdNetwork(trx);
     await lockLb(trx);
-    const locked = await lockServices(trx, [id, ...(await redirectsOf(trx, [id]))]);
+    const locked = await lockServices(trx, [id, ...(await redirectsOf(trx, id))]);
     const row = locked.find((one) => one.id === id);
     if (row === undefined) throw notFound('service', id);
     requireMatch(ifMatch, row.revision);
