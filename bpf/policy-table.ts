@@ -20,7 +20,7 @@ import {
 const { POLICY_EGRESS, POLICY_TIER_ADMIN, POLICY_TIER_NORMAL, POLICY_TIER_BASELINE, POLICY_TIER_DEFAULT } =
   weir_policy_section;
 const { POLICY_VIEW_AUDITED, POLICY_VIEW_PENDING } = weir_policy_section;
-const { POLICY_ALLOW, POLICY_DENY, POLICY_PASS } = weir_policy_verdict;
+const { POLICY_ALLOW, POLICY_DENY, POLICY_PASS, POLICY_DENY_RESET, POLICY_DENY_ICMP } = weir_policy_verdict;
 
 const TIERS = {
   Admin: POLICY_TIER_ADMIN,
@@ -31,6 +31,9 @@ const TIERS = {
 const VIEWS = { enforced: 0, audited: POLICY_VIEW_AUDITED, pending: POLICY_VIEW_PENDING } as const;
 const VIEW_MASK = POLICY_VIEW_AUDITED | POLICY_VIEW_PENDING;
 const VERDICTS = { allow: POLICY_ALLOW, deny: POLICY_DENY, pass: POLICY_PASS } as const;
+const RESPONSES = { None: POLICY_DENY, Reset: POLICY_DENY_RESET, Icmp: POLICY_DENY_ICMP } as const;
+/** How a refusal is answered: not at all, TCP by a reset and all else by ICMP, all by ICMP. */
+export type DenyResponse = keyof typeof RESPONSES;
 export type PolicyTier = keyof typeof TIERS;
 export type PolicyVerdict = keyof typeof VERDICTS;
 /** What is enforced, or what would be. */
@@ -56,6 +59,8 @@ export interface PolicyEntry {
   readonly ruleId: number;
   /** Within its tier the highest decides. */
   readonly rank: number;
+  /** Of a deny; absent = None. */
+  readonly response?: DenyResponse;
 }
 
 /** What would be, complete in itself: its default denials are entries of their own. */
@@ -78,6 +83,9 @@ export interface Enforcement {
   readonly tiers: boolean;
   /** The host may always reach its own workloads. */
   readonly allowHost: boolean;
+  /** Of the default deny; absent = None. */
+  readonly responseIngress?: DenyResponse;
+  readonly responseEgress?: DenyResponse;
   /** Views that the table has. */
   readonly views?: readonly ViewedPolicy[];
 }
@@ -91,6 +99,8 @@ export const enforcementFlags = ({
   ipBlock,
   tiers,
   allowHost,
+  responseIngress,
+  responseEgress,
   views = [],
 }: Enforcement): number =>
   flag.WORKLOAD_READY |
@@ -99,6 +109,10 @@ export const enforcementFlags = ({
   (ipBlock ? flag.WORKLOAD_IPBLOCK : 0) |
   (tiers ? flag.WORKLOAD_TIERS : 0) |
   (allowHost ? flag.WORKLOAD_ALLOW_HOST : 0) |
+  (responseIngress === 'Reset' ? flag.WORKLOAD_RESET_INGRESS : 0) |
+  (responseIngress === 'Icmp' ? flag.WORKLOAD_ICMP_INGRESS : 0) |
+  (responseEgress === 'Reset' ? flag.WORKLOAD_RESET_EGRESS : 0) |
+  (responseEgress === 'Icmp' ? flag.WORKLOAD_ICMP_EGRESS : 0) |
   (views.some(({ view }) => view === 'audited') ? flag.WORKLOAD_AUDITED : 0) |
   (views.some(({ view }) => view === 'pending') ? flag.WORKLOAD_PENDING : 0);
 
@@ -141,7 +155,7 @@ const writeEntry = (entry: Row, keys: Buffer, values: Buffer, index: number): vo
   policy_entry.encode(
     {
       rule_id: entry.ruleId,
-      verdict: VERDICTS[entry.verdict],
+      verdict: entry.verdict === 'deny' ? RESPONSES[entry.response ?? 'None'] : VERDICTS[entry.verdict],
       prefix_bits: bits,
       rank: entry.rank,
       packets: 0n,
@@ -250,6 +264,7 @@ export interface PolicyRow {
   readonly verdict: PolicyVerdict;
   readonly ruleId: number;
   readonly rank: number;
+  readonly response: DenyResponse;
   readonly packets: bigint;
   readonly bytes: bigint;
 }
@@ -268,7 +283,8 @@ export const policyRows = ({ keys, values, count }: Pick<PolicyTable, 'keys' | '
       protocol: key.protocol,
       port: (key.port_hi << 8) | key.port_lo,
       portPrefixBits: Math.max(0, bits - PROTOCOL_BITS),
-      verdict: nameOf(VERDICTS, value.verdict),
+      verdict: value.verdict > POLICY_PASS ? 'deny' : nameOf(VERDICTS, value.verdict),
+      response: value.verdict > POLICY_PASS ? nameOf(RESPONSES, value.verdict) : 'None',
       ruleId: value.rule_id,
       rank: value.rank,
       packets: value.packets,

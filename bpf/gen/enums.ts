@@ -86,6 +86,10 @@ export const weir_counter = {
   COUNTER_SOCKETS_OUT: 59,
   COUNTER_SOCKETS_IN: 60,
   COUNTER_SOCKETS_BUSY: 61,
+  COUNTER_ANSWERED_RESET: 36,
+  COUNTER_ANSWERED_ICMP: 37,
+  COUNTER_ANSWERS_HELD: 38,
+  COUNTER_DRAINED: 39,
   COUNTER_MAX: 64,
 } as const;
 export type weir_counter = (typeof weir_counter)[keyof typeof weir_counter];
@@ -104,6 +108,7 @@ export const weir_ct_flags = {
   CT_ENCRYPTED_RECEIVED: 1024,
   CT_SERVICE: 2048,
   CT_PEER_SOCKET: 4096,
+  CT_DRAINS: 16384,
   CT_ITSELF: 8192,
 } as const;
 export type weir_ct_flags = (typeof weir_ct_flags)[keyof typeof weir_ct_flags];
@@ -236,6 +241,7 @@ export const weir_limits = {
   WEIR_MAX_EGRESS_ROUTES: 65536,
   WEIR_MAX_EGRESS_GROUPS: 1024,
   WEIR_MAX_EGRESS_GATEWAYS: 4096,
+  WEIR_ANSWERS_PER_SECOND: 1000,
   WEIR_NAT_TRIES: 32,
 } as const;
 export type weir_limits = (typeof weir_limits)[keyof typeof weir_limits];
@@ -248,6 +254,7 @@ export type weir_maglev_bits = (typeof weir_maglev_bits)[keyof typeof weir_magle
 export const weir_marks = {
   MARK_WIREGUARD: 1459617793,
   MARK_DECRYPTED: 1459617794,
+  MARK_ANSWER: 1459617795,
 } as const;
 export type weir_marks = (typeof weir_marks)[keyof typeof weir_marks];
 
@@ -285,6 +292,8 @@ export const weir_policy_verdict = {
   POLICY_ALLOW: 0,
   POLICY_DENY: 1,
   POLICY_PASS: 2,
+  POLICY_DENY_RESET: 3,
+  POLICY_DENY_ICMP: 4,
 } as const;
 export type weir_policy_verdict = (typeof weir_policy_verdict)[keyof typeof weir_policy_verdict];
 
@@ -515,5 +524,9 @@ export const weir_workload_flags = {
   WORKLOAD_AUDITED: 1024,
   WORKLOAD_PENDING: 2048,
   WORKLOAD_GUARD_HOST: 4096,
+  WORKLOAD_RESET_INGRESS: 8192,
+  WORKLOAD_ICMP_INGRESS: 16384,
+  WORKLOAD_RESET_EGRESS: 32768,
+  WORKLOAD_ICMP_EGRESS: 65536,
 } as const;
 export type weir_workload_flags = (typeof weir_workload_flags)[keyof typeof weir_workload_flags];

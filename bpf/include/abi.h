@@ -51,6 +51,8 @@ enum weir_limits {
 	WEIR_MAX_EGRESS_ROUTES = 65536, /* prefixes of all sets: workloads that the same documents select share a set */
 	WEIR_MAX_EGRESS_GROUPS = 1024, /* documents x hops */
 	WEIR_MAX_EGRESS_GATEWAYS = 4096, /* hosts of all groups; 16 bits in conntrack */
+	WEIR_ANSWERS_PER_SECOND =
+		1000, /* of one workload's refusals, with a tenth of a second's at once; as Linux limits its own errors */
 	WEIR_NAT_TRIES = 32, /* ports tried for one connection: 9 of 10 taken, and 97 in 100 still find one */
 };
 
@@ -156,6 +158,8 @@ enum weir_event_kind {
 enum weir_marks {
 	MARK_WIREGUARD = 0x57000001, /* what the WireGuard device sends: encrypted */
 	MARK_DECRYPTED = 0x57000002, /* what it gave out, until somebody has it */
+	MARK_ANSWER =
+		0x57000003, /* what a program has made in a workload's place, because its policy refused (answer.h) */
 };
 
 /* ---- maps ---- */
@@ -175,6 +179,11 @@ enum weir_workload_flags {
 	WORKLOAD_AUDITED = 1 << 10, /* its policy has entries of POLICY_VIEW_AUDITED */
 	WORKLOAD_PENDING = 1 << 11, /* its policy has entries of POLICY_VIEW_PENDING */
 	WORKLOAD_GUARD_HOST = 1 << 12, /* what it sends to the host itself is judged by the host's own policy, too */
+	/* how its default deny is answered: as POLICY_DENY_RESET and POLICY_DENY_ICMP; neither = in silence */
+	WORKLOAD_RESET_INGRESS = 1 << 13,
+	WORKLOAD_ICMP_INGRESS = 1 << 14,
+	WORKLOAD_RESET_EGRESS = 1 << 15,
+	WORKLOAD_ICMP_EGRESS = 1 << 16,
 };
 
 /*
@@ -286,8 +295,10 @@ enum weir_policy_section { /* of a policy key: direction | tier | view */
 };
 enum weir_policy_verdict {
 	POLICY_ALLOW = 0,
-	POLICY_DENY = 1,
+	POLICY_DENY = 1, /* in silence */
 	POLICY_PASS = 2,
+	POLICY_DENY_RESET = 3, /* TCP is answered with a reset, all else as by the next one */
+	POLICY_DENY_ICMP = 4, /* answered with ICMP or ICMPv6: administratively prohibited */
 };
 struct policy_key {
 	__u32 prefixlen;
@@ -346,6 +357,7 @@ enum weir_ct_flags {
 	CT_ENCRYPTED_RECEIVED = 1 << 10, /* the peer's last packet came encrypted */
 	CT_SERVICE = 1 << 11, /* the workload's packets ask for a service: they are translated (`service_turns`) */
 	CT_PEER_SOCKET = 1 << 12, /* the peer was known by its socket on this host: peer_identity is whose that is */
+	CT_DRAINS = 1 << 14, /* a later policy refuses it, and it may go on until it ends: `drains` */
 	CT_ITSELF = 1 << 13, /* with it: the socket is of the same workload, which no policy judges */
 };
 /* What a policy's views said of a connection. */
@@ -472,6 +484,10 @@ enum weir_counter {
 	COUNTER_SOCKETS_IN = 60, /* packets for sockets of cgroup workloads */
 	COUNTER_SOCKETS_BUSY =
 		61, /* of those, refused: more of them were interrupted on one CPU than there is room for */
+	COUNTER_ANSWERED_RESET = 36, /* refused packets of TCP that were answered with a reset */
+	COUNTER_ANSWERED_ICMP = 37, /* refused packets that were answered with an ICMP error */
+	COUNTER_ANSWERS_HELD = 38, /* refused packets that were not answered: their workload's allowance is used up */
+	COUNTER_DRAINED = 39, /* established connections that a later policy refuses and that may go on */
 	COUNTER_MAX = 64,
 };
 

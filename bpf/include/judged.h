@@ -22,6 +22,22 @@ INLINE bool judgement_is_stale(
 }
 
 /*
+ * May a connection that is refused now go on all the same? When it was answered before the change that refuses it, that change
+ * said so, and both ends are who they were.
+ */
+INLINE bool may_drain(const struct pass *pass, const struct workload *workload, const struct ct_entry *entry)
+{
+	__u32 ifindex = workload->ifindex;
+	__u64 *before;
+
+	if ((entry->flags & CT_CUT) || !(entry->flags & CT_REPLIED) || (workload->flags & WORKLOAD_LOCKDOWN) ||
+		entry->peer_identity != pass->verdict.peer_identity || entry->workload_identity != workload->identity)
+		return false;
+	before = bpf_map_lookup_elem(&drains, &ifindex);
+	return before && entry->created_ns < *before;
+}
+
+/*
  * Judges a tracked connection again, in its own direction whoever sent this packet.
  * A refusal cuts it: the entry stays, and every packet is judged until one is allowed.
  */
@@ -41,6 +57,14 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 		flags |= JUDGE_FOR_CLIENT;
 	reason = judge(pass, workload, flags);
 
+	if (reason && may_drain(pass, workload, entry)) {
+		if (!(__sync_fetch_and_or(&entry->flags, CT_DRAINS) & CT_DRAINS))
+			count(COUNTER_DRAINED);
+		pass->verdict.reason = DROP_NONE;
+		pass->verdict.response = 0;
+		entry->policy_revision = workload->policy_revision;
+		return 0;
+	}
 	if (reason) {
 		pass->verdict.frontend = entry->orig.number;
 		if (!(__sync_fetch_and_or(&entry->flags, CT_CUT) & CT_CUT))
@@ -58,8 +82,8 @@ INLINE int judge_again(struct pass *pass, struct workload *workload, struct ct_e
 		__sync_fetch_and_or(&entry->flags, CT_MATCHED);
 	else
 		__sync_fetch_and_and(&entry->flags, ~CT_MATCHED);
-	if (entry->flags & CT_CUT)
-		__sync_fetch_and_and(&entry->flags, ~CT_CUT);
+	if (entry->flags & (CT_CUT | CT_DRAINS))
+		__sync_fetch_and_and(&entry->flags, ~(CT_CUT | CT_DRAINS));
 	entry->policy_revision = workload->policy_revision;
 	return 0;
 }

@@ -145,6 +145,22 @@ struct {
 } throttled SEC(".maps") DOC("workload, reason and direction -> events not sent, their packets and bytes, per CPU");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEIR_MAX_WORKLOADS);
+	__type(key, __u32);
+	__type(value, __u64);
+} drains SEC(".maps") DOC("host-side interface index -> connections begun before that time (CLOCK_MONOTONIC, ns) may "
+			  "go on though policy refuses them now; written by the agent");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, WEIR_MAX_WORKLOADS * 4); /* an LRU forgets early where CPUs are many */
+	__type(key, __u32);
+	__type(value, __u64);
+} answers SEC(".maps") DOC("host-side interface index -> up to when its answers to refused packets have used their "
+			   "allowance; made by the programs");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, WEIR_EVENTS_BYTES);
 } events SEC(".maps") DOC("events for the agent; each begins with struct event_header");

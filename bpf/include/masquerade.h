@@ -94,8 +94,8 @@ VERIFIED_ONCE int needs_mapping(struct pass *pass, const struct uplink *uplink)
 	case SOURCE_HOST:
 		return 1;
 	}
-	if (is_unmasqueraded(pass->tuple.daddr))
-		return 0;
+	if (pass->answer || is_unmasqueraded(pass->tuple.daddr))
+		return 0; /* who is answered has sent to the workload's own address */
 	connection_key(&pass->tuple, false, &key);
 	return !is_opened_from_outside(&key, pass->now_ns);
 }

@@ -67,7 +67,7 @@ VERIFIED_ONCE int masquerade_error(struct __sk_buff *skb, const struct uplink *u
 		if (!is_workload)
 			return 0;
 		connection_key(&pass->inner, true, &ct_key);
-		return is_opened_from_outside(&ct_key, pass->now_ns) ? 0 : DROP_NAT_NO_MAPPING;
+		return pass->answer || is_opened_from_outside(&ct_key, pass->now_ns) ? 0 : DROP_NAT_NO_MAPPING;
 	}
 	to = *out;
 	count(COUNTER_NAT_OUT);

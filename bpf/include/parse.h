@@ -107,6 +107,7 @@ INLINE void forget(struct __sk_buff *skb, struct pass *pass)
 	pass->socket_identity = 0;
 	pass->within_host = 0;
 	pass->itself = 0;
+	pass->answer = 0;
 	pass->trace_point = TRACE_UNKNOWN;
 }
 

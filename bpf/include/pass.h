@@ -72,7 +72,7 @@ struct verdict {
 	__u8 reply; /* direction of this packet in it */
 	__u8 views; /* enum weir_views */
 	__u32 pending_rule; /* with VIEW_PENDING: that would decide; 0 = no rule */
-	__u32 pad;
+	__u32 response; /* of a refusal: POLICY_DENY_RESET, POLICY_DENY_ICMP, or 0 = silence */
 	__u32 frontend; /* of a service, that the client asked for */
 	__u64 connection_ns;
 };
@@ -110,7 +110,8 @@ struct pass {
 	__u8 turned; /* enum packet_turned */
 	__u8 within_host; /* it goes over the loopback device */
 	__u8 itself; /* from a workload to the same workload */
-	__u8 unused[2];
+	__u8 answer; /* made by a program in a workload's place: MARK_ANSWER */
+	__u8 unused[1];
 	__u32 peer_twin; /* of the peer that was judged: see find_peer() */
 	__u32 view_rule; /* the rule that a view names: see is_refused_by() */
 	__u32 pad;

@@ -73,13 +73,18 @@ INLINE void account(const struct ct_key *key, const struct ct_entry *connection,
 	__sync_fetch_and_add(&entry->bytes, bytes);
 }
 
+INLINE bool refuses(const struct policy_entry *entry)
+{
+	return entry->verdict != POLICY_ALLOW && entry->verdict != POLICY_PASS;
+}
+
 /* Is `other` found although there is `first`? Of equal ones the first decides. */
 INLINE bool is_stronger(const struct policy_entry *other, const struct policy_entry *first)
 {
 	if (other->rank != first->rank)
 		return other->rank > first->rank;
-	if (first->verdict == POLICY_DENY || other->verdict == POLICY_DENY)
-		return first->verdict != POLICY_DENY;
+	if (refuses(first) || refuses(other))
+		return !refuses(first);
 	return other->prefix_bits > first->prefix_bits;
 }
 
@@ -129,6 +134,7 @@ INLINE enum tier_answer search_tier(struct pass *pass, void *policy, const struc
 	if (best->verdict == POLICY_ALLOW)
 		return TIER_ALLOWS;
 	pass->verdict.reason = DROP_POLICY_DENY;
+	pass->verdict.response = best->verdict == POLICY_DENY ? 0 : best->verdict;
 	__sync_fetch_and_add(&best->packets, pass->packets);
 	__sync_fetch_and_add(&best->bytes, pass->bytes);
 	return TIER_DENIES;
@@ -181,7 +187,7 @@ VERIFIED_ONCE int is_refused_by(struct pass *pass, struct workload *workload, __
 			continue;
 		}
 		pass->view_rule = best->rule_id;
-		return best->verdict == POLICY_DENY;
+		return refuses(best);
 	}
 	return 0;
 }
@@ -201,6 +207,13 @@ INLINE void judge_views(struct pass *pass, struct workload *workload, __u8 direc
 		pass->verdict.rule_id = pass->view_rule;
 		pass->verdict.matched = 0;
 	}
+}
+
+INLINE __u32 default_response(__u32 flags, bool ingress)
+{
+	if (flags & (ingress ? WORKLOAD_RESET_INGRESS : WORKLOAD_RESET_EGRESS))
+		return POLICY_DENY_RESET;
+	return flags & (ingress ? WORKLOAD_ICMP_INGRESS : WORKLOAD_ICMP_EGRESS) ? POLICY_DENY_ICMP : 0;
 }
 
 /* What is enforced for the connection pass->key; the answer is in pass->verdict. Returns its reason. */
@@ -230,6 +243,7 @@ INLINE int judge_enforced(struct pass *pass, struct workload *workload, __u32 fl
 	pass->verdict.matched = 0;
 	pass->verdict.views = 0;
 	pass->verdict.pending_rule = 0;
+	pass->verdict.response = 0;
 
 	if (workload->flags & WORKLOAD_LOCKDOWN)
 		goto by_default;
@@ -251,6 +265,7 @@ INLINE int judge_enforced(struct pass *pass, struct workload *workload, __u32 fl
 			search_tier(pass, policy, &peer, direction | POLICY_TIER_BASELINE);
 		return pass->verdict.reason;
 	}
+	pass->verdict.response = default_response(workload->flags, ingress);
 by_default:
 	pass->verdict.reason = DROP_POLICY_DENIED;
 	pass->verdict.rule_id = ingress ? workload->default_rule_ingress : workload->default_rule_egress;

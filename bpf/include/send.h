@@ -3,6 +3,7 @@
 #ifndef WEIR_SEND_H
 #define WEIR_SEND_H
 
+#include "answer.h"
 #include "guard.h"
 #include "leave.h"
 #include "source.h"
@@ -59,7 +60,9 @@ INLINE int deliver_locally(struct __sk_buff *skb, struct pass *pass)
 	pass->turned = TURNED_NOT;
 	if (!target || !(target->flags & WORKLOAD_READY))
 		return refuse_for(pass, target, DROP_EP_NOT_READY);
-	if (track(skb, target) || give_answer(skb, pass, target))
+	if (track(skb, target))
+		return answer_sender(skb);
+	if (give_answer(skb, pass, target))
 		return TC_ACT_SHOT;
 	return hand_over(skb, pass, target);
 }
@@ -85,6 +88,25 @@ INLINE int send_on(struct __sk_buff *skb, struct pass *pass, struct workload *wo
 	if (needs_router(skb, pass))
 		return TC_ACT_OK;
 	return deliver_locally(skb, pass);
+}
+
+/* An answer that a program has made in the workload's place: as the workload's own would go, but asked of nobody. Returns a TC action. */
+INLINE int send_answer(struct __sk_buff *skb, struct pass *pass, struct workload *workload)
+{
+	struct peer peer;
+
+	pass->towards = 0;
+	pass->gateway = 0;
+	pass->from_host = 0;
+	if (parse(skb, pass) || !workload || pass->kind != PACKET_FLOW)
+		return TC_ACT_SHOT;
+	__builtin_memset(&pass->verdict, 0, sizeof(pass->verdict));
+	pass->verdict.ingress = 1;
+	find_target(pass);
+	find_peer(pass->tuple.daddr, pass->tuple.family, false, true, &peer);
+	pass->peer_host = peer.host;
+	pass->encrypted = leaves_encrypted(pass);
+	return send_on(skb, pass, workload);
 }
 
 #endif

@@ -25,9 +25,11 @@
 enum icmp4_unreachable {
 	ICMP4_PORT_UNREACHABLE = 3,
 	ICMP4_FRAGMENTATION_NEEDED = 4,
+	ICMP4_PROHIBITED = 13, /* RFC 1812 5.2.7.1 */
 };
 
 enum icmp6_unreachable_code {
+	ICMP6_PROHIBITED = 1,
 	ICMP6_PORT_UNREACHABLE = 4,
 };
 
@@ -115,7 +117,7 @@ INLINE long store_told6(struct __sk_buff *skb, const struct pass *pass, struct t
 }
 
 /* Back to who sent it, on the link that it came by. Returns a TC action. */
-INLINE int send_back(struct __sk_buff *skb, const struct pass *pass)
+INLINE int turn_around(struct __sk_buff *skb, const struct pass *pass)
 {
 	__u16 macs[6];
 
@@ -125,12 +127,18 @@ INLINE int send_back(struct __sk_buff *skb, const struct pass *pass)
 		count(COUNTER_HELPER_FAILED);
 		return TC_ACT_SHOT;
 	}
-	count(COUNTER_SERVICE_TOLD);
 	return TELL_BACK(skb->ifindex, 0);
 }
 
-/* `rest`: the second word of the message in host order, an MTU or 0. Returns a TC action. */
-VERIFIED_ONCE int tell_sender(struct __sk_buff *skb, __u32 type, __u32 code, __u32 rest)
+/* The same, for a client of a service. */
+INLINE int send_back(struct __sk_buff *skb, const struct pass *pass)
+{
+	count(COUNTER_SERVICE_TOLD);
+	return turn_around(skb, pass);
+}
+
+/* The packet becomes an error about itself. `rest`: the second word of the message in host order, an MTU or 0. 0 or an error. */
+VERIFIED_ONCE int make_error(struct __sk_buff *skb, __u32 type, __u32 code, __u32 rest)
 {
 	struct pass *pass = this_pass();
 	struct told *told = this_told();
@@ -138,16 +146,16 @@ VERIFIED_ONCE int tell_sender(struct __sk_buff *skb, __u32 type, __u32 code, __u
 	long failed;
 
 	if (!pass || !told || pass->l3 != sizeof(struct ethernet))
-		return TC_ACT_SHOT;
+		return -1;
 	if (pass->fragment == FRAGMENT_LATER || is_icmp_error(&pass->tuple))
-		return TC_ACT_SHOT;
+		return -1;
 	__builtin_memset(told, 0, sizeof(*told));
 	quoted = load_quoted(skb, pass, told);
 	room = pass->tuple.family == 4 ? sizeof(told->v4) : sizeof(told->v6);
 	if (!quoted || bpf_skb_change_tail(skb, sizeof(struct ethernet) + quoted, 0) ||
 		bpf_skb_adjust_room(skb, room, BPF_ADJ_ROOM_MAC, 0)) {
 		count(COUNTER_HELPER_FAILED);
-		return TC_ACT_SHOT;
+		return -1;
 	}
 	told->v4.icmp.type = told->v6.icmp.type = type;
 	told->v4.icmp.code = told->v6.icmp.code = code;
@@ -159,28 +167,34 @@ VERIFIED_ONCE int tell_sender(struct __sk_buff *skb, __u32 type, __u32 code, __u
 		failed = store_told6(skb, pass, told, quoted);
 	if (failed) {
 		count(COUNTER_HELPER_FAILED);
-		return TC_ACT_SHOT;
+		return -1;
 	}
-	return send_back(skb, pass);
+	return 0;
+}
+
+/* Returns a TC action. */
+INLINE int tell_sender(struct __sk_buff *skb, const struct pass *pass, __u32 type, __u32 code, __u32 rest)
+{
+	return make_error(skb, type, code, rest) ? TC_ACT_SHOT : send_back(skb, pass);
 }
 
 INLINE int tell_unreachable(struct __sk_buff *skb, const struct pass *pass)
 {
 	if (pass->tuple.family == 4)
-		return tell_sender(skb, ICMP4_UNREACHABLE, ICMP4_PORT_UNREACHABLE, 0);
-	return tell_sender(skb, ICMP6_UNREACHABLE, ICMP6_PORT_UNREACHABLE, 0);
+		return tell_sender(skb, pass, ICMP4_UNREACHABLE, ICMP4_PORT_UNREACHABLE, 0);
+	return tell_sender(skb, pass, ICMP6_UNREACHABLE, ICMP6_PORT_UNREACHABLE, 0);
 }
 
 INLINE int tell_too_big(struct __sk_buff *skb, const struct pass *pass, __u32 mtu)
 {
 	if (pass->tuple.family == 4)
-		return tell_sender(skb, ICMP4_UNREACHABLE, ICMP4_FRAGMENTATION_NEEDED, mtu & 0xffff);
-	return tell_sender(skb, ICMP6_PACKET_TOO_BIG, 0, mtu);
+		return tell_sender(skb, pass, ICMP4_UNREACHABLE, ICMP4_FRAGMENTATION_NEEDED, mtu & 0xffff);
+	return tell_sender(skb, pass, ICMP6_PACKET_TOO_BIG, 0, mtu);
 }
 
 INLINE int tell_time_exceeded(struct __sk_buff *skb, const struct pass *pass)
 {
-	return tell_sender(skb, pass->tuple.family == 4 ? ICMP4_TIME_EXCEEDED : ICMP6_TIME_EXCEEDED, 0, 0);
+	return tell_sender(skb, pass, pass->tuple.family == 4 ? ICMP4_TIME_EXCEEDED : ICMP6_TIME_EXCEEDED, 0, 0);
 }
 
 /* Two bytes of what a ping's checksum covers: type and code. */

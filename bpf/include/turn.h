@@ -222,6 +222,29 @@ VERIFIED_ONCE int use_turn(struct __sk_buff *skb, struct workload *workload)
 	return TURNED;
 }
 
+/* The packet of use_turn() is again what the workload has sent; any other stays as it is. 0 or an error. */
+VERIFIED_ONCE int undo_turn(struct __sk_buff *skb)
+{
+	struct turning *turning = this_turning();
+	struct pass *pass = this_pass();
+
+	if (!turning || !pass)
+		return -1;
+	if (!pass->frontend)
+		return 0;
+	address_copy(turning->to.addr, turning->key.remote);
+	turning->to.port = turning->key.remote_port;
+	address_copy(turning->as.addr, turning->key.local);
+	turning->as.port = turning->key.local_port;
+	if (rewrite(skb, pass, &turning->to, REWRITE_DESTINATION) ||
+		(turning->as.port != pass->tuple.sport && rewrite(skb, pass, &turning->as, REWRITE_SOURCE)))
+		return -1;
+	address_copy(pass->tuple.daddr, turning->to.addr);
+	pass->tuple.dport = turning->to.port;
+	pass->tuple.sport = turning->as.port;
+	return 0;
+}
+
 /* Nobody serves what was asked for, and the flow says of what. Returns a TC action. */
 INLINE int no_backend_for(
 	struct __sk_buff *skb, struct pass *pass, struct workload *workload, const struct choice *choice)

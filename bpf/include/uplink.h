@@ -59,6 +59,7 @@ VERIFIED_ONCE int begin_uplink(struct __sk_buff *skb, const struct uplink *uplin
 		return guarded ? guard_unread(skb, reason) : TC_ACT_OK;
 	if (pass->kind != PACKET_FLOW)
 		return TC_ACT_OK;
+	pass->answer = !towards && skb->mark == MARK_ANSWER;
 	if (guarded) {
 		/* before a service or a mapping gives it another address; what comes in is looked at after that */
 		if (!towards && guard_leaving(skb) != TC_ACT_OK)
@@ -82,7 +83,7 @@ VERIFIED_ONCE int check_way_out(struct pass *pass, __u32 ifindex)
 	struct ct_key key = {};
 	int reason;
 
-	if (!pass || pass->from_host)
+	if (!pass || pass->from_host || pass->answer)
 		return 0;
 	reason = find_own_gateway(pass);
 	if (!reason && !pass->gateway)

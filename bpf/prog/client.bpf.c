@@ -6,6 +6,10 @@
 #define TELL_BACK bpf_redirect_peer
 #include "base.h"
 
+/* A packet that was refused is answered as its workload has sent it: turn.h. */
+VERIFIED_ONCE int undo_turn(struct __sk_buff *skb);
+#define UNDO_TURN undo_turn
+
 #include "turn_asked.h"
 
 SEC("tc")
@@ -18,6 +22,8 @@ int from_workload(struct __sk_buff *skb)
 
 	if (!pass)
 		return TC_ACT_SHOT;
+	if (skb->mark == MARK_ANSWER)
+		return send_answer(skb, pass, workload);
 	action = begin_sent(skb, pass, workload);
 	if (action != CHECKED || !workload)
 		return action;
@@ -31,7 +37,7 @@ int from_workload(struct __sk_buff *skb)
 		reason = is_icmp_error(&pass->tuple) && pass->turned ? 0 : track(skb, workload);
 	}
 	if (reason)
-		return TC_ACT_SHOT;
+		return answer_sender(skb);
 	return pass->turned == TURNED_TO_ITSELF ? send_to_itself(skb, pass, workload) : send_on(skb, pass, workload);
 }
 

@@ -9,6 +9,7 @@
  */
 #include "base.h"
 
+#include "answer.h"
 #include "guard.h"
 #include "leave.h"
 #include "source.h"
@@ -111,7 +112,9 @@ int from_overlay(struct __sk_buff *skb)
 			return refuse_for(pass, workload, reason);
 		record_fragment(pass);
 	}
-	if (track(skb, workload) || give_answer(skb, pass, workload))
+	if (track(skb, workload))
+		return answer_peer(skb, workload);
+	if (give_answer(skb, pass, workload))
 		return TC_ACT_SHOT;
 	count(COUNTER_TUNNELLED);
 	return hand_over(skb, pass, workload);

@@ -5,8 +5,10 @@
  * (egress). The host side, because a workload cannot detach what it cannot see, and
  * tc rather than XDP, because both directions and GSO packets pass tc.
  */
+#define TELL_BACK bpf_redirect_peer
 #include "base.h"
 
+#include "answer.h"
 #include "send.h"
 #include "sweep.h"
 
@@ -20,10 +22,12 @@ int from_workload(struct __sk_buff *skb)
 
 	if (!pass)
 		return TC_ACT_SHOT;
+	if (skb->mark == MARK_ANSWER)
+		return send_answer(skb, pass, workload);
 	action = begin_sent(skb, pass, workload);
 	if (action != CHECKED || !workload)
 		return action;
-	return track(skb, workload) ? TC_ACT_SHOT : send_on(skb, pass, workload);
+	return track(skb, workload) ? answer_sender(skb) : send_on(skb, pass, workload);
 }
 
 SEC("tc")
@@ -53,9 +57,9 @@ int to_workload(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	if (pass->fragment == FRAGMENT_FIRST)
 		record_fragment(pass);
-	if (track(skb, workload) || give_answer(skb, pass, workload))
-		return TC_ACT_SHOT;
-	return TC_ACT_OK;
+	if (track(skb, workload))
+		return answer_peer(skb, workload);
+	return give_answer(skb, pass, workload) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
 /* Run by the agent every second or so (BPF_PROG_RUN). */

@@ -91,6 +91,53 @@ describe('cut', { skip: needKernel() }, () => {
     assert.equal(entry.flags & weir_ct_flags.CT_CUT, 0);
   });
 
+  test('a change that drains lets it go on as it was, and refuses what is new', async () => {
+    world.drain(WEB);
+    await world.policy(WEB, [DENY], CLOSED, 2);
+    const drained = await world.counter(weir_counter.COUNTER_DRAINED);
+    await run(back('PA').passes());
+    await run(out('A').passes(), []);
+    assert.equal(await world.counter(weir_counter.COUNTER_DRAINED), drained + 1, 'counted once');
+    const { entry } = await only();
+    assert.ok(entry.flags & weir_ct_flags.CT_DRAINS);
+    assert.equal(entry.rule_id, 1, 'by the rule that let it in');
+    const anew = sent(ip4({ src: WEB.ip4, dst: PEER.ip4 }, tcp({ sport: 1001, dport: 80 })));
+    await run(anew.drops(DROP.DROP_POLICY_DENY));
+    await world.pass(6);
+    await run(out('PA').passes()); // judged again by interval
+    // a change that cuts takes it away, and one that drains does not bring it back
+    world.drain(WEB, 0n);
+    await world.policy(WEB, [DENY], CLOSED, 3);
+    await run(back('PA').drops(DROP.DROP_POLICY_DENY));
+    world.drain(WEB);
+    await world.policy(WEB, [DENY], CLOSED, 4);
+    await run(back('PA').drops(DROP.DROP_POLICY_DENY));
+  });
+
+  test('nothing drains that began after the change, was not answered, or whose peer is somebody else now', async () => {
+    world.drain(WEB, 1n);
+    await world.policy(WEB, [DENY], CLOSED, 2);
+    await run(out('PA').drops(DROP.DROP_POLICY_DENY));
+    await world.reset();
+    await world.policy(WEB, [ALLOW]);
+    await run(out('S').passes());
+    world.drain(WEB);
+    await world.policy(WEB, [DENY], CLOSED, 2);
+    await run(back('SA').drops(DROP.DROP_POLICY_DENY));
+    await world.reset();
+    await world.policy(WEB, [ALLOW]);
+    await run(out('S').passes());
+    await run(back('SA').passes());
+    world.drain(WEB);
+    world.managed(PEER.ip4, 4000);
+    try {
+      await world.policy(WEB, [ALLOW], CLOSED, 2);
+      await run(out('A').drops(DROP.DROP_POLICY_DENIED));
+    } finally {
+      world.managed(PEER.ip4, PEER.identity);
+    }
+  });
+
   test('a fresh SYN on a cut connection is judged', async () => {
     await world.policy(WEB, [DENY], CLOSED, 2);
     await run(out('S').drops(DROP.DROP_POLICY_DENY));

@@ -67,6 +67,34 @@ describe('traffic', { skip: needKernel() }, () => {
     });
   }
 
+  const PROHIBITED = { ip4: 'EHOSTUNREACH', ip6: 'EACCES' } as const; // as Linux reads the codes
+  for (const family of ['ip4', 'ip6'] as const) {
+    test(`${family}: who is refused hears of it at once, where that is asked for`, async () => {
+      const { world, a, b, talk } = { world: net.world, a: net.a, b: net.b, talk: net.talk.bind(net) };
+      const open = (who: typeof a) => world.policy(who, [{ egress: true, id: 1 }, { id: 2 }]);
+      const response = 'RESET' as const;
+      // where it sends
+      await open(b);
+      await world.policy(a, [{ egress: true, deny: true, response, id: 3 }]);
+      assert.equal(await talk('a', { kind: 'tcp', to: b[family], port: 80 }), 'ECONNREFUSED');
+      assert.equal(await talk('a', { kind: 'udp', to: b[family], port: 53 }), PROHIBITED[family]);
+      await world.policy(a, [{ egress: true, deny: true, response: 'ICMP', id: 3 }]);
+      assert.equal(await talk('a', { kind: 'tcp', to: b[family], port: 80 }), PROHIBITED[family]);
+      // where its peer receives
+      await open(a);
+      await world.policy(b, [{ deny: true, response, id: 4 }]);
+      assert.equal(await talk('a', { kind: 'tcp', to: b[family], port: 80 }), 'ECONNREFUSED');
+      assert.equal(await talk('a', { kind: 'udp', to: b[family], port: 53, bytes: 8000 }), PROHIBITED[family]);
+      // from the host, through its stack, though the workload may send nothing itself
+      await world.policy(b, [
+        { deny: true, response, id: 4 },
+        { egress: true, deny: true, id: 5 },
+      ]);
+      assert.equal(await talk('host', { kind: 'tcp', to: b[family], port: 80 }), 'ECONNREFUSED');
+      assert.equal(await talk('host', { kind: 'udp', to: b[family], port: 53 }), PROHIBITED[family]);
+    });
+  }
+
   test('every byte that a workload sent is in a flow', async () => {
     const total = (flows: readonly SeenFlow[]): number =>
       flows

@@ -11,9 +11,11 @@ import { needKernel } from '@weir/loader/testing';
 import { testFleet } from '../lib/fleet-options.ts';
 import { connectivityMatrix } from '../matrix/rows.ts';
 import { announce } from './announce.ts';
+import { answers } from './answers.ts';
 import { conversationsOf, converse } from './conversations.ts';
 import { egress } from './egress.ts';
 import { closedPorts, tooBig } from './errors.ts';
+import { established } from './established.ts';
 import { oneFamily, removePeople } from './families.ts';
 import { health } from './health.ts';
 import { bandwidth } from './limits.ts';
@@ -99,6 +101,8 @@ describe('network', { skip: needKernel() }, () => {
     await closedPorts(scene.shop, scene.db);
   });
 
+  test('what is refused is answered, where a policy asks for it', () => answers(scene));
+  test('connections that a change refuses are drained or cut', () => established(scene));
   test('masquerade: the world sees hosts', () => masquerade(scene, HYBRID));
   test('egress gateways: who is selected leaves by one, and by the next when it is cut off', () => egress(scene));
   test('a workload sends from its own addresses, unless it may from others', () => sourceCheck(scene));

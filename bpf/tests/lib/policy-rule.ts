@@ -30,6 +30,8 @@ export interface Rule {
   /** Bits of the port that matter; 16 unless told, 0 without a port. */
   readonly portBits?: number;
   readonly deny?: boolean;
+  /** How a deny is answered; in silence unless told. */
+  readonly response?: 'RESET' | 'ICMP';
   /** Leaves it to the next tier. */
   readonly pass?: boolean;
   /** Default: the default deny of a view. */
@@ -56,10 +58,12 @@ export const policyKey = (rule: Rule): Buffer => {
 
 const portBitsOf = ({ portBits, port }: Rule): number => portBits ?? (port === undefined ? 0 : 16);
 
+const denial = ({ response }: Rule): number => (response ? VERDICT[`POLICY_DENY_${response}`] : VERDICT.POLICY_DENY);
+
 export const policyEntry = (rule: Rule): Buffer =>
   policy_entry.encode({
     rule_id: rule.id,
-    verdict: rule.pass ? VERDICT.POLICY_PASS : rule.deny ? VERDICT.POLICY_DENY : VERDICT.POLICY_ALLOW,
+    verdict: rule.pass ? VERDICT.POLICY_PASS : rule.deny ? denial(rule) : VERDICT.POLICY_ALLOW,
     rank: rule.rank ?? 0,
     prefix_bits: rule.protocol ? 8 + portBitsOf(rule) : 0,
     packets: 0n,

@@ -154,7 +154,7 @@ export class World {
       maxEntries: {
         ...{ conntrack: maxConntrack, fragments: 64, events: ringBytes, throttled: 1024 },
         // an emulated machine is long in walking through empty buckets
-        ...{ drops: 128, throttles: 64, policies: 64, bandwidths: 64, vlans: 64 },
+        ...{ drops: 128, throttles: 64, answers: 64, drains: 64, policies: 64, bandwidths: 64, vlans: 64 },
         ...(maxNat === undefined ? {} : { nat_in: maxNat, nat_out: maxNat }),
       },
     });
@@ -186,7 +186,8 @@ export class World {
 
   /** Everything that packets and policies leave behind is gone; both workloads are ready and let all pass. */
   async reset(): Promise<void> {
-    for (const name of ['conntrack', 'fragments', 'drops', 'throttles', 'throttled']) await this.clear(name);
+    for (const name of ['conntrack', 'fragments', 'drops', 'throttles', 'throttled', 'answers', 'drains'])
+      await this.clear(name);
     for (const name of ['nat_in', 'nat_out', ...SERVICE_MAPS])
       if (this.#others.some(({ maps }) => maps.has(name))) await this.clear(name);
     for (const name of TOLD) if (this.#touched.has(name)) await this.clear(name);
@@ -231,6 +232,22 @@ export class World {
       bandwidth.encode({ ...rates, egress_paid_ns: 0n, ingress_paid_ns: 0n, here_paid_ns: 0n }),
     );
     this.workload(who, OPEN | FLAGS.WORKLOAD_LIMITED);
+  }
+
+  /** Its answers to refused packets have used their allowance until so many seconds from now. */
+  answersPaid(who: Workload, seconds: number): void {
+    const paid = Buffer.alloc(8);
+    const until = process.hrtime.bigint() + BigInt(seconds) * 1_000_000_000n;
+    paid.writeBigUInt64LE(until > 0n ? until : 0n);
+    this.map('answers').update(u32(who.ifindex), paid);
+  }
+
+  /** Its connections that have begun until then may go on, whatever policy says; 0: they are cut. */
+  drain(who: Workload, until = process.hrtime.bigint()): void {
+    const before = Buffer.alloc(8);
+    if (until === 0n) return void this.map('drains').delete(u32(who.ifindex));
+    before.writeBigUInt64LE(until);
+    this.map('drains').update(u32(who.ifindex), before);
   }
 
   removeWorkload(who: Workload): void {

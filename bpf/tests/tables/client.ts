@@ -10,7 +10,8 @@ import { type EthernetOptions, ethernet, ip4Fragments, ip6Fragments, type Packet
 import { type Case, received, type Step, sent } from '../lib/scenario.ts';
 import { type Frontend, TCP, UDP } from '../lib/service-tables.ts';
 import { icmp, icmp6, ping, ping6, pong, pong6, type Segment, sctp, tcp, udp } from '../lib/transport.ts';
-import { DB, PEER, WEB, WORLD, type World } from '../lib/world.ts';
+import { CLOSED, DB, PEER, WEB, WORLD, type World } from '../lib/world.ts';
+import { prohibited, resetOf } from './answers.ts';
 import { FAMILIES, type Family, type Ports, packetOf, QUOTED, VIP } from './services.ts';
 
 const SCTP = 132;
@@ -167,6 +168,42 @@ const wayCases = FAMILIES.flatMap((family): Case[] => [
           },
         ],
       }),
+    ],
+  },
+  {
+    name: `client ${family}: what is refused is answered by the address that was asked for`,
+    policy: [{ egress: true, identity: DB.identity, protocol: TCP, port: 8080, deny: true, response: 'RESET', id: 1 }],
+    setup: serving({ family }),
+    steps: [
+      sent(packetOf(family, WEB[family], VIP[family], syn({ sport: 1000, dport: 80 }))).refused(
+        DROP.DROP_POLICY_DENY,
+        given(packetOf(family, VIP[family], WEB[family], resetOf(80, 1000, { ack: 1001 }))),
+      ),
+      ...(['WEB', 'DB'] as const).map((refuses) =>
+        sent(packetOf(family, WEB[family], VIP[family], query({ sport: 1000, dport: 80 }))).refused(
+          DROP.DROP_POLICY_DENY,
+          {
+            ...given(
+              prohibited(
+                family,
+                ...([VIP[family], WEB[family]] as const),
+                packetOf(family, WEB[family], VIP[family], query({ sport: 1000, dport: 80 })),
+              ),
+            ),
+            before: async (world: World) => {
+              serving({ family, protocol: UDP })(world);
+              const denial = { deny: true, response: 'RESET', id: 1 } as const;
+              await world.policy(
+                WEB,
+                refuses === 'WEB' ? [{ ...denial, egress: true }] : [{ egress: true, id: 2 }],
+                CLOSED,
+                2,
+              );
+              await world.policy(DB, refuses === 'DB' ? [denial] : [{ id: 2 }], CLOSED, 2);
+            },
+          },
+        ),
+      ),
     ],
   },
   {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Case } from '../lib/scenario.ts';
+import { answers, answersLeaving } from './answers.ts';
 import { bandwidth } from './bandwidth.ts';
 import { conntrack } from './conntrack.ts';
 import { egress } from './egress.ts';
@@ -24,12 +25,13 @@ export const TABLES: Readonly<Record<string, readonly Case[]>> = {
   internet,
   transport,
   policy,
+  answers,
   views,
   conntrack,
   related,
   local,
   uplink,
-  masquerade,
+  masquerade: [...masquerade, ...answersLeaving],
   bandwidth,
   natErrors,
   nat64,

@@ -80,6 +80,9 @@ const u32 = (value: number): Buffer => {
 
 const NONE = Buffer.alloc(16);
 
+/** Far from now: whoever has used up its answers until then gets none, so that what is refused is dropped in every case. */
+const NO_ANSWERS = Buffer.alloc(8, 0x7f);
+
 const clear = async (map: BpfMap): Promise<void> => {
   const { keys, count } = await map.lookupAll();
   if (count > 0) await map.deleteBatch(keys, count);
@@ -215,6 +218,7 @@ export const openKernel = async ({ telling = false } = {}) => {
       for (const [cidr, identity] of cidrs) map('cidrs').update(prefixKey(cidr), cidr_value.encode({ identity }));
       await writeTables(pods);
       for (const pod of pods) map('workloads').update(u32(pod.ifindex), workloadValue(pod));
+      for (const ifindex of [SLOT, ...pods.map((pod) => pod.ifindex)]) map('answers').update(u32(ifindex), NO_ANSWERS);
     },
 
     /** This is the host now, and those have these identities; undefined: the host has no policy. */

@@ -30,6 +30,7 @@ const CHOSEN: Readonly<Record<string, readonly string[]>> = {
   'cidr-groups': ['by name'],
   hosts: ['every host: one port from the world', 'a staged document beside an enforced one of a host'],
   views: ['both ends would be asked', 'both ends would be asked, staged'],
+  'deny-response': ['a default deny that is answered, in both directions'],
 };
 
 describe('conformance with traffic', { skip: needKernel() }, () => {

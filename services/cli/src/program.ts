@@ -148,6 +148,7 @@ const addExplain = (parent: Command, context: Context): void => {
     .option('--port <port>', 'destination port; for ICMP the type', '0')
     .option('--protocol <name>', 'TCP, UDP, SCTP, ICMP, ICMPv6', 'TCP')
     .option('-f, --filename <path>', 'as if these documents had been applied', collect)
+    .option('--at <time>', 'at that time (RFC 3339) instead of now: for policies with a time')
     .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'yaml']).default('text'))
     .action(async (options: ExplainOptions) => (await import('./commands/explain.ts')).explainFlow(context, options));
 };

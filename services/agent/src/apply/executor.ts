@@ -31,6 +31,9 @@ import type { Wired } from './wiring.ts';
 
 const { WORKLOAD_LOCKDOWN, WORKLOAD_READY } = weir_workload_flags;
 
+/** Longer than a pass takes between its first write and the commit. */
+const DRAIN_AHEAD_NS = 2_000_000_000n;
+
 export interface ApplyInput {
   readonly desired: Desired;
   readonly ipcache: IpcacheDelta;
@@ -83,6 +86,8 @@ export class Executor {
   readonly #kernel: Kernel;
   readonly #reach: ReachFailpoint;
   readonly #maxEntries = weir_limits.WEIR_MAX_POLICY;
+  /** Of each interface the change whose word about connections the kernel has. */
+  readonly #drains = new Map<number, number>();
 
   constructor(kernel: Kernel, reach: ReachFailpoint) {
     this.#kernel = kernel;
@@ -92,6 +97,7 @@ export class Executor {
   async apply(input: ApplyInput): Promise<ApplyResult> {
     const { maps } = this.#kernel;
     const moves = planMoves(input);
+    const draining = await this.#beginDrains(moves);
     await this.#writeValues(moves, 'close');
     await this.#reach('apply.closed');
     await this.#writeValues(moves, 'begin');
@@ -131,11 +137,34 @@ export class Executor {
       'commit',
     );
     await this.#reach('apply.committed');
+    await this.#endDrains(draining);
     const routeFailures = await applyRoutes(this.#kernel.network, desired.routes, input.routes);
     await this.#reach('apply.routes-written');
     const uplinkFailures = await this.#kernel.uplinks.sync(desired.uplinks);
     await this.#reach('apply.uplinks-written');
     return { failed, routeFailures, uplinkFailures, encryptionFailures: [], swapped, committed };
+  }
+
+  /**
+   * Before anything is judged by the new table. What drains is what was allowed by the old one, which still lets connections begin until the
+   * swap: until then the time is one that is not over yet.
+   */
+  async #beginDrains(moves: readonly Move[]): Promise<Move[]> {
+    const due = moves.filter(({ wired, workload: { established } }) => {
+      return established !== undefined && this.#drains.get(wired.ifindex) !== established.number;
+    });
+    for (const { wired, workload } of due) {
+      const until = process.hrtime.bigint() + DRAIN_AHEAD_NS;
+      await this.#kernel.maps.writeDrain(wired.ifindex, workload.established?.drains ? until : undefined);
+    }
+    return due;
+  }
+
+  async #endDrains(due: readonly Move[]): Promise<void> {
+    for (const { wired, workload } of due) {
+      if (workload.established?.drains) await this.#kernel.maps.writeDrain(wired.ifindex, process.hrtime.bigint());
+      if (workload.established) this.#drains.set(wired.ifindex, workload.established.number);
+    }
   }
 
   async #writeValues(moves: readonly Move[], part: 'close' | 'begin' | 'commit'): Promise<number> {

@@ -62,6 +62,9 @@ export interface Maps {
   /** Undefined takes it away; a limit that is already so goes on where it is. */
   writeBandwidth(ifindex: number, bandwidth: Bandwidth | undefined): Promise<void>;
 
+  /** Connections begun until then, by the monotonic clock, may go on though policy refuses them; undefined: none may. */
+  writeDrain(ifindex: number, untilNs: bigint | undefined): Promise<void>;
+
   readIpcache(): Promise<ReadonlyMap<PrefixText, IpcacheEntry>>;
   writeIpcache(entries: readonly (readonly [PrefixText, IpcacheEntry])[]): Promise<void>;
   removeIpcache(keys: readonly PrefixText[]): Promise<void>;

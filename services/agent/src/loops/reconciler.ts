@@ -46,6 +46,8 @@ export interface ReconcilerOptions {
   readonly onTrouble: (what: string, cause: unknown) => void;
   readonly debounceMs?: number;
   readonly resyncMs?: number;
+  /** Instead of this host's clock. */
+  readonly wallMs?: (() => number) | undefined;
 }
 
 export interface HostHealth {
@@ -64,6 +66,8 @@ export interface PassFacts {
 /** Documents of one API call come within a few ms of each other. */
 const DEBOUNCE_MS = 5;
 const RESYNC_MS = 60_000;
+/** Policies have times. The clock is looked at, not waited for: it may be set. */
+const CLOCK_MS = 500;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
 
@@ -79,6 +83,8 @@ export class Reconciler {
   #timer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #resyncTimer: NodeJS.Timeout | undefined;
+  #clockTimer: NodeJS.Timeout | undefined;
+  readonly #wallMs: () => number;
   #running: Promise<void> | undefined;
   #again = false;
   #stopped = false;
@@ -96,6 +102,11 @@ export class Reconciler {
     this.#options = options;
     this.#resyncTimer = setInterval(() => this.resync(), options.resyncMs ?? RESYNC_MS);
     this.#resyncTimer.unref();
+    this.#wallMs = options.wallMs ?? Date.now;
+    this.#clockTimer = setInterval(() => {
+      if (options.planner.policies.isTimeDue(this.#wallMs())) this.trigger();
+    }, CLOCK_MS);
+    this.#clockTimer.unref();
   }
 
   /** Since the last pass ended, ms; 0 while one is under way or due. */
@@ -156,6 +167,7 @@ export class Reconciler {
     clearTimeout(this.#timer);
     clearTimeout(this.#retryTimer);
     clearInterval(this.#resyncTimer);
+    clearInterval(this.#clockTimer);
     await this.#running;
   }
 
@@ -187,7 +199,7 @@ export class Reconciler {
     planner.setFacts({
       addresses: await this.#options.hostAddresses(),
       subnets: (await this.#options.hostSubnets?.()) ?? [],
-      nowMs: performance.now(),
+      ...{ nowMs: performance.now(), wallMs: this.#wallMs() },
       ...(this.#options.health ? { unreachable: this.#options.health.unreachable } : {}),
       control: this.#options.control?.() ?? [],
       encryption: (await this.#options.encryptionFacts?.()) ?? NO_FACTS,

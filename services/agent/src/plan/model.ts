@@ -63,6 +63,8 @@ export interface DesiredWorkload {
   readonly policy: WorkloadPolicy | undefined;
   /** Undefined: it may send and receive what it can. */
   readonly bandwidth?: Bandwidth | undefined;
+  /** What the last change of its policy that somebody applied says of its connections. */
+  readonly established?: EstablishedChange | undefined;
   /** Why it is closed, in the words of WorkloadState. */
   readonly waiting: '' | 'waiting-for-identity' | 'not-ready';
   readonly message: string;
@@ -81,6 +83,13 @@ export const UNREACHABLE = 'unreachable';
 /** Through the tunnel device; whom a packet is for is known there. */
 export const OVERLAY = 'overlay';
 
+export interface EstablishedChange {
+  /** Counts changes of this workload since the agent began. */
+  readonly number: number;
+  /** Connections that are refused from now on may go on; else they are cut. */
+  readonly drains: boolean;
+}
+
 /** A document that can't be realised. */
 export interface DocumentError {
   readonly subject: string;
@@ -98,6 +107,8 @@ export interface LocalFacts {
   readonly subnets?: readonly string[];
   /** Of a clock that only goes forward; what changes over in steps does so by it. */
   readonly nowMs?: number;
+  /** Milliseconds of Unix time, by this host's clock: when policies count. */
+  readonly wallMs?: number;
   /** Hosts that do not answer any more, of those that were asked. */
   readonly unreachable?: ReadonlySet<string>;
   /** Of the device that encrypts. */

@@ -12,6 +12,7 @@ import type { Desired } from './desired.ts';
 import { EgressPlanner } from './egress.ts';
 import { directPools, NO_FACTS, wireguardIssues } from './encryption.ts';
 import { EncryptionPlanner } from './encryption-planner.ts';
+import { Established } from './established.ts';
 import { HEALTH_ENDPOINT, HEALTH_IDENTITY, HEALTH_LABELS, HealthEndpoints } from './health-endpoint.ts';
 import { HOST_IDENTITY, HostPolicyPlanner } from './host-policy.ts';
 import { Ipcache } from './ipcache.ts';
@@ -27,12 +28,11 @@ import { type PlannedRoutes, routeErrors, routesTo } from './routes.ts';
 import { RuntimePolicies } from './runtime-policies.ts';
 import { bandwidthOf, guardingHost, leavingByGateway, limited, withSourceCheck } from './sending.ts';
 import { ServicePlanner } from './services.ts';
+import { goneOf, inOrder } from './taking-order.ts';
 import { unplacedErrors } from './unplaced.ts';
 import { UplinkPlanner } from './uplinks.ts';
 import { closedFor, hostIssues, wiringIssues, workloadIssues } from './validate.ts';
 import { type Local, localOf } from './wiring.ts';
-
-const NOBODY: ReadonlySet<string> = new Set();
 
 export class Planner {
   readonly #options: PlannerOptions;
@@ -42,7 +42,8 @@ export class Planner {
   readonly hostNumbers: HostNumbers;
   readonly #overlay: OverlayPlanner;
   readonly #addresses: Addresses;
-  readonly #policies = new Policies();
+  readonly policies = new Policies();
+  readonly #established = new Established();
   readonly #runtimePolicies = new RuntimePolicies();
   readonly #namedPorts = new NamedPorts();
   readonly #compiler: Compiler = createCompiler();
@@ -57,7 +58,6 @@ export class Planner {
   readonly #dirty = new Set<string>();
   #allDirty = true;
   #facts: LocalFacts;
-  /** Until a host or an own address changes. */
   #routes: PlannedRoutes | undefined;
   readonly #uplinks: UplinkPlanner;
   readonly egress: EgressPlanner;
@@ -96,22 +96,19 @@ export class Planner {
     this.encryption.setFacts(facts.encryption ?? NO_FACTS);
     this.#facts = { ...facts, host: this.#options.host };
     this.#addresses.setOwn(facts.addresses);
+    if (facts.wallMs !== undefined) this.#touch(this.policies.setTime(facts.wallMs));
   }
 
   /** Everything that exists: what is not in it is gone. */
   reset(entries: readonly ConfigEntry[]): void {
-    const present = new Set(entries.map(({ subject }) => subject));
-    // Identities first and last: no address is ever without its labels in between.
-    const order = (entry: ConfigEntry): number => (entry.kind === 'identity' ? 0 : entry.kind === 'policy' ? 1 : 2);
-    for (const entry of [...entries].sort((a, b) => order(a) - order(b))) this.#take(entry);
-    const gone = [...this.#entries.values()].filter(({ subject }) => !present.has(subject));
-    for (const entry of gone.sort((a, b) => order(b) - order(a))) this.#drop(entry);
+    for (const entry of inOrder(entries)) this.#take(entry);
+    for (const entry of goneOf(this.#entries, entries)) this.#drop(entry);
   }
 
   change(entry: ConfigEntry): void {
     const held = this.#entries.get(entry.subject);
     if (!entry.removed) this.#take(entry);
-    else if (held) this.#drop(held);
+    else if (held) this.#drop(held, entry.document.drains && entry.document.body.case === undefined);
   }
 
   #take(entry: ConfigEntry): void {
@@ -156,7 +153,7 @@ export class Planner {
         this.services.put(entry);
         break;
       case 'policy':
-        this.#touch(this.#policies.put(subject, revision, body.value));
+        this.#touch(this.policies.put(subject, revision, body.value), document.drains);
         break;
       case 'prefilter':
         this.#uplinks.put(entry);
@@ -185,7 +182,7 @@ export class Planner {
     this.#dirty.add(id);
   }
 
-  #drop(entry: ConfigEntry): void {
+  #drop(entry: ConfigEntry, drains = false): void {
     const { subject, document } = entry;
     const { body } = document;
     this.#entries.delete(subject);
@@ -223,7 +220,7 @@ export class Planner {
         this.services.remove(subject);
         break;
       case 'policy':
-        this.#touch(this.#policies.remove(subject));
+        this.#touch(this.policies.remove(subject), drains);
         break;
       case 'prefilter':
         this.#uplinks.remove(entry);
@@ -256,9 +253,14 @@ export class Planner {
     return this.#identities.has(identity) && !this.#goneIdentities.has(identity);
   }
 
-  #touch(identities: ReadonlySet<number>): void {
+  /** `drains`: of a change that somebody has applied, what becomes of connections. */
+  #touch(identities: ReadonlySet<number>, drains?: boolean): void {
     if (identities.has(HOST_IDENTITY)) this.#hostPolicy.changed();
-    for (const [id, { doc }] of this.#locals) if (identities.has(doc.identity)) this.#dirty.add(id);
+    for (const [id, { doc }] of this.#locals) {
+      if (!identities.has(doc.identity)) continue;
+      this.#dirty.add(id);
+      if (drains !== undefined) this.#established.touched(id, drains, this.#compiled.get(id));
+    }
   }
 
   /** Forgets what only lingers. To be called when the kernel holds the last answer. */
@@ -279,8 +281,8 @@ export class Planner {
   compute(): Desired {
     this.#planWays();
     this.#followLocals();
-    const own = this.#hostPolicy.choose(this.#policies.hostBundle(), this.#facts);
-    const { changed, refused } = this.cidrIds.want(new Set([...this.#policies.cidrs(), ...own]));
+    const own = this.#hostPolicy.choose(this.policies.hostBundle(), this.#facts);
+    const { changed, refused } = this.cidrIds.want(new Set([...this.policies.cidrs(), ...own]));
     if (changed || refused.size > 0) this.#allDirty = true;
     if (this.#allDirty) this.#hostPolicy.changed();
     this.#compile(refused);
@@ -292,7 +294,7 @@ export class Planner {
     const unplaced = this.ipcache.unplaced();
     const unknown = new Set(unplaced.map(({ identity }) => identity));
     const services = this.services.compute(this.#hosts.values(), this.#facts.addresses, this.#overlay.plan);
-    const others = [this.#policies, this.#uplinks, this.egress, this.services, this.#runtimePolicies];
+    const others = [this.policies, this.#uplinks, this.egress, this.services, this.#runtimePolicies];
     const errors = [...this.#errors.values(), ...this.#overlay.errors, ...others.flatMap((one) => one.errors())];
     for (const [id, local] of this.#locals) {
       const desired = this.#desired(local, unknown, hostPolicy.desired !== undefined);
@@ -314,7 +316,7 @@ export class Planner {
       ...{ routes: planned.routes, uplinks, services },
       ...{ hostPolicy: hostPolicy.desired, hostBundle: hostPolicy.bundle },
       overlay: this.#overlay.plan,
-      egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? NOBODY),
+      egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? new Set()),
       encryption: this.encryption.plan,
       encryptedPools: directPools(this.encryption.plan, this.#overlay.plan.routed, planned.routes),
       // Without a tunnel nobody can claim one.
@@ -349,25 +351,25 @@ export class Planner {
   /** The policies must know which identities live here before anything is compiled. */
   #followLocals(): void {
     const here = new Set<number>([HOST_IDENTITY]);
-    if (this.#policies.addIdentity(HOST_IDENTITY, this.#hostPolicy.labels(this.#hosts.values())))
+    if (this.policies.addIdentity(HOST_IDENTITY, this.#hostPolicy.labels(this.#hosts.values())))
       this.#hostPolicy.changed();
     for (const [id, { doc }] of this.#locals) {
       const labels = this.#identities.get(doc.identity);
       if (!labels) continue;
       here.add(doc.identity);
-      if (this.#policies.addIdentity(doc.identity, labels)) this.#dirty.add(id);
+      if (this.policies.addIdentity(doc.identity, labels)) this.#dirty.add(id);
     }
-    for (const identity of this.#policies.identities())
-      if (!here.has(identity)) this.#policies.removeIdentity(identity);
+    for (const identity of this.policies.identities()) if (!here.has(identity)) this.policies.removeIdentity(identity);
     for (const id of this.#compiled.keys()) if (!this.#locals.has(id)) this.#compiled.delete(id);
   }
 
   #compile(refused: ReadonlySet<string>): void {
     const input = {
-      ...{ compiler: this.#compiler, policies: this.#policies, locals: this.#locals, refused },
+      ...{ compiler: this.#compiler, policies: this.policies, locals: this.#locals, refused },
       ...{ identities: this.#identities, cidrs: this.cidrIds.all, peerNamedPorts: this.#namedPorts.byIdentity },
     };
     compileWorkloads(this.#allDirty ? this.#locals.keys() : this.#dirty, input, this.#options, this.#compiled);
+    this.#established.decide(this.#compiled);
     this.#dirty.clear();
     this.#allDirty = false;
   }
@@ -390,6 +392,7 @@ export class Planner {
           isGuarding,
         ),
       bandwidth,
+      established: this.#established.of(id),
       waiting: closed?.waiting ?? '',
       message: closed?.message ?? '',
     };

@@ -11,11 +11,15 @@ import { isWeirError } from '@weir/errors';
 import {
   type CidrGroup,
   collectCidrs,
+  inItsTime,
+  nextChange,
   type PolicyDocument,
   parseDocument,
   refersToGroups,
   resolveGroups,
+  type Standing,
   selects,
+  standingAt,
 } from '@weir/policy-engine';
 import type { Policy } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { bundleOf, HOST_IDENTITY, type HostPolicyBundle, type StoredPolicy } from './host-policy.ts';
@@ -29,9 +33,13 @@ export interface CompilablePolicy {
 }
 
 interface Held extends CompilablePolicy {
+  /** As it counts in its time; `doc` is what it counts as now. */
+  readonly inTime: PolicyDocument;
   /** As it came, groups by their names. */
   readonly written: PolicyDocument;
   readonly told: StoredPolicy;
+  /** When the control plane made this version: a clock that says less is wrong. */
+  readonly appliedMs: number;
   /** Of the host's identities, those that it selects. */
   readonly selected: Set<number>;
 }
@@ -41,6 +49,7 @@ export class Policies {
   /** By the subject of their document. */
   readonly #groups = new Map<string, CidrGroup>();
   readonly #errors = new Map<string, DocumentError>();
+  #nowMs = 0;
   /** Identities of the host's workloads, with their labels. */
   readonly #local = new Map<number, readonly string[]>();
   /** Per local identity; undefined = to be collected again. */
@@ -77,7 +86,7 @@ export class Policies {
     const ruleIds = new Map(policy.rules.map(({ path, id }) => [path, id]));
     const rules = policy.rules.map(({ path, id }) => [path, id] as const);
     const told = { subject, revision: String(revision), document: policy.document, rules };
-    this.#hold(subject, { written: doc, told, ruleIds, selected });
+    this.#hold(subject, { written: doc, told, ruleIds, selected, appliedMs: Number(policy.appliedMs) });
     this.#forget(touched);
     const { group } = doc;
     if (group) this.#groups.set(subject, group);
@@ -92,9 +101,43 @@ export class Policies {
       if (written.key === of) for (const identity of selected) touched.add(identity);
   }
 
-  #hold(subject: string, held: Pick<Held, 'written' | 'told' | 'ruleIds' | 'selected'>): void {
-    const doc = resolveGroups(held.written, [...this.#groups.values()]);
-    this.#held.set(subject, { ...held, doc, cidrs: collectCidrs([doc]) });
+  #hold(subject: string, held: Pick<Held, 'written' | 'told' | 'ruleIds' | 'selected' | 'appliedMs'>): void {
+    const inTime = resolveGroups(held.written, [...this.#groups.values()]);
+    const doc = inItsTime(inTime, this.#nowMs, held.appliedMs);
+    this.#held.set(subject, { ...held, inTime, doc, cidrs: collectCidrs([inTime]) });
+  }
+
+  /** Documents that count as something else at that time, in milliseconds of Unix time, than they do now. */
+  #changing(nowMs: number): [subject: string, held: Held][] {
+    return [...this.#held].filter(
+      ([, { inTime, doc, appliedMs }]) => inTime.validity && inItsTime(inTime, nowMs, appliedMs) !== doc,
+    );
+  }
+
+  isTimeDue(nowMs: number): boolean {
+    return this.#changing(nowMs).length > 0;
+  }
+
+  /** The time by which documents count or not. Returns the local identities whose policy may change. */
+  setTime(nowMs: number): Set<number> {
+    this.#nowMs = nowMs;
+    const touched = new Set<number>();
+    for (const [subject, held] of this.#changing(nowMs)) {
+      this.#held.set(subject, { ...held, doc: inItsTime(held.inTime, nowMs, held.appliedMs) });
+      for (const identity of held.selected) touched.add(identity);
+      this.#touchAboutWhom(held.written, touched);
+    }
+    this.#forget(touched);
+    return touched;
+  }
+
+  /** Documents with a time, and how they stand. */
+  timed(): { readonly key: string; readonly standing: Standing; readonly nextChangeMs: number | undefined }[] {
+    return [...this.#held.values()].flatMap(({ written: { key, validity }, appliedMs }) => {
+      if (!validity) return [];
+      const standing = this.#nowMs < appliedMs ? 'unsure' : standingAt(validity, this.#nowMs);
+      return [{ key, standing, nextChangeMs: nextChange(validity, this.#nowMs) }];
+    });
   }
 
   /** Returns whom that concerns, besides `touched`. */

@@ -92,6 +92,10 @@ export const statusOf = (sources: StatusSources): Record<string, unknown> => {
       ...configuration.stats(),
     },
     realised,
+    policies_with_a_time: sources.planner.policies.timed().map(({ key, standing, nextChangeMs }) => ({
+      ...{ key, standing },
+      next_change: nextChangeMs === undefined ? null : new Date(nextChangeMs).toISOString(),
+    })),
     errors,
     workloads: { ready: workloads.filter(({ state }) => state === 'ready').length, total: workloads.length },
     health_endpoint: healthEndpoint

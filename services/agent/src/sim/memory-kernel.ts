@@ -35,6 +35,7 @@ export interface MemoryState {
   readonly addresses: Map<string, number>;
   readonly cidrs: Map<string, number>;
   readonly bandwidths: Map<number, Bandwidth>;
+  readonly drains: Map<number, bigint>;
   readonly ipcache: Map<PrefixText, IpcacheEntry>;
   readonly links: Map<string, { ifindex: number; up: boolean; netnsId: string }>;
   readonly attached: Map<string, number>;
@@ -78,6 +79,7 @@ export const emptyState = (): MemoryState => ({
   addresses: new Map(),
   cidrs: new Map(),
   bandwidths: new Map(),
+  drains: new Map(),
   ipcache: new Map(),
   links: new Map(),
   attached: new Map(),
@@ -142,6 +144,12 @@ const memoryMaps = (state: MemoryState, maxPolicy: number): Maps => {
         state.bandwidths.set(ifindex, bandwidth);
         wrote(1);
       } else if (state.bandwidths.delete(ifindex)) wrote(1);
+    },
+    writeDrain: async (ifindex, untilNs) => {
+      if (untilNs !== undefined) {
+        state.drains.set(ifindex, untilNs);
+        wrote(1);
+      } else if (state.drains.delete(ifindex)) wrote(1);
     },
     readIpcache: async () => state.ipcache,
     writeIpcache: async (entries) => {

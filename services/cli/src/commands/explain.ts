@@ -30,6 +30,7 @@ export interface ExplainOptions {
   readonly port: string;
   readonly protocol: string;
   readonly filename?: readonly string[];
+  readonly at?: string;
   readonly output: 'text' | 'json' | 'yaml';
 }
 
@@ -164,6 +165,8 @@ const sayAnswer = (context: Context, answer: Answer, indent: string): void => {
     for (const rule of near.slice(0, MAX_NEAR)) say(`    nearly: ${escapeUntrusted(sayNear(rule))}`);
     if (near.length > MAX_NEAR) say(`    nearly: ${near.length - MAX_NEAR} more, see -o json`);
   }
+  if (answer.outOfTime.length === 0) return;
+  for (const line of answer.text.split('\n').slice(-answer.outOfTime.length)) say(`  ${escapeUntrusted(line)}`);
 };
 
 const WORDS = {
@@ -209,8 +212,15 @@ const explainBalanced = async (
   if (verdict !== 'allow') context.setExitCode(EXIT.failed);
 };
 
+const timeOf = ({ at }: ExplainOptions): number => {
+  const atMs = at === undefined ? Date.now() : Date.parse(at);
+  if (Number.isFinite(atMs)) return atMs;
+  throw new CliFailure(EXIT.usage, `--at ${JSON.stringify(at)} is no time: write it as 2026-11-23T18:00:00Z`);
+};
+
 export const explainFlow = async (context: Context, options: ExplainOptions): Promise<void> => {
   const flow = flowOf(options);
+  const atMs = timeOf(options);
   const { changed, locate } = await candidates(context, options.filename ?? []);
   const from = await endOf(context, options.from, options.to);
   const to = await endOf(context, options.to, options.from);
@@ -232,7 +242,7 @@ export const explainFlow = async (context: Context, options: ExplainOptions): Pr
     const input = {
       policies,
       identities: new Map(identities.map(({ identity, labels }) => [identity, labels])),
-      from,
+      ...{ from, atMs },
       ...one,
     };
     return { ...explain(input), steps: stepsOf(input) };

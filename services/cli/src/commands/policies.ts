@@ -133,7 +133,11 @@ const applyPolicies = async (context: Context, documents: Documents, options: Ap
     context.out(`${escapeUntrusted(key)} ${action}${options.dryRun ? ' (dry run)' : ''}`);
     for (const warning of warnings) context.err(renderWarning(warning, documents.locate));
   }
-  if (options.dryRun) return;
+  if (options.dryRun) {
+    const changes = answer.results.some(({ action }) => action !== 'unchanged');
+    if (changes) await (await import('./simulate.ts')).sayCuts(context, documents);
+    return;
+  }
   if (options.wait || options.trace) await waitRealised(context, answer.revision, options.timeout);
   if (options.trace) await printTrace(context, answer.revision);
 };

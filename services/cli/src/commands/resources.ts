@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What `weir get` lists: for each noun its service, path and columns. One table; the command is generic. */
+import { parseDocument, standingAt } from '@weir/policy-engine';
 import type { Service } from '../client.ts';
 import { age, type Column } from '../output/table.ts';
 import { HOST_FIREWALL_RESOURCES } from './host-firewall-resources.ts';
@@ -50,8 +51,15 @@ interface Policy {
   readonly name: string;
   readonly revision: number | string;
   readonly rules: readonly unknown[];
+  readonly document: unknown;
   readonly updated_at: string;
 }
+
+/** Of a policy with a time: how it stands now. */
+const timeCell = ({ document }: Policy): string => {
+  const { validity } = parseDocument(document);
+  return validity ? standingAt(validity, Date.now()) : 'always';
+};
 
 interface Rule {
   readonly id: number;
@@ -168,6 +176,7 @@ export const RESOURCES: Readonly<Record<string, ResourceKind>> = {
       { title: 'NAMESPACE', cell: (p) => p.namespace },
       { title: 'NAME', cell: (p) => p.name },
       { title: 'RULES', cell: (p) => p.rules.length },
+      { title: 'TIME', cell: timeCell, wide: true },
       { title: 'REVISION', cell: (p) => p.revision },
       { title: 'AGE', cell: (p) => age(p.updated_at), passing: true },
     ]),

@@ -193,3 +193,40 @@ export const simulate = async (context: Context, options: SimulateOptions): Prom
   }
   if (options.failOn?.some((what) => flowsOf(summary, what) > 0)) context.setExitCode(EXIT.failed);
 };
+
+/** Hosts report who talks every few seconds. */
+const CUTS_SINCE = '1m';
+const CUTS_SHOWN = 20;
+
+/**
+ * What an apply would cut: traffic of the last minute that is let through now and that the documents would refuse. What was silent for longer is
+ * not among it. Knowing that is no condition of the answer to a dry run.
+ */
+export const sayCuts = async (context: Context, documents: Documents): Promise<void> => {
+  try {
+    const options = { since: CUTS_SINCE, limit: CUTS_SHOWN, output: 'table' } as const;
+    const { items, summary } = await readLines<SimulatedChange, SimulationSummary>(
+      await request(context, options, documents),
+      'change',
+    );
+    const cuts = items.filter((change) => change.class === 'newly-denied');
+    if (summary.newly_denied.flows === 0) {
+      context.out('nothing that was seen in the last minute would be cut');
+      return;
+    }
+    context.out('seen in the last minute, and would be cut (--established drain lets it go on until it ends):');
+    const shown: readonly string[] = ['AT', 'DIRECTION', 'PEER', 'PORT', 'FLOWS', 'LAST SEEN', 'BY'];
+    context.out(
+      renderTable(
+        COLUMNS.filter(({ title }) => shown.includes(title)),
+        cuts,
+      ),
+    );
+    if (summary.omitted > 0) {
+      context.out(`${summary.newly_denied.flows} flows in all; weir simulate --since ${CUTS_SINCE} shows more`);
+    }
+  } catch (error) {
+    if (!(error instanceof CliFailure)) throw error;
+    context.err(`what would be cut is not known: ${error.message}`);
+  }
+};

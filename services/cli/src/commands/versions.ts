@@ -53,17 +53,18 @@ export const history = async (context: Context, key: string, { output, diff }: H
 export interface ChangeOptions {
   readonly author?: string;
   readonly reason?: string;
+  readonly established?: 'cut' | 'drain';
   readonly wait?: boolean;
   readonly timeout: number;
 }
 
-/** Who and why, for whatever changes policies. */
+/** Who and why, and what becomes of connections, for whatever changes policies. */
 export const attribution = (
   { env }: Pick<Context, 'env'>,
-  { author, reason }: Pick<ChangeOptions, 'author' | 'reason'>,
+  { author, reason, established }: Pick<ChangeOptions, 'author' | 'reason' | 'established'>,
 ): Record<string, string> => {
   const who = author ?? env.WEIR_AUTHOR;
-  return { ...(who ? { author: who } : {}), ...(reason ? { reason } : {}) };
+  return { ...(who ? { author: who } : {}), ...(reason ? { reason } : {}), ...(established ? { established } : {}) };
 };
 
 const change = async (

@@ -9,7 +9,13 @@ import { list, positive } from './values.ts';
 export const addAttribution = (command: Command): Command =>
   command
     .option('--author <name>', 'who changes it, kept with the version (WEIR_AUTHOR)')
-    .option('--reason <text>', 'why, kept with the version');
+    .option('--reason <text>', 'why, kept with the version')
+    .addOption(
+      new Option(
+        '--established <what>',
+        'connections that are established and would be refused: cut (default), or drain: they may go on until they end',
+      ).choices(['cut', 'drain']),
+    );
 
 const changing = (command: Command): Command =>
   addAttribution(command)

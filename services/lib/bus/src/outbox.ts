@@ -15,6 +15,8 @@ export interface OutboxDocument {
   readonly kind: ConfigKind;
   readonly key: string;
   readonly body?: NonNullable<MessageInitShape<typeof ConfigDocumentSchema>['body']>;
+  /** Of a policy: connections that are established may go on. */
+  readonly drains?: boolean;
 }
 
 export interface Enqueued {
@@ -70,12 +72,13 @@ const insertRows = async (trx: Executor, documents: readonly ConfigDocument[], t
 export const enqueueConfig = async (trx: Executor, documents: readonly OutboxDocument[]): Promise<Enqueued> => {
   const { epoch, last } = await takeRevisions(trx, documents.length);
   const first = last - BigInt(documents.length) + 1n;
-  const rows = documents.map(({ kind, key, body }, index) =>
+  const rows = documents.map(({ kind, key, body, drains = false }, index) =>
     create(ConfigDocumentSchema, {
       subject: configSubject(kind, key),
       epoch,
       revision: first + BigInt(index),
       publisher: PUBLISHER_OF[kind],
+      drains,
       ...(body === undefined ? {} : { body }),
     }),
   );

@@ -13,8 +13,16 @@ import { IDENTITY, ipBlockTwin, scopeOf } from './constants.ts';
 import { withGroups } from './groups.ts';
 import { type Judgement, judge } from './judge.ts';
 import { selects } from './lint.ts';
-import { type Direction, type ListedRule, listRules, type PolicyDocument, type Tier } from './model.ts';
+import {
+  type DenyResponse,
+  type Direction,
+  type ListedRule,
+  listRules,
+  type PolicyDocument,
+  type Tier,
+} from './model.ts';
 import { HOST_LABEL } from './subject.ts';
+import { inTheirTime, nextChange, type Standing, standingAt } from './validity.ts';
 
 /** A workload by identity or labels (with its address, if ipBlock rules matter), or anything else by its address. */
 export interface Endpoint {
@@ -47,6 +55,16 @@ export interface ExplainInput {
   /** For ICMP: icmpPort(type). */
   readonly port: number;
   readonly allowHost?: boolean;
+  /** For which time it is asked, in milliseconds of Unix time; absent = all policies are in theirs. */
+  readonly atMs?: number;
+}
+
+/** A policy that selects one of the ends and is not in its time. */
+export interface OutOfTime {
+  readonly policy: string;
+  readonly standing: Standing;
+  /** Milliseconds of Unix time; absent = never. */
+  readonly nextChangeMs?: number;
 }
 
 export interface ExplainedRule extends ListedRule, RulePlace {
@@ -77,6 +95,8 @@ export interface ExplainedEnd {
   readonly matchType: Judgement['matchType'];
   /** Of the rule that decided. */
   readonly tier?: Tier;
+  /** How the refusal is answered; absent = in silence. */
+  readonly response?: DenyResponse;
   readonly rule?: ExplainedRule;
   /** Rules that fit, and those that nearly do, in the order in which they are asked. */
   readonly considered: readonly ConsideredRule[];
@@ -91,6 +111,8 @@ export interface Explanation {
   readonly verdict: 'allow' | 'deny';
   readonly egress: ExplainedEnd;
   readonly ingress: ExplainedEnd;
+  /** Not asked, because it is not their time. */
+  readonly outOfTime: readonly OutOfTime[];
   /** The whole answer, one sentence a line. */
   readonly text: string;
 }
@@ -142,16 +164,23 @@ const sentence = (
   rule: ExplainedRule | undefined,
 ): string => {
   const who = `${direction} of ${end.name}`;
+  const answer = ANSWERS[judgement.response ?? 'None'];
   switch (judgement.reason) {
     case 'host':
       return `${who}: allowed, because the host may always reach its own workloads`;
     case 'default-allow':
       return `${who}: allowed, because no policy restricts its ${direction}`;
     case 'default-deny':
-      return `${who}: refused, because no rule allows it${rule ? `; default deny by ${describeRule(rule)}` : ''}`;
+      return `${who}: refused, because no rule allows it${rule ? `; default deny by ${describeRule(rule)}` : ''}${answer}`;
     case 'rule':
-      return `${who}: ${judgement.verdict === 'deny' ? 'denied' : 'allowed'} by ${rule ? describeRule(rule) : 'a rule'}`;
+      return `${who}: ${judgement.verdict === 'deny' ? 'denied' : 'allowed'} by ${rule ? describeRule(rule) : 'a rule'}${answer}`;
   }
+};
+
+const ANSWERS: Readonly<Record<DenyResponse, string>> = {
+  None: '',
+  Reset: '; answered with a TCP reset, or ICMP',
+  Icmp: '; answered with ICMP: administratively prohibited',
 };
 
 const describeFlow = (protocol: number, port: number): string => {
@@ -163,9 +192,36 @@ const describeFlow = (protocol: number, port: number): string => {
 const sameLabels = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && [...a].sort().join('\n') === [...b].sort().join('\n');
 
+const STANDINGS: Readonly<Record<Standing, string>> = {
+  'in-force': 'in force',
+  'not-yet': 'not in force yet',
+  over: 'over',
+  'outside-schedule': 'outside its schedule',
+  unsure: 'out of a time that nobody knows',
+};
+
+const timeText = ({ policy, standing, nextChangeMs }: OutOfTime): string =>
+  `${policy} is not asked: it is ${STANDINGS[standing]}${nextChangeMs === undefined ? '' : `, until ${new Date(nextChangeMs).toISOString()}`}`;
+
+const notInTime = (
+  policies: readonly ExplainedPolicy[],
+  ends: readonly Resolved[],
+  identities: IdentityLabels,
+  atMs: number,
+): OutOfTime[] =>
+  policies.flatMap(({ doc }) => {
+    const { validity, mode, key } = doc;
+    const standing = validity && mode !== 'off' ? standingAt(validity, atMs) : 'in-force';
+    if (!validity || standing === 'in-force') return [];
+    if (!ends.some(({ labels, identity }) => selects(doc, labels ?? identities.get(identity) ?? []))) return [];
+    const nextChangeMs = nextChange(validity, atMs);
+    return [{ policy: key, standing, ...(nextChangeMs === undefined ? {} : { nextChangeMs }) }];
+  });
+
 export const explain = (input: ExplainInput): Explanation => {
   const identities = new Map(input.identities ?? []);
-  const policies = withGroups(input.policies);
+  const { atMs } = input;
+  const policies = withGroups(atMs === undefined ? input.policies : inTheirTime(input.policies, atMs));
   const docs: PolicyDocument[] = policies.map(({ doc }) => doc);
   const cidrs = input.cidrs ?? allocateCidrs(collectCidrs(docs));
   const index = createCidrIndex(cidrs);
@@ -239,7 +295,7 @@ export const explain = (input: ExplainInput): Explanation => {
       return { ...open, verdict: 'deny', reason: 'unknown-workload', text };
     }
     const rule = rules.get(judgement.ruleId);
-    const { verdict, reason, matchType, tier } = judgement;
+    const { verdict, reason, matchType, tier, response } = judgement;
     const other = (view: View, than: Judgement): OtherVerdict | undefined => {
       if (!isMixed) return undefined;
       const would = ask(view);
@@ -272,6 +328,7 @@ export const explain = (input: ExplainInput): Explanation => {
       reason,
       matchType,
       ...(tier ? { tier } : {}),
+      ...(response ? { response } : {}),
       ...(rule ? { rule } : {}),
       considered: fitting,
       ...(audited ? { audited } : {}),
@@ -287,6 +344,7 @@ export const explain = (input: ExplainInput): Explanation => {
   const ingress = side('ingress', to, from);
   const verdict = egress.verdict === 'allow' && ingress.verdict === 'allow' ? 'allow' : 'deny';
   const flow = `${from.name} -> ${to.name} ${describeFlow(input.protocol, input.port)}`;
-  const text = [`${flow}: ${verdict === 'allow' ? 'allowed' : 'refused'}`, egress.text, ingress.text].join('\n');
-  return { verdict, egress, ingress, text };
+  const outOfTime = atMs === undefined ? [] : notInTime(input.policies, [from, to], identities, atMs);
+  const lines = [`${flow}: ${verdict === 'allow' ? 'allowed' : 'refused'}`, egress.text, ingress.text];
+  return { verdict, egress, ingress, outOfTime, text: [...lines, ...outOfTime.map(timeText)].join('\n') };
 };

@@ -35,6 +35,8 @@ export { type Finding, lintPolicies, type SetOptions } from './lint-set.ts';
 export {
   type Action,
   type CidrGroup,
+  DENY_RESPONSES,
+  type DenyResponse,
   type Direction,
   defaultDenyPath,
   type Kind,
@@ -63,3 +65,11 @@ export { MODE_ANNOTATION, promoted } from './parse/modes.ts';
 export { type BalancerDocument, placeOf } from './parse/service-body.ts';
 export { MAX_BYTES, type ParseOptions } from './parse/text.ts';
 export { hostLabels, isSubject } from './subject.ts';
+export {
+  inItsTime,
+  inTheirTime,
+  nextChange,
+  type Standing,
+  standingAt,
+  type Validity,
+} from './validity.ts';

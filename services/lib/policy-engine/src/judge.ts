@@ -7,7 +7,7 @@
 import { type Atom, atom, atomPrefixBits } from './compile/atoms.ts';
 import type { CompiledWorkload, PolicyEntry } from './compile/input.ts';
 import { ANY_IDENTITY, IDENTITY } from './constants.ts';
-import type { Direction, Tier } from './model.ts';
+import type { DenyResponse, Direction, Tier } from './model.ts';
 import { LAST_PORT } from './ports.ts';
 
 export interface Question {
@@ -34,6 +34,8 @@ export interface Judgement {
   readonly matchType: MatchType;
   /** Of the rule that decided. */
   readonly tier?: Tier;
+  /** How the refusal is answered; absent = in silence. */
+  readonly response?: DenyResponse;
 }
 
 /** (direction, tier, identity) -> atoms. */
@@ -87,6 +89,7 @@ const byRule = (entry: PolicyEntry): Judgement => ({
   ruleId: entry.ruleId,
   matchType: matchTypeOf(entry),
   tier: entry.tier,
+  ...(entry.response ? { response: entry.response } : {}),
 });
 
 /** Is `other` found although there is `first`? Of equal ones the first decides. */
@@ -96,12 +99,16 @@ const overrules = (other: PolicyEntry, first: PolicyEntry): boolean => {
   return prefixBits(other) > prefixBits(first);
 };
 
-const byDefaultDeny = (compiled: CompiledWorkload, egress: boolean): Judgement => ({
-  verdict: 'deny',
-  reason: 'default-deny',
-  ruleId: egress ? compiled.defaultRuleEgress : compiled.defaultRuleIngress,
-  matchType: 'none',
-});
+const byDefaultDeny = (compiled: CompiledWorkload, egress: boolean): Judgement => {
+  const response = egress ? compiled.responseEgress : compiled.responseIngress;
+  return {
+    verdict: 'deny',
+    reason: 'default-deny',
+    ruleId: egress ? compiled.defaultRuleEgress : compiled.defaultRuleIngress,
+    matchType: 'none',
+    ...(response && !compiled.overflow ? { response } : {}),
+  };
+};
 
 export const judge = (compiled: CompiledWorkload, question: Question): Judgement => {
   const { direction, peerIdentity, peerIpblockIdentity, protocol, port } = question;

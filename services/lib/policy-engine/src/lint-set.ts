@@ -254,7 +254,7 @@ const unknownGroups = (docs: readonly PolicyDocument[]): Finding[] => {
 
 /** Documents of a fleet, or those that somebody is about to apply with those that are in force. */
 export const lintPolicies = (docs: readonly PolicyDocument[], options: SetOptions = {}): Finding[] => {
-  const enforced = docs.filter(({ mode }) => mode === 'enforce');
+  const enforced = docs.filter(({ mode, validity }) => mode === 'enforce' && !validity);
   const groups = groupsIn(docs);
   const resolved = enforced.map((doc) => resolveGroups(doc, groups));
   return [

@@ -5,6 +5,7 @@
  */
 import type { Cidr } from '@weir/net';
 import type { Selector } from './selector.ts';
+import type { Validity } from './validity.ts';
 
 export type Kind =
   | 'NetworkPolicy'
@@ -31,6 +32,13 @@ export type PolicyMode = (typeof MODES)[number];
 /** What enforcing a staged document would do. Learn and Ignore do nothing to verdicts: such a document only lies ready. */
 export const STAGED_ACTIONS = ['Set', 'Delete', 'Learn', 'Ignore'] as const;
 export type StagedAction = (typeof STAGED_ACTIONS)[number];
+
+/**
+ * How who is refused hears of it. None: not at all. Reset: TCP by a reset, all else as by Icmp. Icmp: ICMP or ICMPv6 says that it is
+ * administratively prohibited.
+ */
+export const DENY_RESPONSES = ['None', 'Reset', 'Icmp'] as const;
+export type DenyResponse = (typeof DENY_RESPONSES)[number];
 
 /** In the text that was parsed, both from 1. */
 export interface Position {
@@ -91,6 +99,8 @@ export interface Rule {
   readonly peers: 'any' | readonly Peer[];
   /** 'any': every protocol and port. A list: any of these; an empty one is no traffic. */
   readonly l4: 'any' | readonly L4[];
+  /** Of a deny; absent = None. */
+  readonly denyResponse?: DenyResponse;
   readonly position?: Position;
 }
 
@@ -104,6 +114,8 @@ export interface PolicySpec {
   /** Of the Admin and Baseline tiers: the lower number decides first, then the order of rules. */
   readonly priority: number;
   readonly defaultDeny: { readonly ingress: boolean; readonly egress: boolean };
+  /** Of its default denials; absent = None. */
+  readonly denyResponse?: DenyResponse;
   readonly rules: readonly Rule[];
   readonly description?: string;
   /** What flows say that a rule of it decided: 32 printable characters at most. */
@@ -136,6 +148,8 @@ export interface PolicyDocument {
   readonly mode: PolicyMode;
   /** Of a staged document: the one in force that it is about; without it, itself. */
   readonly staged?: { readonly action: StagedAction; readonly of?: string };
+  /** When it counts; absent = always. */
+  readonly validity?: Validity;
   /** Of a CiliumCIDRGroup, which has no specs. */
   readonly group?: CidrGroup;
   readonly specs: readonly PolicySpec[];

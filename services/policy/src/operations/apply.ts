@@ -114,7 +114,8 @@ const numberRules = async (trx: Transaction<Tables>, changes: readonly Change[])
   }));
 };
 
-const outboxDocument = ({ change, rules }: Numbered, policyRevision: bigint): OutboxDocument => ({
+const outboxDocument = ({ change, rules }: Numbered, policyRevision: bigint, drains: boolean): OutboxDocument => ({
+  drains,
   kind: 'policy',
   key: change.document.key,
   body: {
@@ -123,6 +124,7 @@ const outboxDocument = ({ change, rules }: Numbered, policyRevision: bigint): Ou
       key: change.document.key,
       policyRevision,
       document: JSON.stringify(change.document.json),
+      appliedMs: BigInt(Date.now()),
       rules: rules.map(({ path, id, log = '' }) => ({ path, id, log })),
     },
   },
@@ -151,7 +153,7 @@ const write = async (
   trx: Transaction<Tables>,
   changes: readonly Change[],
   sources: readonly Source[],
-  { author, reason }: Attribution,
+  { author, reason, established }: Attribution,
 ): Promise<Map<string, bigint>> => {
   await placeUnchanged(trx, changes, sources);
   const changed = changes.filter(({ action }) => action !== 'unchanged');
@@ -164,7 +166,9 @@ const write = async (
   const versionOf = (key: string): bigint => (last.get(key) ?? 0n) + 1n;
   const { revisions } = await enqueueConfig(
     trx,
-    await mapGivingWay(numbered, (one) => outboxDocument(one, versionOf(one.change.document.key))),
+    await mapGivingWay(numbered, (one) =>
+      outboxDocument(one, versionOf(one.change.document.key), established === 'drain'),
+    ),
   );
   await saveVersions(
     trx,
@@ -217,7 +221,7 @@ export const applyPolicies = async (
   text: string,
   options: ApplyOptions = {},
 ): Promise<ApplyAnswer> => {
-  const { once, ifMatch, ifNoneMatch, author, reason } = options;
+  const { once, ifMatch, ifNoneMatch, author, reason, established } = options;
   const sources = checkSources(options.sources ?? []);
   const change = beginChange();
   const documents = admitted(await operations.parser.parse(text));
@@ -229,15 +233,21 @@ export const applyPolicies = async (
   let changes: readonly Change[] = [];
   let written: ReadonlyMap<string, bigint> = new Map();
   const kept = await withTransaction(operations.db, (trx) =>
-    onlyOnce(trx, once, 'applyPolicies', { text, ifMatch, ifNoneMatch, sources, author, reason }, async () => {
-      await lockPolicies(trx);
-      changes = await classify(trx, documents);
-      checkMatch(options, changes);
-      written = await write(trx, changes, sources, options);
-      await change.made(trx, [...written.values()]);
-      // Only an answer that is kept is made while others wait for the lock.
-      return once === undefined ? undefined : answer(operations, changes, written);
-    }),
+    onlyOnce(
+      trx,
+      once,
+      'applyPolicies',
+      { text, ifMatch, ifNoneMatch, sources, author, reason, established },
+      async () => {
+        await lockPolicies(trx);
+        changes = await classify(trx, documents);
+        checkMatch(options, changes);
+        written = await write(trx, changes, sources, options);
+        await change.made(trx, [...written.values()]);
+        // Only an answer that is kept is made while others wait for the lock.
+        return once === undefined ? undefined : answer(operations, changes, written);
+      },
+    ),
   );
   await change.committed(operations);
   for (const { action } of changes) counter('weir_policy_applied_total').add(1, { action });

@@ -77,7 +77,7 @@ export const pageOfPolicies = async (
 export const removeVersions = async (
   trx: Transaction<Tables>,
   rows: readonly PolicyRow[],
-  { author, reason }: Attribution,
+  { author, reason, established }: Attribution,
 ): Promise<readonly bigint[]> => {
   if (rows.length === 0) return [];
   const last = await lastVersions(
@@ -86,7 +86,7 @@ export const removeVersions = async (
   );
   const { revisions } = await enqueueConfig(
     trx,
-    rows.map(({ key }) => ({ kind: 'policy', key })),
+    rows.map(({ key }) => ({ kind: 'policy', key, drains: established === 'drain' })),
   );
   await saveVersions(
     trx,

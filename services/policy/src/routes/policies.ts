@@ -76,6 +76,7 @@ const documentRoutes = (app: HttpApp, operations: Operations): void => {
         dryRun: query.dry_run,
         author: query.author,
         reason: query.reason,
+        established: query.established,
         ifMatch: headers['if-match'],
         ifNoneMatch: headers['if-none-match'],
         once: onceOf(headers, reply),

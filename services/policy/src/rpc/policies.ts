@@ -22,14 +22,14 @@ const applyMessage = ({ results, revision }: ApplyAnswer) => ({
 
 export const policyService = (operations: Operations): Registered =>
   implement(PolicyService, {
-    applyPolicies: async ({ documents, dryRun, ifRevision, ifAbsent, sources, author, reason }, call) => {
+    applyPolicies: async ({ documents, dryRun, ifRevision, ifAbsent, sources, author, reason, established }, call) => {
       const applied = await applyPolicies(operations, documents, {
         dryRun,
         ifMatch: matchOf(ifRevision),
         ifNoneMatch: ifAbsent ? '*' : undefined,
         sources: sources.map(({ file, firstLine }) => ({ file, firstLine })),
         once: onceOfCall(call),
-        ...attributionOf({ author, reason }),
+        ...attributionOf({ author, reason, established }),
       });
       return applyMessage(applied);
     },

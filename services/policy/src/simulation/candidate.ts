@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is in force, and what would be after documents were applied and others removed. */
 import { weirError } from '@weir/errors';
-import { type PolicyDocument, parseDocument } from '@weir/policy-engine';
+import { inItsTime, type PolicyDocument, parseDocument } from '@weir/policy-engine';
 import { admitted } from '../domain/admission.ts';
 import { sameDocument } from '../domain/documents.ts';
 import { checkSources, placeIn, type Source } from '../domain/sources.ts';
@@ -51,9 +51,11 @@ export const createCandidate = async (operations: Operations, request: Candidate
   const given = await parsed(operations, request.documents);
   const turn = givingWay();
   const inForce = new Map<string, DocumentWithRules>();
+  // What is in force counts as it does now; what is asked about counts as it will in its time.
+  const nowMs = Date.now();
   for (const { key, document, rules } of await allInForce(operations.db)) {
     const placed = rules.map(({ id, path, file, line_number: line }) => ({ id, path, file, line }));
-    inForce.set(key, { doc: parseDocument(document), rules: placed });
+    inForce.set(key, { doc: inItsTime(parseDocument(document), nowMs), rules: placed });
     await turn();
   }
   const unknown = request.remove.find((key) => !inForce.has(key));

@@ -51,6 +51,8 @@ export const listVersions = (
 
 /** Who changes something and why, as they say. */
 export interface Attribution {
+  /** What becomes of established connections that the change refuses: cut (default), or they may end by themselves. */
+  readonly established?: 'cut' | 'drain' | undefined;
   readonly author?: string | undefined;
   readonly reason?: string | undefined;
 }

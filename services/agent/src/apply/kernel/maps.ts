@@ -91,6 +91,7 @@ export const kernelMaps = (object: BpfObject): Maps => {
   const cidrs = object.map('cidrs');
   const ipcache = object.map('ipcache');
   const bandwidths = object.map('bandwidths');
+  const drains = object.map('drains');
   const sweep = object.program('ct_sweep');
 
   /** A table apart from everything, filled; or why it can't be. */
@@ -137,7 +138,15 @@ export const kernelMaps = (object: BpfObject): Maps => {
       policies.delete(u32(ifindex));
       workloads.delete(u32(ifindex));
       bandwidths.delete(u32(ifindex));
+      drains.delete(u32(ifindex));
       await forgetThrottle(object.map('throttles'), object.map('throttled'), ifindex);
+    },
+
+    writeDrain: async (ifindex, untilNs) => {
+      if (untilNs === undefined) return void drains.delete(u32(ifindex));
+      const until = Buffer.alloc(8);
+      until.writeBigUInt64LE(untilNs);
+      drains.update(u32(ifindex), until);
     },
 
     readPolicy: async (ifindex) => {

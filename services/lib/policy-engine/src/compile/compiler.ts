@@ -4,7 +4,15 @@
  * trie. Pure and deterministic: equal input gives equal output, in the same order; the compiler keeps caches, never state.
  */
 import { ANY_IDENTITY, IDENTITY, MAX_POLICY_ENTRIES, scopeOf } from '../constants.ts';
-import { type Direction, defaultDenyPath, type PolicySpec, type Rule, TIERS, type Tier } from '../model.ts';
+import {
+  type DenyResponse,
+  type Direction,
+  defaultDenyPath,
+  type PolicySpec,
+  type Rule,
+  TIERS,
+  type Tier,
+} from '../model.ts';
 import { isSubject } from '../subject.ts';
 import { ANY_ATOM, type Atom, atom, atomBits, atomPort, atomProtocol, rangeAtoms } from './atoms.ts';
 import type { CompiledWorkload, CompileInput, NamedPort, PolicyEntry } from './input.ts';
@@ -101,7 +109,7 @@ const compileTier = (
       trie = [...closeTrie(ledger.contributions(identity), everybody)].sort(([a], [b]) => a - b);
       closed.set(set, trie);
     }
-    for (const [value, { verdict, rank, ruleId }] of trie) {
+    for (const [value, { verdict, rank, ruleId, response }] of trie) {
       entries.push({
         egress,
         tier,
@@ -112,6 +120,7 @@ const compileTier = (
         verdict,
         ruleId,
         rank,
+        ...(response ? { response } : {}),
       });
     }
   }
@@ -141,6 +150,17 @@ interface SelectedSpec {
 const inOrder = (a: SelectedSpec, b: SelectedSpec): number =>
   a.spec.priority - b.spec.priority || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 
+const verdictOf = (rule: Rule, ruleIds: SelectedSpec['ruleIds']) => ({
+  rule,
+  verdict: rule.action,
+  ruleId: ruleIds.get(rule.path) ?? 0,
+  ...(rule.denyResponse === undefined || rule.denyResponse === 'None' ? {} : { response: rule.denyResponse }),
+});
+
+/** Of several policies that deny what nobody allows, the one that says most is listened to. */
+const defaultResponse = (specs: readonly SelectedSpec[]): DenyResponse | undefined =>
+  (['Reset', 'Icmp'] as const).find((wanted) => specs.some(({ spec }) => spec.denyResponse === wanted));
+
 /**
  * Rules of a tier that has an order, the first with the highest rank. Equal priorities are undefined to Kubernetes; here the
  * names of the documents decide, so that every host decides alike.
@@ -150,9 +170,7 @@ const ranked = (specs: readonly SelectedSpec[], direction: Direction, tier: Tier
     .filter(({ spec }) => spec.tier === tier)
     .sort(inOrder)
     .flatMap(({ spec, ruleIds }) =>
-      spec.rules
-        .filter((rule) => rule.direction === direction)
-        .map((rule) => ({ rule, verdict: rule.action, ruleId: ruleIds.get(rule.path) ?? 0 })),
+      spec.rules.filter((rule) => rule.direction === direction).map((rule) => verdictOf(rule, ruleIds)),
     );
   return rules
     .map((rule, position) => ({ ...rule, rank: rules.length - position }))
@@ -166,7 +184,7 @@ const unordered = (specs: readonly SelectedSpec[], direction: Direction): Select
     .flatMap(({ spec, ruleIds }) =>
       spec.rules
         .filter((rule) => rule.direction === direction)
-        .map((rule) => ({ rule, verdict: rule.action, rank: 0, ruleId: ruleIds.get(rule.path) ?? 0 })),
+        .map((rule) => ({ ...verdictOf(rule, ruleIds), rank: 0 })),
     )
     .sort((a, b) => a.ruleId - b.ruleId);
 
@@ -195,6 +213,8 @@ export const createCompiler = (): Compiler => {
         ),
       );
       const entries = parts.flatMap((part) => part.entries);
+      const responseIngress = defaultResponse(enforced('ingress'));
+      const responseEgress = defaultResponse(enforced('egress'));
       return {
         entries,
         enforceIngress: enforced('ingress').length > 0,
@@ -203,6 +223,8 @@ export const createCompiler = (): Compiler => {
         tiers: entries.some(({ tier }) => tier !== 'Normal'),
         defaultRuleIngress: defaultRule('ingress'),
         defaultRuleEgress: defaultRule('egress'),
+        ...(responseIngress ? { responseIngress } : {}),
+        ...(responseEgress ? { responseEgress } : {}),
         overflow: parts.some(({ overflow }) => overflow) || entries.length > (input.maxEntries ?? MAX_POLICY_ENTRIES),
         unknownSubject: false,
       };

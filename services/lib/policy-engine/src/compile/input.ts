@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What goes into the compiler and what comes out. Plain data, so an agent can keep, compare and send it. */
-import type { Action, PolicyDocument, Tier } from '../model.ts';
+import type { Action, DenyResponse, PolicyDocument, Tier } from '../model.ts';
 import type { CidrAllocator } from './cidrs.ts';
 import type { IdentityLabels } from './world.ts';
 
@@ -54,6 +54,8 @@ export interface PolicyEntry {
   readonly ruleId: number;
   /** Within its tier the highest decides; 0 throughout the Normal one, where a deny goes before an allow. */
   readonly rank: number;
+  /** Of a deny; absent = in silence. */
+  readonly response?: DenyResponse;
 }
 
 export interface CompiledWorkload {
@@ -67,6 +69,9 @@ export interface CompiledWorkload {
   readonly tiers: boolean;
   readonly defaultRuleIngress: number;
   readonly defaultRuleEgress: number;
+  /** Of its default denials, by direction; absent = in silence. */
+  readonly responseIngress?: DenyResponse;
+  readonly responseEgress?: DenyResponse;
   /** More entries than fit: nothing of this may be enforced in part, the workload goes into lockdown. */
   readonly overflow: boolean;
   /** The subject's identity has no labels yet, so nobody knows what selects it: closed both ways. */

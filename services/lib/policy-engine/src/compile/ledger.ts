@@ -5,7 +5,7 @@
  * order, and a rule whose shape and peers were seen before adds nothing. Identities with equal contributions share one trie.
  */
 
-import type { Action } from '../model.ts';
+import type { Action, DenyResponse } from '../model.ts';
 import type { Atom } from './atoms.ts';
 import type { Contribution, Verdict } from './trie.ts';
 
@@ -28,6 +28,7 @@ export interface Ledger {
 interface Shape {
   readonly verdict: Action;
   readonly rank: number;
+  readonly response?: DenyResponse;
   readonly atoms: readonly Atom[];
   readonly ruleIds: Map<number, number>;
   readonly peers: Set<string>;
@@ -35,11 +36,11 @@ interface Shape {
 
 export const createLedger = (): Ledger => {
   const shapes = new Map<string, Shape>();
-  const shapeOf = ({ verdict, rank }: Verdict, atoms: readonly Atom[]): Shape => {
-    const key = `${verdict} ${rank} ${atoms.join(',')}`;
+  const shapeOf = ({ verdict, rank, response }: Verdict, atoms: readonly Atom[]): Shape => {
+    const key = `${verdict} ${response} ${rank} ${atoms.join(',')}`;
     let shape = shapes.get(key);
     if (!shape) {
-      shape = { verdict, rank, atoms, ruleIds: new Map(), peers: new Set() };
+      shape = { verdict, rank, ...(response ? { response } : {}), atoms, ruleIds: new Map(), peers: new Set() };
       shapes.set(key, shape);
     }
     return shape;
@@ -54,9 +55,9 @@ export const createLedger = (): Ledger => {
     },
     contributions(identity) {
       const found: Contribution[] = [];
-      for (const { verdict, rank, atoms, ruleIds } of shapes.values()) {
+      for (const { ruleIds, peers: _, ...shape } of shapes.values()) {
         const ruleId = ruleIds.get(identity);
-        if (ruleId !== undefined) found.push({ verdict, rank, atoms, ruleId });
+        if (ruleId !== undefined) found.push({ ...shape, ruleId });
       }
       return found;
     },

@@ -4,13 +4,15 @@
  * trie and trusts it; that is right only when nothing lies under what is stronger, so every entry that a stronger one of the
  * same trie covers is taken out: the longest match there is then that one, or one inside it that is as strong.
  */
-import type { Action } from '../model.ts';
+import type { Action, DenyResponse } from '../model.ts';
 import { type Atom, someCovering } from './atoms.ts';
 
 export interface Verdict {
   readonly verdict: Action;
   readonly rank: number;
   readonly ruleId: number;
+  /** Of a deny. */
+  readonly response?: DenyResponse;
 }
 
 export interface Contribution extends Verdict {
@@ -42,9 +44,8 @@ const isMixed = (contributions: readonly Contribution[]): boolean => {
 export const layTrie = (contributions: readonly Contribution[]): Trie => {
   const trie = new Map<Atom, Verdict>();
   for (const contribution of contributions) {
-    const { verdict, rank, ruleId } = contribution;
-    const own = { verdict, rank, ruleId };
-    for (const atom of contribution.atoms) {
+    const { atoms, ...own } = contribution;
+    for (const atom of atoms) {
       const other = trie.get(atom);
       trie.set(atom, other ? chosen(other, own) : own);
     }

@@ -8,7 +8,7 @@ import { FIREWALL_SPEC, readFirewallSpec } from './firewall-policy.ts';
 import { createIssues, createWarnings, type Issues } from './issues.ts';
 import { type Located, toPlain } from './located.ts';
 import { readMetadata } from './metadata.ts';
-import { readModes } from './modes.ts';
+import { readModes, readTimes, withDenyResponse } from './modes.ts';
 import { readNetworkPolicySpec } from './network-policy.ts';
 import { type Context, type Field, type Fields, missing, NOT_YET, readList, readObject, scalarOf } from './reader.ts';
 import { type ParseOptions, readPlain, readText, type TextResult } from './text.ts';
@@ -154,8 +154,14 @@ const readPolicy = (node: Located, issues: Issues): PolicyDocument | undefined =
   const metadata = readMetadata(context, root, SCOPES[kind]);
   const key = metadata && policyKey(kind, metadata.namespace, metadata.name);
   if (key) issues.setDocument(key);
-  const specs = readSpecs(context, root, kind, metadata?.namespace ?? (SCOPES[kind] === 'namespaced' ? '' : undefined));
-  const modes = readModes(context, root, kind === 'FirewallPolicy' ? ownFields(root) : undefined);
+  const read = readSpecs(context, root, kind, metadata?.namespace ?? (SCOPES[kind] === 'namespaced' ? '' : undefined));
+  const own = kind === 'FirewallPolicy' ? ownFields(root) : undefined;
+  const modes = readModes(context, root, own);
+  const specs = withDenyResponse(context, root, kind, read);
+  const times = readTimes(context, root, own, specs);
+  if (kind === 'CiliumCIDRGroup' && times.validity) {
+    issues.add('metadata.annotations', root.at, 'a group has no time', { fix: 'remove it' });
+  }
   if (kind === 'CiliumCIDRGroup' && modes.mode !== 'enforce') {
     issues.add('metadata.annotations', root.at, 'a group has no mode', { value: modes.mode, fix: 'remove it' });
   }
@@ -179,6 +185,7 @@ const readPolicy = (node: Located, issues: Issues): PolicyDocument | undefined =
     name: metadata.name,
     json,
     ...modes,
+    ...times,
     ...(group ? { group } : {}),
     specs,
     warnings: warnings.list,

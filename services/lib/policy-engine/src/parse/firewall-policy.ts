@@ -5,10 +5,11 @@
  * Normal tier it is one of many: a Deny goes before an Allow, whatever the order, and what has a section becomes default-deny.
  * With a namespace it is for that namespace, without for all; with a nodeSelector it is for hosts.
  */
-import type { Action, PolicySpec, Rule } from '../model.ts';
+import type { Action, DenyResponse, PolicySpec, Rule } from '../model.ts';
 import { TIERS } from '../model.ts';
 import { readDefaultDeny, readLog, readSectionRule, readSubject, sectionOf } from './cilium.ts';
 import type { CiliumScope } from './cilium-peers.ts';
+import { readDenyResponse } from './modes.ts';
 import { type Context, type Field, readInteger, readList, readObject, readOneOf, readString } from './reader.ts';
 
 export const FIREWALL_FIELDS = [
@@ -24,6 +25,8 @@ export const FIREWALL_FIELDS = [
   'enableDefaultDeny',
   'description',
   'log',
+  'denyResponse',
+  'validity',
 ];
 
 const ACTIONS = { Allow: 'allow', Deny: 'deny', Pass: 'pass' } as const satisfies Record<string, Action>;
@@ -47,6 +50,27 @@ const readAction = (context: Context, item: Field): Action | undefined => {
   return action && ACTIONS[action];
 };
 
+/** A rule's own answer, else that of its policy. */
+const withResponse = (
+  context: Context,
+  item: Field,
+  rule: Rule,
+  onHosts: boolean,
+  ofPolicy: DenyResponse | undefined,
+): Rule => {
+  const written = item.node.kind === 'map' ? item.node.entries.get('denyResponse') : undefined;
+  const field = written && { node: written.value, keyAt: written.keyAt, path: `${item.path}.denyResponse` };
+  const own = readDenyResponse(context, field, onHosts);
+  if (field && rule.action !== 'deny') {
+    context.issues.add(field.path, field.keyAt, 'only a Deny is answered', {
+      value: own,
+      fix: 'remove it; for what nobody allows write denyResponse beside the rules',
+    });
+  }
+  const response = own ?? ofPolicy;
+  return rule.action === 'deny' && response ? { ...rule, denyResponse: response } : rule;
+};
+
 export const readFirewallSpec = (
   context: Context,
   field: Field,
@@ -66,6 +90,7 @@ export const readFirewallSpec = (
   }
   const { subject, onHosts } = readSubject(context, spec, namespace, 'remove the namespace');
   const scope: CiliumScope = { selectsInit: false, onHosts, ...(namespace === undefined ? {} : { namespace }) };
+  const response = readDenyResponse(context, spec.get('denyResponse'), onHosts);
   const rules: Rule[] = [];
   const present = { ingress: false, egress: false };
   for (const direction of ['ingress', 'egress'] as const) {
@@ -80,8 +105,8 @@ export const readFirewallSpec = (
           fix: 'use Allow or Deny, or tier: Admin or Baseline',
         });
       }
-      const rule = readSectionRule(context, item, sectionOf(direction, action, ['action']), scope);
-      if (rule) rules.push(rule);
+      const rule = readSectionRule(context, item, sectionOf(direction, action, ['action', 'denyResponse']), scope);
+      if (rule) rules.push(withResponse(context, item, rule, onHosts, response));
     }
   }
   if (!present.ingress && !present.egress) {
@@ -110,6 +135,7 @@ export const readFirewallSpec = (
       ingress: tier === 'Normal' && present.ingress && written.ingress !== false,
       egress: tier === 'Normal' && present.egress && written.egress !== false,
     },
+    ...(response ? { denyResponse: response } : {}),
     rules,
     ...(description === undefined ? {} : { description }),
     ...(log ? { log } : {}),
