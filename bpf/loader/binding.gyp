@@ -15,6 +15,7 @@
         'native/handle.cc',
         'native/elf.cc',
         'native/link.cc',
+        'native/attempt.cc',
         'native/listen.cc',
         'native/map.cc',
         'native/map_batch.cc',

@@ -117,6 +117,18 @@ describe('doors', { skip: needKernel() }, () => {
     assert.equal(weir('get', 'workload', 'default/nobody').status, 1);
     const explained = weir('explain', '--from', 'default/client', '--to', 'default/server', '--port', '80');
     assert.ok(explained.stdout.includes(`spec.ingress[0], ${file}:7: allows it`), explained.stdout);
+    const probe = (port: number, ...words: readonly string[]) =>
+      weir('explain', '--from', 'default/client', '--to', 'default/server', '--port', `${port}`, '--probe', ...words);
+    const passed = probe(80);
+    assert.deepEqual([passed.status, passed.stderr], [0, '']);
+    assert.match(passed.stdout, /^probe: TCP [\d.]+:\d+ -> [\d.]+:80: it came about after .* ms\n {2}agrees/m);
+    const refused = probe(81);
+    assert.deepEqual([refused.status, refused.stderr], [1, '']);
+    assert.match(refused.stdout, /^probe: .*:81: no answer after/m);
+    assert.match(refused.stdout, /^ {2}h2 dropped it, ingress: .*NetworkPolicy\/default\/server\n {2}agrees/m);
+    const echo = JSON.parse(probe(8, '--protocol', 'icmp', '-o', 'json').stdout);
+    assert.deepEqual([echo.verdict, echo.probe.outcome, echo.probe.drop.host], ['deny', 'deny', 'h2'], refused.stdout);
+    assert.match(probe(80, '-f', file).stderr, /--probe tries what is in force: leave out -f/);
     await until('the hits of both rules', 60_000, async () => {
       const { items } = JSON.parse(weir('hits', '--policy', 'NetworkPolicy/default/server', '-o', 'json').stdout);
       const hits = new Map(items.map((item: { rule: { path: string }; hits: number }) => [item.rule.path, item.hits]));

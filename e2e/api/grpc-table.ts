@@ -151,6 +151,12 @@ export const GRPC: Readonly<Record<string, GrpcOperation>> = {
     field: 'host',
     once: { other: workload('new-other') },
   },
+  'WorkloadService.ProbeWorkload': {
+    good: { id: 'shop.web', address: '198.51.100.1', port: 80 },
+    bad: { id: 'shop.web', address: 'db.example', port: 80 },
+    ...invalid,
+    field: 'address',
+  },
   'WorkloadService.GetWorkload': { good: { id: 'shop.web' }, bad: { id: 'shop.none' }, ...missing },
   'WorkloadService.ListWorkloads': { good: {}, ...BAD_LIMIT, paged: pages('workloads') },
   'WorkloadService.UpdateWorkload': {

@@ -36,7 +36,7 @@ before(async () => {
     await callApi(`${urls.inventory}/v1/namespaces/${name}`, { method: 'PUT', body: { labels: {} } });
   }
   for (const name of WORKLOADS) {
-    const body = { name, namespace: 'shop', host: 'a1', labels: { app: name } };
+    const body = { name, namespace: 'shop', host: 'a1', labels: { app: name }, netns: `/run/netns/${name}` };
     await callApi(`${urls.inventory}/v1/workloads`, { body });
   }
   for (const [path, body] of OBJECTS) {
@@ -52,6 +52,10 @@ before(async () => {
   await callApi(`${urls.policy}/v1/runtime-policies`, { raw: { type: 'application/yaml', text: runtime } });
   const flows = { WEIR_SIM_FLOWS: '200', WEIR_SIM_FLOWS_TOTAL: '40' };
   for (const host of ['a1', 'b1']) await pipeline.startAgent(host, flows);
+  await until('a1 to have connected its workloads', 60_000, async () => {
+    const { state } = await callApi<{ state: string }>(`${urls.inventory}/v1/workloads/shop.web`);
+    return state === 'ready';
+  });
   await until('flows of both hosts to be stored', 60_000, async () => {
     const { items } = await callApi<{ items: { stored: number }[] }>(`${urls.analytics}/v1/watermarks`);
     return items.length === 2 && items.every(({ stored }) => stored === 40);

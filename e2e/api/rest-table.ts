@@ -64,6 +64,15 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     bad: { path: '/v1/workloads', body: { ...workload('x'), host: 'none' }, code: 'INVALID_ARGUMENT', field: 'host' },
     once: { other: { path: '/v1/workloads', body: workload('new-other') } },
   },
+  'inventory POST /v1/workloads/{id}/probe': {
+    good: { path: '/v1/workloads/shop.web/probe', body: { address: '198.51.100.1', port: 80 } },
+    bad: {
+      path: '/v1/workloads/shop.web/probe',
+      body: { address: 'db.example', port: 80 },
+      code: 'INVALID_ARGUMENT',
+      field: 'address',
+    },
+  },
   'inventory GET /v1/workloads/{id}': {
     good: { path: '/v1/workloads/shop.web' },
     bad: missingAt('/v1/workloads/shop.none'),

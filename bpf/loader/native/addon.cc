@@ -4,6 +4,7 @@
 // calls them, and gives them names, types and errors meant for people.
 #include <napi.h>
 
+#include "attempt.h"
 #include "flow_encode.h"
 #include "handle.h"
 #include "link.h"
@@ -38,6 +39,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	weir::InitRing(env, exports);
 	weir::InitPing(env, exports);
 	weir::InitListen(env, exports);
+	weir::InitAttempt(env, exports);
 	weir::InitProbe(env, exports);
 	weir::InitNetns(env, exports);
 	return exports;

@@ -11,6 +11,7 @@ export {
   runIterator,
   type UprobeOptions,
 } from './attach.ts';
+export { type AttemptRequest, type AttemptResult, attempt } from './attempt.ts';
 export {
   readSkbContext,
   type SkbContext,

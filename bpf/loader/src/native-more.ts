@@ -97,6 +97,14 @@ export interface NativeNet {
   ping(netns: Optional<string>, addresses: Uint8Array, timeoutMs: number): Promise<number[]>;
   /** A descriptor, the caller's to close. */
   listenTcp(netns: string, port: number): Promise<number>;
+  /** errno or 0, its own port, microseconds. */
+  attempt(
+    netns: string,
+    address: Uint8Array,
+    port: number,
+    tcp: boolean,
+    timeoutMs: number,
+  ): Promise<[number, number, number]>;
   netnsCookie(netns: Optional<string>): Promise<bigint>;
   sysctl(netns: Optional<string>, key: string, value: Optional<string>): Promise<string>;
 }

@@ -5,7 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Verify } from '@weir/bus';
+import { serveAgent, type Verify } from '@weir/bus';
 import { counter, histogram, logger, startTelemetry } from '@weir/telemetry';
 import { createAnnouncing } from './announce/start.ts';
 import { localRoutes } from './api/routes.ts';
@@ -30,6 +30,7 @@ import { HostNumbers, LocalIds } from './plan/numbers.ts';
 import { Planner } from './plan/planner.ts';
 import { addressesOfServers } from './plan/service-addresses.ts';
 import type { Platform } from './platform.ts';
+import { probeHandlers } from './probe.ts';
 import { reportProcesses } from './processes/reporting.ts';
 import { Accounts } from './report/accounts.ts';
 import { AckReporter } from './report/ack.ts';
@@ -286,6 +287,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       ack.connect(bus);
       checks?.again();
       announcing.connected();
+      serveAgent(bus.nc, config.host, probeHandlers({ platform, wired: host.wired }));
       heartbeat().catch(heartbeatFailed);
     },
     onLost: () => {

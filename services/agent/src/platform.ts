@@ -6,6 +6,7 @@ import type { SpoolBatch } from './events/segment.ts';
 import type { EndpointPlace } from './health/endpoint.ts';
 import type { Ping } from './health/round.ts';
 import type { EncryptionFacts } from './plan/encryption.ts';
+import type { Probe } from './probe.ts';
 import type { ProcessPort } from './processes/port.ts';
 
 export interface EventSource {
@@ -166,6 +167,8 @@ export interface Platform {
   throttles(): Promise<readonly ThrottledWorkload[]>;
   /** ICMP echo; absent where there is no network to ask. */
   readonly ping?: Ping;
+  /** One attempt from a namespace; absent where there is no network to try. */
+  readonly probe?: Probe;
   /** The namespace at that path; absent where there are none. */
   readonly healthEndpoint?: (netns: string) => EndpointPlace;
   /** BGP can be spoken here. */

@@ -149,6 +149,7 @@ const addExplain = (parent: Command, context: Context): void => {
     .option('--protocol <name>', 'TCP, UDP, SCTP, ICMP, ICMPv6', 'TCP')
     .option('-f, --filename <path>', 'as if these documents had been applied', collect)
     .option('--at <time>', 'at that time (RFC 3339) instead of now: for policies with a time')
+    .option('--probe', 'try it, from the workload, and say whether the kernel does what the policies say')
     .addOption(new Option('-o, --output <format>').choices(['text', 'json', 'yaml']).default('text'))
     .action(async (options: ExplainOptions) => (await import('./commands/explain.ts')).explainFlow(context, options));
 };

@@ -326,6 +326,12 @@ export const FLEET_ROUTES: Routes = {
       ],
     },
   },
+  'POST /v1/workloads/shop.web/probe': {
+    json: {
+      ...{ host: 'h1', source_address: '10.0.1.2', source_port: 41_234, error: null, duration_us: 812 },
+      started_at: at('19:59:59'),
+    },
+  },
   'POST /v1/policies': {
     json: {
       results: [{ key: 'NetworkPolicy/shop/web', action: 'created', revision: 8, warnings: [] }],

@@ -257,6 +257,7 @@ const CASES: Readonly<Record<string, string>> = {
   'delete-nobody': 'delete NetworkPolicy/shop/nobody',
   'delete-wrong': `delete -f ${join(dir, 'wrong.yaml')}`,
   explain: 'explain --from shop/web --to shop/db --port 5432',
+  'explain-probe': 'explain --from shop/web --to shop/db --port 5432 --probe',
   'explain-json': 'explain --from shop/web --to shop/db --port 5432 -o json',
   'explain-refused': 'explain --from shop/db --to shop/web --port 80',
   'explain-service': 'explain --from shop/db --to 203.0.113.1 --port 80',

@@ -4,7 +4,7 @@
  * outbox; what hosts say of themselves comes in from the bus. What was begun ends in the opposite order, also when
  * a later step fails.
  */
-import { connectBus, createSigner, ensureStreams, readLease, serviceInbox } from '@weir/bus';
+import { callAgent, connectBus, createSigner, ensureStreams, readLease, serviceInbox } from '@weir/bus';
 import { ChangeFeed, runOutbox } from '@weir/bus/publishing';
 import { createDb, migrate } from '@weir/db';
 import { listen, type RunningService } from '@weir/http';
@@ -92,6 +92,8 @@ const build = async (config: InventoryConfig, ending: AsyncDisposableStack): Pro
   const operations = {
     ...{ db, changes, controlAddresses: controlAddresses(servers, config.controlAddresses) },
     readLease: (service: string) => readLease(bus, service),
+    callAgent: (host: string, verb: string, body: Uint8Array, timeoutMs: number) =>
+      callAgent(bus.nc, host, verb, body, timeoutMs),
   };
   ending.defer(measureInventory(operations));
   const rpc = await createRpcServer({ services: inventoryRpc(operations), host: config.host, port: config.grpcPort });

@@ -26,6 +26,7 @@ import {
   PrefilterSchema,
 } from './routes/objects.ts';
 import { POOL_SCHEMAS, poolRoutes, reservationRoutes } from './routes/pools.ts';
+import { ProbeSchema } from './routes/probes.ts';
 import { SERVICE_STAT_SCHEMAS, serviceStatRoutes } from './routes/service-stats.ts';
 import { SERVICE_SCHEMAS, serviceRoutes } from './routes/services.ts';
 import { HostSchema, IdentitySchema, NamespaceSchema, WorkloadSchema } from './routes/views.ts';
@@ -62,6 +63,7 @@ export const createInventoryHttp = async (
       BgpInstancePutSchema,
       ...BGP_SCHEMAS,
       ...HOST_FIREWALL_SCHEMAS,
+      ProbeSchema,
       ...SERVICE_STAT_SCHEMAS,
       ...HEALTH_SCHEMAS,
       ...POOL_SCHEMAS,

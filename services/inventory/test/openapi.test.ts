@@ -32,5 +32,5 @@ test('each operation has a summary, a tag and problems; each change takes If-Mat
         );
     }
   }
-  assert.equal(operations, 63);
+  assert.equal(operations, 64);
 });

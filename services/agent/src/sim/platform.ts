@@ -92,6 +92,8 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
     hostSubnets: async () => [],
     encryptionFacts: () => kernel.encryption.facts(),
     clockOffsetNs: () => BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint(),
+    // Nothing answers on a network that is not there.
+    probe: async () => ({ error: 'no answer', sourcePort: 0, durationUs: 0 }),
     monitor: () => ({ stop: async () => {} }),
     repairPins: async () => [],
     sweep: async () => ({ entries: 0, reported: 0, expired: 0, deferred: 0 }),

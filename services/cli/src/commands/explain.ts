@@ -22,6 +22,7 @@ import { readDocuments } from '../documents.ts';
 import { CliFailure, EXIT, type LocateLine, renderIssues } from '../failure.ts';
 import { toJson, toYaml } from '../output/safe.ts';
 import { type Balancing, balancingOf, endText } from './explain-balancing.ts';
+import { isContradiction, type ProbeAsked, type Probed, probeFlow, sayProbe } from './explain-probe.ts';
 import { type Direction, type Step, stepsOf } from './explain-steps.ts';
 
 export interface ExplainOptions {
@@ -32,6 +33,7 @@ export interface ExplainOptions {
   readonly filename?: readonly string[];
   readonly at?: string;
   readonly output: 'text' | 'json' | 'yaml';
+  readonly probe?: boolean;
 }
 
 interface WorkloadItem {
@@ -175,6 +177,21 @@ const WORDS = {
   mixed: ['red', 'allowed by some backends only'],
 } as const;
 
+/** What was tried and what came of it, where that was asked. */
+type ProbedOr = { readonly asked: ProbeAsked; readonly probe: Probed } | undefined;
+
+/** Says what came of the attempt, and that it must not be so if the kernel did otherwise than the engine says. */
+const closeWith = (
+  context: Context,
+  options: ExplainOptions,
+  verdict: 'allow' | 'deny' | 'mixed',
+  probed: ProbedOr,
+): void => {
+  if (probed && options.output === 'text') sayProbe(context, probed.asked, verdict, probed.probe);
+  if (verdict !== 'allow' || (probed && isContradiction(verdict, probed.probe))) context.setExitCode(EXIT.failed);
+};
+const withProbe = (probed: ProbedOr) => (probed ? { probe: probed.probe } : {});
+
 /** Each backend that may be chosen is judged by itself; status 0 only when all of them may be reached. */
 const explainBalanced = async (
   context: Context,
@@ -184,9 +201,10 @@ const explainBalanced = async (
     readonly balancing: Balancing;
     readonly from: Endpoint;
     readonly protocol: number;
+    readonly probed: ProbedOr;
   },
 ): Promise<void> => {
-  const { ask, balancing, from, protocol } = asked;
+  const { ask, balancing, from, protocol, probed } = asked;
   const judged: (Answer & { readonly backend: string })[] = [];
   for (const { address, port } of balancing.backends) {
     const to = await endOf(context, address, from.ip ?? '');
@@ -206,10 +224,24 @@ const explainBalanced = async (
       context.out(`    not chosen: ${escapeUntrusted(`${endText(address, port)}: ${why}`)}`);
     for (const answer of judged) sayAnswer(context, answer, '  ');
   } else {
-    const whole = { verdict, load_balancing: { ...balancing, backends: judged } };
+    const whole = { verdict, load_balancing: { ...balancing, backends: judged }, ...withProbe(probed) };
     context.out(options.output === 'json' ? toJson(whole, 2) : toYaml(whole));
   }
-  if (verdict !== 'allow') context.setExitCode(EXIT.failed);
+  closeWith(context, options, verdict, probed);
+};
+
+const probedFor = async (
+  context: Context,
+  { probe, filename = [] }: ExplainOptions,
+  { from, to, protocol, port }: Asked & { readonly from: End },
+): Promise<ProbedOr> => {
+  if (!probe) return undefined;
+  if (filename.length > 0) throw usage('--probe tries what is in force: leave out -f');
+  if (from.host === undefined || from.name === undefined)
+    throw usage(`--probe sends from a workload: ${from.ip ?? 'that address'} is none`);
+  if (to.ip === undefined) throw usage(`--probe sends to an address, which ${to.name ?? 'the workload'} has not got`);
+  const asked = { from: from.name, address: to.ip, protocol, port };
+  return { asked, probe: await probeFlow(context, asked) };
 };
 
 const timeOf = ({ at }: ExplainOptions): number => {
@@ -251,11 +283,15 @@ export const explainFlow = async (context: Context, options: ExplainOptions): Pr
     to.identity === undefined && to.ip !== undefined && PORTED.has(flow.protocol)
       ? await balancingOf(context, { ip: to.ip, ...flow, fromHost: from.host })
       : undefined;
-  if (balancing) await explainBalanced(context, options, { ask, balancing, from, protocol: flow.protocol });
+  const probed = await probedFor(context, options, { from, to, ...flow });
+  if (balancing) await explainBalanced(context, options, { ask, balancing, from, protocol: flow.protocol, probed });
   else {
     const answer = ask({ to, ...flow });
     if (options.output === 'text') sayAnswer(context, answer, '');
-    else context.out(options.output === 'json' ? toJson(answer, 2) : toYaml(answer));
-    if (answer.verdict === 'deny') context.setExitCode(EXIT.failed);
+    else {
+      const whole = { ...answer, ...withProbe(probed) };
+      context.out(options.output === 'json' ? toJson(whole, 2) : toYaml(whole));
+    }
+    closeWith(context, options, answer.verdict, probed);
   }
 };

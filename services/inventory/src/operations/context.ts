@@ -14,6 +14,8 @@ export interface Operations {
   readonly changes: Pick<ChangeFeed, 'follow'>;
   /** Where hosts reach the control plane. */
   readonly controlAddresses: () => Promise<readonly string[]>;
+  /** Into the agent of a host; what it refuses is thrown as it says it. */
+  readonly callAgent: (host: string, verb: string, body: Uint8Array, timeoutMs: number) => Promise<Uint8Array>;
   /** Of a service; undefined: no host ever had it. */
   readonly readLease: (service: string) => Promise<StoredLease | undefined>;
 }

@@ -90,10 +90,31 @@ export type WorkloadCreate = Static<typeof WorkloadCreateSchema>;
 export const WorkloadPatchSchema = named('WorkloadPatch', Type.Object(workloadSettings, closed));
 export type WorkloadPatch = Static<typeof WorkloadPatchSchema>;
 
+export const WorkloadProbeSchema = named(
+  'WorkloadProbe',
+  Type.Object(
+    {
+      address: text('IPv4 or IPv6'),
+      protocol: Type.Optional(
+        Type.Union([Type.Literal('TCP'), Type.Literal('UDP'), Type.Literal('ICMP'), Type.Literal('ICMPv6')], {
+          description:
+            'TCP, if not given: a connection that is closed again; UDP: a datagram without content; ICMP: an echo',
+        }),
+      ),
+      port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535, description: 'Of TCP and UDP' })),
+      timeout_ms: Type.Optional(
+        Type.Integer({ minimum: 100, maximum: 10_000, description: 'How long an answer is waited for; 3000' }),
+      ),
+    },
+    closed,
+  ),
+);
+
 export const INPUT_SCHEMAS = [
   HostCreateSchema,
   HostPatchSchema,
   NamespacePutSchema,
   WorkloadCreateSchema,
   WorkloadPatchSchema,
+  WorkloadProbeSchema,
 ];

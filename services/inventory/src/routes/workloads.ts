@@ -4,10 +4,12 @@ import { etag, type HttpApp, idempotencyHeader, mapPage, onceOf, pageOf, pageQue
 import { Type } from 'typebox';
 import { notFound, type Operations } from '../operations/context.ts';
 import { pageOfWorkloads } from '../operations/pages.ts';
+import { probeWorkload } from '../operations/probes.ts';
 import { createWorkload, deleteWorkload, updateWorkload } from '../operations/workloads.ts';
 import { getWorkload } from '../store/workloads.ts';
-import { WorkloadCreateSchema, WorkloadPatchSchema } from './inputs.ts';
+import { WorkloadCreateSchema, WorkloadPatchSchema, WorkloadProbeSchema } from './inputs.ts';
 import { Id, IfMatch, labelFilter, NoContent, paged } from './parts.ts';
+import { ProbeSchema, probeView } from './probes.ts';
 import { WorkloadSchema, workloadView } from './views.ts';
 
 export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
@@ -91,6 +93,20 @@ export const workloadRoutes = (app: HttpApp, operations: Operations): void => {
       const shown = workloadView(row);
       return reply.header('etag', etag(row.revision, shown)).send(shown);
     },
+  );
+
+  app.post(
+    '/v1/workloads/:id/probe',
+    {
+      schema: {
+        tags,
+        summary: 'Try to reach an address from a workload, as one of its own programs would',
+        params: Id,
+        body: ref(WorkloadProbeSchema),
+        response: { 200: ref(ProbeSchema) },
+      },
+    },
+    async ({ params, body }) => probeView(await probeWorkload(operations, params.id, body)),
   );
 
   app.delete(

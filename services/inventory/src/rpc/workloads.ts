@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** weir.inventory.v1.WorkloadService */
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { checked } from '@weir/http';
 import { WorkloadService } from '@weir/proto/weir/inventory/v1/inventory_pb.js';
 import { implement, onceOfCall, type Registered } from '@weir/rpc';
 import { notFound, type Operations } from '../operations/context.ts';
 import { pageOfWorkloads } from '../operations/pages.ts';
+import { probeWorkload } from '../operations/probes.ts';
 import { createWorkload, deleteWorkload, updateWorkload } from '../operations/workloads.ts';
-import { WorkloadCreateSchema, WorkloadPatchSchema } from '../routes/inputs.ts';
+import { WorkloadCreateSchema, WorkloadPatchSchema, WorkloadProbeSchema } from '../routes/inputs.ts';
 import { getWorkload } from '../store/workloads.ts';
 import { workloadMessage } from './messages.ts';
 import { compact, given, matchOf, pageOfRequest } from './requests.ts';
@@ -46,6 +48,14 @@ export const workloadService = (operations: Operations): Registered =>
       const full = { ...body, namespace: body.namespace ?? 'default' };
       const row = await createWorkload(operations, full, onceOfCall(call));
       return { workload: workloadMessage(row) };
+    },
+    probeWorkload: async ({ id, address, protocol, port, timeoutMs }) => {
+      const input = compact({ address, protocol: given(protocol), port, timeout_ms: timeoutMs || undefined });
+      const result = await probeWorkload(operations, id, checked(WorkloadProbeSchema, input));
+      return {
+        ...{ host: result.host, sourceAddress: result.source_address, sourcePort: result.source_port },
+        ...{ error: result.error, durationUs: result.duration_us, startedAt: timestampFromDate(result.started_at) },
+      };
     },
     getWorkload: async ({ id }) => {
       const row = await getWorkload(operations.db.kysely, id);

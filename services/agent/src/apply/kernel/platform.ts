@@ -17,6 +17,7 @@ import { formatIp } from '@weir/net';
 import { serviceCapacity } from '../../plan/service-room.ts';
 import type { Connection, Counters, EventSourceOptions, Platform } from '../../platform.ts';
 import { KernelAnnounce } from './announce.ts';
+import { probeFromNetns } from './attempt.ts';
 import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
 import { endpointPlace } from './health-endpoint.ts';
 import { kernelProcesses, removeProcesses } from './processes.ts';
@@ -164,6 +165,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
     counters: () => readCounters(object.map('counters'), object.map('drops')),
     throttles: () => readThrottles(object.map('throttles'), object.map('throttled'), clockOffsetNs()),
     ping: (addresses, timeoutMs) => ping(addresses, timeoutMs),
+    probe: probeFromNetns,
     healthEndpoint: endpointPlace,
     hasBgp: true,
     announce: new KernelAnnounce({
