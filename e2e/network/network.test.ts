@@ -24,6 +24,7 @@ import { nat64 } from './nat64.ts';
 import { prefilter } from './prefilter.ts';
 import { HOSTS, makeScene, ROUTED, type Scene, setNetwork } from './scene.ts';
 import { services } from './services.ts';
+import { servicesBackends } from './services-backends.ts';
 import { servicesLocal } from './services-local.ts';
 import { servicesFromOutside } from './services-packets.ts';
 import { servicesRows } from './services-rows.ts';
@@ -113,6 +114,7 @@ describe('network', { skip: needKernel() }, () => {
   test('services: asked for from outside, with backends here, natively and by tunnel elsewhere', () =>
     servicesFromOutside(scene, HYBRID));
   test('services: who serves whom, by policies, zones, ranges, limits and redirects', () => servicesRows(scene));
+  test('services: backends taken out, drained and weighed, and clients that stay', () => servicesBackends(scene));
   test('services: redirects, and what a host serves by its own', () => servicesLocal(scene, HYBRID));
   test('addresses of services: one host answers on the link, and the next when it is gone', (t) => announce(scene, t));
   test('the health mesh shows who is cut off, and that it is back', () => health(scene, 'h3'));

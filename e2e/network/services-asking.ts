@@ -56,6 +56,12 @@ export interface Asked {
   readonly ports?: Ports;
 }
 
+interface AskedAs {
+  readonly protocols?: readonly (typeof PROTOCOLS)[number][];
+  readonly times?: number;
+  readonly timeoutMs?: number;
+}
+
 const nameOf = (one: Station): string => {
   const { id, name } = one as { readonly id?: string; readonly name?: string };
   return id ?? name ?? 'a host';
@@ -99,22 +105,32 @@ export const askingIn = (scene: Scene, hosts: readonly Station[] = []) => {
   const stations: Station[] = [web, shop, outside, ...hosts];
   const counts = (): Promise<number[]> =>
     Promise.all(stations.map(async (one) => one.served().then((served) => served.connections + served.datagrams)));
+  /** By these protocols so many times each: how it ended, and to whom it came. */
+  const askAs = async (
+    { from, at = VIP, ports = PORT }: Omit<Asked, 'wanted'>,
+    family: Family,
+    { protocols = PROTOCOLS, times = TIMES, timeoutMs = PATIENT_MS }: AskedAs = {},
+  ) => {
+    const earlier = await counts();
+    const results = await from.probes(
+      protocols.flatMap((protocol) =>
+        Array.from({ length: times }, () => ({ protocol, host: at[family], port: ports[protocol], timeoutMs })),
+      ),
+    );
+    const later = await counts();
+    const reached = stations.filter((_, i) => (later[i] as number) > (earlier[i] as number));
+    return { results, reached };
+  };
   /** What is wrong; empty: nothing. */
-  const wrong = async ({ from, wanted, at = VIP, ports = PORT }: Asked): Promise<string> => {
+  const wrong = async ({ wanted, ...asked }: Asked): Promise<string> => {
+    const { from } = asked;
     const isServed = !(wanted instanceof RegExp);
     for (const family of FAMILIES) {
-      const earlier = await counts();
-      const results = await from.probes(
-        PROTOCOLS.flatMap((protocol) =>
-          Array.from({ length: isServed ? TIMES : 1 }, () => ({
-            ...{ protocol, host: at[family], port: ports[protocol] },
-            timeoutMs: isServed || wanted.test('ECONNREFUSED') ? PATIENT_MS : REFUSED_MS,
-          })),
-        ),
-      );
+      const { results, reached } = await askAs(asked, family, {
+        times: isServed ? TIMES : 1,
+        timeoutMs: isServed || wanted.test('ECONNREFUSED') ? PATIENT_MS : REFUSED_MS,
+      });
       const outcomes = [...new Set(results.map(({ outcome }) => outcome))].join();
-      const later = await counts();
-      const reached = stations.filter((_, i) => (later[i] as number) > (earlier[i] as number));
       const fits = isServed
         ? outcomes === 'answered' && stations.every((one) => reached.includes(one) === wanted.includes(one))
         : results.every(({ outcome }) => wanted.test(outcome));
@@ -138,7 +154,7 @@ export const askingIn = (scene: Scene, hosts: readonly Station[] = []) => {
       );
   };
   return {
-    ...{ apply, applyText, remove, enterBy, expect },
+    ...{ apply, applyText, remove, enterBy, expect, askAs },
     /** Takes everything away. */
     end: (): void => {
       leave();

@@ -235,6 +235,32 @@ export const servicesFromOutside = async (scene: Scene, network: object): Promis
     );
   }
 
+  // Hybrid: TCP is answered directly, datagrams by the host that was asked.
+  await set(serviceOf('plain', { forwarding: 'hybrid', dsr_dispatch: 'ipip' }));
+  const mixed = Date.now();
+  await allAre('answered');
+  const clients = (family: Family): string => `TCP ${outside[family]}, UDP ${host[family]}`;
+  let seen: string[] = [];
+  await until(
+    'h2 to see the client of TCP itself, and of datagrams the host that was asked',
+    30_000,
+    async () => {
+      const flows = (await flowsSince(analytics, mixed)).filter(
+        (flow) => flow.host === 'h2' && !flow.is_reply && flow.direction === 'INGRESS' && flow.verdict === 'FORWARDED',
+      );
+      seen = FAMILIES.map((family) =>
+        ['TCP', 'UDP']
+          .map((protocol) => {
+            const mine = flows.filter((one) => one.protocol === protocol && one.destination.ip === plain[0][family]);
+            return `${protocol} ${[...new Set(mine.map(({ source }) => source.ip))].join('+')}`;
+          })
+          .join(', '),
+      );
+      return FAMILIES.every((family, i) => seen[i] === clients(family));
+    },
+    () => seen.join('; '),
+  );
+
   // Policy is the backend's: db lets nobody in but the app web.
   await set(serviceOf('db'));
   await allAre('timeout', REFUSED_MS);
