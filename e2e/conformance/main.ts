@@ -72,7 +72,7 @@ const main = async (): Promise<number> => {
   try {
     for (const suite of suites) await runSuite(run, suite);
     if (random !== undefined)
-      await runCases(run, 'random', (await import('./random/case.ts')).randomCases(random, seed));
+      await runCases(run, 'random', (await import('./random/case.ts')).randomCases(random, seed, mode.ownAddresses));
   } finally {
     await mode.close();
   }

@@ -99,8 +99,12 @@ export interface Needs {
   readonly listens: readonly { readonly protocol: Transport; readonly port: number }[];
 }
 
+export type OwnAddresses = Readonly<Partial<Record<Entity, { readonly ip4: string; readonly ip6: string }>>>;
+
 export interface Mode {
   readonly name: 'engine' | 'maps' | 'traffic';
+  /** Addresses that some entities have whatever a file says, where the mode plays them by its own. */
+  readonly ownAddresses?: OwnAddresses;
   /** Why this cell cannot be asked here, such as a protocol that the kernel lacks. */
   skips(cell: Cell): string | undefined;
   /** A case begins. */

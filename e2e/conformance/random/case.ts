@@ -6,7 +6,7 @@
 import { arbitraryFlow, arbitraryPolicies } from '@weir/policy-engine/testing';
 import fc from 'fast-check';
 import type { Case } from '../case.ts';
-import { type Cell, type External, type Protocol, VIEWS, type View } from '../mode.ts';
+import { type Cell, type External, type OwnAddresses, type Protocol, VIEWS, type View } from '../mode.ts';
 import { readSuite } from '../read/file.ts';
 import { addressOf, apply, createState, isHost, policyName, type State } from '../world.ts';
 import { isAllowed } from './evaluate.ts';
@@ -155,16 +155,19 @@ const expectJson = (state: State, endpoints: readonly string[], flow: Json): Jso
       return { protocol: flow.protocol, port: flow.port, family: `ipv${family}`, ...(view ? { view } : {}), rows };
     });
 
-/** Case number `seed`. */
-export const randomDocument = (seed: number): Json => {
+/** Case number `seed`; `own`: the entities that take part, when their addresses are not ours to choose. */
+export const randomDocument = (seed: number, own?: OwnAddresses): Json => {
   const [made] = fc.sample(materials, { seed, numRuns: 1 });
   if (!made) throw new Error('fast-check made nothing');
   const pods = made.pods.map(podJson);
   const namespaces = { x: { labels: made.teams[0] }, y: { labels: made.teams[1] } };
-  const externals: (External & { ip4: string; ip6: string })[] = made.externals.map((one) => ({
-    ...one,
-    ...(one.name === 'host' || one.name === 'node' ? { labels: made.hosts[one.name] } : {}),
-  }));
+  const externals: (External & { ip4: string; ip6: string })[] = made.externals
+    .filter((one) => !('entity' in one) || !own || own[one.entity])
+    .map((one) => ({
+      ...one,
+      ...('entity' in one ? own?.[one.entity] : {}),
+      ...(one.name === 'host' || one.name === 'node' ? { labels: made.hosts[one.name] } : {}),
+    }));
   const layout = { namespaces, pods, externals };
   const state = createState({
     namespaces: new Map(
@@ -197,9 +200,9 @@ export const randomDocument = (seed: number): Json => {
 };
 
 /** One after the other: only one is in memory. */
-export function* randomCases(count: number, seed: number): Generator<Case> {
+export function* randomCases(count: number, seed: number, own?: OwnAddresses): Generator<Case> {
   for (let at = 0; at < count; at++) {
-    const [one] = readSuite({ cases: [randomDocument(seed + at)] }, 'random').cases;
+    const [one] = readSuite({ cases: [randomDocument(seed + at, own)] }, 'random').cases;
     if (one) yield one;
   }
 }

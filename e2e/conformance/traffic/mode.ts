@@ -11,6 +11,7 @@ import {
   HOSTS,
   type Mode,
   type Needs,
+  type OwnAddresses,
   type PolicyJson,
   type Refusal,
   type Session,
@@ -35,6 +36,7 @@ export const TRAFFIC_POOLS = {
 
 /** What hosts of a fleet always let pass between each other, whatever their policies: echoes and tunnels. */
 const TUNNEL_PORTS = ['UDP/8472', 'UDP/51871'];
+const HEALTH_PORT = 'TCP/4240';
 /** And what no policy of a host closes, by default. */
 const FAILSAFE = {
   ingress: ['TCP/22', 'UDP/68', 'UDP/546', 'TCP/179'],
@@ -120,7 +122,9 @@ class TrafficSession implements Session {
     const [egress, ingress] = [isJudging(from, to, 'egress'), isJudging(to, from, 'ingress')];
     if (![...state.policies.values()].some((policy) => JSON.stringify(policy).includes('"nodeSelector"'))) return false;
     const among = [from, to].every((name) => isHost(state, name));
-    if (among && (TUNNEL_PORTS.includes(what) || ['ICMP/8', 'ICMPv6/128'].includes(what))) return true;
+    const isEcho = ['ICMP/8', 'ICMPv6/128'].includes(what);
+    if (egress && state.externals.get(to)?.entity === 'health' && (isEcho || what === HEALTH_PORT)) return true;
+    if (among && (TUNNEL_PORTS.includes(what) || isEcho)) return true;
     return (
       (ingress && FAILSAFE.ingress.some((one) => one === what)) ||
       (egress && FAILSAFE.egress.some((one) => one === what))
@@ -149,12 +153,14 @@ class TrafficSession implements Session {
 class TrafficMode implements Mode {
   readonly name = 'traffic';
   readonly fleet: Fleet;
+  readonly ownAddresses: OwnAddresses;
   readonly #cast: Cast;
   readonly #rules: Rules;
   #session: TrafficSession | undefined;
 
-  constructor(fleet: Fleet) {
+  constructor(fleet: Fleet, ownAddresses: OwnAddresses) {
     this.fleet = fleet;
+    this.ownAddresses = ownAddresses;
     this.#cast = new Cast(fleet);
     this.#rules = new Rules(() => fleet.control.urls.policy);
   }
@@ -175,5 +181,16 @@ class TrafficMode implements Mode {
   }
 }
 
-export const createTrafficMode = async ({ fleet }: TrafficOptions): Promise<Mode> =>
-  new TrafficMode(await createFleet({ ...fleet, serviceEnv: { ...TRAFFIC_POOLS, ...fleet.serviceEnv } }));
+/**
+ * All hosts are on one network: to prefixes one is as good as another. Health endpoints are not among them, because cluster-wide
+ * documents may select those too, which what is random does not say.
+ */
+const ownAddresses = (fleet: Fleet): OwnAddresses => {
+  const [host, node = host] = fleet.underlay.hosts.map(({ ip4, ip6 }) => ({ ip4, ip6 }));
+  return host && node ? { host, 'remote-node': node } : {};
+};
+
+export const createTrafficMode = async ({ fleet: options }: TrafficOptions): Promise<Mode> => {
+  const fleet = await createFleet({ ...options, serviceEnv: { ...TRAFFIC_POOLS, ...options.serviceEnv } });
+  return new TrafficMode(fleet, ownAddresses(fleet));
+};

@@ -96,7 +96,7 @@ const register = async (fleet: Fleet, { host, other, patienceMs }: BootPlace): P
 export const bootWindow = async (t: TestContext, fleet: Fleet, place: BootPlace): Promise<void> => {
   const { host, other, patienceMs } = place;
   const agent = fleet.agents.get(host) as AgentHandle;
-  for (const policy of POLICIES) await applyPolicy(fleet, policy);
+  for (const policy of POLICIES) await applyPolicy(fleet, policy, patienceMs);
   const workloads = await register(fleet, place);
   const [server, jailed, friend, stranger, sink] = workloads as [Workload, Workload, Workload, Workload, Workload];
   const ends = [server.ip4, server.ip6];

@@ -7,8 +7,8 @@ export const putPolicy = async (fleet: Fleet, policy: object): Promise<number> =
   (await callApi<{ revision: number }>(`${fleet.control.urls.policy}/v1/policies`, { body: policy })).revision;
 
 /** Resolves when every host has it in its kernel. */
-export const applyPolicy = async (fleet: Fleet, policy: object): Promise<void> =>
-  fleet.waitRealised(await putPolicy(fleet, policy), 60_000);
+export const applyPolicy = async (fleet: Fleet, policy: object, patienceMs = 60_000): Promise<void> =>
+  fleet.waitRealised(await putPolicy(fleet, policy), patienceMs);
 
 export interface HostState {
   readonly host: string;
