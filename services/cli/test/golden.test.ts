@@ -60,6 +60,18 @@ for (const path of commandsOf(program)) {
 }
 
 const POLICY = 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n';
+writeFileSync(
+  join(dir, 'peers.yaml'),
+  `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: peers, namespace: shop}
+spec:
+  endpointSelector: {}
+  egress:
+  - toServices: [{k8sService: {serviceName: web}}]
+  - toNodes: [{matchLabels: {role: nobody}}]
+`,
+);
 writeFileSync(join(dir, 'web.yaml'), `${POLICY}  podSelector: {}\n`);
 writeFileSync(join(dir, 'wrong.yaml'), `${POLICY}  podSelector: {}\n  ingres: []\n`);
 writeFileSync(
@@ -263,6 +275,8 @@ const CASES: Readonly<Record<string, string>> = {
   'explain-service': 'explain --from shop/db --to 203.0.113.1 --port 80',
   'explain-service-json': 'explain --from shop/db --to 203.0.113.1 --port 80 -o json',
   'explain-file': `explain --from shop/web --to shop/db --port 5432 -f ${join(dir, 'web.yaml')}`,
+  'explain-peers': `explain --from shop/db --to 10.0.1.3 --port 8081 -f ${join(dir, 'peers.yaml')}`,
+  'explain-peers-refused': `explain --from shop/db --to 10.0.1.9 --port 8081 -f ${join(dir, 'peers.yaml')}`,
   'explain-order': `explain --from shop/web --to shop/db --port 5432 -f ${join(dir, 'deny.yaml')}`,
   lint: 'lint --notes',
   'lint-file': `lint -f ${join(dir, 'web.yaml')} --notes`,

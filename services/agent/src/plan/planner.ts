@@ -99,7 +99,6 @@ export class Planner {
     if (facts.wallMs !== undefined) this.#touch(this.policies.setTime(facts.wallMs));
   }
 
-  /** Everything that exists: what is not in it is gone. */
   reset(entries: readonly ConfigEntry[]): void {
     for (const entry of inOrder(entries)) this.#take(entry);
     for (const entry of goneOf(this.#entries, entries)) this.#drop(entry);
@@ -120,6 +119,7 @@ export class Planner {
     this.#endpoints.take(entry);
     this.#runtimePolicies.put(entry, this.#options.host);
     const { body, revision } = document;
+    if (body.case === 'host' || body.case === 'service') this.policies.follow(subject, body);
     switch (body.case) {
       case 'host':
         this.#refuse(subject, revision, hostIssues(body.value));
@@ -188,6 +188,7 @@ export class Planner {
     this.#entries.delete(subject);
     this.#errors.delete(subject);
     this.#endpoints.drop(entry);
+    this.policies.follow(subject, undefined);
     this.#runtimePolicies.remove(entry, this.#options.host);
     switch (body.case) {
       case 'host':
@@ -241,7 +242,6 @@ export class Planner {
     for (const [id, local] of this.#locals) if (local.subject === subject) this.#locals.delete(id);
   }
 
-  /** True when there is nothing to refuse. */
   #refuse(subject: string, revision: bigint, issues: readonly string[]): boolean {
     if (issues.length === 0) return true;
     const message = `${subject}: ${issues.join('; ')}`;
@@ -281,6 +281,7 @@ export class Planner {
   compute(): Desired {
     this.#planWays();
     this.#followLocals();
+    this.#touch(this.policies.resolveDirectory());
     const own = this.#hostPolicy.choose(this.policies.hostBundle(), this.#facts);
     const { changed, refused } = this.cidrIds.want(new Set([...this.policies.cidrs(), ...own]));
     if (changed || refused.size > 0) this.#allDirty = true;
@@ -304,8 +305,7 @@ export class Planner {
     errors.push(...hostPolicy.errors);
     errors.push(...unplacedErrors(unplaced, this.ipcache.size, (subject) => this.#entries.has(subject)));
     this.#routes ??= routesTo(this.#hosts, this.#options.host, this.#facts.addresses, this.#overlay.plan.routed);
-    const planned = this.#routes;
-    errors.push(...routeErrors(planned, (subject) => this.#entries.get(subject)?.document.revision ?? 0n));
+    errors.push(...routeErrors(this.#routes, (subject) => this.#entries.get(subject)?.document.revision ?? 0n));
     const uplinks = this.#uplinks.compute(this.#hosts.values(), this.egress.plan, {
       services: services?.isOutside ?? false,
       guard: hostPolicy.desired !== undefined,
@@ -313,12 +313,12 @@ export class Planner {
     return {
       workloads,
       cidrs: this.cidrIds.installed,
-      ...{ routes: planned.routes, uplinks, services },
+      ...{ routes: this.#routes.routes, uplinks, services },
       ...{ hostPolicy: hostPolicy.desired, hostBundle: hostPolicy.bundle },
       overlay: this.#overlay.plan,
       egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? new Set()),
       encryption: this.encryption.plan,
-      encryptedPools: directPools(this.encryption.plan, this.#overlay.plan.routed, planned.routes),
+      encryptedPools: directPools(this.encryption.plan, this.#overlay.plan.routed, this.#routes.routes),
       // Without a tunnel nobody can claim one.
       identities: this.#overlay.plan.device ? new Set(this.#identities.keys()) : new Set(),
       errors,

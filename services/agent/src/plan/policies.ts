@@ -11,10 +11,13 @@ import { isWeirError } from '@weir/errors';
 import {
   type CidrGroup,
   collectCidrs,
+  type DirectoryBody,
+  directoryGroup,
   inItsTime,
   nextChange,
   type PolicyDocument,
   parseDocument,
+  refersToDirectory,
   refersToGroups,
   resolveGroups,
   type Standing,
@@ -44,10 +47,15 @@ interface Held extends CompilablePolicy {
   readonly selected: Set<number>;
 }
 
+const textOf = (group: CidrGroup | undefined): string =>
+  group ? JSON.stringify([group.name, group.labels, group.cidrs.map(({ text }) => text)]) : '';
+
 export class Policies {
   readonly #held = new Map<string, Held>();
   /** By the subject of their document. */
   readonly #groups = new Map<string, CidrGroup>();
+  readonly #directory = new Map<string, CidrGroup>();
+  #isDirectoryNew = false;
   readonly #errors = new Map<string, DocumentError>();
   #nowMs = 0;
   /** Identities of the host's workloads, with their labels. */
@@ -102,7 +110,7 @@ export class Policies {
   }
 
   #hold(subject: string, held: Pick<Held, 'written' | 'told' | 'ruleIds' | 'selected' | 'appliedMs'>): void {
-    const inTime = resolveGroups(held.written, [...this.#groups.values()]);
+    const inTime = resolveGroups(held.written, [...this.#groups.values(), ...this.#directory.values()]);
     const doc = inItsTime(inTime, this.#nowMs, held.appliedMs);
     this.#held.set(subject, { ...held, inTime, doc, cidrs: collectCidrs([inTime]) });
   }
@@ -138,6 +146,29 @@ export class Policies {
       const standing = this.#nowMs < appliedMs ? 'unsure' : standingAt(validity, this.#nowMs);
       return [{ key, standing, nextChangeMs: nextChange(validity, this.#nowMs) }];
     });
+  }
+
+  /** A host or a service, whom rules may name, or (undefined) its end. What comes of it resolveDirectory() says. */
+  follow(subject: string, body: DirectoryBody | undefined): void {
+    const group = body && directoryGroup(body);
+    if (textOf(group) === textOf(this.#directory.get(subject))) return;
+    if (group) this.#directory.set(subject, group);
+    else this.#directory.delete(subject);
+    this.#isDirectoryNew = true;
+  }
+
+  /** Once for all that has changed. Returns the local identities whose policy may change. */
+  resolveDirectory(): Set<number> {
+    const touched = new Set<number>();
+    if (!this.#isDirectoryNew) return touched;
+    this.#isDirectoryNew = false;
+    for (const [subject, held] of this.#held) {
+      if (!refersToDirectory(held.written)) continue;
+      this.#hold(subject, held);
+      for (const identity of held.selected) touched.add(identity);
+    }
+    this.#forget(touched);
+    return touched;
   }
 
   /** Returns whom that concerns, besides `touched`. */

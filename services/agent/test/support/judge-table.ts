@@ -56,7 +56,7 @@ export const judgeTable = (flags: number, table: PolicyTable | undefined, probe:
     const matches = table ? identities.flatMap((identity) => longest(table, probe, identity, tier) ?? []) : [];
     const rank = Math.max(...matches.map((match) => match.rank));
     const strongest = matches.filter((match) => match.rank === rank);
-    if (strongest.some(({ verdict }) => verdict === POLICY_DENY)) return 'deny';
+    if (strongest.some(({ verdict }) => verdict === POLICY_DENY || verdict > POLICY_PASS)) return 'deny';
     strongest.sort((a, b) => b.bits - a.bits);
     return strongest[0] && (strongest[0].verdict === POLICY_PASS ? 'pass' : 'allow');
   };

@@ -25,7 +25,7 @@ const ORDER = ['deny', 'allow', 'nothing'];
 
 /** Policies that do not restrict an end are no steps of it. */
 export const stepsOf = (input: ExplainInput): Readonly<Record<Direction, readonly Step[]>> => {
-  const alone = withGroups(input.policies).map((policy) => ({
+  const alone = withGroups(input.policies, input.directory).map((policy) => ({
     key: policy.doc.key,
     ...explain({ ...input, policies: [policy] }),
   }));

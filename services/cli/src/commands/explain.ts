@@ -22,6 +22,7 @@ import { readDocuments } from '../documents.ts';
 import { CliFailure, EXIT, type LocateLine, renderIssues } from '../failure.ts';
 import { toJson, toYaml } from '../output/safe.ts';
 import { type Balancing, balancingOf, endText } from './explain-balancing.ts';
+import { directoryFor } from './explain-directory.ts';
 import { isContradiction, type ProbeAsked, type Probed, probeFlow, sayProbe } from './explain-probe.ts';
 import { type Direction, type Step, stepsOf } from './explain-steps.ts';
 
@@ -270,11 +271,12 @@ export const explainFlow = async (context: Context, options: ExplainOptions): Pr
       })),
     ...changed.map((doc) => ({ doc, ruleIds: new Map<string, number>(), places: placesIn(doc, locate) })),
   ];
+  const directory = await directoryFor(context, policies);
   const ask = (one: Asked): Answer => {
     const input = {
       policies,
       identities: new Map(identities.map(({ identity, labels }) => [identity, labels])),
-      ...{ from, atMs },
+      ...{ from, atMs, directory },
       ...one,
     };
     return { ...explain(input), steps: stepsOf(input) };

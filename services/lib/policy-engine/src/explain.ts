@@ -14,6 +14,7 @@ import { withGroups } from './groups.ts';
 import { type Judgement, judge } from './judge.ts';
 import { selects } from './lint.ts';
 import {
+  type CidrGroup,
   type DenyResponse,
   type Direction,
   type ListedRule,
@@ -55,6 +56,8 @@ export interface ExplainInput {
   /** For ICMP: icmpPort(type). */
   readonly port: number;
   readonly allowHost?: boolean;
+  /** Hosts and services that rules may name (groups.ts). */
+  readonly directory?: readonly CidrGroup[];
   /** For which time it is asked, in milliseconds of Unix time; absent = all policies are in theirs. */
   readonly atMs?: number;
 }
@@ -221,7 +224,7 @@ const notInTime = (
 export const explain = (input: ExplainInput): Explanation => {
   const identities = new Map(input.identities ?? []);
   const { atMs } = input;
-  const policies = withGroups(atMs === undefined ? input.policies : inTheirTime(input.policies, atMs));
+  const policies = withGroups(atMs === undefined ? input.policies : inTheirTime(input.policies, atMs), input.directory);
   const docs: PolicyDocument[] = policies.map(({ doc }) => doc);
   const cidrs = input.cidrs ?? allocateCidrs(collectCidrs(docs));
   const index = createCidrIndex(cidrs);

@@ -26,7 +26,15 @@ export {
   type OtherVerdict,
   type RulePlace,
 } from './explain.ts';
-export { groupsIn, refersToGroups, resolveGroups, withGroups } from './groups.ts';
+export {
+  type DirectoryBody,
+  directoryGroup,
+  groupsIn,
+  refersToDirectory,
+  refersToGroups,
+  resolveGroups,
+  withGroups,
+} from './groups.ts';
 export { ICMP4_TYPES, ICMP6_TYPES, icmpPort } from './icmp.ts';
 export { type Judgement, judge, MATCH_TYPES, type MatchType, type Question } from './judge.ts';
 export { type Label, parseLabel } from './labels.ts';
@@ -43,6 +51,7 @@ export {
   type ListedRule,
   listRules,
   MODES,
+  type Peer,
   type PolicyDocument,
   type PolicyJson,
   type PolicyMode,

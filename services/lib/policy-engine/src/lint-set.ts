@@ -6,7 +6,7 @@
  */
 import { type Cidr, cidrContainsIp, PROTOCOLS, parseIp } from '@weir/net';
 import { partsOf, portsCover, ruleCovers } from './cover.ts';
-import { groupsIn, refersToGroups, resolveGroups } from './groups.ts';
+import { groupsIn, refersToDirectory, refersToGroups, resolveGroups } from './groups.ts';
 import { type LintOptions, lint } from './lint.ts';
 import type { Direction, PolicyDocument, PolicySpec, PolicyWarning, Rule } from './model.ts';
 import { TIERS } from './model.ts';
@@ -245,7 +245,7 @@ const unknownGroups = (docs: readonly PolicyDocument[]): Finding[] => {
     one.rule.peers === 'any'
       ? []
       : one.rule.peers.flatMap((peer): Finding[] => {
-          if (peer.kind !== 'group' || peer.group === undefined || names.has(peer.group)) return [];
+          if (peer.kind !== 'group' || peer.of || peer.group === undefined || names.has(peer.group)) return [];
           const message = `there is no CIDR group ${peer.group}, so it is nobody`;
           return [finding(one, 'warning', 'group-unknown', message, 'apply the CiliumCIDRGroup, or correct the name')];
         }),
@@ -254,7 +254,10 @@ const unknownGroups = (docs: readonly PolicyDocument[]): Finding[] => {
 
 /** Documents of a fleet, or those that somebody is about to apply with those that are in force. */
 export const lintPolicies = (docs: readonly PolicyDocument[], options: SetOptions = {}): Finding[] => {
-  const enforced = docs.filter(({ mode, validity }) => mode === 'enforce' && !validity);
+  const enforced = docs.filter(
+    // who hosts and services are, and what time it is, changes
+    (doc) => doc.mode === 'enforce' && !doc.validity && !refersToDirectory(doc),
+  );
   const groups = groupsIn(docs);
   const resolved = enforced.map((doc) => resolveGroups(doc, groups));
   return [

@@ -61,8 +61,12 @@ export type Entity =
   | 'none'
   | 'kube-apiserver';
 
-/** Prefixes under a name, for rules of any policy. */
+/**
+ * Prefixes under a name, for rules of any policy. What is no document of its own says of what it is: a host (its addresses), or a service of
+ * the registry (`namespace/name`, addresses of its backends).
+ */
 export interface CidrGroup {
+  readonly of?: 'node' | 'service';
   readonly name: string;
   /** As a selector looks at them: `k8s:key=value`. */
   readonly labels: readonly string[];
@@ -80,8 +84,16 @@ export type Peer =
       /** Kubernetes ipBlock: also matches managed peers by their address. */
       readonly ipBlock: boolean;
     }
-  /** CIDR groups by name, or those that a selector finds: see groups.ts. */
-  | { readonly kind: 'group'; readonly path: string; readonly group?: string; readonly selector?: Selector };
+  /** CIDR groups, hosts or services by name, or those that a selector finds: see groups.ts. */
+  | {
+      readonly kind: 'group';
+      readonly path: string;
+      readonly of?: 'node' | 'service';
+      readonly group?: string;
+      readonly selector?: Selector;
+      /** Of services that a selector finds: only those. */
+      readonly namespace?: string;
+    };
 
 /** ICMP types are ports too: type << 8, whatever the code. */
 export type L4 =

@@ -222,7 +222,7 @@ export const CILIUM_CASES: readonly Case[] = [
     'spec.egress[0].toGroups',
     'toGroups is not supported yet',
   ],
-  ...['fromNodes', 'fromGroups', 'authentication'].map(
+  ...['fromGroups', 'authentication'].map(
     (name): Case => [
       name,
       cnp(`ingress: [{~${name}: [{}]}]`),
@@ -230,7 +230,7 @@ export const CILIUM_CASES: readonly Case[] = [
       `${name} is not supported yet`,
     ],
   ),
-  ...['toNodes', 'toGroups', 'toServices', 'toFQDNs', 'authentication'].map(
+  ...['toGroups', 'toFQDNs', 'authentication'].map(
     (name): Case => [name, cnp(`egress: [{~${name}: [{}]}]`), `spec.egress[0].${name}`, `${name} is not supported yet`],
   ),
   ...['rules', 'listener', 'serverNames', 'terminatingTLS', 'originatingTLS'].map(

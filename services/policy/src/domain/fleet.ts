@@ -5,7 +5,7 @@
  * for each.
  */
 import { type ConfigEntry, configSubject } from '@weir/bus';
-import type { IdentityLabels, NamedPort } from '@weir/policy-engine';
+import { type CidrGroup, directoryGroup, type IdentityLabels, type NamedPort } from '@weir/policy-engine';
 
 /** Three heartbeats of 5 s. */
 export const ALIVE_MS = 15_000;
@@ -98,6 +98,13 @@ export class Fleet {
       }),
     );
     return this.#identities;
+  }
+
+  /** Hosts and services, as rules name them. */
+  directory(): readonly CidrGroup[] {
+    return [...this.#told.values()].flatMap(({ document: { body } }) =>
+      body.case === 'host' || body.case === 'service' ? [directoryGroup(body)] : [],
+    );
   }
 
   /** Of all workloads. */

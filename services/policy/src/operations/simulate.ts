@@ -65,6 +65,7 @@ export async function* simulate(
     changed,
     staged: request.staged,
     namedPorts: operations.fleet.namedPorts(),
+    directory: operations.fleet.directory(),
   });
   const tally = new Tally();
   const workloadAddresses = Judges.needsWorkloadAddresses(before, after);

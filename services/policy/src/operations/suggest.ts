@@ -103,6 +103,7 @@ const coverage = async (
     after: createRuleset(rules),
     changed: docs,
     namedPorts: fleet.namedPorts(),
+    directory: fleet.directory(),
   });
   const draftOf = new Map(drafts.flatMap((draft, index) => [...draft.subjects.keys()].map((end) => [end, index])));
   const sums = drafts.map(() => ({ observed: zero(), covered: zero() }));

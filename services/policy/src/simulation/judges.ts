@@ -6,6 +6,7 @@
 import { parseIp } from '@weir/net';
 import {
   allocateCidrs,
+  type CidrGroup,
   type CompiledWorkload,
   collectCidrs,
   createCidrIndex,
@@ -17,6 +18,7 @@ import {
   judge,
   MAX_POLICY_ENTRIES,
   type NamedPort,
+  type Peer,
   type PolicyDocument,
   refersToGroups,
   selects,
@@ -58,6 +60,8 @@ export interface JudgesInput {
   readonly staged?: boolean;
   /** What named ports mean now, by identity: earlier meanings are not kept. */
   readonly namedPorts: ReadonlyMap<number, readonly NamedPort[]>;
+  /** Hosts and services as they are now, whom rules may name. */
+  readonly directory?: readonly CidrGroup[];
 }
 
 /** The agent keeps two entries of each workload's map for the defaults. */
@@ -101,6 +105,10 @@ interface Place {
   readonly prefix: string;
 }
 
+/** Of managed peers too. */
+const isByAddress = (peer: Peer): boolean =>
+  (peer.kind === 'cidr' && peer.ipBlock) || (peer.kind === 'group' && peer.of !== undefined);
+
 export class Judges {
   readonly #input: JudgesInput;
   readonly #compiler = createCompiler();
@@ -115,7 +123,10 @@ export class Judges {
   readonly #places = new Map<string, Place>();
 
   constructor(input: JudgesInput) {
-    const [before, after] = [input.before, input.after].map((set) => ({ ...set, inputs: withGroups(set.inputs) }));
+    const [before, after] = [input.before, input.after].map((set) => ({
+      ...set,
+      inputs: withGroups(set.inputs, input.directory),
+    }));
     // A group selects nobody: what changes with it are the documents that name groups.
     const all = [...input.before.inputs, ...input.after.inputs].map(({ doc }) => doc);
     const changed = input.changed.some(({ group }) => group)
@@ -132,9 +143,7 @@ export class Judges {
   static needsWorkloadAddresses(...sets: readonly Ruleset[]): boolean {
     return sets.some(({ inputs }) =>
       inputs.some(({ doc }) =>
-        doc.specs.some(({ rules }) =>
-          rules.some(({ peers }) => peers !== 'any' && peers.some((peer) => peer.kind === 'cidr' && peer.ipBlock)),
-        ),
+        doc.specs.some(({ rules }) => rules.some(({ peers }) => peers !== 'any' && peers.some(isByAddress))),
       ),
     );
   }

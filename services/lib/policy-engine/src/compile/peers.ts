@@ -14,7 +14,7 @@ const ANY: ResolvedPeers = { key: 'any', identities: [ANY_IDENTITY], has: () => 
 const peerText = (peer: Peer): string => {
   switch (peer.kind) {
     case 'group':
-      return `group ${peer.group ?? peer.selector?.text}`;
+      return `group ${peer.of} ${peer.namespace} ${peer.group ?? peer.selector?.text}`;
     case 'selector':
       return peer.selector.text;
     case 'entity':

@@ -10,7 +10,7 @@ import type { Direction, Entity, Peer } from '../model.ts';
 import { createSelector, type Requirement, requireKey, requireLabel, type Selector } from '../selector.ts';
 import { readCidr, readExcept } from './cidr.ts';
 import { DNS_SUBDOMAIN_RULE, isDnsSubdomain } from './names.ts';
-import { type Context, type Field, type Fields, readList, readObject, readString } from './reader.ts';
+import { type Context, type Field, type Fields, missing, readList, readObject, readString } from './reader.ts';
 import { readRequirements } from './selector.ts';
 
 export const CILIUM_SYNTAX = { sources: true, source: ANY_SOURCE };
@@ -137,11 +137,94 @@ const readCidrSet = (context: Context, field: Field): Peer | undefined => {
   return cidr && { kind: 'cidr', path: field.path, cidr, except, ipBlock: false };
 };
 
+/** fromNodes, toNodes: hosts by their own labels. */
+const readNode = (context: Context, field: Field, { onHosts }: CiliumScope): Peer | undefined => {
+  const requirements = readRequirements(context, field, { sources: false, source: ANY_SOURCE });
+  if (onHosts) return notOnHosts(context, field);
+  return requirements && { kind: 'group', of: 'node', path: field.path, selector: createSelector(requirements) };
+};
+
+/** What is confirmed and kept of a host's own policy (its bundle) does not know the fleet. */
+const notOnHosts = (context: Context, field: Field): undefined => {
+  context.issues.add(field.path, field.node.at, 'hosts and services as peers of a host are not supported yet', {
+    fix: 'use toCIDR, fromCIDR or entities',
+  });
+};
+
+const readServiceName = (context: Context, service: Field, scope: CiliumScope): Peer | undefined => {
+  const fields = readObject(context, service, { fields: ['serviceName', 'namespace'] });
+  const nameField = fields?.get('serviceName');
+  const namespaceField = fields?.get('namespace');
+  if (!fields) return undefined;
+  if (!nameField) return missing(context, fields, 'serviceName', 'name a service of the registry');
+  const name = readString(context, nameField);
+  const namespace = namespaceField ? readString(context, namespaceField) : scope.namespace;
+  if (namespace === undefined && !namespaceField) {
+    return missing(context, fields, 'namespace', 'name the namespace of the service: the policy has none');
+  }
+  for (const [field, text] of [
+    [nameField, name],
+    [namespaceField, namespace],
+  ] as const) {
+    if (!field || text === undefined || isDnsSubdomain(text)) continue;
+    context.issues.add(field.path, field.node.at, `${JSON.stringify(text)} is not a valid name`, {
+      value: text,
+      fix: DNS_SUBDOMAIN_RULE,
+    });
+  }
+  return { kind: 'group', of: 'service', path: service.path, group: `${namespace}/${name}` };
+};
+
+const readServiceSelector = (context: Context, service: Field): Peer | undefined => {
+  const fields = readObject(context, service, { fields: ['selector', 'namespace'] });
+  const selector = fields?.get('selector');
+  if (!fields) return undefined;
+  if (!selector) return missing(context, fields, 'selector', 'write matchLabels or matchExpressions');
+  const namespaceField = fields.get('namespace');
+  const namespace = namespaceField && readString(context, namespaceField);
+  const requirements = readRequirements(context, selector, { sources: false, source: ANY_SOURCE });
+  return (
+    requirements && {
+      ...{ kind: 'group', of: 'service', path: service.path, selector: createSelector(requirements) },
+      ...(namespace ? { namespace } : {}),
+    }
+  );
+};
+
+/** toServices: backends of services of the registry. */
+const readService = (context: Context, field: Field, scope: CiliumScope): Peer | undefined => {
+  const fields = readObject(context, field, { fields: ['k8sService', 'k8sServiceSelector'] });
+  if (!fields) return undefined;
+  if (scope.onHosts) return notOnHosts(context, field);
+  const [byName, bySelector] = [fields.get('k8sService'), fields.get('k8sServiceSelector')];
+  if (byName && bySelector) {
+    context.issues.add(bySelector.path, bySelector.keyAt, 'k8sServiceSelector cannot stand beside k8sService', {
+      fix: 'make it an element of its own',
+    });
+  }
+  if (byName) return readServiceName(context, byName, scope);
+  if (bySelector) return readServiceSelector(context, bySelector);
+  return missing(context, fields, 'k8sService', 'write k8sService or k8sServiceSelector');
+};
+
 type ReadPeer = (context: Context, field: Field, scope: CiliumScope) => Peer | undefined;
 
 const KINDS: Readonly<Record<Direction, Readonly<Record<string, ReadPeer>>>> = {
-  ingress: { fromEndpoints: readEndpoint, fromCIDR: readCidrPeer, fromCIDRSet: readCidrSet, fromEntities: readEntity },
-  egress: { toEndpoints: readEndpoint, toCIDR: readCidrPeer, toCIDRSet: readCidrSet, toEntities: readEntity },
+  ingress: {
+    fromEndpoints: readEndpoint,
+    fromCIDR: readCidrPeer,
+    fromCIDRSet: readCidrSet,
+    fromEntities: readEntity,
+    fromNodes: readNode,
+  },
+  egress: {
+    toEndpoints: readEndpoint,
+    toCIDR: readCidrPeer,
+    toCIDRSet: readCidrSet,
+    toEntities: readEntity,
+    toNodes: readNode,
+    toServices: readService,
+  },
 };
 
 export const peerFields = (direction: Direction): string[] => Object.keys(KINDS[direction]);

@@ -37,8 +37,8 @@ const each = (names: readonly string[], meaning: string): Readonly<Record<string
   Object.fromEntries(names.map((name) => [name, meaning]));
 
 const OTHER_PEERS: Readonly<Record<Direction, readonly string[]>> = {
-  ingress: ['fromNodes', 'fromGroups'],
-  egress: ['toNodes', 'toGroups', 'toServices', 'toFQDNs'],
+  ingress: ['fromGroups'],
+  egress: ['toGroups', 'toFQDNs'],
 };
 
 /**
@@ -50,7 +50,7 @@ const shapeOf = (
   unsupported: Readonly<Record<string, string>>,
   more: readonly string[] = [],
 ): Shape => ({
-  fields: [...more, ...peerFields(direction), ...L4_FIELDS],
+  fields: [...more, ...peerFields(direction), ...L4_FIELDS].filter((name) => !Object.hasOwn(unsupported, name)),
   unsupported,
   widens: {
     ...each([...peerFields(direction), ...OTHER_PEERS[direction]], 'any peer'),
@@ -58,8 +58,8 @@ const shapeOf = (
   },
 });
 
-const FROM = { fromNodes: NOT_YET, fromGroups: NOT_YET, fromRequires: REMOVED };
-const TO = { toNodes: NOT_YET, toGroups: NOT_YET, toRequires: REMOVED };
+const FROM = { fromGroups: NOT_YET, fromRequires: REMOVED };
+const TO = { toGroups: NOT_YET, toRequires: REMOVED };
 
 const SECTIONS: readonly Section[] = [
   {
@@ -78,7 +78,7 @@ const SECTIONS: readonly Section[] = [
     name: 'egress',
     direction: 'egress',
     action: 'allow',
-    shape: shapeOf('egress', { ...TO, toServices: NOT_YET, toFQDNs: NOT_YET, authentication: NOT_YET }),
+    shape: shapeOf('egress', { ...TO, toFQDNs: NOT_YET, authentication: NOT_YET }),
   },
   {
     name: 'egressDeny',
