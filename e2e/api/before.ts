@@ -10,6 +10,8 @@ spec:
   ingress: [ { from: [ { podSelector: { matchLabels: { app: ${name} } } } ], ports: [ { port: ${port} } ] } ]
 `;
 export const HOSTS = ['a1', 'b1', 'c1'] as const;
+/** Exec id of what a simulated host runs first. */
+export const FIRST_PROCESS = Buffer.from('a1:1:1').toString('base64');
 export const SPARE_HOSTS = ['spare-rest', 'spare-grpc'] as const;
 export const NAMESPACES = ['shop', 'idle-rest', 'idle-grpc'] as const;
 export const WORKLOADS = ['web', 'db', 'gone-rest', 'gone-grpc'] as const;

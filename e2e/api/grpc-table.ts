@@ -3,7 +3,12 @@
 
 import type { DescService } from '@bufbuild/protobuf';
 import type { ErrorCode } from '@weir/errors';
-import { AccountingService, FlowService, RuleHitService } from '@weir/proto/weir/analytics/v1/analytics_pb.js';
+import {
+  AccountingService,
+  FlowService,
+  ProcessService,
+  RuleHitService,
+} from '@weir/proto/weir/analytics/v1/analytics_pb.js';
 import { ChangeService } from '@weir/proto/weir/changes/v1/changes_pb.js';
 import { HostFirewallService } from '@weir/proto/weir/inventory/v1/host_firewall_pb.js';
 import {
@@ -56,6 +61,7 @@ export const SERVICES: readonly (readonly ['inventory' | 'policy' | 'analytics',
   ['policy', RuntimePolicyService],
   ['policy', ChangeService, 'policy ChangeService'],
   ['analytics', FlowService],
+  ['analytics', ProcessService],
   ['analytics', AccountingService],
   ['analytics', RuleHitService],
 ];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about recorded traffic, for grpc-table.ts. */
 
-import { policy } from './before.ts';
+import { FIRST_PROCESS, policy } from './before.ts';
 import type { GrpcOperation } from './grpc-table.ts';
 import { invalid } from './mistakes.ts';
 
@@ -53,6 +53,26 @@ export const TRAFFIC: Readonly<Record<string, GrpcOperation>> = {
     ...invalid,
     field: 'until',
     stream: true,
+  },
+  'ProcessService.ListProcessEvents': {
+    good: { filter: { hosts: ['a1'] } },
+    bad: { filter: { execIds: ['none'] } },
+    ...invalid,
+    field: 'exec_id',
+    paged: { items: 'events', size: 'pageSize', cursor: 'pageToken', next: 'nextPageToken' },
+  },
+  'ProcessService.StreamProcessEvents': {
+    good: { last: 3 },
+    bad: { filter: { workloads: ['a b'] } },
+    ...invalid,
+    field: 'workload',
+    stream: true,
+  },
+  'ProcessService.GetProcessTree': {
+    good: { execId: FIRST_PROCESS },
+    bad: { execId: 'none' },
+    ...invalid,
+    field: 'exec_id',
   },
   'AccountingService.ListAccounts': {
     good: { hosts: ['a1'] },

@@ -50,11 +50,15 @@ before(async () => {
   await callApi(`${urls.policy}/v1/policies`, { raw: { type: 'application/yaml', text } });
   const runtime = POLICIES.map((name) => runtimePolicy(name)).join('---\n');
   await callApi(`${urls.policy}/v1/runtime-policies`, { raw: { type: 'application/yaml', text: runtime } });
-  const flows = { WEIR_SIM_FLOWS: '200', WEIR_SIM_FLOWS_TOTAL: '40' };
+  const flows = { WEIR_SIM_FLOWS: '200', WEIR_SIM_FLOWS_TOTAL: '40', WEIR_SIM_PROCESSES: '5' };
   for (const host of ['a1', 'b1']) await pipeline.startAgent(host, flows);
   await until('a1 to have connected its workloads', 60_000, async () => {
     const { state } = await callApi<{ state: string }>(`${urls.inventory}/v1/workloads/shop.web`);
     return state === 'ready';
+  });
+  await until('events of processes of both hosts to be stored', 60_000, async () => {
+    const { items } = await callApi<{ items: unknown[] }>(`${urls.analytics}/v1/processes/events`);
+    return items.length === 12;
   });
   await until('flows of both hosts to be stored', 60_000, async () => {
     const { items } = await callApi<{ items: { stored: number }[] }>(`${urls.analytics}/v1/watermarks`);

@@ -5,7 +5,7 @@
  */
 
 import type { ErrorCode } from '@weir/errors';
-import { GATEWAY, service } from './before.ts';
+import { FIRST_PROCESS, GATEWAY, service } from './before.ts';
 import { limit, missingAt } from './mistakes.ts';
 import { ANNOUNCING } from './rest-announcing.ts';
 import { POLICY_REST } from './rest-policies.ts';
@@ -284,6 +284,20 @@ export const REST: Readonly<Record<string, RestOperation>> = {
     good: { path: '/v1/flows/stream?last=3' },
     bad: { path: '/v1/flows/stream?port=99999', code: 'INVALID_ARGUMENT', field: 'port' },
     stream: { event: 'flow' },
+  },
+  'analytics GET /v1/processes/events': {
+    good: { path: '/v1/processes/events?host=a1' },
+    bad: { path: '/v1/processes/events?kind=RUN', code: 'INVALID_ARGUMENT', field: 'kind' },
+    paged: true,
+  },
+  'analytics GET /v1/processes/events/stream': {
+    good: { path: '/v1/processes/events/stream?last=3' },
+    bad: { path: '/v1/processes/events/stream?uid=root', code: 'INVALID_ARGUMENT', field: 'uid' },
+    stream: { event: 'process' },
+  },
+  'analytics GET /v1/processes/tree': {
+    good: { path: `/v1/processes/tree?exec_id=${encodeURIComponent(FIRST_PROCESS)}` },
+    bad: { path: '/v1/processes/tree?exec_id=none', code: 'INVALID_ARGUMENT', field: 'exec_id' },
   },
   'analytics GET /v1/service-map': {
     good: { path: '/v1/service-map?since=1h' },

@@ -17,8 +17,10 @@ import { consumeEvents } from './consumers/events.ts';
 import { consumeHeartbeats } from './consumers/heartbeats.ts';
 import { buildHttp } from './http.ts';
 import { LiveFlows } from './live/hub.ts';
+import { LiveProcesses } from './live/processes.ts';
 import { accountingService } from './rpc/accounting.ts';
 import { flowService } from './rpc/flows.ts';
+import { processService } from './rpc/processes.ts';
 import { ruleHitService } from './rpc/rule-hits.ts';
 import { loadDirectory } from './store/directory.ts';
 import { FlowCopy } from './store/flow-copy.ts';
@@ -29,6 +31,7 @@ import { EventStore } from './store/ingest.ts';
 import { Maintenance } from './store/maintenance.ts';
 import { Partitions } from './store/partitions.ts';
 import { ProcessCopy } from './store/process-copy.ts';
+import { ProcessPages } from './store/process-pages.ts';
 import { summarise } from './store/summaries.ts';
 
 export const SCHEMA = 'analytics';
@@ -265,14 +268,22 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
 
     const live = new LiveFlows(bus, directory);
     const pages = new FlowPages({ kysely: db.kysely, hosts: new Hosts(db.pool), flows });
-    const deps = { bus, live, pages, directory };
+    const liveProcesses = new LiveProcesses(bus);
+    const processPages = new ProcessPages(db.pool, new Hosts(db.pool));
+    const deps = { bus, live, pages, directory, liveProcesses, processPages };
     const http = await buildHttp({ ...deps, pool: db.pool });
     const groups = new FlowGroups({ pool: store.groupsPool, flows, directory });
-    const services = [flowService({ ...deps, groups }), accountingService(db.pool), ruleHitService(db.pool)];
+    const services = [
+      flowService({ ...deps, groups }),
+      processService(deps),
+      accountingService(db.pool),
+      ruleHitService(db.pool),
+    ];
     const rpc = await createRpcServer({ host: config.host, port: config.grpcPort, services });
     // Streams are ended first: a door does not close while somebody stands in it.
     closers.push(async () => {
       live.close();
+      liveProcesses.close();
       await Promise.all([http.close(), rpc.close()]);
     });
     const url = await listen(http, { host: config.host, port: config.port });

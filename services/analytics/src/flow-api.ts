@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What REST and gRPC both do with flows, so that both doors answer alike. */
+import type { Bus } from '@weir/bus';
 import { weirError } from '@weir/errors';
 import { Cursors, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX } from '@weir/http';
 import { durationMs } from '@weir/net';
@@ -8,11 +9,14 @@ import { resolveFilter } from './domain/conditions.ts';
 import type { Directory } from './domain/directory.ts';
 import { type FilterParams, type FlowFilter, parseFilter } from './domain/filter.ts';
 import type { StoredFlow } from './domain/flow-view.ts';
-import { type FollowDeps, type FollowEvent, followFlows } from './live/follow.ts';
+import { type FollowEvent, follow } from './live/follow.ts';
+import type { LiveFlows } from './live/hub.ts';
 import { Position } from './live/position.ts';
 import type { FlowKey, FlowPages } from './store/flow-pages.ts';
 
-export interface FlowApiDeps extends FollowDeps {
+export interface FlowApiDeps {
+  readonly bus: Pick<Bus, 'jsm'>;
+  readonly live: LiveFlows;
   readonly pages: FlowPages;
   readonly directory: Directory;
 }
@@ -36,8 +40,8 @@ export interface StreamRequest {
 
 const safe = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
-/** Place of the last flow, and the beginning of the range: `5m` must not creep on from page to page. */
-const CursorSchema = Type.Object(
+/** Place of the last event, and the beginning of the range: `5m` must not creep on from page to page. */
+export const FlowKeySchema = Type.Object(
   {
     t: safe,
     h: Type.Integer({ minimum: 0, maximum: 0x7fff_ffff }),
@@ -48,18 +52,21 @@ const CursorSchema = Type.Object(
   { additionalProperties: false },
 );
 
-const FLOWS = new Cursors('flows', CursorSchema);
+const FLOWS = new Cursors('flows', FlowKeySchema);
 
 const badLast = (value: string): never => {
-  throw weirError('INVALID_ARGUMENT', `last ${JSON.stringify(value)} is neither a number of flows nor a duration`, {
+  throw weirError('INVALID_ARGUMENT', `last ${JSON.stringify(value)} is neither a number of events nor a duration`, {
     field: 'last',
     value,
     fix: `write a number from 1 to ${PAGE_LIMIT_MAX}, or how far back, such as 5m`,
   });
 };
 
-/** `last=20` is a number of flows, `last=5m` a time. */
-const readLast = (last: string | undefined, nowMs: number): { readonly count?: number; readonly sinceUs?: number } => {
+/** `last=20` is a number of events, `last=5m` a time. */
+export const readLast = (
+  last: string | undefined,
+  nowMs: number,
+): { readonly count?: number; readonly sinceUs?: number } => {
   if (last === undefined) return {};
   const ago = durationMs(last);
   if (ago !== undefined) return { sinceUs: Math.max(0, nowMs - ago) * 1000 };
@@ -67,7 +74,7 @@ const readLast = (last: string | undefined, nowMs: number): { readonly count?: n
   return count >= 1 && count <= PAGE_LIMIT_MAX ? { count } : badLast(last);
 };
 
-const newest = (a: number | undefined, b: number | undefined): number | undefined =>
+export const newest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
 
 export const listFlows = async (
@@ -111,14 +118,25 @@ export const streamFlows = (
   deps: FlowApiDeps,
   { params, last, after }: StreamRequest,
   signal: AbortSignal,
-): Promise<AsyncGenerator<FollowEvent>> => {
+): Promise<AsyncGenerator<FollowEvent<StoredFlow>>> => {
   const nowMs = Date.now();
   const filter: FlowFilter = parseFilter(params, nowMs);
   const { count, sinceUs } = readLast(last, nowMs);
-  return followFlows(
-    deps,
+  const { pages, directory, live, bus } = deps;
+  return follow(
+    bus,
     {
-      filter: { ...filter, sinceUs: newest(filter.sinceUs, sinceUs) },
+      kind: 'flow',
+      open: () => live.open(filter),
+      page: async (page) => {
+        const conditions = resolveFilter(filter, directory);
+        const { flows, next } = await pages.page({ ...page, conditions, untilUs: filter.untilUs });
+        return { items: flows, ...(next ? { next } : {}) };
+      },
+      keptFromUs: () => pages.keptFromUs(),
+    },
+    {
+      sinceUs: newest(filter.sinceUs, sinceUs),
       ...(count === undefined ? {} : { last: count }),
       ...(after === undefined || after === '' ? {} : { from: Position.parse(after) }),
     },

@@ -19,6 +19,7 @@ import type { Context } from './context.ts';
 import { FORMATS } from './output/table.ts';
 import { addObjects } from './words/objects.ts';
 import { addObserve } from './words/observe.ts';
+import { addProcesses } from './words/processes.ts';
 import { addRuntime } from './words/runtime.ts';
 import { collect, list as names, positive } from './words/values.ts';
 import { addAttribution, addVersions } from './words/versions.ts';
@@ -93,6 +94,7 @@ export const createProgram = (context: Context): Command => {
   addHits(program, context);
   addObjects(program, context);
   addRuntime(program, context);
+  addProcesses(program, context);
 
   addObserve(program, context, 'observe');
   addObserve(getCommand, context, 'flows');

@@ -14,6 +14,7 @@ import { createPaint } from '../src/output/table.ts';
 import { createProgram } from '../src/program.ts';
 import { FLEET_ROUTES } from './fleet-routes.ts';
 import { against } from './harness.ts';
+import { PROCESS_ROUTES } from './process-routes.ts';
 import { RUNTIME_ROUTES } from './runtime-routes.ts';
 
 process.env.TZ = 'UTC';
@@ -293,6 +294,11 @@ const CASES: Readonly<Record<string, string>> = {
   'runtime-hosts': 'runtime hosts TracingPolicy/-/shadow',
   'runtime-delete': 'runtime delete shadow nobody',
   'runtime-wrong-key': 'runtime get a/b/c/d',
+  'processes-observe': 'processes observe --workload shop/web --binary cat -e exec -e exit --since 1h',
+  'processes-observe-json': 'processes observe -o json --last 2',
+  'processes-observe-wrong': 'processes observe -e run',
+  'processes-tree': 'processes tree aDE6MTM6MTM=',
+  'processes-tree-json': 'processes tree aDE6MTM6MTM= -o json',
   'runtime-validate-no-feature': `runtime validate -f ${join(dir, 'runtime.yaml')} --features magic`,
   simulate: `simulate -f ${join(dir, 'web.yaml')} --since 24h --fail-on newly-denied`,
   'simulate-wide': `simulate --remove NetworkPolicy/shop/db -o wide --limit 2 --fail-on newly-allowed`,
@@ -321,7 +327,7 @@ const CASES: Readonly<Record<string, string>> = {
 
 for (const [name, words] of Object.entries(CASES)) {
   test(`weir ${words.replaceAll(dir, '.')}`, async () => {
-    const { code, out, err } = await against({ ...FLEET_ROUTES, ...RUNTIME_ROUTES }, words, {
+    const { code, out, err } = await against({ ...FLEET_ROUTES, ...RUNTIME_ROUTES, ...PROCESS_ROUTES }, words, {
       env: { WEIR_CONFIG: join(dir, 'config.yaml') },
     });
     const text = `$ weir ${words}\n${part('stdout', out)}${part('stderr', err)}--- exit status ${code}\n`;

@@ -3,7 +3,8 @@
  * Simulated agents in one process: the settings of the real one, and
  * WEIR_SIM_HOSTS (names separated by commas; WEIR_AGENT_HOST unless given), WEIR_SIM_SEEDS (their nkey seeds in the
  * same order), WEIR_SIM_FLOWS (flow events per second of each), WEIR_SIM_FLOWS_TOTAL (after so many no more),
- * WEIR_SIM_REFUSED_EVERY (each so-many-th flow, by its number, was refused). The local API is that of the first.
+ * WEIR_SIM_REFUSED_EVERY (each so-many-th flow, by its number, was refused), WEIR_SIM_PROCESSES (made-up processes that
+ * begin with it). The local API is that of the first.
  */
 import { join } from 'node:path';
 import { loadConfig } from '@weir/config';
@@ -27,6 +28,7 @@ const SimSettings = Type.Object({
   }),
   flowsTotal: Type.Optional(Type.Integer({ minimum: 1, description: 'flow events of each host, then no more' })),
   refusedEvery: Type.Optional(Type.Integer({ minimum: 1, description: 'each so-many-th flow was refused' })),
+  processes: Type.Optional(Type.Integer({ minimum: 0, description: 'made-up processes that begin with each host' })),
 });
 
 /** A thousand agents must not ask for a thousand snapshots at once. */
@@ -53,6 +55,7 @@ const agents = await Promise.all(
         flowsPerSecond: sim.flows,
         flowsTotal: sim.flowsTotal,
         refusedEvery: sim.refusedEvery,
+        processesTotal: sim.processes,
       }),
       jitterMs: hosts.length > 1 ? JITTER_MS : undefined,
       verify,

@@ -9,6 +9,7 @@ import { FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import { serviceCapacity } from '../plan/service-room.ts';
 import type { EventSource, EventSourceOptions, Platform } from '../platform.ts';
 import { emptyState, type MemoryState, memoryKernel } from './memory-kernel.ts';
+import { madeUpProcesses } from './processes.ts';
 
 export interface SimulatedOptions {
   /** Kept between agents of one host, as a kernel would. */
@@ -20,6 +21,8 @@ export interface SimulatedOptions {
   readonly flowsTotal?: number;
   /** Flows whose number this divides were refused; without it all passed. */
   readonly refusedEvery?: number;
+  /** So many made-up processes begin with the agent; without it none are watched. */
+  readonly processesTotal?: number;
 }
 
 const FLUSH_MS = 50;
@@ -105,6 +108,7 @@ export const simulatedPlatform = (options: SimulatedOptions = {}): Platform & { 
     acceleration: () => undefined,
     uplinks: () => ({ interfaces: [] }),
     startEvents: (events) => madeUpFlows(events, options),
+    ...(options.processesTotal === undefined ? {} : { processes: madeUpProcesses(options.processesTotal) }),
     close: async () => {},
   };
 };

@@ -16,7 +16,7 @@ import { FlowReader, readBatchHead } from '../domain/flow-reader.ts';
 import { microsOf } from '../domain/flow-rows.ts';
 import type { StoredFlow } from '../domain/flow-view.ts';
 import { compileConditions, type FlowTest } from '../domain/match.ts';
-import { FlowQueue } from './queue.ts';
+import { EventQueue } from './queue.ts';
 
 /** Enough for every operator of a fleet; each one costs memory and time for all. */
 const STREAMS_MAX = 200;
@@ -25,7 +25,7 @@ const log = logger('analytics.live');
 
 interface Listener {
   readonly filter: FlowFilter;
-  readonly queue: FlowQueue;
+  readonly queue: EventQueue<StoredFlow>;
   test: FlowTest;
   version: number;
 }
@@ -75,14 +75,14 @@ export class LiveFlows {
   }
 
   /** From the moment that this resolves, every flow published is in the queue, or counted as lost by it. */
-  async open(filter: FlowFilter): Promise<{ readonly queue: FlowQueue; close(): void }> {
+  async open(filter: FlowFilter): Promise<{ readonly queue: EventQueue<StoredFlow>; close(): void }> {
     if (this.#listeners.size >= STREAMS_MAX) {
       throw weirError('RATE_LIMITED', `there are ${STREAMS_MAX} live streams already`, {
         fix: 'close a stream or try again later',
         retryAfterS: 5,
       });
     }
-    const listener: Listener = { filter, queue: new FlowQueue(), test: () => false, version: -1 };
+    const listener: Listener = { filter, queue: new EventQueue(), test: () => false, version: -1 };
     this.#listeners.add(listener);
     const close = (): void => {
       listener.queue.end();

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What waits for one reader of a live stream. Bounded: a reader that is too slow loses flows, is told how many, and
+ * What waits for one reader of a live stream. Bounded: a reader that is too slow loses events, is told how many, and
  * holds up nobody else.
  */
 import { counter } from '@weir/telemetry';
-import type { StoredFlow } from '../domain/flow-view.ts';
 
 export interface Lost {
-  /** Flows that were not kept for the reader; 0: an unknown number. */
+  /** Events that were not kept for the reader; 0: an unknown number. */
   readonly lost: number;
   readonly source: 'STREAM_QUEUE' | 'NOT_YET_STORED' | 'EXPIRED';
 }
@@ -15,19 +14,19 @@ export interface Lost {
 /** A second of a busy fleet, a megabyte or so. */
 const QUEUE_MAX = 2_000;
 
-export class FlowQueue {
-  readonly #items: StoredFlow[] = [];
+export class EventQueue<T extends object> {
+  readonly #items: T[] = [];
   #head = 0;
   #lost = 0;
   #ended = false;
   #wake: (() => void) | undefined;
 
-  push(flow: StoredFlow): void {
+  push(event: T): void {
     if (this.#items.length - this.#head >= QUEUE_MAX) {
       this.#lost += 1;
       return;
     }
-    this.#items.push(flow);
+    this.#items.push(event);
     this.#wake?.();
   }
 
@@ -36,8 +35,8 @@ export class FlowQueue {
     this.#wake?.();
   }
 
-  /** The next flow, or what was lost behind the last one; undefined at the end. */
-  async next(): Promise<StoredFlow | Lost | undefined> {
+  /** The next event, or what was lost behind the last one; undefined at the end. */
+  async next(): Promise<T | Lost | undefined> {
     for (;;) {
       const item = this.#items[this.#head];
       if (item !== undefined) {

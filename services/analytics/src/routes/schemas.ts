@@ -18,7 +18,7 @@ import {
 const VALUES_MAX = 100;
 const TEXT_MAX = 1_000;
 
-const list = (description: string, examples: readonly string[]) =>
+export const list = (description: string, examples: readonly string[]) =>
   Type.Optional(
     Type.Array(Type.String({ minLength: 1, maxLength: TEXT_MAX }), {
       maxItems: VALUES_MAX,
@@ -61,11 +61,11 @@ const filters = {
 const time = (description: string) =>
   Type.Optional(Type.String({ minLength: 1, maxLength: 40, description, examples: ['5m', '2026-08-01T12:00:00Z'] }));
 
-const last = Type.Optional(
+export const last = Type.Optional(
   Type.String({
     minLength: 1,
     maxLength: 12,
-    description: 'A number of flows, or how far back',
+    description: 'A number of them, or how far back',
     examples: ['20', '5m'],
   }),
 );

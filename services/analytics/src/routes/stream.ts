@@ -10,7 +10,7 @@ import {
 } from '@weir/http';
 import { Type } from 'typebox';
 import type { Directory } from '../domain/directory.ts';
-import { flowView } from '../domain/flow-view.ts';
+import { flowView, type StoredFlow } from '../domain/flow-view.ts';
 import { type FlowApiDeps, streamFlows } from '../flow-api.ts';
 import type { FollowEvent } from '../live/follow.ts';
 import { lists } from './flows.ts';
@@ -18,10 +18,13 @@ import { flowFilter } from './schemas.ts';
 
 const StreamQuery = Type.Object(flowFilter, { additionalProperties: false });
 
-async function* shown(events: AsyncIterable<FollowEvent>, directory: Directory): AsyncGenerator<StreamEvent> {
+async function* shown(
+  events: AsyncIterable<FollowEvent<StoredFlow>>,
+  directory: Directory,
+): AsyncGenerator<StreamEvent> {
   for await (const event of events) {
     if ('lost' in event) yield { event: 'lost', data: { count: event.lost, source: event.source } };
-    else yield { event: 'flow', id: event.id, data: flowView(event.flow, directory) };
+    else yield { event: 'flow', id: event.id, data: flowView(event.item, directory) };
   }
 }
 

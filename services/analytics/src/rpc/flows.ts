@@ -41,7 +41,7 @@ export const flowService = (deps: FlowServiceDeps): Registered =>
           yield { event: { case: 'lost' as const, value: lost } };
         } else {
           yield {
-            event: { case: 'flow' as const, value: flowMessage(event.flow, deps.directory) },
+            event: { case: 'flow' as const, value: flowMessage(event.item, deps.directory) },
             position: event.id,
           };
         }

@@ -23,7 +23,7 @@ type List = readonly string[];
 
 const US_PER_S = 1_000_000;
 
-const timeText = (time: Timestamp | undefined): List | undefined =>
+export const timeText = (time: Timestamp | undefined): List | undefined =>
   time && [formatTimeUs(Number(time.seconds) * US_PER_S + Math.floor(time.nanos / 1_000))];
 
 const texts = (values: readonly (string | number)[]): List => values.map(String);
