@@ -228,6 +228,22 @@ export interface process_config {
   readonly process_wakeup_bytes?: number;
 }
 
+/** Settings of runtime.bpf.o; what is left out keeps its initial value. */
+export interface runtime_config {
+  /** only processes below this cgroup are told; its id; 0 = all */
+  readonly process_cgroup?: bigint;
+  /** depth of that cgroup; the root has 0 */
+  readonly process_cgroup_level?: number;
+  /** arguments are read up to here, bytes */
+  readonly process_args_bytes?: number;
+  /** environment is read up to here, bytes; 0 = not at all */
+  readonly process_env_bytes?: number;
+  /** the reader of process_events is woken up when so much waits; bytes */
+  readonly process_wakeup_bytes?: number;
+  /** inode numbers of the host's namespaces */
+  readonly runtime_host_namespaces?: readonly number[];
+}
+
 /** Settings of socket.bpf.o; what is left out keeps its initial value. */
 export interface socket_config {
   /** an active connection is reported, and its verdict judged again, this often; nanoseconds */
@@ -1200,6 +1216,71 @@ export const CONFIG = {
       if (values.process_args_bytes !== undefined) out.process_args_bytes = codec.u32.encode(values.process_args_bytes);
       if (values.process_env_bytes !== undefined) out.process_env_bytes = codec.u32.encode(values.process_env_bytes);
       if (values.process_wakeup_bytes !== undefined) out.process_wakeup_bytes = codec.u32.encode(values.process_wakeup_bytes);
+      return out;
+    },
+  },
+  runtime: {
+    section: '.rodata',
+    size: 192,
+    variables: {
+      process_cgroup: {
+        name: 'process_cgroup',
+        type: 'u64',
+        offset: 128,
+        size: 8,
+        initial: 0n,
+        doc: 'only processes below this cgroup are told; its id; 0 = all',
+      },
+      process_cgroup_level: {
+        name: 'process_cgroup_level',
+        type: 'u32',
+        offset: 136,
+        size: 4,
+        initial: 0,
+        doc: 'depth of that cgroup; the root has 0',
+      },
+      process_args_bytes: {
+        name: 'process_args_bytes',
+        type: 'u32',
+        offset: 140,
+        size: 4,
+        initial: 8192,
+        doc: 'arguments are read up to here, bytes',
+      },
+      process_env_bytes: {
+        name: 'process_env_bytes',
+        type: 'u32',
+        offset: 144,
+        size: 4,
+        initial: 0,
+        doc: 'environment is read up to here, bytes; 0 = not at all',
+      },
+      process_wakeup_bytes: {
+        name: 'process_wakeup_bytes',
+        type: 'u32',
+        offset: 148,
+        size: 4,
+        initial: 2097152,
+        doc: 'the reader of process_events is woken up when so much waits; bytes',
+      },
+      runtime_host_namespaces: {
+        name: 'runtime_host_namespaces',
+        type: 'u32[10]',
+        offset: 152,
+        size: 40,
+        initial: undefined,
+        doc: 'inode numbers of the host\'s namespaces',
+      },
+    },
+    /** Bytes by variable name, as the loader takes them. */
+    encode(values: runtime_config): Record<string, Buffer> {
+      const out: Record<string, Buffer> = {};
+      if (values.process_cgroup !== undefined) out.process_cgroup = codec.u64.encode(values.process_cgroup);
+      if (values.process_cgroup_level !== undefined) out.process_cgroup_level = codec.u32.encode(values.process_cgroup_level);
+      if (values.process_args_bytes !== undefined) out.process_args_bytes = codec.u32.encode(values.process_args_bytes);
+      if (values.process_env_bytes !== undefined) out.process_env_bytes = codec.u32.encode(values.process_env_bytes);
+      if (values.process_wakeup_bytes !== undefined) out.process_wakeup_bytes = codec.u32.encode(values.process_wakeup_bytes);
+      if (values.runtime_host_namespaces !== undefined) out.runtime_host_namespaces = codec.array(codec.u32, 10).encode(values.runtime_host_namespaces);
       return out;
     },
   },

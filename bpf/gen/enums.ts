@@ -190,6 +190,7 @@ export const weir_event_kind = {
   EVENT_PROCESS_EXIT: 4,
   EVENT_PROCESS_SEEN: 5,
   EVENT_PROCESS_DATA: 6,
+  EVENT_RUNTIME_CALL: 7,
   EVENT_KIND_MAX: 8,
 } as const;
 export type weir_event_kind = (typeof weir_event_kind)[keyof typeof weir_event_kind];
@@ -358,6 +359,140 @@ export const weir_report = {
   REPORT_DROP: 6,
 } as const;
 export type weir_report = (typeof weir_report)[keyof typeof weir_report];
+
+export const weir_runtime_action = {
+  RUNTIME_ACTION_POST: 1,
+  RUNTIME_ACTION_SIGNAL: 2,
+  RUNTIME_ACTION_MONITORED: 4,
+} as const;
+export type weir_runtime_action = (typeof weir_runtime_action)[keyof typeof weir_runtime_action];
+
+export const weir_runtime_arg_flags = {
+  RUNTIME_ARG_RETURN: 1,
+} as const;
+export type weir_runtime_arg_flags = (typeof weir_runtime_arg_flags)[keyof typeof weir_runtime_arg_flags];
+
+export const weir_runtime_comparison = {
+  RUNTIME_EQUAL: 0,
+  RUNTIME_GREATER: 1,
+  RUNTIME_LESS: 2,
+  RUNTIME_MASK: 3,
+  RUNTIME_RANGE: 4,
+  RUNTIME_IN_LIST: 5,
+  RUNTIME_PREFIX: 6,
+  RUNTIME_POSTFIX: 7,
+  RUNTIME_SUBSTRING: 8,
+  RUNTIME_SUBSTRING_ANY_CASE: 9,
+  RUNTIME_FILE_TYPE: 10,
+  RUNTIME_SOURCE_PORT: 11,
+  RUNTIME_SOURCE_PORT_PRIVILEGED: 12,
+  RUNTIME_DESTINATION_PORT: 13,
+  RUNTIME_DESTINATION_PORT_PRIVILEGED: 14,
+  RUNTIME_SOURCE_ADDRESS: 15,
+  RUNTIME_DESTINATION_ADDRESS: 16,
+  RUNTIME_PROTOCOL: 17,
+  RUNTIME_FAMILY: 18,
+  RUNTIME_STATE: 19,
+  RUNTIME_CAPABILITIES_GAINED: 20,
+} as const;
+export type weir_runtime_comparison = (typeof weir_runtime_comparison)[keyof typeof weir_runtime_comparison];
+
+export const weir_runtime_filter_flags = {
+  RUNTIME_NEGATED: 1,
+  RUNTIME_SIGNED: 2,
+  RUNTIME_FOLLOW: 4,
+  RUNTIME_NAMESPACED: 8,
+  RUNTIME_OF_HOST: 16,
+} as const;
+export type weir_runtime_filter_flags = (typeof weir_runtime_filter_flags)[keyof typeof weir_runtime_filter_flags];
+
+export const weir_runtime_filter_kind = {
+  RUNTIME_FILTER_ARG: 0,
+  RUNTIME_FILTER_DATA: 1,
+  RUNTIME_FILTER_RETURN: 2,
+  RUNTIME_FILTER_PID: 3,
+  RUNTIME_FILTER_BINARY: 4,
+  RUNTIME_FILTER_PARENT_BINARY: 5,
+  RUNTIME_FILTER_NAMESPACE: 6,
+  RUNTIME_FILTER_NAMESPACE_CHANGE: 7,
+  RUNTIME_FILTER_CAPABILITY: 8,
+  RUNTIME_FILTER_CAPABILITY_CHANGE: 9,
+  RUNTIME_FILTER_WORKLOAD: 10,
+} as const;
+export type weir_runtime_filter_kind = (typeof weir_runtime_filter_kind)[keyof typeof weir_runtime_filter_kind];
+
+export const weir_runtime_hook_flags = {
+  RUNTIME_HOOK_RETURNS: 1,
+  RUNTIME_HOOK_SCOPED: 2,
+  RUNTIME_HOOK_OF_HOST: 4,
+  RUNTIME_HOOK_OF_WORKLOADS: 8,
+} as const;
+export type weir_runtime_hook_flags = (typeof weir_runtime_hook_flags)[keyof typeof weir_runtime_hook_flags];
+
+export const weir_runtime_limits = {
+  RUNTIME_HOOKS: 512,
+  RUNTIME_WORDS: 8,
+  RUNTIME_SITES: 1024,
+  RUNTIME_COMPAT: 512,
+  RUNTIME_ARGS: 8,
+  RUNTIME_PLACES: 6,
+  RUNTIME_SELECTORS: 5,
+  RUNTIME_FILTERS: 64,
+  RUNTIME_TEXTS: 8192,
+  RUNTIME_TEXT_BYTES: 256,
+  RUNTIME_RANGES: 16384,
+  RUNTIME_PREFIXES: 4096,
+  RUNTIME_CGROUPS: 65536,
+  RUNTIME_DATA_BYTES: 16384,
+  RUNTIME_PENDING: 8192,
+  RUNTIME_PENDING_BYTES: 3072,
+  RUNTIME_POSTED: 16384,
+  RUNTIME_ANCESTORS: 64,
+  RUNTIME_NAMESPACES: 10,
+  RUNTIME_EVENTS_BYTES: 4194304,
+} as const;
+export type weir_runtime_limits = (typeof weir_runtime_limits)[keyof typeof weir_runtime_limits];
+
+export const weir_runtime_rate_scope = {
+  RUNTIME_RATE_THREAD: 0,
+  RUNTIME_RATE_PROCESS: 1,
+  RUNTIME_RATE_GLOBAL: 2,
+} as const;
+export type weir_runtime_rate_scope = (typeof weir_runtime_rate_scope)[keyof typeof weir_runtime_rate_scope];
+
+export const weir_runtime_read = {
+  RUNTIME_READ_NOTHING: 0,
+  RUNTIME_READ_NUMBER: 1,
+  RUNTIME_READ_STRING: 2,
+  RUNTIME_READ_BYTES: 3,
+  RUNTIME_READ_FD: 4,
+  RUNTIME_READ_SOCKADDR: 5,
+  RUNTIME_READ_IOVEC: 6,
+} as const;
+export type weir_runtime_read = (typeof weir_runtime_read)[keyof typeof weir_runtime_read];
+
+export const weir_runtime_table = {
+  RUNTIME_TABLE_NONE: 0,
+  RUNTIME_TABLE_TEXTS: 1,
+  RUNTIME_TABLE_RANGES: 2,
+  RUNTIME_TABLE_PREFIXES: 3,
+} as const;
+export type weir_runtime_table = (typeof weir_runtime_table)[keyof typeof weir_runtime_table];
+
+export const weir_runtime_value = {
+  RUNTIME_VALUE_NONE: 0,
+  RUNTIME_VALUE_NUMBER: 1,
+  RUNTIME_VALUE_TEXT: 2,
+  RUNTIME_VALUE_PATH: 3,
+  RUNTIME_VALUE_UNIX: 4,
+  RUNTIME_VALUE_ADDRESS: 5,
+} as const;
+export type weir_runtime_value = (typeof weir_runtime_value)[keyof typeof weir_runtime_value];
+
+export const weir_runtime_value_flags = {
+  RUNTIME_VALUE_CUT: 1,
+} as const;
+export type weir_runtime_value_flags = (typeof weir_runtime_value_flags)[keyof typeof weir_runtime_value_flags];
 
 export const weir_service_count_bits = {
   COUNTS_PAST: 4294967295,

@@ -2066,6 +2066,716 @@ export const process_event = {
   },
 } as const satisfies codec.StructCodec<process_event>;
 
+export interface runtime_actions {
+  readonly bits: number;
+  readonly signal: number;
+  readonly rate_scope: number;
+  readonly rate_ms: number;
+}
+
+export const runtime_actions = {
+  name: 'runtime_actions',
+  size: 8,
+  offsets: {
+    bits: 0,
+    signal: 1,
+    rate_scope: 2,
+    pad: 3,
+    rate_ms: 4,
+  },
+  encode(value: runtime_actions, out: Buffer = Buffer.allocUnsafe(8), at = 0): Buffer {
+    codec.need('runtime_actions', out, at, 8);
+    out.writeUInt8(value.bits, at);
+    out.writeUInt8(value.signal, at + 1);
+    out.writeUInt8(value.rate_scope, at + 2);
+    out.writeUInt8(0, at + 3);
+    out.writeUInt32LE(value.rate_ms, at + 4);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_actions {
+    codec.need('runtime_actions', from, at, 8);
+    return {
+      bits: from.readUInt8(at),
+      signal: from.readUInt8(at + 1),
+      rate_scope: from.readUInt8(at + 2),
+      rate_ms: from.readUInt32LE(at + 4),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    bits: (from: Buffer, at = 0): number => from.readUInt8(at),
+    signal: (from: Buffer, at = 0): number => from.readUInt8(at + 1),
+    rate_scope: (from: Buffer, at = 0): number => from.readUInt8(at + 2),
+    rate_ms: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+  },
+} as const satisfies codec.StructCodec<runtime_actions>;
+
+export interface runtime_address {
+  readonly family: number;
+  readonly port: number;
+  readonly address: readonly bigint[];
+}
+
+export const runtime_address = {
+  name: 'runtime_address',
+  size: 24,
+  offsets: {
+    family: 0,
+    port: 2,
+    pad: 4,
+    address: 8,
+  },
+  encode(value: runtime_address, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('runtime_address', out, at, 24);
+    out.writeUInt16LE(value.family, at);
+    out.writeUInt16LE(value.port, at + 2);
+    out.writeUInt32LE(0, at + 4);
+    codec.array(codec.u64, 2).encode(value.address, out, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_address {
+    codec.need('runtime_address', from, at, 24);
+    return {
+      family: from.readUInt16LE(at),
+      port: from.readUInt16LE(at + 2),
+      address: codec.array(codec.u64, 2).decode(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    family: (from: Buffer, at = 0): number => from.readUInt16LE(at),
+    port: (from: Buffer, at = 0): number => from.readUInt16LE(at + 2),
+    address: (from: Buffer, at = 0): readonly bigint[] => codec.array(codec.u64, 2).decode(from, at + 8),
+  },
+} as const satisfies codec.StructCodec<runtime_address>;
+
+export interface runtime_arg {
+  readonly read: number;
+  readonly place: number;
+  readonly size_place: number;
+  readonly flags: number;
+}
+
+export const runtime_arg = {
+  name: 'runtime_arg',
+  size: 4,
+  offsets: {
+    read: 0,
+    place: 1,
+    size_place: 2,
+    flags: 3,
+  },
+  encode(value: runtime_arg, out: Buffer = Buffer.allocUnsafe(4), at = 0): Buffer {
+    codec.need('runtime_arg', out, at, 4);
+    out.writeUInt8(value.read, at);
+    out.writeUInt8(value.place, at + 1);
+    out.writeUInt8(value.size_place, at + 2);
+    out.writeUInt8(value.flags, at + 3);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_arg {
+    codec.need('runtime_arg', from, at, 4);
+    return {
+      read: from.readUInt8(at),
+      place: from.readUInt8(at + 1),
+      size_place: from.readUInt8(at + 2),
+      flags: from.readUInt8(at + 3),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    read: (from: Buffer, at = 0): number => from.readUInt8(at),
+    place: (from: Buffer, at = 0): number => from.readUInt8(at + 1),
+    size_place: (from: Buffer, at = 0): number => from.readUInt8(at + 2),
+    flags: (from: Buffer, at = 0): number => from.readUInt8(at + 3),
+  },
+} as const satisfies codec.StructCodec<runtime_arg>;
+
+export interface runtime_count {
+  readonly post: bigint;
+  readonly no_post: bigint;
+  readonly signal: bigint;
+  readonly monitor_signal: bigint;
+  readonly limited: bigint;
+  readonly lost: bigint;
+  readonly failed: bigint;
+}
+
+export const runtime_count = {
+  name: 'runtime_count',
+  size: 56,
+  offsets: {
+    post: 0,
+    no_post: 8,
+    signal: 16,
+    monitor_signal: 24,
+    limited: 32,
+    lost: 40,
+    failed: 48,
+  },
+  encode(value: runtime_count, out: Buffer = Buffer.allocUnsafe(56), at = 0): Buffer {
+    codec.need('runtime_count', out, at, 56);
+    codec.writeU64(out, value.post, at);
+    codec.writeU64(out, value.no_post, at + 8);
+    codec.writeU64(out, value.signal, at + 16);
+    codec.writeU64(out, value.monitor_signal, at + 24);
+    codec.writeU64(out, value.limited, at + 32);
+    codec.writeU64(out, value.lost, at + 40);
+    codec.writeU64(out, value.failed, at + 48);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_count {
+    codec.need('runtime_count', from, at, 56);
+    return {
+      post: codec.readU64(from, at),
+      no_post: codec.readU64(from, at + 8),
+      signal: codec.readU64(from, at + 16),
+      monitor_signal: codec.readU64(from, at + 24),
+      limited: codec.readU64(from, at + 32),
+      lost: codec.readU64(from, at + 40),
+      failed: codec.readU64(from, at + 48),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    post: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    no_post: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+    signal: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    monitor_signal: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    limited: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 32),
+    lost: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 40),
+    failed: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 48),
+  },
+} as const satisfies codec.StructCodec<runtime_count>;
+
+export interface runtime_event {
+  readonly header: event_header;
+  readonly exec_ns: bigint;
+  readonly began_ns: bigint;
+  readonly result: bigint;
+  readonly serial: number;
+  readonly hook: number;
+  readonly pid: number;
+  readonly tid: number;
+  readonly selector: number;
+  readonly site: number;
+  readonly actions: number;
+  readonly signal: number;
+  readonly returned: number;
+  readonly values_count: number;
+  readonly data_length: number;
+  readonly values: readonly runtime_value[];
+  readonly result_value: runtime_value;
+}
+
+export const runtime_event = {
+  name: 'runtime_event',
+  size: 304,
+  offsets: {
+    header: 0,
+    exec_ns: 16,
+    began_ns: 24,
+    result: 32,
+    serial: 40,
+    hook: 44,
+    pid: 48,
+    tid: 52,
+    selector: 56,
+    site: 60,
+    actions: 64,
+    signal: 68,
+    returned: 72,
+    values_count: 76,
+    data_length: 80,
+    pad: 84,
+    values: 88,
+    result_value: 280,
+  },
+  encode(value: runtime_event, out: Buffer = Buffer.allocUnsafe(304), at = 0): Buffer {
+    codec.need('runtime_event', out, at, 304);
+    event_header.encode(value.header, out, at);
+    codec.writeU64(out, value.exec_ns, at + 16);
+    codec.writeU64(out, value.began_ns, at + 24);
+    codec.writeS64(out, value.result, at + 32);
+    out.writeUInt32LE(value.serial, at + 40);
+    out.writeUInt32LE(value.hook, at + 44);
+    out.writeUInt32LE(value.pid, at + 48);
+    out.writeUInt32LE(value.tid, at + 52);
+    out.writeInt32LE(value.selector, at + 56);
+    out.writeUInt32LE(value.site, at + 60);
+    out.writeUInt32LE(value.actions, at + 64);
+    out.writeUInt32LE(value.signal, at + 68);
+    out.writeUInt32LE(value.returned, at + 72);
+    out.writeUInt32LE(value.values_count, at + 76);
+    out.writeUInt32LE(value.data_length, at + 80);
+    out.writeUInt32LE(0, at + 84);
+    codec.array(runtime_value, 8).encode(value.values, out, at + 88);
+    runtime_value.encode(value.result_value, out, at + 280);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_event {
+    codec.need('runtime_event', from, at, 304);
+    return {
+      header: event_header.decode(from, at),
+      exec_ns: codec.readU64(from, at + 16),
+      began_ns: codec.readU64(from, at + 24),
+      result: codec.readS64(from, at + 32),
+      serial: from.readUInt32LE(at + 40),
+      hook: from.readUInt32LE(at + 44),
+      pid: from.readUInt32LE(at + 48),
+      tid: from.readUInt32LE(at + 52),
+      selector: from.readInt32LE(at + 56),
+      site: from.readUInt32LE(at + 60),
+      actions: from.readUInt32LE(at + 64),
+      signal: from.readUInt32LE(at + 68),
+      returned: from.readUInt32LE(at + 72),
+      values_count: from.readUInt32LE(at + 76),
+      data_length: from.readUInt32LE(at + 80),
+      values: codec.array(runtime_value, 8).decode(from, at + 88),
+      result_value: runtime_value.decode(from, at + 280),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    header: (from: Buffer, at = 0): event_header => event_header.decode(from, at),
+    exec_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 16),
+    began_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 24),
+    result: (from: Buffer, at = 0): bigint => codec.readS64(from, at + 32),
+    serial: (from: Buffer, at = 0): number => from.readUInt32LE(at + 40),
+    hook: (from: Buffer, at = 0): number => from.readUInt32LE(at + 44),
+    pid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 48),
+    tid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
+    selector: (from: Buffer, at = 0): number => from.readInt32LE(at + 56),
+    site: (from: Buffer, at = 0): number => from.readUInt32LE(at + 60),
+    actions: (from: Buffer, at = 0): number => from.readUInt32LE(at + 64),
+    signal: (from: Buffer, at = 0): number => from.readUInt32LE(at + 68),
+    returned: (from: Buffer, at = 0): number => from.readUInt32LE(at + 72),
+    values_count: (from: Buffer, at = 0): number => from.readUInt32LE(at + 76),
+    data_length: (from: Buffer, at = 0): number => from.readUInt32LE(at + 80),
+    values: (from: Buffer, at = 0): readonly runtime_value[] => codec.array(runtime_value, 8).decode(from, at + 88),
+    result_value: (from: Buffer, at = 0): runtime_value => runtime_value.decode(from, at + 280),
+  },
+} as const satisfies codec.StructCodec<runtime_event>;
+
+export interface runtime_filter {
+  readonly kind: number;
+  readonly comparison: number;
+  readonly slot: number;
+  readonly other_slot: number;
+  readonly flags: number;
+  readonly values_count: number;
+  readonly bits: number;
+  readonly table: number;
+  readonly first: number;
+  readonly entries: number;
+  readonly values: readonly bigint[];
+}
+
+export const runtime_filter = {
+  name: 'runtime_filter',
+  size: 48,
+  offsets: {
+    kind: 0,
+    comparison: 1,
+    slot: 2,
+    other_slot: 3,
+    flags: 4,
+    values_count: 5,
+    bits: 6,
+    table: 7,
+    first: 8,
+    entries: 12,
+    values: 16,
+  },
+  encode(value: runtime_filter, out: Buffer = Buffer.allocUnsafe(48), at = 0): Buffer {
+    codec.need('runtime_filter', out, at, 48);
+    out.writeUInt8(value.kind, at);
+    out.writeUInt8(value.comparison, at + 1);
+    out.writeUInt8(value.slot, at + 2);
+    out.writeUInt8(value.other_slot, at + 3);
+    out.writeUInt8(value.flags, at + 4);
+    out.writeUInt8(value.values_count, at + 5);
+    out.writeUInt8(value.bits, at + 6);
+    out.writeUInt8(value.table, at + 7);
+    out.writeUInt32LE(value.first, at + 8);
+    out.writeUInt32LE(value.entries, at + 12);
+    codec.array(codec.u64, 4).encode(value.values, out, at + 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_filter {
+    codec.need('runtime_filter', from, at, 48);
+    return {
+      kind: from.readUInt8(at),
+      comparison: from.readUInt8(at + 1),
+      slot: from.readUInt8(at + 2),
+      other_slot: from.readUInt8(at + 3),
+      flags: from.readUInt8(at + 4),
+      values_count: from.readUInt8(at + 5),
+      bits: from.readUInt8(at + 6),
+      table: from.readUInt8(at + 7),
+      first: from.readUInt32LE(at + 8),
+      entries: from.readUInt32LE(at + 12),
+      values: codec.array(codec.u64, 4).decode(from, at + 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    kind: (from: Buffer, at = 0): number => from.readUInt8(at),
+    comparison: (from: Buffer, at = 0): number => from.readUInt8(at + 1),
+    slot: (from: Buffer, at = 0): number => from.readUInt8(at + 2),
+    other_slot: (from: Buffer, at = 0): number => from.readUInt8(at + 3),
+    flags: (from: Buffer, at = 0): number => from.readUInt8(at + 4),
+    values_count: (from: Buffer, at = 0): number => from.readUInt8(at + 5),
+    bits: (from: Buffer, at = 0): number => from.readUInt8(at + 6),
+    table: (from: Buffer, at = 0): number => from.readUInt8(at + 7),
+    first: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    entries: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    values: (from: Buffer, at = 0): readonly bigint[] => codec.array(codec.u64, 4).decode(from, at + 16),
+  },
+} as const satisfies codec.StructCodec<runtime_filter>;
+
+export interface runtime_hook {
+  readonly serial: number;
+  readonly flags: number;
+  readonly workloads: number;
+  readonly args_count: number;
+  readonly selectors_count: number;
+  readonly return_read: number;
+  readonly args: readonly runtime_arg[];
+  readonly selectors: readonly runtime_selector[];
+  readonly filters: readonly runtime_filter[];
+}
+
+export const runtime_hook = {
+  name: 'runtime_hook',
+  size: 3240,
+  offsets: {
+    serial: 0,
+    flags: 4,
+    workloads: 8,
+    args_count: 12,
+    selectors_count: 13,
+    return_read: 14,
+    pad: 15,
+    args: 16,
+    selectors: 48,
+    filters: 168,
+  },
+  encode(value: runtime_hook, out: Buffer = Buffer.allocUnsafe(3240), at = 0): Buffer {
+    codec.need('runtime_hook', out, at, 3240);
+    out.writeUInt32LE(value.serial, at);
+    out.writeUInt32LE(value.flags, at + 4);
+    out.writeUInt32LE(value.workloads, at + 8);
+    out.writeUInt8(value.args_count, at + 12);
+    out.writeUInt8(value.selectors_count, at + 13);
+    out.writeUInt8(value.return_read, at + 14);
+    out.writeUInt8(0, at + 15);
+    codec.array(runtime_arg, 8).encode(value.args, out, at + 16);
+    codec.array(runtime_selector, 5).encode(value.selectors, out, at + 48);
+    codec.array(runtime_filter, 64).encode(value.filters, out, at + 168);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_hook {
+    codec.need('runtime_hook', from, at, 3240);
+    return {
+      serial: from.readUInt32LE(at),
+      flags: from.readUInt32LE(at + 4),
+      workloads: from.readUInt32LE(at + 8),
+      args_count: from.readUInt8(at + 12),
+      selectors_count: from.readUInt8(at + 13),
+      return_read: from.readUInt8(at + 14),
+      args: codec.array(runtime_arg, 8).decode(from, at + 16),
+      selectors: codec.array(runtime_selector, 5).decode(from, at + 48),
+      filters: codec.array(runtime_filter, 64).decode(from, at + 168),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    serial: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    workloads: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    args_count: (from: Buffer, at = 0): number => from.readUInt8(at + 12),
+    selectors_count: (from: Buffer, at = 0): number => from.readUInt8(at + 13),
+    return_read: (from: Buffer, at = 0): number => from.readUInt8(at + 14),
+    args: (from: Buffer, at = 0): readonly runtime_arg[] => codec.array(runtime_arg, 8).decode(from, at + 16),
+    selectors: (from: Buffer, at = 0): readonly runtime_selector[] => codec.array(runtime_selector, 5).decode(from, at + 48),
+    filters: (from: Buffer, at = 0): readonly runtime_filter[] => codec.array(runtime_filter, 64).decode(from, at + 168),
+  },
+} as const satisfies codec.StructCodec<runtime_hook>;
+
+export interface runtime_member_key {
+  readonly set: number;
+  readonly netns: number;
+  readonly cgroup: bigint;
+}
+
+export const runtime_member_key = {
+  name: 'runtime_member_key',
+  size: 16,
+  offsets: {
+    set: 0,
+    netns: 4,
+    cgroup: 8,
+  },
+  encode(value: runtime_member_key, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('runtime_member_key', out, at, 16);
+    out.writeUInt32LE(value.set, at);
+    out.writeUInt32LE(value.netns, at + 4);
+    codec.writeU64(out, value.cgroup, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_member_key {
+    codec.need('runtime_member_key', from, at, 16);
+    return {
+      set: from.readUInt32LE(at),
+      netns: from.readUInt32LE(at + 4),
+      cgroup: codec.readU64(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    set: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    netns: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    cgroup: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+  },
+} as const satisfies codec.StructCodec<runtime_member_key>;
+
+export interface runtime_prefix {
+  readonly family: number;
+  readonly bits: number;
+  readonly address: readonly bigint[];
+  readonly mask: readonly bigint[];
+}
+
+export const runtime_prefix = {
+  name: 'runtime_prefix',
+  size: 40,
+  offsets: {
+    family: 0,
+    bits: 4,
+    address: 8,
+    mask: 24,
+  },
+  encode(value: runtime_prefix, out: Buffer = Buffer.allocUnsafe(40), at = 0): Buffer {
+    codec.need('runtime_prefix', out, at, 40);
+    out.writeUInt32LE(value.family, at);
+    out.writeUInt32LE(value.bits, at + 4);
+    codec.array(codec.u64, 2).encode(value.address, out, at + 8);
+    codec.array(codec.u64, 2).encode(value.mask, out, at + 24);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_prefix {
+    codec.need('runtime_prefix', from, at, 40);
+    return {
+      family: from.readUInt32LE(at),
+      bits: from.readUInt32LE(at + 4),
+      address: codec.array(codec.u64, 2).decode(from, at + 8),
+      mask: codec.array(codec.u64, 2).decode(from, at + 24),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    family: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    bits: (from: Buffer, at = 0): number => from.readUInt32LE(at + 4),
+    address: (from: Buffer, at = 0): readonly bigint[] => codec.array(codec.u64, 2).decode(from, at + 8),
+    mask: (from: Buffer, at = 0): readonly bigint[] => codec.array(codec.u64, 2).decode(from, at + 24),
+  },
+} as const satisfies codec.StructCodec<runtime_prefix>;
+
+export interface runtime_range {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+export const runtime_range = {
+  name: 'runtime_range',
+  size: 16,
+  offsets: {
+    from: 0,
+    to: 8,
+  },
+  encode(value: runtime_range, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('runtime_range', out, at, 16);
+    codec.writeU64(out, value.from, at);
+    codec.writeU64(out, value.to, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_range {
+    codec.need('runtime_range', from, at, 16);
+    return {
+      from: codec.readU64(from, at),
+      to: codec.readU64(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    from: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    to: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 8),
+  },
+} as const satisfies codec.StructCodec<runtime_range>;
+
+export interface runtime_selector {
+  readonly first: number;
+  readonly filters: number;
+  readonly return_filters: number;
+  readonly actions: runtime_actions;
+  readonly return_actions: runtime_actions;
+}
+
+export const runtime_selector = {
+  name: 'runtime_selector',
+  size: 24,
+  offsets: {
+    first: 0,
+    filters: 2,
+    return_filters: 4,
+    pad: 6,
+    actions: 8,
+    return_actions: 16,
+  },
+  encode(value: runtime_selector, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('runtime_selector', out, at, 24);
+    out.writeUInt16LE(value.first, at);
+    out.writeUInt16LE(value.filters, at + 2);
+    out.writeUInt16LE(value.return_filters, at + 4);
+    out.writeUInt16LE(0, at + 6);
+    runtime_actions.encode(value.actions, out, at + 8);
+    runtime_actions.encode(value.return_actions, out, at + 16);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_selector {
+    codec.need('runtime_selector', from, at, 24);
+    return {
+      first: from.readUInt16LE(at),
+      filters: from.readUInt16LE(at + 2),
+      return_filters: from.readUInt16LE(at + 4),
+      actions: runtime_actions.decode(from, at + 8),
+      return_actions: runtime_actions.decode(from, at + 16),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    first: (from: Buffer, at = 0): number => from.readUInt16LE(at),
+    filters: (from: Buffer, at = 0): number => from.readUInt16LE(at + 2),
+    return_filters: (from: Buffer, at = 0): number => from.readUInt16LE(at + 4),
+    actions: (from: Buffer, at = 0): runtime_actions => runtime_actions.decode(from, at + 8),
+    return_actions: (from: Buffer, at = 0): runtime_actions => runtime_actions.decode(from, at + 16),
+  },
+} as const satisfies codec.StructCodec<runtime_selector>;
+
+export interface runtime_site {
+  readonly count: bigint;
+  readonly hooks: readonly bigint[];
+}
+
+export const runtime_site = {
+  name: 'runtime_site',
+  size: 72,
+  offsets: {
+    count: 0,
+    hooks: 8,
+  },
+  encode(value: runtime_site, out: Buffer = Buffer.allocUnsafe(72), at = 0): Buffer {
+    codec.need('runtime_site', out, at, 72);
+    codec.writeU64(out, value.count, at);
+    codec.array(codec.u64, 8).encode(value.hooks, out, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_site {
+    codec.need('runtime_site', from, at, 72);
+    return {
+      count: codec.readU64(from, at),
+      hooks: codec.array(codec.u64, 8).decode(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    count: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    hooks: (from: Buffer, at = 0): readonly bigint[] => codec.array(codec.u64, 8).decode(from, at + 8),
+  },
+} as const satisfies codec.StructCodec<runtime_site>;
+
+export interface runtime_text {
+  readonly length: number;
+  readonly words: readonly bigint[];
+}
+
+export const runtime_text = {
+  name: 'runtime_text',
+  size: 264,
+  offsets: {
+    length: 0,
+    pad: 4,
+    words: 8,
+  },
+  encode(value: runtime_text, out: Buffer = Buffer.allocUnsafe(264), at = 0): Buffer {
+    codec.need('runtime_text', out, at, 264);
+    out.writeUInt32LE(value.length, at);
+    out.writeUInt32LE(0, at + 4);
+    codec.array(codec.u64, 32).encode(value.words, out, at + 8);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_text {
+    codec.need('runtime_text', from, at, 264);
+    return {
+      length: from.readUInt32LE(at),
+      words: codec.array(codec.u64, 32).decode(from, at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    length: (from: Buffer, at = 0): number => from.readUInt32LE(at),
+    words: (from: Buffer, at = 0): readonly bigint[] => codec.array(codec.u64, 32).decode(from, at + 8),
+  },
+} as const satisfies codec.StructCodec<runtime_text>;
+
+export interface runtime_value {
+  readonly number: bigint;
+  readonly at: number;
+  readonly length: number;
+  readonly kind: number;
+  readonly flags: number;
+}
+
+export const runtime_value = {
+  name: 'runtime_value',
+  size: 24,
+  offsets: {
+    number: 0,
+    at: 8,
+    length: 12,
+    kind: 16,
+    flags: 20,
+  },
+  encode(value: runtime_value, out: Buffer = Buffer.allocUnsafe(24), at = 0): Buffer {
+    codec.need('runtime_value', out, at, 24);
+    codec.writeU64(out, value.number, at);
+    out.writeUInt32LE(value.at, at + 8);
+    out.writeUInt32LE(value.length, at + 12);
+    out.writeUInt32LE(value.kind, at + 16);
+    out.writeUInt32LE(value.flags, at + 20);
+    return out;
+  },
+  decode(from: Buffer, at = 0): runtime_value {
+    codec.need('runtime_value', from, at, 24);
+    return {
+      number: codec.readU64(from, at),
+      at: from.readUInt32LE(at + 8),
+      length: from.readUInt32LE(at + 12),
+      kind: from.readUInt32LE(at + 16),
+      flags: from.readUInt32LE(at + 20),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    number: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    at: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    length: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+    kind: (from: Buffer, at = 0): number => from.readUInt32LE(at + 16),
+    flags: (from: Buffer, at = 0): number => from.readUInt32LE(at + 20),
+  },
+} as const satisfies codec.StructCodec<runtime_value>;
+
 export interface service {
   readonly frontend: number;
   readonly service: number;

@@ -151,6 +151,7 @@ enum weir_event_kind {
 	EVENT_PROCESS_EXIT = 4, /* its last thread ended */
 	EVENT_PROCESS_SEEN = 5, /* it ran already when somebody began to look */
 	EVENT_PROCESS_DATA = 6,
+	EVENT_RUNTIME_CALL = 7, /* a call that a runtime policy asks for, in a ring buffer of its own (abi_runtime.h) */
 	EVENT_KIND_MAX = 8,
 };
 
@@ -754,5 +755,6 @@ struct flow_event {
 };
 
 #include "abi_process.h"
+#include "abi_runtime.h"
 
 #endif

@@ -131,6 +131,15 @@ struct file {
 	struct inode *f_inode;
 } KERNEL;
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+} KERNEL;
+
+struct files_struct {
+	struct fdtable *fdt;
+} KERNEL;
+
 struct fs_struct {
 	struct path root;
 	struct path pwd;
@@ -191,6 +200,7 @@ struct task_struct {
 	const struct cred *cred;
 	char comm[16];
 	struct fs_struct *fs;
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	kuid_t loginuid;

@@ -13,7 +13,7 @@
 #define PATH_STEPS 2048 /* names of one letter in a path of WEIR_PATH_BYTES, and as many mounts */
 
 struct path_walk {
-	struct process_scratch *scratch;
+	__u8 *room; /* PATH_ROOM bytes */
 	struct dentry *dentry;
 	struct vfsmount *mnt;
 	struct dentry *root_dentry;
@@ -25,7 +25,7 @@ struct path_walk {
 static long path_step(__u32 index, void *context)
 {
 	struct path_walk *walk = context;
-	struct process_scratch *scratch = walk->scratch;
+	__u8 *room = walk->room;
 	struct dentry *dentry = walk->dentry, *parent;
 	struct vfsmount *mnt = walk->mnt;
 	struct mount *mount, *above;
@@ -55,13 +55,13 @@ static long path_step(__u32 index, void *context)
 		return 1;
 	}
 	at = (walk->at - length - 1) & (WEIR_PATH_BYTES - 1);
-	if (bpf_probe_read_kernel(&scratch->path[at + 1], length, name)) {
+	if (bpf_probe_read_kernel(&room[at + 1], length, name)) {
 		walk->cut = 1;
 		return 1;
 	}
-	scratch->path[at] = '/';
+	room[at] = '/';
 	if (!parent) {
-		walk->at = scratch->path[at + 1] == '/' ? at + 1 : at;
+		walk->at = room[at + 1] == '/' ? at + 1 : at;
 		return 1;
 	}
 	walk->at = at;
@@ -76,7 +76,7 @@ static long path_step(__u32 index, void *context)
 INLINE __u32 tell_path(struct process_scratch *scratch, struct task_struct *task, struct path *path, __u32 cut)
 {
 	struct path_walk walk = {
-		.scratch = scratch,
+		.room = scratch->path,
 		.dentry = BPF_CORE_READ(path, dentry),
 		.mnt = BPF_CORE_READ(path, mnt),
 		.root_dentry = BPF_CORE_READ(task, fs, root.dentry),

@@ -90,6 +90,16 @@ export const SUITES: readonly GuestSuite[] = [
     timeoutMs: 8 * MINUTE_MS,
   },
   {
+    name: 'runtime',
+    what: 'processes and runtime policies: what filters see of real calls, who is killed, agents that come and go',
+    files: [
+      ...['objects', 'process'].map((name) => `bpf/tests/${name}.test.ts`),
+      ...['processes', 'runtime', 'runtime-enforce'].map((name) => `services/agent/test/kernel/${name}.test.ts`),
+    ],
+    everyTime: false,
+    timeoutMs: 8 * MINUTE_MS,
+  },
+  {
     name: 'encryption',
     what: 'WireGuard between three hosts: what a witness sees in each way of routing, strict mode, keys, joining and leaving',
     files: ['wireguard', 'wireguard-ways'].map((name) => `services/agent/test/kernel/${name}.guest.ts`),

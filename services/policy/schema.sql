@@ -84,7 +84,9 @@ create table host_acks (
   -- when the broker stored it
   acked_at timestamptz not null,
   -- newest revision of this service that the host tried: what it says of errors holds up to there; null: it did not tell
-  tried bigint
+  tried bigint,
+  -- what it does about each runtime policy: [{subject, revision, state, hooks}]
+  runtime jsonb not null default '[]'
 );
 
 -- The way of a revision from the request to each host's kernel. Microseconds since 1970, each by the clock of its place.

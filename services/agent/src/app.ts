@@ -41,6 +41,7 @@ import { startCounting } from './report/service-counts.ts';
 import { Stages } from './report/stages.ts';
 import { heardOf, statusOf, usedOf } from './report/status.ts';
 import { ThrottleWatch } from './report/throttles.ts';
+import { startRuntime } from './runtime/start.ts';
 import { ConfigLog } from './sources/config-log.ts';
 import { Configuration } from './sources/configuration.ts';
 import { listenerOf } from './sources/listener.ts';
@@ -155,6 +156,12 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     onFailure: (error) => onTrouble('an ack did not reach the bus; it is said again', error),
   });
   platform.kernel.cgroups.onChange(() => reconciler.trigger());
+  const processes = await reportProcesses({
+    ...{ config, platform, boot, stateFile, onTrouble },
+    spoolDir: join(config.stateDir, 'process-spool'),
+    netnsOf: () => [...host.wired].map(([id, { wiring }]) => [id, wiring.netns] as const),
+  });
+  const runtime = startRuntime({ platform, processes, onTrouble });
   const reconciler: Reconciler = new Reconciler({
     planner,
     host,
@@ -167,7 +174,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     health: health?.mesh,
     encryptionFacts: () => platform.encryptionFacts(),
     control: () => control.known,
-    hostFirewall,
+    ...{ hostFirewall, runtime: runtime.realise },
     readIpcache: () => platform.kernel.maps.readIpcache(),
     resyncMs: config.resyncS * 1000,
     onRealised: (documents, times) => stages.realised(documents, times),
@@ -220,11 +227,6 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
     onStop: (throttle) => log.info({ throttle }, 'a workload is no longer throttled'),
   });
 
-  const processes = await reportProcesses({
-    ...{ config, platform, boot, stateFile, onTrouble },
-    spoolDir: join(config.stateDir, 'process-spool'),
-    netnsOf: () => [...host.wired].map(([id, { wiring }]) => [id, wiring.netns] as const),
-  });
   const counting = startCounting(platform.kernel.services, planner.services, onTrouble);
 
   /** A heartbeat of a publisher can show that there is nothing more to wait for, without any document. */
@@ -308,9 +310,8 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   linked = link;
 
   const inspector = new Inspector({
-    platform,
-    host,
-    others: async () => (await processes.current?.inspect()) ?? [],
+    ...{ platform, host },
+    others: async () => [...((await processes.current?.inspect()) ?? []), ...(await runtime.inspect())],
     reconciler,
     onProblem: (problem) => log.warn(`${problem}; repaired`),
     onTrouble,
@@ -365,6 +366,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
           hostFirewall,
           ...announcing.routes,
           processes: () => processes.current?.cache,
+          runtime,
         }),
       )
     : undefined;
@@ -387,9 +389,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
       await hostFirewall.stop();
       await reconciler.stop();
       ack.stop();
-      await processes.stop();
-      await pump.stop();
-      await link.stop();
+      for (const one of [runtime, processes, pump, link]) await one.stop();
       await api?.close();
       await configLog.close();
       stopMetrics();

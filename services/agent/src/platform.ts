@@ -8,6 +8,7 @@ import type { Ping } from './health/round.ts';
 import type { EncryptionFacts } from './plan/encryption.ts';
 import type { Probe } from './probe.ts';
 import type { ProcessPort } from './processes/port.ts';
+import type { RuntimeListener, RuntimePort } from './runtime/port.ts';
 
 export interface EventSource {
   /** Sequence number that the next event gets. */
@@ -185,6 +186,8 @@ export interface Platform {
   uplinks(): UplinkStatus;
   /** Events of processes; absent where there are none, or nobody wants them. */
   readonly processes?: ProcessPort;
+  /** Hooks of runtime policies; absent where there are none, or processes are not watched. */
+  readonly runtime?: (listener: RuntimeListener) => RuntimePort;
   startEvents(options: EventSourceOptions): EventSource;
   close(): Promise<void>;
 }

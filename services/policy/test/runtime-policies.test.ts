@@ -144,6 +144,22 @@ test('the document is signed and published, and each host tells what it does abo
   const errors = [{ subject, revision: BigInt(revision), code: 'UNSUPPORTED', message: 'attaches no hooks' }];
   await harness.ack(h1, 'h1', BigInt(revision), errors);
   await until(async () => (await hosts()).h1?.[1] === 'attaches no hooks');
+  // Not before its own word, of this very revision.
+  const hook = { path: 'spec.kprobes[0]', backend: 'raw_syscalls', enforces: ['Sigkill'], limits: ['late'] };
+  const word = { subject, revision: BigInt(revision), state: 'loaded', hooks: [hook] };
+  const says = (...words: object[]): Promise<void> => harness.ack(h1, 'h1', BigInt(revision), [], undefined, words);
+  await says({ ...word, revision: BigInt(revision) - 1n });
+  await until(async () => /does not tell/.test((await hosts()).h1?.[1] ?? ''));
+  assert.equal((await hosts()).h1?.[0], 'not-enforced');
+  await says(word);
+  await until(async () => (await hosts()).h1?.[0] === 'enforced');
+  const { hosts: enforcing } = await client.listRuntimePolicyHosts({ key });
+  assert.equal(enforcing[0]?.state, RuntimeHostState.ENFORCED);
+  assert.deepEqual({ ...enforcing[0]?.hooks[0], $typeName: undefined }, { ...hook, $typeName: undefined });
+  await says({ ...word, state: 'partly' });
+  await until(async () => (await hosts()).h1?.[0] === 'partly-enforced');
+  await harness.ack(h1, 'h1', BigInt(revision), errors);
+  await until(async () => (await hosts()).h1?.[1] === 'attaches no hooks');
   // It is no failure of the policies of the network.
   const state = await harness.call<{ hosts: { state: string }[] }>('GET', `/v1/revisions/${revision}`);
   assert.equal(state.body.hosts[0]?.state, 'realised');

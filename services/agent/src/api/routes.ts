@@ -14,8 +14,10 @@ import type { Platform } from '../platform.ts';
 import type { ProcessCache } from '../processes/cache.ts';
 import type { Report } from '../report/report.ts';
 import type { ServiceCounter } from '../report/service-counts.ts';
+import type { Runtime } from '../runtime/start.ts';
 import { hostFirewallAction } from './host-firewall.ts';
 import { showProcess, showProcesses } from './processes.ts';
+import { showRuntime } from './runtime.ts';
 import type { LocalRequest, LocalTables } from './server.ts';
 import { endpoint, listServices } from './services.ts';
 
@@ -37,6 +39,7 @@ export interface LocalSources {
   readonly bgp: () => unknown;
   /** Undefined where processes are not watched. */
   readonly processes: () => ProcessCache | undefined;
+  readonly runtime: Runtime;
 }
 
 const LIMIT_DEFAULT = 1_000;
@@ -183,6 +186,7 @@ export const localRoutes = (sources: LocalSources): LocalTables => ({
     services: (request) => services(sources, request),
     'service-stats': (request) => serviceStats(sources, request),
     processes: (request) => processes(sources, request),
+    runtime: (request) => showRuntime(sources.runtime, limitOf(request)),
     metrics: () => metricsText(),
   },
 });

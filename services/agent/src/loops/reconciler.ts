@@ -12,8 +12,11 @@ import type { ControlAddress } from '../plan/failsafe.ts';
 import { HOST_ENDPOINT, type HostPolicyBundle, NO_HOST_POLICY } from '../plan/host-policy.ts';
 import type { DocumentError } from '../plan/model.ts';
 import type { Planner } from '../plan/planner.ts';
+import type { WantedRuntime } from '../plan/runtime-policies.ts';
 import { EMPTY_REPORT, type Report, workloadReports } from '../report/report.ts';
 import type { PassTimes } from '../report/stages.ts';
+import type { RuntimeReport } from '../runtime/port.ts';
+import { runtimeErrors } from '../runtime/start.ts';
 import type { StateFile } from '../state-file.ts';
 
 export interface ReconcilerOptions {
@@ -38,6 +41,8 @@ export interface ReconcilerOptions {
     begin(bundle: HostPolicyBundle): Promise<void>;
     applied(bundle: HostPolicyBundle): Promise<void>;
   };
+  /** Runtime policies; never fails. Absent: none is asked about. */
+  readonly runtime?: (wanted: WantedRuntime) => Promise<readonly RuntimeReport[]>;
   readonly readIpcache: () => Promise<Parameters<Planner['ipcache']['compareWith']>[0]>;
   /** Documents that came since the last pass stand in the kernel; told before the report. */
   readonly onRealised?: (documents: readonly ConfigEntry[], times: PassTimes) => void;
@@ -240,6 +245,7 @@ export class Reconciler {
     const own = result.failed.get(HOST_ENDPOINT);
     if (own) throw own;
     await this.#options.hostFirewall?.applied(hostBundle);
+    const runtime = (desired.runtime && (await this.#options.runtime?.(desired.runtime))) ?? [];
     const writtenUs = nowUs();
     for (const [subject, one] of fresh) if (this.#fresh.get(subject) === one) this.#fresh.delete(subject);
     const news = [...fresh.values()].flatMap(({ entry, isNews }) => (isNews ? [entry] : []));
@@ -264,7 +270,8 @@ export class Reconciler {
     this.#publish({
       realised,
       tried,
-      errors: [...desired.errors, ...routeErrors, ...otherErrors],
+      errors: [...desired.errors, ...routeErrors, ...otherErrors, ...runtimeErrors(runtime)],
+      runtime,
       ...workloadReports(desired, host, result.failed),
     });
     // What was taken away last made room for what waited.

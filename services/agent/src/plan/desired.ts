@@ -5,6 +5,7 @@ import type { EncryptedRoute, EncryptionPlan } from './encryption.ts';
 import type { DesiredHostPolicy, HostPolicyBundle } from './host-policy.ts';
 import type { DesiredWorkload, DocumentError, Route } from './model.ts';
 import type { OverlayPlan } from './overlay.ts';
+import type { WantedRuntime } from './runtime-policies.ts';
 import type { DesiredServices } from './services.ts';
 import type { DesiredUplinks } from './uplinks.ts';
 
@@ -29,5 +30,7 @@ export interface Desired {
   readonly hostPolicy?: DesiredHostPolicy | undefined;
   /** From what documents that is made. */
   readonly hostBundle?: HostPolicyBundle;
+  /** Undefined: what stands is left alone. */
+  readonly runtime?: WantedRuntime;
   readonly errors: readonly DocumentError[];
 }

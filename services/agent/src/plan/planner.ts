@@ -311,10 +311,10 @@ export class Planner {
       guard: hostPolicy.desired !== undefined,
     });
     return {
-      workloads,
-      cidrs: this.cidrIds.installed,
+      ...{ workloads, cidrs: this.cidrIds.installed },
       ...{ routes: this.#routes.routes, uplinks, services },
       ...{ hostPolicy: hostPolicy.desired, hostBundle: hostPolicy.bundle },
+      runtime: this.#runtimePolicies.wanted(this.#locals.values(), this.#identities),
       overlay: this.#overlay.plan,
       egress: this.egress.resolve(this.#overlay.plan.numbers, this.#facts.unreachable ?? new Set()),
       encryption: this.encryption.plan,

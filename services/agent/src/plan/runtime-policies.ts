@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Runtime policies that are for this host. Nothing attaches them yet, and each says so: a policy that is stored must never pass for one
- * that is enforced. A host that does not know its labels is one of those that a policy is for.
+ * Runtime policies that are for this host, and the workloads that they may be for. A host that does not know its labels is one of
+ * those that a policy is for.
  */
 import type { ConfigEntry } from '@weir/bus';
 import { isWeirError } from '@weir/errors';
+import type { Workload } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { hostsMatch, parseRuntimePolicy, type RuntimePolicy } from '@weir/runtime-engine';
+import type { RuntimeWorkload, SelectedPolicy } from '../runtime/port.ts';
 import { labelTexts } from './label-selectors.ts';
 import type { DocumentError } from './model.ts';
 
 interface Held {
   readonly revision: bigint;
   readonly policy: RuntimePolicy | DocumentError;
+}
+
+export interface WantedRuntime {
+  readonly policies: readonly SelectedPolicy[];
+  readonly workloads: readonly RuntimeWorkload[];
 }
 
 export class RuntimePolicies {
@@ -38,12 +45,23 @@ export class RuntimePolicies {
     this.#held.delete(subject);
   }
 
+  /** Of documents that cannot be read. */
   errors(): DocumentError[] {
-    return [...this.#held].flatMap(([subject, { revision, policy }]): DocumentError[] => {
-      if ('code' in policy) return [policy];
-      if (!hostsMatch(policy.scope, this.#labels)) return [];
-      const message = `runtime policy ${policy.key} is not enforced yet: this agent attaches no hooks of runtime policies`;
-      return [{ subject, revision, code: 'UNSUPPORTED', message }];
-    });
+    return [...this.#held.values()].flatMap(({ policy }) => ('code' in policy ? [policy] : []));
+  }
+
+  /** `locals`: the workloads of this host. */
+  wanted(locals: Iterable<{ readonly doc: Workload }>, labels: ReadonlyMap<number, readonly string[]>): WantedRuntime {
+    const policies = [...this.#held].flatMap(([subject, { revision, policy }]): SelectedPolicy[] =>
+      'code' in policy || !hostsMatch(policy.scope, this.#labels) ? [] : [{ subject, revision, policy }],
+    );
+    const workloads = Array.from(
+      locals,
+      ({ doc: { identity, namespace, netns, cgroup } }): RuntimeWorkload => ({
+        ...{ namespace, netns, cgroup },
+        labels: labels.get(identity) ?? [],
+      }),
+    );
+    return { policies, workloads };
   }
 }

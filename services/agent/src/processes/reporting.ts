@@ -24,6 +24,8 @@ export interface ProcessReportingOptions {
 export interface ProcessReporting {
   /** Undefined until the programs are there, and where they are not wanted or the kernel refuses them. */
   readonly current: Processes | undefined;
+  /** They are there, or will not be; never fails. */
+  readonly ready: Promise<void>;
   /** Undefined where processes are not watched. */
   account(): ProcessAccount | undefined;
   /** Earlier runs of which something is still in the spool. */
@@ -39,6 +41,7 @@ export interface ProcessReporting {
 
 const NOT_WATCHED: ProcessReporting = {
   current: undefined,
+  ready: Promise.resolve(),
   account: () => undefined,
   spooledBoots: async () => [],
   told: async () => {},
@@ -81,6 +84,7 @@ export const reportProcesses = async (options: ProcessReportingOptions): Promise
     get current() {
       return watch.current;
     },
+    ready: watch.ready,
     account: () => accounts.read(),
     spooledBoots: () => spooledBoots(spoolDir, boot),
     told: async (account) => account && accounts.told(account),

@@ -150,6 +150,8 @@ type Wanted = Pick<AgentConfig, 'host' | 'processArgsBytes' | 'processEnvBytes'>
 export interface ProcessWatch {
   /** Undefined until the programs are there, and where they are not wanted or the kernel refuses them. */
   readonly current: Processes | undefined;
+  /** They are there, or will not be; never fails. */
+  readonly ready: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -170,6 +172,7 @@ export const watchProcesses = (
     get current() {
       return current;
     },
+    ready: started,
     stop: async () => {
       await started;
       await current?.stop();

@@ -72,7 +72,7 @@ export class AckReporter {
     }
   }
 
-  async #publish(bus: Bus, { realised, tried, errors, workloads }: Report): Promise<void> {
+  async #publish(bus: Bus, { realised, tried, errors, workloads, runtime }: Report): Promise<void> {
     const { host, boot, stages } = this.#options;
     const told = stages.recent();
     const bytes = subjects.ack.encode({
@@ -83,6 +83,14 @@ export class AckReporter {
       timeMs: BigInt(Date.now()),
       workloads: workloads.map((workload) => ({ ...workload })),
       stages: told.map((stage) => ({ ...stage })),
+      runtimePolicies: runtime.map(({ subject, revision, state, hooks }) => ({
+        ...{ subject, revision, state },
+        hooks: hooks.map(({ enforces, limits, ...hook }) => ({
+          ...hook,
+          enforces: [...enforces],
+          limits: [...limits],
+        })),
+      })),
     });
     this.#count++;
     await publishAck(bus.js, subjects.ack.build({ host }), bytes, `${host}:${boot}:ack:${this.#count}`);

@@ -5,6 +5,7 @@ import type { HostDatapath } from '../apply/host.ts';
 import type { Desired } from '../plan/desired.ts';
 import { HEALTH_ENDPOINT } from '../plan/health-endpoint.ts';
 import type { DesiredWorkload, DocumentError } from '../plan/model.ts';
+import type { RuntimeReport } from '../runtime/port.ts';
 
 export type WorkloadReport = Omit<WorkloadStateMessage, '$typeName' | '$unknown'>;
 
@@ -15,11 +16,12 @@ export interface Report {
   readonly tried: Readonly<Record<string, bigint>>;
   readonly errors: readonly DocumentError[];
   readonly workloads: readonly WorkloadReport[];
+  readonly runtime: readonly RuntimeReport[];
   /** This host's own, which is no workload of anybody; undefined: it has none. */
   readonly healthEndpoint?: WorkloadReport | undefined;
 }
 
-export const EMPTY_REPORT: Report = { realised: {}, tried: {}, errors: [], workloads: [] };
+export const EMPTY_REPORT: Report = { realised: {}, tried: {}, errors: [], workloads: [], runtime: [] };
 
 const stateOf = (
   workload: DesiredWorkload,

@@ -13,6 +13,7 @@ import { AgentProcess, askLocal } from '../support/agent-process.ts';
 import { held, renewFolder } from '../support/cgroups.ts';
 import { allowOnly, ControlPlane, until } from '../support/control-plane.ts';
 import { makeCgroup, Resident } from '../support/netns.ts';
+import { runtimePolicy } from './agent-runtime.ts';
 
 const PATIENT_MS = 10_000; // for what is let through: longer than a machine stands still
 const NAMES = ['web', 'db', 'evil'];
@@ -73,10 +74,8 @@ describe('inside', () => {
     assert.ok(!existsSync(healthNetns));
     assert.equal(execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' }).includes(' wr'), false);
     await plane.stop();
-    for (const id of IDS) {
-      await inside[id]?.stop();
-      await deleteNetns(netnsOf(id));
-    }
+    for (const id of IDS) await inside[id]?.stop();
+    for (const id of IDS) await deleteNetns(netnsOf(id));
     rmSync(dir, { recursive: true, force: true });
   });
 
@@ -388,10 +387,12 @@ describe('inside', () => {
     await folder.remove();
   });
 
+  it('a runtime policy: into the kernel, told of, enforced while the agent is dead, and gone', () =>
+    runtimePolicy({ plane, dir, socket, bpffs, kill: () => agent.stop('SIGKILL'), start }));
+
   it('ends on SIGTERM and leaves the datapath', async () => {
     await until(() => !existsSync(healthNetns), 'the namespace of the health endpoint to go', 20_000);
-    assert.deepEqual(await agent.stop('SIGTERM'), { code: 0, signal: null });
-    assert.ok(!existsSync(socket));
+    assert.deepEqual([await agent.stop('SIGTERM'), existsSync(socket)], [{ code: 0, signal: null }, false]);
     assert.equal(await tcp('prod.web', 'prod.db', PATIENT_MS), 'ok');
     assert.equal(await tcp('prod.evil', 'prod.db', 50), 'timeout');
     await start();

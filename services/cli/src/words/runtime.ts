@@ -32,7 +32,7 @@ export const addRuntime = (parent: Command, context: Context): void => {
     );
   runtime
     .command('apply')
-    .description('store documents for the fleet, all or none; no host enforces them yet')
+    .description('store documents for the fleet, all or none')
     .addOption(files())
     .option('--dry-run', 'check only')
     .action((o: { filename: string[]; dryRun?: boolean }) => applyRuntime(context, o.filename, o.dryRun === true));

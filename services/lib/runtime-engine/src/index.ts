@@ -20,6 +20,8 @@ export {
 } from './plan/backends.ts';
 export { compileRuntimePolicy, type HookPlan, type PolicyPlan } from './plan/compile.ts';
 export { type ArgValue, type Call, type Decision, decideCall, decideReturn, type ProcessFacts } from './plan/decide.ts';
-export type { HostFacts, Table } from './plan/tables.ts';
-export { hostsMatch } from './scope.ts';
-export { KINDS as RUNTIME_KINDS } from './words.ts';
+export { decodeProgram, type FilterRecord, FLAG, NO_TABLE } from './plan/layout.ts';
+export { type HostFacts, syscallName, type Table } from './plan/tables.ts';
+export { hostsMatch, isForWorkload, matchesWorkload } from './scope.ts';
+export { type SyscallNumbers, syscallNumbers } from './syscalls.ts';
+export { ACTIONS, type ArgType, ENFORCING, factsOf, KINDS as RUNTIME_KINDS, NAMESPACES } from './words.ts';

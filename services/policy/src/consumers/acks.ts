@@ -32,6 +32,13 @@ const ackRow = (host: string, ack: Ack, storedAt: Date): AckRow => ({
     message: message.slice(0, MESSAGE_MAX),
   })),
   acked_at: storedAt,
+  runtime: ack.runtimePolicies.slice(0, ERRORS_MAX).map(({ subject: of, revision, state, hooks }) => ({
+    ...{ subject: of, revision: revision.toString(), state },
+    hooks: hooks.map(({ path, backend, enforces, limits }) => ({
+      ...{ path, backend, enforces },
+      limits: limits.map((limit) => limit.slice(0, MESSAGE_MAX)),
+    })),
+  })),
 });
 
 interface HostStage {

@@ -8,11 +8,29 @@ export interface DocumentFailure {
   readonly message: string;
 }
 
+/** One hook of a runtime policy on a host. */
+export interface RuntimeHook {
+  readonly path: string;
+  readonly backend: string;
+  readonly enforces: string[];
+  readonly limits: string[];
+}
+
+/** What a host does about a runtime policy. */
+export interface RuntimeReport {
+  readonly subject: string;
+  readonly revision: string;
+  readonly state: string;
+  readonly hooks: RuntimeHook[];
+}
+
 export interface HostAck {
   readonly realised: bigint;
   /** What `errors` takes into account; null: an agent that does not tell, then all that there is. */
   readonly tried: bigint | null;
   readonly errors: readonly DocumentFailure[];
+  /** Of runtime policies; without: an agent that does not tell, or none is for it. */
+  readonly runtime?: readonly RuntimeReport[];
 }
 
 export type HostRevisionState = 'realised' | 'pending' | 'failed' | 'away';

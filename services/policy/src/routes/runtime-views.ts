@@ -28,11 +28,22 @@ export const RuntimeHostsSchema = named(
     hosts: Type.Array(
       Type.Object({
         host: Type.String(),
-        state: Type.Enum(['not-enforced', 'pending', 'away', 'not-selected'], {
+        state: Type.Enum(['enforced', 'partly-enforced', 'not-enforced', 'pending', 'away', 'not-selected'], {
           description:
-            'not-enforced: the host has the document and does not act on it; away: nothing was heard of its agent',
+            'partly-enforced: a hook is not attached, or an action is not taken; not-enforced: the host has the document and does not act on it; away: nothing was heard of its agent',
         }),
-        reason: nullable(Type.String({ description: 'Why it is not enforced' })),
+        reason: nullable(Type.String({ description: 'Why it is not enforced, or not all of it' })),
+        hooks: Type.Array(
+          Type.Object({
+            path: Type.String({ examples: ['spec.kprobes[0]'] }),
+            backend: Type.String({
+              description: 'By what it is attached; none: it is not',
+              examples: ['raw_syscalls'],
+            }),
+            enforces: Type.Array(Type.String({ description: 'An action that is really taken' })),
+            limits: Type.Array(Type.String({ description: 'What it does not do, and why' })),
+          }),
+        ),
       }),
     ),
   }),

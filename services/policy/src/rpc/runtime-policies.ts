@@ -29,6 +29,8 @@ const MODES = {
   'monitor-only': RuntimeMode.MONITOR_ONLY,
 } as const;
 const STATES = {
+  enforced: RuntimeHostState.ENFORCED,
+  'partly-enforced': RuntimeHostState.PARTLY_ENFORCED,
   'not-enforced': RuntimeHostState.NOT_ENFORCED,
   pending: RuntimeHostState.PENDING,
   away: RuntimeHostState.AWAY,
@@ -87,10 +89,15 @@ export const runtimePolicyService = (operations: Operations): Registered =>
       revision: await deleteRuntimePolicy(operations, key, matchOf(ifRevision)),
     }),
     listRuntimePolicyHosts: async ({ key }) => ({
-      hosts: (await hostsOfRuntimePolicy(operations, key)).map(({ host, state, reason }) => ({
+      hosts: (await hostsOfRuntimePolicy(operations, key)).map(({ host, state, reason, hooks }) => ({
         host,
         state: STATES[state],
         reason: reason ?? '',
+        hooks: hooks.map(({ enforces, limits, ...hook }) => ({
+          ...hook,
+          enforces: [...enforces],
+          limits: [...limits],
+        })),
       })),
     }),
   });

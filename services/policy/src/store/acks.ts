@@ -14,7 +14,7 @@ export const saveAcks = async (db: Kysely<Tables>, acks: readonly AckRow[]): Pro
   if (acks.length === 0) return;
   await db
     .insertInto('host_acks')
-    .values(acks.map((ack) => ({ ...ack, errors: JSON.stringify(ack.errors) })))
+    .values(acks.map((ack) => ({ ...ack, errors: JSON.stringify(ack.errors), runtime: JSON.stringify(ack.runtime) })))
     .onConflict((conflict) =>
       conflict
         .column('host')
@@ -23,6 +23,7 @@ export const saveAcks = async (db: Kysely<Tables>, acks: readonly AckRow[]): Pro
           realised: eb.ref('excluded.realised'),
           tried: eb.ref('excluded.tried'),
           errors: eb.ref('excluded.errors'),
+          runtime: eb.ref('excluded.runtime'),
           acked_at: eb.ref('excluded.acked_at'),
         }))
         .where(
@@ -33,6 +34,6 @@ export const saveAcks = async (db: Kysely<Tables>, acks: readonly AckRow[]): Pro
 };
 
 export const listAcks = async (db: Kysely<Tables>): Promise<Map<string, HostAck>> => {
-  const rows = await db.selectFrom('host_acks').select(['host', 'realised', 'tried', 'errors']).execute();
-  return new Map(rows.map(({ host, realised, tried, errors }) => [host, { realised, tried, errors }]));
+  const rows = await db.selectFrom('host_acks').select(['host', 'realised', 'tried', 'errors', 'runtime']).execute();
+  return new Map(rows.map(({ host, ...ack }) => [host, ack]));
 };

@@ -3,7 +3,7 @@
 import type { Action, PolicyJson } from '@weir/policy-engine';
 import type { RuntimePolicyJson } from '@weir/runtime-engine';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
-import type { DocumentFailure } from '../domain/realisation.ts';
+import type { DocumentFailure, RuntimeReport } from '../domain/realisation.ts';
 
 export interface Tables {
   policies: {
@@ -57,6 +57,7 @@ export interface Tables {
     tried: bigint | null;
     errors: JSONColumnType<readonly DocumentFailure[]>;
     acked_at: Date;
+    runtime: JSONColumnType<readonly RuntimeReport[]>;
   };
   revision_stages: {
     revision: bigint;

@@ -57,7 +57,14 @@ export interface Harness {
   publish(kind: ConfigKind, key: string, body: Parameters<typeof signDocument>[1]['body']): Promise<void>;
   host(name: TestHost): Promise<Bus>;
   /** `tried`: what the host has seen; an agent that does not tell unless given. */
-  ack(bus: Bus, name: TestHost, realised: bigint, errors?: readonly object[], tried?: bigint): Promise<void>;
+  ack(
+    bus: Bus,
+    name: TestHost,
+    realised: bigint,
+    errors?: readonly object[],
+    tried?: bigint,
+    runtimePolicies?: readonly object[],
+  ): Promise<void>;
   call<T = unknown>(method: string, path: string, options?: CallOptions): Promise<Answer<T>>;
   apply<T = ApplyAnswer>(text: string, query?: string): Promise<Answer<T>>;
   restart(): Promise<void>;
@@ -163,13 +170,14 @@ export const startHarness = async (over: Partial<PolicyConfig> = {}): Promise<Ha
       open.push(bus);
       return bus;
     },
-    ack: async (bus, name, realised, errors = [], tried = undefined) => {
+    ack: async (bus, name, realised, errors = [], tried = undefined, runtimePolicies = []) => {
       acks += 1;
       const ack = subjects.ack.encode({
         boot: 1n,
         realised: { policy: realised },
         errors: [...errors] as never,
         tried: tried === undefined ? {} : { policy: tried },
+        runtimePolicies: [...runtimePolicies] as never,
       });
       await publishAck(bus.js, subjects.ack.build({ host: name }), ack, `${name}:1:ack:${acks}`);
     },

@@ -21,6 +21,7 @@ import { probeFromNetns } from './attempt.ts';
 import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
 import { endpointPlace } from './health-endpoint.ts';
 import { kernelProcesses, removeProcesses } from './processes.ts';
+import { KernelRuntime, removeRuntime } from './runtime.ts';
 import { sweepConnections } from './sweep.ts';
 import { readThrottles } from './throttles.ts';
 
@@ -120,7 +121,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
   const { object, network } = datapath;
   const conntrack = object.map('conntrack');
   const ctSweep = object.program('ct_sweep');
-  if (!options.processes) await removeProcesses(options.bpffsDir);
+  if (!options.processes) await Promise.all([removeProcesses, removeRuntime].map((remove) => remove(options.bpffsDir)));
   /** Until the kernel announces a change. */
   let addresses: readonly string[] | undefined;
   let subnets: readonly string[] | undefined;
@@ -179,6 +180,11 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
             ...{ bpffsDir: options.bpffsDir, ...options.processes },
             ...(options.cgroup ? { cgroup: options.cgroup } : {}),
           }),
+          runtime: (listener) =>
+            new KernelRuntime(
+              { bpffsDir: options.bpffsDir, ...(options.cgroup ? { cgroup: options.cgroup } : {}) },
+              listener,
+            ),
         }
       : {}),
     connections: (limit) => readConnections(conntrack, limit),

@@ -50,7 +50,7 @@ const u64 = (value: bigint): Buffer => {
 };
 
 /** The root's processes are everybody's: it is no limit. */
-const limits = async (cgroup: string | undefined): Promise<Record<string, Buffer>> => {
+export const agentLimits = async (cgroup: string | undefined): Promise<Record<string, Buffer>> => {
   const root = await cgroup2Mount();
   const path = cgroup && root ? relative(root, cgroup) : '';
   if (!cgroup || path === '') return {};
@@ -151,7 +151,7 @@ export const kernelProcesses = ({ bpffsDir, cgroup, argsBytes, envBytes }: Kerne
   start: async (options): Promise<ProcessReader> => {
     const object = await openObject(objectPath('process'), {
       ...{ pinDir: bpffsDir, pins: PINS, replaceIncompatible: true },
-      rodata: { ...(await limits(cgroup)), process_args_bytes: u32(argsBytes), process_env_bytes: u32(envBytes) },
+      rodata: { ...(await agentLimits(cgroup)), process_args_bytes: u32(argsBytes), process_env_bytes: u32(envBytes) },
     });
     const links = new Map<string, Link>();
     try {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Runs a program as the kernel does, on the bytes that the kernel gets: what a policy does about a call, without a kernel. */
 import { ipFamily } from '@weir/net';
-import { createSelector, matches } from '@weir/policy-engine/reading';
-import type { Action, WorkloadFilter } from '../model.ts';
+import type { Action } from '../model.ts';
+import { matchesWorkload } from '../scope.ts';
 import { CAPABILITY_SETS, ENFORCING, NAMESPACES, type Namespace } from '../words.ts';
 import type { HookPlan } from './compile.ts';
 import { decodeProgram, type FilterRecord, FLAG, NO_TABLE } from './layout.ts';
@@ -185,9 +185,6 @@ const compareArgument = (
   if (value.kind !== 'register' || after?.kind !== 'register') return undefined;
   return (BigInt.asUintN(64, after.value) & ~BigInt.asUintN(64, value.value)) !== 0n;
 };
-
-const matchesWorkload = ({ pods, containers }: WorkloadFilter, labels: readonly string[]): boolean =>
-  [pods, containers].every((requirements) => !requirements || matches(createSelector(requirements), labels));
 
 const capabilitiesOf = (capabilities: Capabilities, slot: number): bigint =>
   capabilities[(CAPABILITY_SETS[slot] as string).toLowerCase() as keyof Capabilities];
