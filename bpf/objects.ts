@@ -6,7 +6,7 @@ import { weirError } from '@weir/errors';
 
 export const OBJECT_NAMES = [
   ...(['workload', 'host', 'frontend', 'balancer', 'accelerator', 'overlay', 'nat64'] as const),
-  ...(['client', 'socket', 'wireguard', 'announce', 'cgroup', 'process', 'runtime'] as const),
+  ...(['client', 'socket', 'wireguard', 'announce', 'cgroup', 'process', 'runtime', 'owner'] as const),
 ];
 
 export type ObjectName = (typeof OBJECT_NAMES)[number];

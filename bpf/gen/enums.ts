@@ -310,6 +310,7 @@ export const weir_process_counter = {
   PROCESS_COUNT_LOST_SEEN: 8,
   PROCESS_COUNT_LOST_DATA: 9,
   PROCESS_COUNT_MAP_FULL: 10,
+  PROCESS_COUNT_NO_OWNER: 11,
   PROCESS_COUNT_MAX: 16,
 } as const;
 export type weir_process_counter = (typeof weir_process_counter)[keyof typeof weir_process_counter];
@@ -346,6 +347,7 @@ export const weir_process_limits = {
   WEIR_BINARY_BYTES: 256,
   WEIR_PROCESS_CHUNK: 8192,
   WEIR_PROCESS_CHUNKS: 512,
+  WEIR_MAX_SOCKET_PROCESSES: 16384,
   WEIR_CGROUP_LEVELS: 64,
 } as const;
 export type weir_process_limits = (typeof weir_process_limits)[keyof typeof weir_process_limits];

@@ -342,11 +342,12 @@ export interface ct_entry {
   readonly peer_host: number;
   readonly orig: ct_direction;
   readonly reply: ct_direction;
+  readonly owner: owner;
 }
 
 export const ct_entry = {
   name: 'ct_entry',
-  size: 168,
+  size: 184,
   offsets: {
     created_ns: 0,
     expires_ns: 8,
@@ -364,9 +365,10 @@ export const ct_entry = {
     peer_host: 52,
     orig: 56,
     reply: 112,
+    owner: 168,
   },
-  encode(value: ct_entry, out: Buffer = Buffer.allocUnsafe(168), at = 0): Buffer {
-    codec.need('ct_entry', out, at, 168);
+  encode(value: ct_entry, out: Buffer = Buffer.allocUnsafe(184), at = 0): Buffer {
+    codec.need('ct_entry', out, at, 184);
     codec.writeU64(out, value.created_ns, at);
     codec.writeU64(out, value.expires_ns, at + 8);
     out.writeUInt32LE(value.flags, at + 16);
@@ -383,10 +385,11 @@ export const ct_entry = {
     out.writeUInt32LE(value.peer_host, at + 52);
     ct_direction.encode(value.orig, out, at + 56);
     ct_direction.encode(value.reply, out, at + 112);
+    owner.encode(value.owner, out, at + 168);
     return out;
   },
   decode(from: Buffer, at = 0): ct_entry {
-    codec.need('ct_entry', from, at, 168);
+    codec.need('ct_entry', from, at, 184);
     return {
       created_ns: codec.readU64(from, at),
       expires_ns: codec.readU64(from, at + 8),
@@ -404,6 +407,7 @@ export const ct_entry = {
       peer_host: from.readUInt32LE(at + 52),
       orig: ct_direction.decode(from, at + 56),
       reply: ct_direction.decode(from, at + 112),
+      owner: owner.decode(from, at + 168),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -424,6 +428,7 @@ export const ct_entry = {
     peer_host: (from: Buffer, at = 0): number => from.readUInt32LE(at + 52),
     orig: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 56),
     reply: (from: Buffer, at = 0): ct_direction => ct_direction.decode(from, at + 112),
+    owner: (from: Buffer, at = 0): owner => owner.decode(from, at + 168),
   },
 } as const satisfies codec.StructCodec<ct_entry>;
 
@@ -838,11 +843,12 @@ export interface flow_event {
   readonly bytes: bigint;
   readonly connection_ns: bigint;
   readonly xlated: Uint8Array;
+  readonly owner: owner;
 }
 
 export const flow_event = {
   name: 'flow_event',
-  size: 136,
+  size: 152,
   offsets: {
     header: 0,
     saddr: 16,
@@ -876,9 +882,10 @@ export const flow_event = {
     bytes: 104,
     connection_ns: 112,
     xlated: 120,
+    owner: 136,
   },
-  encode(value: flow_event, out: Buffer = Buffer.allocUnsafe(136), at = 0): Buffer {
-    codec.need('flow_event', out, at, 136);
+  encode(value: flow_event, out: Buffer = Buffer.allocUnsafe(152), at = 0): Buffer {
+    codec.need('flow_event', out, at, 152);
     event_header.encode(value.header, out, at);
     codec.writeBytes(out, value.saddr, at + 16, 16);
     codec.writeBytes(out, value.daddr, at + 32, 16);
@@ -911,10 +918,11 @@ export const flow_event = {
     codec.writeU64(out, value.bytes, at + 104);
     codec.writeU64(out, value.connection_ns, at + 112);
     codec.writeBytes(out, value.xlated, at + 120, 16);
+    owner.encode(value.owner, out, at + 136);
     return out;
   },
   decode(from: Buffer, at = 0): flow_event {
-    codec.need('flow_event', from, at, 136);
+    codec.need('flow_event', from, at, 152);
     return {
       header: event_header.decode(from, at),
       saddr: codec.readBytes(from, at + 16, 16),
@@ -947,6 +955,7 @@ export const flow_event = {
       bytes: codec.readU64(from, at + 104),
       connection_ns: codec.readU64(from, at + 112),
       xlated: codec.readBytes(from, at + 120, 16),
+      owner: owner.decode(from, at + 136),
     };
   },
   /** Single fields, without decoding the rest. */
@@ -982,6 +991,7 @@ export const flow_event = {
     bytes: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 104),
     connection_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at + 112),
     xlated: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 120, 16),
+    owner: (from: Buffer, at = 0): owner => owner.decode(from, at + 136),
   },
 } as const satisfies codec.StructCodec<flow_event>;
 
@@ -1464,6 +1474,43 @@ export const node_address = {
     flags: (from: Buffer, at = 0): number => from.readUInt32LE(at),
   },
 } as const satisfies codec.StructCodec<node_address>;
+
+export interface owner {
+  readonly exec_ns: bigint;
+  readonly pid: number;
+  readonly uid: number;
+}
+
+export const owner = {
+  name: 'owner',
+  size: 16,
+  offsets: {
+    exec_ns: 0,
+    pid: 8,
+    uid: 12,
+  },
+  encode(value: owner, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('owner', out, at, 16);
+    codec.writeU64(out, value.exec_ns, at);
+    out.writeUInt32LE(value.pid, at + 8);
+    out.writeUInt32LE(value.uid, at + 12);
+    return out;
+  },
+  decode(from: Buffer, at = 0): owner {
+    codec.need('owner', from, at, 16);
+    return {
+      exec_ns: codec.readU64(from, at),
+      pid: from.readUInt32LE(at + 8),
+      uid: from.readUInt32LE(at + 12),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    exec_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    pid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+    uid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 12),
+  },
+} as const satisfies codec.StructCodec<owner>;
 
 export interface policy_entry {
   readonly rule_id: number;
@@ -2065,6 +2112,40 @@ export const process_event = {
     comm: (from: Buffer, at = 0): Uint8Array => codec.readBytes(from, at + 244, 16),
   },
 } as const satisfies codec.StructCodec<process_event>;
+
+export interface process_name {
+  readonly exec_ns: bigint;
+  readonly pid: number;
+}
+
+export const process_name = {
+  name: 'process_name',
+  size: 16,
+  offsets: {
+    exec_ns: 0,
+    pid: 8,
+    pad: 12,
+  },
+  encode(value: process_name, out: Buffer = Buffer.allocUnsafe(16), at = 0): Buffer {
+    codec.need('process_name', out, at, 16);
+    codec.writeU64(out, value.exec_ns, at);
+    out.writeUInt32LE(value.pid, at + 8);
+    out.writeUInt32LE(0, at + 12);
+    return out;
+  },
+  decode(from: Buffer, at = 0): process_name {
+    codec.need('process_name', from, at, 16);
+    return {
+      exec_ns: codec.readU64(from, at),
+      pid: from.readUInt32LE(at + 8),
+    };
+  },
+  /** Single fields, without decoding the rest. */
+  read: {
+    exec_ns: (from: Buffer, at = 0): bigint => codec.readU64(from, at),
+    pid: (from: Buffer, at = 0): number => from.readUInt32LE(at + 8),
+  },
+} as const satisfies codec.StructCodec<process_name>;
 
 export interface runtime_actions {
   readonly bits: number;

@@ -361,6 +361,12 @@ enum weir_ct_flags {
 	CT_DRAINS = 1 << 14, /* a later policy refuses it, and it may go on until it ends: `drains` */
 	CT_ITSELF = 1 << 13, /* with it: the socket is of the same workload, which no policy judges */
 };
+/* Whose a socket is: the process that made, bound, connected or last used it. */
+struct owner {
+	__u64 exec_ns; /* with pid the process's name (struct process); 0 = not known */
+	__u32 pid;
+	__u32 uid; /* effective, when the process last did so */
+};
 /* What a policy's views said of a connection. */
 enum weir_views {
 	VIEW_AUDITED = 1 << 0, /* audited policies would refuse what is allowed; rule_id is the rule that would */
@@ -394,6 +400,7 @@ struct ct_entry {
 	__u32 peer_host; /* the peer's host: its number in `tunnels`, or 0 */
 	struct ct_direction orig;
 	struct ct_direction reply;
+	struct owner owner; /* of the workload's socket */
 };
 
 /* `fragments`: LRU hash; what the first fragment of a datagram said. */
@@ -752,6 +759,7 @@ struct flow_event {
 	__u64 connection_ns; /* created_ns of the connection: with addresses and ports its id; 0 when none was made */
 	__u8 xlated[16] WEIR_ALIGNED(
 		8); /* what the source becomes where packets leave this host; all zero = it stays */
+	struct owner owner; /* of the socket at the workload where it was seen */
 };
 
 #include "abi_process.h"

@@ -21,6 +21,7 @@ enum weir_process_limits {
 	WEIR_BINARY_BYTES = 256, /* of the binary's path in the map of processes, with the NUL; events have all of it */
 	WEIR_PROCESS_CHUNK = 8192, /* arguments in one event; more follow in events of their own */
 	WEIR_PROCESS_CHUNKS = 512, /* of arguments, and of environment: 4 MiB, more than any kernel takes */
+	WEIR_MAX_SOCKET_PROCESSES = 16384, /* that had sockets lately: flows are told within a second or so */
 	WEIR_CGROUP_LEVELS = 64, /* depth of the cgroup that limits what is told */
 };
 
@@ -55,6 +56,7 @@ enum weir_process_counter {
 	PROCESS_COUNT_LOST_SEEN = 8,
 	PROCESS_COUNT_LOST_DATA = 9,
 	PROCESS_COUNT_MAP_FULL = 10, /* processes that found no place in `processes` */
+	PROCESS_COUNT_NO_OWNER = 11, /* sockets for whose owner there was no memory */
 	PROCESS_COUNT_MAX = 16,
 };
 
@@ -78,6 +80,13 @@ struct process {
 	__u32 flags; /* enum weir_process_flags */
 	__u32 binary_length; /* of the whole path; when it is WEIR_BINARY_BYTES or more, `binary` has the path's beginning */
 	__u8 binary[256]; /* path of its image's file, seen from the process's own root; zeros behind its end */
+};
+
+/* `socket_processes`: LRU hash -> struct process. Whoever has had a socket, for flows that are told when it has ended. */
+struct process_name {
+	__u64 exec_ns;
+	__u32 pid;
+	__u32 pad;
 };
 
 /* Behind it are `data_length` bytes: binary, cwd, arguments, environment, of these lengths. */

@@ -12,6 +12,7 @@
 #define WEIR_CONNTRACK_H
 
 #include "events.h"
+#include "owner.h"
 
 /* ICMP of which no answer is expected: a connection of its own in this direction. */
 INLINE void message_key(const struct tuple *tuple, bool towards, bool related, struct ct_key *key)
@@ -155,7 +156,7 @@ INLINE void note_encryption(const struct pass *pass, struct ct_entry *entry)
 }
 
 /* Counts the packet at its connection and reports when it is time. */
-INLINE void count_packet(struct pass *pass, struct ct_entry *entry, bool reply)
+INLINE void count_packet(struct __sk_buff *skb, struct pass *pass, struct ct_entry *entry, bool reply)
 {
 	struct ct_direction *direction = reply ? &entry->reply : &entry->orig;
 	__u32 before, state, report = 0;
@@ -194,6 +195,7 @@ INLINE void count_packet(struct pass *pass, struct ct_entry *entry, bool reply)
 	prolong(entry, pass->now_ns + idle_limit(pass->key.protocol, state));
 	if (!report)
 		return;
+	note_owner(skb, pass, entry);
 	note_trace_point(pass, entry);
 	count_deferred(report_flow(&pass->key, entry, reply, report));
 	if (report == REPORT_CLOSE)
@@ -234,6 +236,7 @@ INLINE void make_fresh(struct pass *pass, const struct workload *workload)
 	fresh->orig.number = pass->verdict.frontend;
 	fresh->reply.number = pass->verdict.pending_rule;
 	fresh->views = pass->verdict.views;
+	fresh->owner = pass->verdict.owner;
 }
 
 /*

@@ -45,6 +45,7 @@ INLINE struct flow_event *reserve(__u64 time_ns)
 		event->header.size = sizeof(*event);
 		event->header.time_ns = time_ns;
 		__builtin_memset(event->xlated, 0, sizeof(event->xlated));
+		__builtin_memset(&event->owner, 0, sizeof(event->owner));
 		event->sock_xlate = SOCK_XLATE_NONE;
 		event->pad = 0;
 		event->pending = 0;
@@ -194,6 +195,7 @@ VERIFIED_ONCE int report_flow(struct ct_key *key, struct ct_entry *entry, __u32 
 	event->packets = packets;
 	event->bytes = bytes;
 	event->connection_ns = entry->created_ns;
+	event->owner = entry->owner;
 	submit(event);
 	return FLOW_WRITTEN;
 }
@@ -273,6 +275,7 @@ VERIFIED_ONCE int refuse(struct pass *pass, struct workload *workload)
 	event->packets = pass->packets;
 	event->bytes = pass->bytes;
 	event->connection_ns = pass->verdict.connection_ns;
+	event->owner = pass->verdict.owner;
 	submit(event);
 	return TC_ACT_SHOT;
 }

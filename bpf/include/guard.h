@@ -27,7 +27,7 @@ INLINE struct workload *guarded_host(void)
 	return host && (host->flags & WORKLOAD_READY) ? host : NULL;
 }
 
-INLINE int follow_at_host(struct pass *pass, struct workload *host, struct ct_entry *entry)
+INLINE int follow_at_host(struct __sk_buff *skb, struct pass *pass, struct workload *host, struct ct_entry *entry)
 {
 	bool reply = is_reply(entry, pass->towards);
 	int reason;
@@ -38,18 +38,21 @@ INLINE int follow_at_host(struct pass *pass, struct workload *host, struct ct_en
 	if (judgement_is_stale(pass, host, entry, reply) && !pass->related) {
 		reason = judge_again(pass, host, entry);
 		entry->peer_host = 0;
-		if (reason)
+		if (reason) {
+			tell_owner(skb, pass, entry);
 			return reason;
+		}
 	}
-	count_packet(pass, entry, reply);
+	count_packet(skb, pass, entry, reply);
 	return 0;
 }
 
-INLINE int open_at_host(struct pass *pass, struct workload *host, struct ct_entry *old)
+INLINE int open_at_host(struct __sk_buff *skb, struct pass *pass, struct workload *host, struct ct_entry *old)
 {
 	int reason;
 
 	pass->verdict.ingress = pass->towards;
+	know_owner(skb, pass);
 	if (pass->towards && is_forged(pass))
 		return DROP_INVALID_SOURCE_IP;
 	if (pass->towards)
@@ -99,9 +102,9 @@ VERIFIED_ONCE int track_at_host(struct __sk_buff *skb)
 		entry = bpf_map_lookup_elem(&conntrack, &pass->key);
 	}
 	if (is_alive(entry, host, pass->now_ns) && !opens_anew(pass, entry, is_reply(entry, pass->towards)))
-		reason = follow_at_host(pass, host, entry);
+		reason = follow_at_host(skb, pass, host, entry);
 	else
-		reason = open_at_host(pass, host, entry);
+		reason = open_at_host(skb, pass, host, entry);
 	if (reason > 0) {
 		pass->verdict.reason = reason;
 		refuse(pass, host);

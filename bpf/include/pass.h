@@ -75,6 +75,7 @@ struct verdict {
 	__u32 response; /* of a refusal: POLICY_DENY_RESET, POLICY_DENY_ICMP, or 0 = silence */
 	__u32 frontend; /* of a service, that the client asked for */
 	__u64 connection_ns;
+	struct owner owner; /* of the workload's socket, where a report needs it */
 };
 
 struct pass {

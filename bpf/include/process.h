@@ -34,13 +34,6 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PROCESS_COUNT_MAX);
-	__type(key, __u32);
-	__type(value, __u64);
-} process_counters SEC(".maps") DOC("enum weir_process_counter -> events written, events lost");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct process_scratch);
@@ -63,14 +56,6 @@ INLINE struct process_scratch *this_scratch(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&process_scratches, &zero);
-}
-
-INLINE void count_process(__u32 counter)
-{
-	__u64 *value = bpf_map_lookup_elem(&process_counters, &counter);
-
-	if (value)
-		__sync_fetch_and_add(value, 1);
 }
 
 /* One wake-up when a fill level is crossed, none per event: the reader polls every 20 ms. */

@@ -13,4 +13,19 @@ struct {
 	__type(value, struct process);
 } processes SEC(".maps") DOC("pid -> the process that runs now; written by programs, a killed agent finds it again");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PROCESS_COUNT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} process_counters SEC(".maps") DOC("enum weir_process_counter -> events written, events lost");
+
+INLINE void count_process(__u32 counter)
+{
+	__u64 *value = bpf_map_lookup_elem(&process_counters, &counter);
+
+	if (value)
+		__sync_fetch_and_add(value, 1);
+}
+
 #endif

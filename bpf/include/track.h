@@ -31,7 +31,8 @@ INLINE void note_turned(struct pass *pass, struct ct_entry *entry)
 }
 
 /* A packet of a live connection. Returns a drop reason, TRACK_ASKS or 0. */
-VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload, struct ct_entry *entry)
+VERIFIED_ONCE int follow_connection(
+	struct __sk_buff *skb, struct pass *pass, struct workload *workload, struct ct_entry *entry)
 {
 	bool reply, stale;
 	int reason;
@@ -65,8 +66,10 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 	}
 	if (stale && !pass->related && pass->turned != TURNED_TO_ITSELF) {
 		reason = judge_again(pass, workload, entry);
-		if (reason)
+		if (reason) {
+			tell_owner(skb, pass, entry);
 			return reason;
+		}
 	}
 	if (!pass->towards && (workload->flags & WORKLOAD_EGRESS)) {
 		pass->verdict.peer_identity = entry->peer_identity;
@@ -78,7 +81,7 @@ VERIFIED_ONCE int follow_connection(struct pass *pass, struct workload *workload
 	}
 	if (!pass->towards)
 		pass->encrypted = leaves_encrypted(pass);
-	count_packet(pass, entry, reply);
+	count_packet(skb, pass, entry, reply);
 	return 0;
 }
 
@@ -95,6 +98,7 @@ VERIFIED_ONCE int open_connection(struct __sk_buff *skb, struct workload *worklo
 	pass->verdict.reply = 0;
 	pass->verdict.connection_ns = 0;
 	pass->verdict.frontend = frontend_asked(skb);
+	know_owner(skb, pass);
 	if (!pass->towards)
 		find_target(pass);
 	else if (is_forged(pass))
@@ -184,7 +188,7 @@ VERIFIED_ONCE int track(struct __sk_buff *skb, struct workload *workload)
 		entry = bpf_map_lookup_elem(&conntrack, &pass->key);
 	}
 	if (is_alive(entry, workload, pass->now_ns) && !opens_anew(pass, entry, is_reply(entry, pass->towards)))
-		reason = follow_connection(pass, workload, entry);
+		reason = follow_connection(skb, pass, workload, entry);
 	else if (pass->asking == ASKING_MAYBE)
 		reason = TRACK_ASKS;
 	else

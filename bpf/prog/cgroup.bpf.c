@@ -158,11 +158,13 @@ INLINE int follow_socket(struct __sk_buff *skb, struct pass *pass, struct worklo
 		know_other_end(skb, pass, workload);
 		if (!pass->itself && !(entry->flags & CT_ITSELF)) {
 			reason = judge_again(pass, workload, entry);
-			if (reason)
+			if (reason) {
+				tell_owner(skb, pass, entry);
 				return reason;
+			}
 		}
 	}
-	count_packet(pass, entry, reply);
+	count_packet(skb, pass, entry, reply);
 	return 0;
 }
 
@@ -172,6 +174,7 @@ INLINE int open_socket(struct __sk_buff *skb, struct pass *pass, struct workload
 	int reason;
 
 	pass->verdict.ingress = pass->towards;
+	know_owner(skb, pass);
 	if (!pass->towards) {
 		if (!pass->related && !is_icmp(&pass->tuple))
 			pass->verdict.frontend = asked_by_socket(skb, &pass->tuple);

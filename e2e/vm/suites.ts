@@ -84,8 +84,11 @@ export const SUITES: readonly GuestSuite[] = [
   },
   {
     name: 'cgroups',
-    what: 'workloads that are cgroups: units of one host, containers of it and of others, restarts',
-    files: ['bpf/tests/objects.test.ts', 'services/agent/test/kernel/cgroups.test.ts'],
+    what: 'workloads that are cgroups: units of one host, containers of it and of others, restarts; whose a flow is',
+    files: [
+      'bpf/tests/objects.test.ts',
+      ...['cgroups', 'owners'].map((name) => `services/agent/test/kernel/${name}.test.ts`),
+    ],
     everyTime: false,
     timeoutMs: 8 * MINUTE_MS,
   },

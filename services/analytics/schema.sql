@@ -57,6 +57,25 @@ comment on column ingested.next_seq is 'One past the last';
 -- Flows as they were reported. Partitions are made ahead of time, get their filter indexes when they close and are
 -- dropped whole; rows come by binary COPY only, and `ingested` is what keeps them unique.
 
+create table flow_owners (
+  id bigint generated always as identity primary key,
+  host_id integer not null references hosts (id),
+  exec_ns bigint not null,
+  pid integer not null,
+  uid bigint not null,
+  image text not null,
+  unit text not null,
+  unit_kind text not null,
+  seen_at timestamptz not null default now(),
+  unique (host_id, exec_ns, pid, uid)
+);
+create index flow_owners_image on flow_owners (image text_pattern_ops);
+create index flow_owners_unit on flow_owners (unit text_pattern_ops);
+create index flow_owners_seen on flow_owners (seen_at);
+comment on table flow_owners is 'Processes that flows name; they go with the last flows that can';
+comment on column flow_owners.uid is 'Effective; a process that changes its user has a row for each';
+comment on column flow_owners.image is 'Path of its image; empty: not known';
+
 create table flows (
   time timestamptz not null,
   boot bigint not null,
@@ -79,7 +98,8 @@ create table flows (
   destination_ip inet not null,
   frontend integer not null default 0,
   pending integer not null default 0,
-  source_xlated inet
+  source_xlated inet,
+  owner bigint not null default 0
 ) partition by range (time);
 
 -- The only index of the open partition: cheap to keep, and a reader walks back in time.
@@ -93,6 +113,7 @@ comment on column flows.source_xlated is 'What the source becomes where packets 
 comment on column flows.detail is 'Bits 0-11 TCP flags, 12-14 point of a socket''s translation, or 0-15 ICMP type << 8 | code; 16-19 trace point; 20 encrypted; 21-24 trace reason; 25-28 report; 29-30 direction; 31 reply';
 comment on column flows.frontend is 'Number of the frontend that the client of the connection asked for; 0: of none';
 comment on column flows.pending is 'If staged policies were in place: 0 none are staged; n forwarded by rule n - 1; -n dropped by rule n - 1; rule 0 is none';
+comment on column flows.owner is 'Of flow_owners: whose the socket was; 0: not known';
 
 -- Flows of closed partitions added up by what tells them apart, so that whoever judges millions of them again reads
 -- thousands of rows.
@@ -237,6 +258,11 @@ create function workload_at(wanted inet, at timestamptz) returns text language s
 );
 comment on function workload_at is 'namespace/name of the workload that had an address at a time';
 
+create function exec_id(host text, exec_ns bigint, pid integer) returns text language sql immutable return (
+  replace(encode(convert_to(host || ':' || exec_ns || ':' || pid, 'UTF8'), 'base64'), chr(10), '')
+);
+comment on function exec_id is 'As events and other tools name a process';
+
 create view flow_records as
 select
   f.time,
@@ -282,12 +308,19 @@ select
   f.source_xlated,
   case when f.protocol not in (1, 58) then
     (array['PRE_DIRECTION_FWD', 'POST_DIRECTION_FWD', 'PRE_DIRECTION_REV', 'POST_DIRECTION_REV'])[f.detail >> 12 & 7]
-  end as sock_xlate_point
+  end as sock_xlate_point,
+  case when f.owner <> 0 then exec_id(h.name, o.exec_ns, o.pid) end as exec_id,
+  o.pid,
+  o.uid,
+  nullif(o.image, '') as binary_path,
+  nullif(o.unit_kind, '') as unit_kind,
+  nullif(o.unit, '') as unit
 from flows f
 join hosts h on h.id = f.host_id
 left join rules r on r.id = f.rule_id
 left join frontends s on s.number = f.frontend
-left join rules p on p.id = abs(f.pending) - 1;
+left join rules p on p.id = abs(f.pending) - 1
+left join flow_owners o on o.id = f.owner;
 comment on view flow_records is 'One direction of a connection since its last report, seen at one workload. Give a time range: partitions are cut by time. Names: labels_at(identity, time), workload_at(ip, time)';
 
 create view edge_records as
@@ -445,11 +478,6 @@ comment on column process_events.kind is '1 exec, 2 fork, 3 exit, 4 seen, 5 hook
 comment on column process_events.type is 'Of tetragon.EventType';
 comment on column process_events.workload is 'Fleet-wide id; empty: of no workload';
 comment on column process_events.event is 'All of it: weir.process.v1.ProcessEvent';
-
-create function exec_id(host text, exec_ns bigint, pid integer) returns text language sql immutable return (
-  replace(encode(convert_to(host || ':' || exec_ns || ':' || pid, 'UTF8'), 'base64'), chr(10), '')
-);
-comment on function exec_id is 'As events and other tools name a process';
 
 create view process_records as
 select

@@ -14,7 +14,7 @@ namespace weir
 namespace
 {
 
-constexpr size_t mostFlowBytes = 256; // all fields at their longest: 231
+constexpr size_t mostFlowBytes = 320; // all fields at their longest: 256
 constexpr size_t usualFlowBytes = 128;
 
 // Numbers of proto/weir/flow/v1/flow.proto.
@@ -49,6 +49,9 @@ enum FlowField {
 	pendingRuleId = 28,
 	sourceXlated = 29,
 	sockXlatePoint = 30,
+	execNs = 31,
+	pid = 32,
+	uid = 33,
 };
 
 enum WireType { wireVarint = 0, wireFixed64 = 1, wireBytes = 2 };
@@ -139,6 +142,11 @@ size_t EncodeFlow(uint8_t *out, const flow_event &event, const ClockOffsets &off
 	if (IsSet(event.xlated))
 		at = Address(at, sourceXlated, event.xlated, IsMapped(event.xlated) ? 4 : 6);
 	at = Number(at, sockXlatePoint, event.sock_xlate);
+	if (event.owner.pid) {
+		at = Fixed64(at, execNs, event.owner.exec_ns);
+		at = Number(at, pid, event.owner.pid);
+		at = Number(at, uid, event.owner.uid);
+	}
 	return static_cast<size_t>(at - out);
 }
 
@@ -212,6 +220,7 @@ void FlowEncoder::Add(const flow_event &event, const ClockOffsets &offsets)
 	out_.insert(out_.end(), head, const_cast<uint8_t *>(end));
 	out_.insert(out_.end(), flow, flow + length);
 	count_++;
+	NoteOwner(event.owner);
 }
 
 Bytes FlowEncoder::Take()
@@ -220,6 +229,27 @@ Bytes FlowEncoder::Take()
 	out_ = Bytes();
 	out_.reserve(taken.size() + mostFlowBytes); // the next one is about as large
 	count_ = 0;
+	return taken;
+}
+
+// Those of one connection come one after the other, mostly.
+void FlowEncoder::NoteOwner(const owner &owner)
+{
+	if (!owner.pid || memcmp(&owner, &last_, sizeof(owner)) == 0)
+		return;
+	last_ = owner;
+	if (!owners_.emplace(owner.exec_ns, owner.pid, owner.uid).second)
+		return;
+	const auto *bytes = reinterpret_cast<const uint8_t *>(&owner);
+	names_.insert(names_.end(), bytes, bytes + sizeof(owner));
+}
+
+Bytes FlowEncoder::TakeOwners()
+{
+	Bytes taken = std::move(names_);
+	names_ = Bytes();
+	owners_.clear();
+	last_ = {};
 	return taken;
 }
 

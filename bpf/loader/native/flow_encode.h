@@ -10,6 +10,8 @@
 #include "abi.h"
 
 #include <cstdint>
+#include <set>
+#include <tuple>
 
 #include "args.h"
 
@@ -37,12 +39,19 @@ public:
 	uint32_t count() const { return count_; }
 	uint64_t firstSequence() const { return first_; }
 	Bytes Take();
+	// struct owner of each process that flows since the last time named.
+	Bytes TakeOwners();
 
 private:
+	void NoteOwner(const owner &owner);
+
 	uint64_t boot_;
 	uint64_t first_ = 0;
 	uint32_t count_ = 0;
 	Bytes out_;
+	std::set<std::tuple<uint64_t, uint32_t, uint32_t>> owners_;
+	Bytes names_;
+	owner last_{};
 };
 
 void InitFlowEncode(Napi::Env env, Napi::Object exports);

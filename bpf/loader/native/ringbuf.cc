@@ -54,10 +54,12 @@ struct Batch : Background::Post {
 	Bytes bytes;
 	uint64_t firstSeq = 0;
 	uint32_t count = 0;
+	Bytes owners;
 	void Deliver(Napi::Env env, Napi::Function callback) override
 	{
-		callback.Call({Napi::Boolean::New(env, flows), ToBuffer(env, std::move(bytes)),
-			Napi::Number::New(env, count), Napi::BigInt::New(env, firstSeq)});
+		callback.Call(
+			{Napi::Boolean::New(env, flows), ToBuffer(env, std::move(bytes)), Napi::Number::New(env, count),
+				Napi::BigInt::New(env, firstSeq), ToBuffer(env, std::move(owners))});
 	}
 };
 
@@ -213,6 +215,7 @@ private:
 		batch->firstSeq = encoder_.firstSequence();
 		batch->count = encoder_.count();
 		batch->bytes = encoder_.Take();
+		batch->owners = encoder_.TakeOwners();
 		const uint64_t next = batch->firstSeq + batch->count;
 		encoder_.Begin(next);
 		nextSeq_.store(next);
@@ -271,7 +274,7 @@ private:
 	std::atomic<uint32_t> queued_{0};
 };
 
-// ringOpen(map, options, callback(isFlows, bytes, count, firstSeq))
+// ringOpen(map, options, callback(isFlows, bytes, count, firstSeq, owners))
 Napi::Value Open(const Napi::CallbackInfo &info)
 {
 	auto js = info[1].As<Napi::Object>();

@@ -134,7 +134,7 @@ export interface NativeRing {
   ringOpen(
     map: Handle,
     options: NativeRingOptions,
-    receive: (isFlows: boolean, bytes: Buffer, count: number, firstSeq: bigint) => void,
+    receive: (isFlows: boolean, bytes: Buffer, count: number, firstSeq: bigint, owners: Buffer) => void,
   ): Handle;
   ringDone(ring: Handle): void;
   ringStats(ring: Handle): NativeRingStats;

@@ -16,6 +16,8 @@ export interface FlowBatchBytes {
   /** Of the first flow; the batch after this one begins at firstSeq + count. */
   readonly firstSeq: bigint;
   readonly count: number;
+  /** struct owner of each process that its flows name. */
+  readonly owners: Buffer;
 }
 
 export interface FlowRingOptions {
@@ -87,10 +89,10 @@ export const ringBuffer = (options: RingOptions): Ring => {
       });
     });
 
-  const receive = (isFlows: boolean, bytes: Buffer, count: number, firstSeq: bigint): void => {
+  const receive = (isFlows: boolean, bytes: Buffer, count: number, firstSeq: bigint, owners: Buffer): void => {
     const work = (async () => {
       try {
-        if (isFlows) await onBatch({ kind: 'flow', bytes, firstSeq, count });
+        if (isFlows) await onBatch({ kind: 'flow', bytes, firstSeq, count, owners });
         else await onEvents?.(bytes, count);
       } catch (error) {
         fail(error);

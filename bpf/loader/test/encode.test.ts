@@ -11,7 +11,7 @@ import { needKernel } from '../src/testing.ts';
 const skip = needKernel();
 
 /** struct flow_event of bpf/include/abi.h. */
-const SIZE = 136;
+const SIZE = 152;
 
 interface Event {
   timeNs: bigint;
@@ -29,6 +29,9 @@ interface Event {
   connectionNs: bigint;
   /** All zero: the source stays. */
   xlated: Uint8Array;
+  execNs: bigint;
+  /** pid, uid */
+  owner: number[];
 }
 
 const raw = (event: Event): Buffer => {
@@ -52,6 +55,8 @@ const raw = (event: Event): Buffer => {
   out.writeBigUInt64LE(event.bytes, 104);
   out.writeBigUInt64LE(event.connectionNs, 112);
   out.set(event.xlated, 120);
+  out.writeBigUInt64LE(event.execNs, 136);
+  for (const [at, value] of event.owner.entries()) out.writeUInt32LE(value, 144 + at * 4);
   return out;
 };
 
@@ -103,6 +108,9 @@ const flow = (event: Event, offset: bigint, connectionOffset: bigint) => {
     pendingRuleId,
     sourceXlated: shortest(event.xlated),
     sockXlatePoint,
+    execNs: event.owner[0] ? event.execNs : 0n,
+    pid: event.owner[0] ?? 0,
+    uid: event.owner[0] ? (event.owner[1] ?? 0) : 0,
   };
 };
 
@@ -130,6 +138,8 @@ const event = fc.record<Event>({
       .uint8Array({ minLength: 4, maxLength: 4 })
       .map((tail) => Uint8Array.from([...Array(10).fill(0), 255, 255, ...tail])),
   ),
+  execNs: u64,
+  owner: fc.array(u32, { minLength: 2, maxLength: 2 }),
 });
 
 test('native and generated encoding are the same bytes', { skip }, () => {
@@ -165,6 +175,8 @@ test('a whole batch is read back', { skip }, () => {
     bytes: 60n,
     connectionNs: 4n,
     xlated: Uint8Array.from([...Array(10).fill(0), 255, 255, 192, 0, 2, 1]),
+    execNs: 77n,
+    owner: [4242, 1000],
   };
   const bytes = encodeFlows(Buffer.concat(Array.from({ length: 1000 }, () => raw(one))), {
     boot: 9n,
@@ -177,6 +189,7 @@ test('a whole batch is read back', { skip }, () => {
   assert.deepEqual([...(batch.flows[0]?.sourceIp ?? [])], [10, 0, 0, 1]);
   assert.deepEqual([batch.flows[0]?.encrypted, batch.flows[0]?.frontend, batch.flows[0]?.pendingRuleId], [true, 41, 9]);
   assert.deepEqual([[...(batch.flows[0]?.sourceXlated ?? [])], batch.flows[0]?.sockXlatePoint], [[192, 0, 2, 1], 2]);
+  assert.deepEqual([batch.flows[0]?.execNs, batch.flows[0]?.pid, batch.flows[0]?.uid], [77n, 4242, 1000]);
   assert.deepEqual([batch.flows[0]?.timeNs, batch.flows[0]?.connectionNs], [105n, 104n]);
 });
 

@@ -205,8 +205,8 @@ test('other events come as they are; what is no event is counted', { skip }, asy
     await ring.stop();
     const bytes = Buffer.concat(raw);
     assert.equal(others, 5);
-    assert.equal(bytes.length, 5 * 136);
-    assert.deepEqual([bytes[0], bytes[1], bytes.readUInt32LE(4)], [1, OTHER, 136]);
+    assert.equal(bytes.length, 5 * 152);
+    assert.deepEqual([bytes[0], bytes[1], bytes.readUInt32LE(4)], [1, OTHER, 152]);
     const flows = flowsOf(batches);
     assert.deepEqual(
       flows.map(({ ruleId, sourceXlated }) => [ruleId, sourceXlated.length]),

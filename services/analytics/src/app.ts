@@ -29,6 +29,7 @@ import { FlowPages } from './store/flow-pages.ts';
 import { Hosts } from './store/hosts.ts';
 import { EventStore } from './store/ingest.ts';
 import { Maintenance } from './store/maintenance.ts';
+import { Owners } from './store/owners.ts';
 import { Partitions } from './store/partitions.ts';
 import { ProcessCopy } from './store/process-copy.ts';
 import { ProcessPages } from './store/process-pages.ts';
@@ -244,7 +245,8 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
     await names.ready;
 
     const hosts = new Hosts(ingestPool);
-    const flowCopy = new FlowCopy({ flows, edges, retentionMs: config.flowRetentionHours * HOUR_MS });
+    const owners = new Owners(db.pool);
+    const flowCopy = new FlowCopy({ flows, edges, owners, retentionMs: config.flowRetentionHours * HOUR_MS });
     const processCopy = new ProcessCopy({ processes, retentionMs: config.processRetentionHours * HOUR_MS });
     const ingests = [flowCopy, processCopy].map((copy) =>
       consumeEvents({
@@ -267,7 +269,7 @@ export const createApp = async (config: AnalyticsConfig): Promise<AnalyticsApp> 
     closers.push(() => heartbeats.stop());
 
     const live = new LiveFlows(bus, directory);
-    const pages = new FlowPages({ kysely: db.kysely, hosts: new Hosts(db.pool), flows });
+    const pages = new FlowPages({ kysely: db.kysely, hosts: new Hosts(db.pool), owners, flows });
     const liveProcesses = new LiveProcesses(bus);
     const processPages = new ProcessPages(db.pool, new Hosts(db.pool));
     const deps = { bus, live, pages, directory, liveProcesses, processPages };

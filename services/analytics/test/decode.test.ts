@@ -52,6 +52,9 @@ const anyFlow: fc.Arbitrary<FlowInit> = fc.constantFrom(4, 16).chain((length) =>
     pendingRuleId: fc.integer({ min: 0, max: 0x7fff_fffe }),
     sourceXlated: fc.oneof(fc.constant(new Uint8Array(0)), address(4), address(16)),
     sockXlatePoint: fc.integer({ min: 0, max: 4 }),
+    execNs: timeNs,
+    pid: int4,
+    uid: fc.integer({ min: 0, max: 0xffff_ffff }),
   }),
 );
 
@@ -88,6 +91,9 @@ const seen = (reader: FlowReader): FlowInit => ({
   pendingRuleId: reader.pendingRuleId,
   sourceXlated: reader.message.slice(reader.xlatedAt, reader.xlatedAt + reader.xlatedBytes),
   sockXlatePoint: reader.sockXlatePoint,
+  execNs: wide(reader.execHigh, reader.execLow),
+  pid: reader.pid,
+  uid: reader.uid,
 });
 
 const plain = (flow: FlowInit | Flow): Record<string, unknown> =>
@@ -221,7 +227,8 @@ test('rows are those of the general COPY writer', () => {
       int4,
       fc.integer({ min: 1, max: 2 ** 45 }),
       fc.integer({ min: 0, max: 2 ** 50 }),
-      (flow, host, boot, seq) => {
+      fc.integer({ min: 0, max: 2 ** 50 }),
+      (flow, host, boot, seq, owner) => {
         const reader = new FlowReader();
         reader.open(batchBytes(boot, 1, [flow]));
         reader.next();
@@ -230,7 +237,7 @@ test('rows are those of the general COPY writer', () => {
         // Far beyond what is stored; there a double is no longer exact.
         fc.pre(us <= Number.MAX_SAFE_INTEGER);
         assert.equal(microsOf(reader.timeHigh, reader.timeLow), us);
-        rows.append(reader, host, boot, seq, us);
+        rows.append(reader, host, boot, seq, us, owner);
         const writer = new CopyWriter();
         writer.row(FLOW_COLUMNS.length);
         writer.timestamptzNs(flow.timeNs as bigint);
@@ -255,6 +262,7 @@ test('rows are those of the general COPY writer', () => {
         writer.int4(packPending({ pendingVerdict: flow.pendingVerdict ?? 0, pendingRuleId: flow.pendingRuleId ?? 0 }));
         if (flow.sourceXlated?.length === 0) writer.null();
         else writer.inet(flow.sourceXlated as Uint8Array);
+        writer.int8(BigInt(owner));
         const expected = Buffer.concat(writer.finish()).subarray(19, -2);
         assert.deepEqual(rows.take(), expected);
       },

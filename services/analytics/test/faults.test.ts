@@ -16,6 +16,7 @@ import { readBatchHead } from '../src/domain/flow-reader.ts';
 import { FlowCopy } from '../src/store/flow-copy.ts';
 import { Hosts } from '../src/store/hosts.ts';
 import { EventStore } from '../src/store/ingest.ts';
+import { Owners } from '../src/store/owners.ts';
 import { Partitions } from '../src/store/partitions.ts';
 import { startService, type TestService, until } from './support/app.ts';
 import { BOOT, batchBytes, batchOf, flowInit } from './support/flows.ts';
@@ -281,7 +282,7 @@ describe('replicas', () => {
         const pool = createPool({ url: service.config.databaseUrl, schema: SCHEMA, max: 4 });
         pools.push(pool);
         const [flows, edges] = [new Partitions(pool, 'flows', 300_000), new Partitions(pool, 'edges', 86_400_000)];
-        const copy = new FlowCopy({ flows, edges, retentionMs: 86_400_000 });
+        const copy = new FlowCopy({ flows, edges, owners: new Owners(pool), retentionMs: 86_400_000 });
         return new EventStore({ pool, hosts: new Hosts(pool), copy });
       };
       const pools: ReturnType<typeof createPool>[] = [];

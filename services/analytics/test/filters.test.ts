@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { parseIp } from '@weir/net';
 import { FrontendType } from '@weir/proto/weir/bus/v1/config_pb.js';
 import { PLAIN, SIDED } from '../src/domain/filter.ts';
+import { execIdOf } from '../src/domain/flow-owners.ts';
 import type { EndpointView, FlowView } from '../src/domain/flow-view.ts';
 import { startService, type TestService, until } from './support/app.ts';
 import { BOOT, batchBytes, type FlowInit, flowInit, ip4 } from './support/flows.ts';
@@ -29,6 +30,14 @@ const wide = [
 ];
 
 /** Each combination of ends with one of a few kinds of traffic. */
+const CONTAINER = 'c0ffee'.repeat(10).concat('abcd');
+const CURL = { execNs: 2n ** 51n + 3n, pid: 4242, uid: 1000 };
+const SERVER = { execNs: 17n, pid: 17, uid: 0 };
+const PROCESSES = [
+  { ...CURL, binary: Buffer.from('/usr/bin/curl'), unit: CONTAINER, unitKind: 'container' },
+  { ...SERVER, binary: Buffer.from('/opt/100%_/server') },
+];
+
 const makeFlows = (timeMs: number): FlowInit[] => {
   const kinds: FlowInit[] = [
     {
@@ -45,6 +54,7 @@ const makeFlows = (timeMs: number): FlowInit[] => {
       ruleId: 8,
       pendingVerdict: 1,
       pendingRuleId: 7,
+      ...SERVER,
       report: 6,
     },
     {
@@ -68,6 +78,7 @@ const makeFlows = (timeMs: number): FlowInit[] => {
       frontend: 999,
       pendingVerdict: 2,
       sourceXlated: parseIp('2001:db8::1'),
+      ...CURL,
     },
   ];
   const flows: FlowInit[] = [];
@@ -98,8 +109,11 @@ const makeFlows = (timeMs: number): FlowInit[] => {
 const send = async (hosts: readonly [string, string], firstSeq: number, timeMs: number): Promise<number> => {
   const flows = makeFlows(timeMs);
   const half = flows.length >> 1;
-  await service.send(hosts[0], batchBytes(BOOT, firstSeq, flows.slice(0, half)), `${hosts[0]}:${BOOT}:${firstSeq}`);
-  await service.send(hosts[1], batchBytes(BOOT, firstSeq, flows.slice(half)), `${hosts[1]}:${BOOT}:${firstSeq}`);
+  const [first, second] = [flows.slice(0, half), flows.slice(half)].map((part) =>
+    batchBytes(BOOT, firstSeq, part, PROCESSES),
+  ) as [Uint8Array, Uint8Array];
+  await service.send(hosts[0], first, `${hosts[0]}:${BOOT}:${firstSeq}`);
+  await service.send(hosts[1], second, `${hosts[1]}:${BOOT}:${firstSeq}`);
   return flows.length;
 };
 
@@ -182,6 +196,25 @@ const CASES: readonly [string, (flow: FlowView) => boolean][] = [
   ['source_xlated=192.0.2.0/24&source_xlated=2001:db8::/32', (flow) => flow.source_xlated !== null],
   ['pending_rule_id=7', (flow) => flow.pending?.rule?.id === 7],
   ['pending_rule_id=0', (flow) => flow.pending !== null && flow.pending.rule === null],
+  [
+    `exec_id=${encodeURIComponent(execIdOf('h1', CURL))}`,
+    (flow) => flow.host === 'h1' && flow.process?.pid === CURL.pid,
+  ],
+  [
+    `exec_id=${encodeURIComponent(execIdOf('nowhere', CURL))}&exec_id=${encodeURIComponent(execIdOf('h2', SERVER))}`,
+    (flow) => flow.host === 'h2' && flow.process?.pid === SERVER.pid,
+  ],
+  ['process=/usr/bin/curl', (flow) => flow.process?.binary === '/usr/bin/curl'],
+  ['process=curl&process=absent', (flow) => flow.process?.binary === '/usr/bin/curl'],
+  ['process=url&process=server', (flow) => flow.process?.binary === '/opt/100%_/server'],
+  ['process=/opt/100%25_/*', (flow) => flow.process?.binary === '/opt/100%_/server'],
+  ['process=/opt/1*', (flow) => flow.process?.binary === '/opt/100%_/server'],
+  ['process=/opt/100__/*&process=/usr/*', (flow) => flow.process?.binary === '/usr/bin/curl'],
+  [`unit=${CONTAINER.slice(0, 12)}`, (flow) => flow.process?.unit === CONTAINER],
+  [`unit=${CONTAINER.slice(0, 11)}&unit=${CONTAINER}`, (flow) => flow.process?.unit === CONTAINER],
+  ['uid=1000', (flow) => flow.process?.uid === 1000],
+  ['uid=0', (flow) => flow.process?.uid === 0],
+  [`unit=${CONTAINER}&uid=1000`, (flow) => flow.process?.unit === CONTAINER],
   ['host=h2', (flow) => flow.host === 'h2'],
   ['host=h2&host=unheard-of', (flow) => flow.host === 'h2'],
   ['is_reply=true', (flow) => flow.is_reply],

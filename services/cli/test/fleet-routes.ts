@@ -95,6 +95,10 @@ const FLOWS = [
     rule: null,
     verdict: 'AUDIT',
     policy_log: 'shop \u001b[31mdb',
+    process: {
+      ...{ exec_id: 'aDE6MTIzNDU2Nzg6NDI0Mg==', pid: 4242, uid: 1000, binary: '/usr/bin/a\x1b[31mred' },
+      ...{ unit: 'web.service', unit_kind: 'service' },
+    },
     pending: { verdict: 'DROPPED', rule: { id: 18, policy: 'NetworkPolicy/shop/db2', path: 'spec.ingress[0]' } },
     tcp_flags: ['SYN', 'ACK'],
   }),

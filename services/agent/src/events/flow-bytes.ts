@@ -7,7 +7,7 @@ import { weir_verdict } from '@weir/bpf';
 import type { SpoolBatch } from './segment.ts';
 
 // Fields of weir.flow.v1.FlowBatch, Shed and Flow.
-const BATCH = { BOOT: 1, FIRST_SEQ: 2, FLOWS: 3, END_SEQ: 4, SHED: 5 } as const;
+const BATCH = { BOOT: 1, FIRST_SEQ: 2, FLOWS: 3, END_SEQ: 4, SHED: 5, PROCESSES: 6 } as const;
 const SHED = { REFUSED: 1, FROM_NS: 2, TO_NS: 3 } as const;
 const FLOW = { TIME_NS: 1, VERDICT: 12, SKIPPED: 24 } as const;
 const WIRE = { VARINT: 0, I64: 1, LENGTH: 2, I32: 5 } as const;
@@ -121,6 +121,19 @@ export const walkBatch = (bytes: Uint8Array, each: (flow: FlowAt) => void): Shed
   return shed;
 };
 
+/** The processes that a batch's flows name, as they stand in it. */
+export const processesOf = (bytes: Uint8Array): Buffer[] => {
+  const reader = new Reader(bytes);
+  const found: Buffer[] = [];
+  while (reader.at < bytes.length) {
+    const from = reader.at;
+    const tag = reader.varint();
+    reader.skip(tag & 7);
+    if (tag === BATCH.PROCESSES * 8 + WIRE.LENGTH) found.push(Buffer.from(bytes.subarray(from, reader.at)));
+  }
+  return found;
+};
+
 const varint = (value: bigint): number[] => {
   const out: number[] = [];
   let rest = value;
@@ -145,13 +158,14 @@ export const flowField = (flow: Uint8Array, skipped: bigint): Buffer => {
   return Buffer.concat([Buffer.from(delimited(BATCH.FLOWS, flow.length + more.length)), flow, Buffer.from(more)]);
 };
 
-/** Of numbers from `firstSeq` up to `endSeq`; `flows` are flowField's. */
+/** Of numbers from `firstSeq` up to `endSeq`; `flows` are flowField's, `processes` those that they name. */
 export const sparseBatch = (
   boot: bigint,
   firstSeq: bigint,
   endSeq: bigint,
   flows: readonly Buffer[],
   { refused, fromNs, toNs }: Shed,
+  processes: readonly Buffer[] = [],
 ): SpoolBatch => {
   const shed = [...number(SHED.REFUSED, BigInt(refused)), ...time(SHED.FROM_NS, fromNs), ...time(SHED.TO_NS, toNs)];
   const head = Buffer.from([
@@ -161,5 +175,5 @@ export const sparseBatch = (
     ...delimited(BATCH.SHED, shed.length),
     ...shed,
   ]);
-  return { firstSeq, count: flows.length, endSeq, bytes: Buffer.concat([head, ...flows]) };
+  return { firstSeq, count: flows.length, endSeq, bytes: Buffer.concat([head, ...flows, ...processes]) };
 };

@@ -3,7 +3,7 @@
  * When the spool must shed, what was refused is worth more than what passed. What is left stands for all the numbers
  * that it had before: the loss is told in its own place, by the same way as the events, and leaves no gap behind.
  */
-import { flowField, noneShed, type Shed, sparseBatch, walkBatch, widen } from './flow-bytes.ts';
+import { flowField, noneShed, processesOf, type Shed, sparseBatch, walkBatch, widen } from './flow-bytes.ts';
 import { endOf, type SpoolBatch } from './segment.ts';
 
 /** As many as the ring buffer's reader puts into one; far below what the bus takes. */
@@ -23,8 +23,11 @@ export const keepDrops = (
   let flows: Buffer[] = [];
   let bytes = 0;
   let shed = noneShed();
+  /** Each process once, by its bytes. */
+  let named = new Map<string, Buffer>();
   const finish = (to: bigint): void => {
-    if (to > from) kept.push(sparseBatch(boot, from, to, flows, shed));
+    if (to > from) kept.push(sparseBatch(boot, from, to, flows, shed, [...named.values()]));
+    named = new Map();
     from = to;
     flows = [];
     bytes = 0;
@@ -32,10 +35,15 @@ export const keepDrops = (
   };
   for (const batch of batches) {
     let seq = batch.firstSeq;
+    const processes = processesOf(batch.bytes);
+    let isOther = true;
     walkBatch(batch.bytes, (flow) => {
       if (flow.wasRefused) {
         const field = flowField(batch.bytes.subarray(flow.from, flow.to), seq - next);
         flows.push(field);
+        if (named.size < processes.length || isOther)
+          for (const one of processes) named.set(one.toString('latin1'), one);
+        isOther = false;
         bytes += field.length;
         next = seq + 1n;
         if (flows.length >= FLOWS_MAX || bytes >= BYTES_MAX) finish(next);

@@ -14,7 +14,7 @@ import { ct_entry, ct_key, type weir_drop_reason, weir_identity } from '@weir/bp
 import type { ConfigEntry } from '@weir/bus';
 import { createNetns, deleteNetns, openNetlink, setSysctl } from '@weir/loader';
 import { formatIp } from '@weir/net';
-import { type Flow, FlowBatchSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
+import { type Flow, FlowBatchSchema, type FlowProcess } from '@weir/proto/weir/flow/v1/flow_pb.js';
 import type { ReachFailpoint } from '../../src/apply/failpoint.ts';
 import { HostDatapath } from '../../src/apply/host.ts';
 import { cleanup } from '../../src/apply/kernel/datapath.ts';
@@ -24,6 +24,7 @@ import { OVERLAY } from '../../src/plan/model.ts';
 import { HostNumbers } from '../../src/plan/numbers.ts';
 import { Planner } from '../../src/plan/planner.ts';
 import type { EventSource, Platform } from '../../src/platform.ts';
+import { startProcesses } from '../../src/processes/start.ts';
 import { fullHostEntry, workloadEntry } from './entries.ts';
 import { makeCgroup, Resident } from './netns.ts';
 
@@ -42,6 +43,17 @@ export interface Place {
   readonly ip6: string;
   readonly identity: number;
 }
+
+interface StartOptions {
+  readonly maxIpcache?: number;
+  readonly reach?: ReachFailpoint;
+  /** Processes, too. */
+  readonly isWatching?: boolean;
+}
+
+/** Of a process, in `processes`. */
+export const nameOf = ({ execNs, pid }: { readonly execNs: bigint; readonly pid: number }): string =>
+  `${execNs}:${pid}`;
 
 export class JoinedHost {
   readonly name: string;
@@ -71,7 +83,10 @@ export class JoinedHost {
   readonly #failed: string[] = [];
   /** Seen since it was started. */
   readonly flows: Flow[] = [];
+  /** What was told of the processes that flows name, by pid and beginning. */
+  readonly processes = new Map<string, FlowProcess>();
   #events: EventSource | undefined;
+  #watch: { stop(): Promise<void> } | undefined;
   readonly #dir = mkdtempSync(join(tmpdir(), `${PREFIX}state-`));
 
   readonly #n: number;
@@ -99,10 +114,7 @@ export class JoinedHost {
    * As an agent starts, on what an earlier one left. With another `maxIpcache` than that one's, its map is of another shape;
    * `reach` is called between the steps of the first pass.
    */
-  async start(
-    entries: readonly ConfigEntry[],
-    { maxIpcache, reach }: { readonly maxIpcache?: number; readonly reach?: ReachFailpoint } = {},
-  ): Promise<void> {
+  async start(entries: readonly ConfigEntry[], { maxIpcache, reach, isWatching }: StartOptions = {}): Promise<void> {
     const platform = await kernelPlatform({
       bpffsDir: this.bpffsDir,
       uplink: 'uplink0',
@@ -112,15 +124,28 @@ export class JoinedHost {
       cgroup: this.cgroup,
       ...(maxIpcache === undefined ? {} : { maxIpcache }),
       wireguardKeyPath: this.keyPath,
+      ...(isWatching ? { processes: { argsBytes: 4096, envBytes: 0 } } : {}),
     });
     this.#platform = platform;
     let isFirst = true;
     this.#events = platform.startEvents({
       ...{ boot: 1n, firstSeq: 0n, onTrouble: () => {} },
       onBatch: async ({ bytes }) => {
-        this.flows.push(...fromBinary(FlowBatchSchema, bytes).flows);
+        const { flows, processes } = fromBinary(FlowBatchSchema, bytes);
+        for (const one of processes) this.processes.set(nameOf(one), one);
+        this.flows.push(...flows);
       },
     });
+    if (platform.processes) {
+      const watch = await startProcesses({
+        ...{ host: this.name, port: platform.processes, clockOffsetNs: platform.clockOffsetNs },
+        ...{ argsBytes: 4096, envBytes: 0, netnsOf: () => [], onEvents: async () => {} },
+        onTrouble: (what, cause) => {
+          throw new Error(what, { cause });
+        },
+      });
+      this.#watch = watch;
+    }
     this.host = new HostDatapath({
       kernel: platform.kernel,
       netnsIds: this.#netnsIds,
@@ -265,6 +290,8 @@ export class JoinedHost {
   }
 
   async stop(): Promise<void> {
+    await this.#watch?.stop();
+    this.#watch = undefined;
     await this.#events?.stop();
     this.#events = undefined;
     await this.#platform?.close();

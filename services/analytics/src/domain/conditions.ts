@@ -6,7 +6,7 @@
 import type { Cidr } from '@weir/net';
 import { type LabelSelector, selectorMatches } from '@weir/net';
 import type { AddressUse, Directory, FrontendName } from './directory.ts';
-import type { FlowFilter, ServiceRef, Side, Term, WorkloadRef } from './filter.ts';
+import type { FlowFilter, OwnerRef, ServiceRef, Side, Term, WorkloadRef } from './filter.ts';
 import { FIRST_LOCAL, fixedLabels, RESERVED } from './identities.ts';
 
 export type Condition =
@@ -21,6 +21,9 @@ export type Condition =
   | { readonly kind: 'pending_rule'; readonly values: number[] }
   | { readonly kind: 'is_reply'; readonly value: boolean }
   | { readonly kind: 'host'; readonly names: string[] }
+  | { readonly kind: 'owner'; readonly of: OwnerRef[] }
+  /** The same by numbers of the store, which only stored flows have. */
+  | { readonly kind: 'owned'; readonly values: number[] }
   | { readonly kind: 'port'; readonly side: Side; readonly values: number[] }
   /** `local`: those of CIDRs too, which are numbered by each host on its own. */
   | { readonly kind: 'identity'; readonly side: Side; readonly values: number[]; readonly local: boolean }

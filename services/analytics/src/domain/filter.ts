@@ -5,6 +5,7 @@
  */
 import { isWeirError, weirError } from '@weir/errors';
 import { type Cidr, type LabelSelector, parseCidr, parseLabelSelector, parseTimeUs, protocolNumber } from '@weir/net';
+import { type BinaryRef, type ExecId, parseExecId } from './flow-owners.ts';
 import { reservedIdentity } from './identities.ts';
 import { DIRECTIONS, DROP_REASONS, dropReasonCode, type NameTable, PENDING_VERDICTS, VERDICTS } from './names.ts';
 
@@ -22,6 +23,13 @@ export interface ServiceRef extends WorkloadRef {
   readonly isPrefix: boolean;
 }
 
+/** Whose the socket of a flow is. */
+export type OwnerRef =
+  | { readonly by: 'exec_id'; readonly id: ExecId }
+  | { readonly by: 'binary'; readonly ref: BinaryRef }
+  | { readonly by: 'unit'; readonly name: string }
+  | { readonly by: 'uid'; readonly uid: number };
+
 export type Term =
   | {
       readonly kind: 'verdict' | 'direction' | 'protocol' | 'drop_reason' | 'rule_id' | 'pending' | 'pending_rule_id';
@@ -29,6 +37,7 @@ export type Term =
     }
   | { readonly kind: 'is_reply'; readonly value: boolean }
   | { readonly kind: 'host'; readonly names: string[] }
+  | { readonly kind: 'owner'; readonly of: OwnerRef[] }
   | { readonly kind: 'port'; readonly side: Side; readonly values: number[] }
   | { readonly kind: 'identity'; readonly side: Side; readonly values: number[] }
   | { readonly kind: 'ip'; readonly side: Side; readonly cidrs: Cidr[] }
@@ -58,6 +67,10 @@ export const PLAIN = [
   'host',
   'is_reply',
   'source_xlated',
+  'exec_id',
+  'process',
+  'unit',
+  'uid',
 ] as const;
 type SidedName = (typeof SIDED)[number];
 export type FilterName = SidedName | `from_${SidedName}` | `to_${SidedName}` | (typeof PLAIN)[number];
@@ -132,6 +145,20 @@ const parseToken = (field: string, text: string): string =>
     ? text
     : refuse(field, text, 'a name', 'use letters, digits, dashes and dots');
 
+const parseProcess = (field: string, text: string): BinaryRef => {
+  const isPrefix = text.endsWith('*');
+  const path = isPrefix ? text.slice(0, -1) : text;
+  if (path.startsWith('/')) return { kind: isPrefix ? 'prefix' : 'path', text: path };
+  if (isPrefix || text === '' || text.includes('/'))
+    refuse(field, text, 'a binary', 'write its whole path, /opt/* for what begins so, or its last name alone');
+  return { kind: 'name', text };
+};
+
+const parseExec = (field: string, text: string): ExecId =>
+  parseExecId(text) ?? refuse(field, text, 'an exec id', 'copy it from a process or a flow');
+
+const UID_MAX = 0xffff_ffff;
+
 const each = <R>(field: string, texts: readonly string[], parse: (field: string, text: string) => R): R[] =>
   texts.map((text) => parse(field, text));
 
@@ -173,6 +200,17 @@ const plainTerm = (kind: (typeof PLAIN)[number], texts: readonly string[]): Term
       return { kind, values: texts.map((text) => parseName(kind, text, PENDING_VERDICTS)) };
     case 'host':
       return { kind, names: each(kind, texts, parseToken) };
+    case 'exec_id':
+      return { kind: 'owner', of: each(kind, texts, parseExec).map((id) => ({ by: kind, id })) };
+    case 'process':
+      return { kind: 'owner', of: each(kind, texts, parseProcess).map((ref) => ({ by: 'binary', ref })) };
+    case 'unit':
+      return { kind: 'owner', of: texts.map((name) => ({ by: kind, name })) };
+    case 'uid':
+      return {
+        kind: 'owner',
+        of: texts.map((text) => ({ by: kind, uid: parseNumber(kind, text, UID_MAX, 'the number of a user') })),
+      };
     case 'is_reply': {
       const values = each(kind, texts, parseBoolean);
       if (new Set(values).size > 1) refuse(kind, texts.join(','), 'one value', 'leave it out to get both');

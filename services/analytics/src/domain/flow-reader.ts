@@ -5,6 +5,7 @@
  *
  * What it gives is checked: addresses have 4 or 16 bytes and the same family, numbers fit their columns.
  */
+import { type FlowOwner, ownerKey, readOwners } from './flow-owners.ts';
 import { poison, WIRE, WireReader } from './wire.ts';
 
 const TAG_BOOT = 1;
@@ -99,6 +100,7 @@ export class FlowReader {
   readonly #wire = new WireReader();
   #batchEnd = 0;
   #bytes: Uint8Array = new Uint8Array(0);
+  #owners: ReadonlyMap<string, FlowOwner> | undefined;
 
   // Unix nanoseconds in two halves; the same for the connection's.
   timeHigh = 0;
@@ -139,6 +141,11 @@ export class FlowReader {
   pendingVerdict = 0;
   pendingRuleId = 0;
   sockXlatePoint = 0;
+  // Whose the socket was: a process's name and its user; without pid it is not known.
+  execHigh = 0;
+  execLow = 0;
+  pid = 0;
+  uid = 0;
   /** Numbers missing before this flow. */
   skipped = 0;
 
@@ -147,7 +154,15 @@ export class FlowReader {
     return this.#bytes;
   }
 
+  /** Of `ownerKey`; undefined: not known. Read when somebody asks. */
+  get owner(): FlowOwner | undefined {
+    if (this.pid === 0) return undefined;
+    this.#owners ??= readOwners(this.#bytes);
+    return this.#owners.get(ownerKey(this.execHigh, this.execLow, this.pid, this.uid));
+  }
+
   open(bytes: Uint8Array): void {
+    this.#owners = undefined;
     this.#bytes = bytes;
     this.#wire.reset(bytes);
     this.#batchEnd = bytes.length;
@@ -216,6 +231,10 @@ export class FlowReader {
     this.xlatedBytes = 0;
     this.xlatedAt = 0;
     this.sockXlatePoint = 0;
+    this.execHigh = 0;
+    this.execLow = 0;
+    this.pid = 0;
+    this.uid = 0;
     this.skipped = 0;
   }
 
@@ -331,6 +350,17 @@ export class FlowReader {
           break;
         case (30 << 3) | WIRE.VARINT:
           this.sockXlatePoint = wire.uint32();
+          break;
+        case (31 << 3) | WIRE.FIXED64:
+          wire.fixed64();
+          this.execHigh = wire.high;
+          this.execLow = wire.low;
+          break;
+        case (32 << 3) | WIRE.VARINT:
+          this.pid = wire.uint32();
+          break;
+        case (33 << 3) | WIRE.VARINT:
+          this.uid = wire.uint32();
           break;
         default:
           wire.skip(key & 7);

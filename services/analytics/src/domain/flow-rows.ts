@@ -30,14 +30,15 @@ export const FLOW_COLUMNS = [
   'frontend',
   'pending',
   'source_xlated',
+  'owner',
 ] as const;
 
 /** Signature, flags, length of the header's extension (PostgreSQL: COPY, Binary Format). */
 export const COPY_HEAD: Uint8Array = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
 export const COPY_TAIL: Uint8Array = Buffer.from([0xff, 0xff]);
 
-/** Count, six int8, ten int4, three int2, three inet of IPv6. */
-const ROW_MAX_BYTES = 2 + 6 * 12 + 10 * 8 + 3 * 6 + 3 * 24;
+/** Count, seven int8, ten int4, three int2, three inet of IPv6. */
+const ROW_MAX_BYTES = 2 + 7 * 12 + 10 * 8 + 3 * 6 + 3 * 24;
 /** A message of a thousand flows fits, mostly. */
 const BUFFER_BYTES = 256 * 1024;
 /** Postgres counts from 2000-01-01. */
@@ -73,7 +74,8 @@ export class FlowRows {
     return taken;
   }
 
-  append(flow: FlowReader, hostId: number, boot: number, seq: number, timeUs: number): void {
+  /** `owner`: of flow_owners, 0 for nobody. */
+  append(flow: FlowReader, hostId: number, boot: number, seq: number, timeUs: number, owner: number): void {
     if (this.#at + ROW_MAX_BYTES > this.#bytes.length) this.#grow();
     const view = this.#view;
     let at = this.#at;
@@ -125,7 +127,11 @@ export class FlowRows {
     view.setInt32(at + 4, flow.frontend);
     view.setInt32(at + 8, 4);
     view.setInt32(at + 12, packPending(flow));
-    this.#at = this.#inet(at + 16, flow.message, flow.xlatedAt, flow.xlatedBytes);
+    at = this.#inet(at + 16, flow.message, flow.xlatedAt, flow.xlatedBytes);
+    view.setInt32(at, 8);
+    view.setInt32(at + 4, Math.floor(owner / TWO_32));
+    view.setInt32(at + 8, owner % TWO_32);
+    this.#at = at + 12;
     this.rows += 1;
   }
 

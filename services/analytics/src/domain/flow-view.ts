@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { formatTimeUs, protocolName } from '@weir/net';
 import { isIcmp, unpackDetail } from './detail.ts';
 import type { Directory } from './directory.ts';
+import { execIdOf, type FlowOwner } from './flow-owners.ts';
 import {
   DIRECTIONS,
   DROP_REASONS,
@@ -44,6 +45,18 @@ export interface StoredFlow extends Pending {
   readonly frontend: number;
   /** null: it stays, or is not known yet. */
   readonly sourceXlated: string | null;
+  /** Whose the socket was, at the workload where it was seen; absent: not known. */
+  readonly owner?: FlowOwner;
+}
+
+/** A process, by whichever way it is known. */
+export interface ProcessView {
+  readonly exec_id: string;
+  readonly pid: number;
+  readonly uid: number;
+  readonly binary: string | null;
+  readonly unit: string | null;
+  readonly unit_kind: string | null;
 }
 
 export interface EndpointView {
@@ -113,6 +126,7 @@ export interface FlowView {
   readonly source_xlated: string | null;
   /** Of a socket that asked for a service: where its addresses are those of; null: no socket did. */
   readonly sock_xlate_point: string | null;
+  readonly process: ProcessView | null;
 }
 
 /** Enough that connections of one host do not meet. */
@@ -170,6 +184,14 @@ const ruleView = (id: number, directory: Directory): RuleView | null => {
   return { id, policy: rule?.policyKey ?? null, path: rule?.path ?? null };
 };
 
+const processView = ({ owner, host }: StoredFlow): ProcessView | null =>
+  owner === undefined
+    ? null
+    : {
+        ...{ exec_id: execIdOf(host, owner), pid: owner.pid, uid: owner.uid, binary: owner.binary || null },
+        ...{ unit: owner.unit || null, unit_kind: owner.unitKind || null },
+      };
+
 export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
   const detail = unpackDetail(flow.detail, flow.protocol);
   const atMs = flow.timeUs / 1000;
@@ -216,5 +238,6 @@ export const flowView = (flow: StoredFlow, directory: Directory): FlowView => {
     frontend: frontendView(flow, detail.isReply, directory),
     source_xlated: flow.sourceXlated,
     sock_xlate_point: detail.sockXlatePoint === 0 ? null : SOCK_XLATE_POINTS.name(detail.sockXlatePoint),
+    process: processView(flow),
   };
 };

@@ -2,7 +2,8 @@
 /** Conditions as a test on the flow under a reader: what live streams filter with, without an object per flow. */
 import { type Cidr, isV4Mapped, parseIp } from '@weir/net';
 import type { Condition } from './conditions.ts';
-import type { Side } from './filter.ts';
+import type { OwnerRef, Side } from './filter.ts';
+import { type FlowOwner, isBinary, isUnit } from './flow-owners.ts';
 import type { FlowReader } from './flow-reader.ts';
 import { isLocal } from './identities.ts';
 
@@ -59,6 +60,19 @@ const inColumn = (column: 'verdict' | 'protocol' | 'drop_reason' | 'rule_id', va
   }
 };
 
+const isOwnedBy = (wanted: OwnerRef, owner: FlowOwner, host: string): boolean => {
+  switch (wanted.by) {
+    case 'exec_id':
+      return wanted.id.host === host && wanted.id.execNs === owner.execNs && wanted.id.pid === owner.pid;
+    case 'binary':
+      return isBinary(wanted.ref, owner.binary);
+    case 'unit':
+      return isUnit(wanted.name, owner.unit);
+    case 'uid':
+      return wanted.uid === owner.uid;
+  }
+};
+
 const compileOne = (condition: Condition): FlowTest => {
   switch (condition.kind) {
     case 'in':
@@ -73,6 +87,13 @@ const compileOne = (condition: Condition): FlowTest => {
       return (flow) => flow.isReply === condition.value;
     case 'host':
       return (_flow, host) => condition.names.includes(host);
+    case 'owner':
+      return (flow, host) => {
+        const { owner } = flow;
+        return owner !== undefined && condition.of.some((wanted) => isOwnedBy(wanted, owner, host));
+      };
+    case 'owned':
+      throw new TypeError('flows on the bus have no numbers of the store');
     case 'port': {
       const set = new Set(condition.values);
       return sided(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One message of the bus -> rows of a COPY, sums per edge and per rule; the hot path, run once for each flow that is stored. */
 import type { EdgeTable } from './edges.ts';
+import { ownerKey, readOwners } from './flow-owners.ts';
 import type { BatchHead, FlowReader } from './flow-reader.ts';
 import { type FlowRows, microsOf } from './flow-rows.ts';
 import type { Range } from './ranges.ts';
@@ -12,6 +13,8 @@ export interface TranscodeTarget {
   readonly edges: EdgeTable;
   readonly hits: HitTable;
   readonly hostId: number;
+  /** Number of a process that flows name, by its `<host number>:<ownerKey>`. */
+  readonly owners: ReadonlyMap<string, number>;
   /** Earlier and later times are moved to the bounds: a clock that is wrong loses nothing. */
   readonly minUs: number;
   readonly maxUs: number;
@@ -33,16 +36,20 @@ export const transcode = (
   keep: readonly Range[],
   target: TranscodeTarget,
 ): void => {
-  const { rows, edges, hits, hostId, minUs, maxUs, place } = target;
+  const { rows, edges, hits, hostId, owners, minUs, maxUs, place } = target;
   reader.open(message);
   let seq = batch.firstSeq;
   let fromUs = 0;
   let toUs = 0;
+  const ownerOf = (): number => {
+    const { pid, execHigh, execLow, uid } = reader;
+    return pid === 0 ? 0 : (owners.get(`${hostId}:${ownerKey(execHigh, execLow, pid, uid)}`) ?? 0);
+  };
   const append = (): void => {
     const us = microsOf(reader.timeHigh, reader.timeLow);
     const timeUs = Math.max(minUs, Math.min(us, maxUs));
     if (timeUs < fromUs || timeUs >= toUs) ({ fromUs, toUs } = place(timeUs));
-    rows.append(reader, hostId, batch.boot, seq, timeUs);
+    rows.append(reader, hostId, batch.boot, seq, timeUs, ownerOf());
     edges.add(reader, hostId, timeUs);
     hits.add(reader, timeUs);
   };
@@ -66,6 +73,7 @@ export const transcode = (
 
 /** Reads every flow of a message; throws PoisonError when one cannot be stored. */
 export const validate = (reader: FlowReader, message: Uint8Array): void => {
+  readOwners(message);
   reader.open(message);
   while (reader.next());
 };

@@ -32,6 +32,7 @@ interface Listener {
 
 const storedFlow = (flow: FlowReader, host: string, boot: number, seq: number, timeUs: number): StoredFlow => {
   const { message, sourceAt, destinationAt, addressBytes, xlatedAt, xlatedBytes } = flow;
+  const { owner } = flow;
   const wide = (high: number, low: number): bigint => (BigInt(high) << 32n) | BigInt(low);
   return {
     timeUs,
@@ -57,6 +58,7 @@ const storedFlow = (flow: FlowReader, host: string, boot: number, seq: number, t
     frontend: flow.frontend,
     pendingVerdict: flow.pendingVerdict,
     pendingRuleId: flow.pendingRuleId,
+    ...(owner ? { owner } : {}),
   };
 };
 

@@ -43,6 +43,12 @@ const filters = {
   pending: list(`What would be if staged policies were in place: ${PENDING_VERDICTS.names.join(', ')}`, ['DROPPED']),
   pending_rule_id: list('Number of the rule that would decide then', ['17']),
   host: list('Host where the flow was seen', ['h1']),
+  exec_id: list('Process whose the socket is: exec id, as processes have it', ['aDE6MTIzNDU6Njc=']),
+  process: list('The same by its binary: whole path, /opt/* for what begins so, or its last name', ['/usr/bin/curl']),
+  unit: list("The same by its container's id (12 digits do), or the name of its machine or systemd unit", [
+    'db.service',
+  ]),
+  uid: list('The same by the number of its effective user', ['1000']),
   is_reply: list('true: from the server to the client of the connection', ['false']),
   source_xlated: list('Address or CIDR that the source becomes where packets leave the host', ['192.0.2.0/24']),
   ...sided('ip', 'Address or CIDR', '10.0.0.0/8'),
@@ -168,6 +174,19 @@ export const FlowSchema = named(
         nameOf(
           SOCK_XLATE_POINTS.names,
           'Of a socket that asked for a service: whether the addresses are those before it was sent to a backend, or after',
+        ),
+      ),
+      process: nullable(
+        Type.Object(
+          {
+            exec_id: Type.String({ description: 'Its name in the fleet' }),
+            pid: Type.Integer(),
+            uid: Type.Integer({ description: 'Effective user, when it last used the socket' }),
+            binary: nullable(Type.String({ description: 'Path of its image, at most 255 bytes of it' })),
+            unit: nullable(Type.String({ description: "Container's id, or name of the machine, unit or session" })),
+            unit_kind: nullable(Type.String({ examples: ['container', 'machine', 'service', 'session'] })),
+          },
+          { description: 'Whose the socket is at the workload where the flow was seen; null: not known' },
         ),
       ),
     },

@@ -16,7 +16,14 @@ import { isIcmp, unpackDetail } from '../domain/detail.ts';
 import type { Directory } from '../domain/directory.ts';
 import type { FilterParams } from '../domain/filter.ts';
 import type { FlowGroup } from '../domain/flow-groups.ts';
-import { type EndpointView, type FrontendView, flowView, type RuleView, type StoredFlow } from '../domain/flow-view.ts';
+import {
+  type EndpointView,
+  type FrontendView,
+  flowView,
+  type ProcessView,
+  type RuleView,
+  type StoredFlow,
+} from '../domain/flow-view.ts';
 import { DIRECTIONS, VERDICTS } from '../domain/names.ts';
 
 type List = readonly string[];
@@ -57,6 +64,10 @@ export const filterParams = (filter: FlowFilter | undefined): FilterParams =>
         pending_rule_id: texts(filter.pendingRuleIds),
         source_xlated: filter.sourceXlatedIps,
         host: filter.hosts,
+        exec_id: filter.execIds,
+        process: filter.processes,
+        unit: filter.units,
+        uid: texts(filter.uids),
         is_reply: filter.isReply === undefined ? [] : [String(filter.isReply)],
         ...endParams('', filter.any),
         ...endParams('from_', filter.from),
@@ -104,6 +115,11 @@ const frontendMessage = (
 
 const ruleMessage = ({ id, policy, path }: RuleView) => ({ id, policy: policy ?? '', path: path ?? '' });
 
+const processMessage = ({ exec_id, pid, uid, binary, unit, unit_kind }: ProcessView) => ({
+  ...{ execId: exec_id, pid, uid, binary: binary ?? '' },
+  ...{ unit: unit ?? '', unitKind: unit_kind ?? '' },
+});
+
 export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInitShape<typeof FlowSchema> => {
   const view = flowView(flow, directory);
   const detail = unpackDetail(flow.detail, flow.protocol);
@@ -136,6 +152,7 @@ export const flowMessage = (flow: StoredFlow, directory: Directory): MessageInit
     sockXlatePoint: detail.sockXlatePoint,
     ...(view.source_service ? { sourceService: view.source_service } : {}),
     ...(view.destination_service ? { destinationService: view.destination_service } : {}),
+    ...(view.process ? { process: processMessage(view.process) } : {}),
     ...(view.frontend ? { frontend: frontendMessage(flow.frontend, view.frontend, directory) } : {}),
   };
 };

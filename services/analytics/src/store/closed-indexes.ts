@@ -18,6 +18,7 @@ export const CLOSED_INDEXES: Readonly<Record<string, string>> = {
   // Nearly every flow is FORWARDED: an index of the others is small, and serves drops of any reason.
   verdict: '(verdict, time) where verdict <> 1',
   frontend: '(frontend, time) where frontend <> 0',
+  owner: '(owner, time) where owner <> 0',
 };
 
 const FORWARDED = 1;
@@ -50,6 +51,7 @@ const singles = (condition: Condition): Condition[] | undefined => {
     case 'identity':
       return condition.local ? undefined : condition.values.map((value) => ({ ...condition, values: [value] }));
     case 'frontend':
+    case 'owned':
       return condition.values.map((value) => ({ ...condition, values: [value] }));
     case 'in':
       return condition.column === 'verdict' && !condition.values.includes(FORWARDED)
@@ -72,7 +74,7 @@ const alternatives = (condition: Condition): readonly Alternative[] | undefined 
 };
 
 /** From the rarest on. */
-const ORDER = ['use', 'frontend', 'ip', 'port', 'identity', 'in'] as const;
+const ORDER = ['owned', 'use', 'frontend', 'ip', 'port', 'identity', 'in'] as const;
 
 /**
  * A filter whose rows the indexes have in the order of time: together the alternatives are the condition at `index`,

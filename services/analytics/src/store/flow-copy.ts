@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { EdgeTable } from '../domain/edges.ts';
+import { readOwners } from '../domain/flow-owners.ts';
 import { FlowReader } from '../domain/flow-reader.ts';
 import { COPY_HEAD, COPY_TAIL, FLOW_COLUMNS, FlowRows } from '../domain/flow-rows.ts';
 import { lengthOf } from '../domain/ranges.ts';
@@ -18,12 +19,14 @@ import { outdateSums } from './group-sums.ts';
 import { type Copied, type EventCopy, FUTURE_MS, MissingPartitions, NOWHERE, type Planned } from './ingest.ts';
 import { KINDS } from './kinds.ts';
 import { type Loss, lossOf } from './losses.ts';
+import type { Owners } from './owners.ts';
 import type { Partition, Partitions } from './partitions.ts';
 import { saveRuleHits } from './rule-hits.ts';
 
 export interface FlowCopyOptions {
   readonly flows: Partitions;
   readonly edges: Partitions;
+  readonly owners: Owners;
   readonly retentionMs: number;
 }
 
@@ -49,6 +52,11 @@ export class FlowCopy implements EventCopy {
 
   async copy(client: pg.PoolClient, planned: readonly Planned[], missing: Set<number>): Promise<Copied> {
     const { flows, edges: edgePartitions, retentionMs } = this.#options;
+    const owners = await this.#options.owners.idsOf(
+      planned
+        .filter(({ keep }) => keep.length > 0)
+        .map(({ message, hostId }) => ({ hostId, owners: readOwners(message.data) })),
+    );
     const nowMs = Date.now();
     const minUs = (nowMs - retentionMs) * US_PER_MS;
     const maxUs = (nowMs + FUTURE_MS) * US_PER_MS;
@@ -82,7 +90,8 @@ export class FlowCopy implements EventCopy {
       for (const { message, hostId, keep } of planned) {
         if (keep.length === 0) continue;
         const before = rows.rows;
-        transcode(reader, message.data, message.head, keep, { rows, edges, hits, hostId, minUs, maxUs, place });
+        const target = { rows, edges, hits, hostId, owners, minUs, maxUs, place };
+        transcode(reader, message.data, message.head, keep, target);
         const absent = lengthOf(keep) - (rows.rows - before);
         if (absent > 0) lost.push(lossOf(message.head, hostId, absent));
         // All times are looked at before giving up, so that one more attempt is enough.

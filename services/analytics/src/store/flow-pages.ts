@@ -11,8 +11,9 @@ import type { Condition } from '../domain/conditions.ts';
 import type { StoredFlow } from '../domain/flow-view.ts';
 import { unpackPending } from '../domain/pending.ts';
 import { isIndexed, served } from './closed-indexes.ts';
-import { flowWhere, negated } from './flow-where.ts';
+import { flowWhere, negated, ownedByAny } from './flow-where.ts';
 import type { Hosts } from './hosts.ts';
+import type { Owners } from './owners.ts';
 import type { Partitions } from './partitions.ts';
 
 /** Sort key of a flow. Flows are strictly ordered by it. */
@@ -46,6 +47,8 @@ const GROWTH = 4;
 const CHEAP_MS = 150;
 /** In one query: each is locked with its indexes, and the room for locks is shared by all who read. */
 const PARTITIONS_MAX = 32;
+/** More are looked up while flows are read. */
+const OWNERS_MAX = 100;
 /** Then the page ends, full or not. */
 const BUDGET_MS = 2_000;
 /** Clocks of hosts may be ahead; the store keeps flows up to two hours from now. */
@@ -74,12 +77,13 @@ interface Row {
   readonly frontend: number;
   readonly pending: number;
   readonly source_xlated: string | null;
+  readonly owner: bigint;
 }
 
 const COLUMNS = sql`(extract(epoch from time) * 1000000)::int8 as time_us, boot, seq, connection_ns, packets, bytes,
   host_id, source_identity, destination_identity, rule_id, workload_id, source_port, destination_port, detail,
   protocol, verdict, drop_reason, host(source_ip) as source_ip, host(destination_ip) as destination_ip,
-  frontend, pending, host(source_xlated) as source_xlated`;
+  frontend, pending, host(source_xlated) as source_xlated, owner`;
 
 /**
  * As text, which has whole microseconds; a double of seconds would not. A plain parameter and no expression, so that the
@@ -108,6 +112,7 @@ export interface FlowReaderDeps {
   // biome-ignore lint/suspicious/noExplicitAny: the queries are written out
   readonly kysely: Kysely<any>;
   readonly hosts: Hosts;
+  readonly owners: Owners;
   readonly flows: Partitions;
 }
 
@@ -133,8 +138,9 @@ export class FlowPages {
     );
     const names = request.conditions.flatMap((condition) => (condition.kind === 'host' ? condition.names : []));
     const hostIds = await this.#deps.hosts.known(names);
-    const plain = [flowWhere(request.conditions, hostIds)];
-    const byIndex = indexedBranches(request.conditions, hostIds);
+    const conditions = await this.#withNumbers(request.conditions);
+    const plain = [flowWhere(conditions, hostIds)];
+    const byIndex = indexedBranches(conditions, hostIds);
     const startedAt = performance.now();
     const rows: Row[] = [];
     let windowUs = FIRST_WINDOW_US;
@@ -154,6 +160,23 @@ export class FlowPages {
       if (performance.now() - startedAt > BUDGET_MS) break;
     }
     return this.#answer(rows, limit, newest ? edgeUs > lowUs : edgeUs < highUs, edgeUs);
+  }
+
+  /** A few processes are asked for by their numbers, for which there is an index. */
+  async #withNumbers(conditions: readonly Condition[]): Promise<Condition[]> {
+    const found: Condition[] = [];
+    for (const condition of conditions) {
+      if (condition.kind !== 'owner') {
+        found.push(condition);
+        continue;
+      }
+      const query = sql<{ id: bigint }>`
+        select id from flow_owners where ${ownedByAny(condition.of)} limit ${sql.lit(OWNERS_MAX + 1)}`;
+      const { rows } = await query.execute(this.#deps.kysely);
+      const values = rows.map(({ id }) => Number(id));
+      found.push(values.length > OWNERS_MAX ? condition : { kind: 'owned', values });
+    }
+    return found;
   }
 
   /** Nothing older is stored; undefined: nothing is. */
@@ -230,7 +253,9 @@ export class FlowPages {
   async #answer(rows: readonly Row[], limit: number, unfinished: boolean, edgeUs: number): Promise<FlowPage> {
     const shown = rows.slice(0, limit);
     const names = await this.#deps.hosts.namesOf(shown.map(({ host_id }) => host_id));
+    const owners = await this.#deps.owners.byIds(shown.map(({ owner }) => Number(owner)));
     const flows = shown.map((row) => {
+      const owner = owners.get(Number(row.owner));
       const key = { timeUs: Number(row.time_us), hostId: row.host_id, boot: Number(row.boot), seq: Number(row.seq) };
       return {
         key,
@@ -256,6 +281,7 @@ export class FlowPages {
         frontend: row.frontend,
         sourceXlated: row.source_xlated,
         ...unpackPending(row.pending),
+        ...(owner ? { owner } : {}),
       };
     });
     if (rows.length > limit) return { flows, next: flows.at(-1)?.key };

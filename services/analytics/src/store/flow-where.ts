@@ -8,7 +8,8 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Condition } from '../domain/conditions.ts';
 import { DETAIL } from '../domain/detail.ts';
 import type { AddressUse } from '../domain/directory.ts';
-import type { Side } from '../domain/filter.ts';
+import type { OwnerRef, Side } from '../domain/filter.ts';
+import { SHORT_HEX } from '../domain/flow-owners.ts';
 import { FIRST_LOCAL } from '../domain/identities.ts';
 import { packPending } from '../domain/pending.ts';
 
@@ -66,6 +67,30 @@ const inUses = (column: Sql, uses: readonly AddressUse[]): Sql => {
   ]);
 };
 
+/** `%` and `_` of a user's text are no patterns. */
+const likeText = (text: string): string => text.replaceAll(/[\\%_]/g, (special) => `\\${special}`);
+
+const ownedBy = (wanted: OwnerRef): Sql => {
+  switch (wanted.by) {
+    case 'exec_id': {
+      const { host, execNs, pid } = wanted.id;
+      return sql`(exec_ns = ${execNs}::int8 and pid = ${pid} and host_id = (select id from hosts where name = ${host}))`;
+    }
+    case 'binary': {
+      const { kind, text } = wanted.ref;
+      if (kind === 'path') return sql`image = ${text}`;
+      return kind === 'prefix' ? sql`image like ${`${likeText(text)}%`}` : sql`image like ${`%/${likeText(text)}`}`;
+    }
+    case 'unit':
+      return SHORT_HEX.test(wanted.name) ? sql`unit like ${`${wanted.name}%`}` : sql`unit = ${wanted.name}`;
+    case 'uid':
+      return sql`uid = ${wanted.uid}`;
+  }
+};
+
+/** Rows of flow_owners. */
+export const ownedByAny = (wanted: readonly OwnerRef[]): Sql => any(wanted.map(ownedBy));
+
 const one = (condition: Condition, hostIds: readonly number[]): Sql => {
   switch (condition.kind) {
     case 'in': {
@@ -112,6 +137,10 @@ const one = (condition: Condition, hostIds: readonly number[]): Sql => {
       if (condition.side === 'any') return plain;
       return sql`${plain} and ${condition.side === 'from' ? sql`detail < 0` : sql`detail >= 0`}`;
     }
+    case 'owner':
+      return sql`owner <> 0 and owner in (select id from flow_owners where ${ownedByAny(condition.of)})`;
+    case 'owned':
+      return sql`owner <> 0 and ${isIn(sql`owner`, condition.values)}`;
     case 'use':
       return sided(condition.side, (end) => inUses(sql.ref(`${end}_ip`), condition.uses));
   }

@@ -12,6 +12,7 @@ import { pruneDeadLetters } from './dead-letters.ts';
 import { pruneDirectory } from './directory.ts';
 import { sumClosed } from './group-sums.ts';
 import { KINDS } from './kinds.ts';
+import { pruneOwners } from './owners.ts';
 import { LOCK_CLASS, type Partition, type Partitions, readPartitions } from './partitions.ts';
 
 export interface MaintenanceOptions {
@@ -230,6 +231,7 @@ export class Maintenance {
   async #prune(client: Client, nowMs: number): Promise<void> {
     const { pool, edgeRetentionMs, flowRetentionMs } = this.#options;
     await pruneDeadLetters(pool);
+    await pruneOwners(client, flowRetentionMs);
     await pruneDirectory(pool, nowMs - Math.max(edgeRetentionMs, flowRetentionMs));
     for (const { agents } of Object.values(KINDS)) {
       await client.query(

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Flows for tests, as an agent would send them: realistic by default, each field settable. */
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { FlowBatchSchema, type FlowSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
+import { FlowBatchSchema, type FlowProcessSchema, type FlowSchema } from '@weir/proto/weir/flow/v1/flow_pb.js';
 
 export type FlowInit = MessageInitShape<typeof FlowSchema>;
+
+export type ProcessInit = MessageInitShape<typeof FlowProcessSchema>;
 
 export const ip4 = (text: string): Uint8Array => Uint8Array.from(text.split('.').map(Number));
 
@@ -40,10 +42,18 @@ export const flowInit = (seq: number, timeMs: number = Date.now(), over: FlowIni
   };
 };
 
-export const batchBytes = (boot: number, firstSeq: number, flows: readonly FlowInit[]): Uint8Array =>
+export const batchBytes = (
+  boot: number,
+  firstSeq: number,
+  flows: readonly FlowInit[],
+  processes: readonly ProcessInit[] = [],
+): Uint8Array =>
   toBinary(
     FlowBatchSchema,
-    create(FlowBatchSchema, { boot: BigInt(boot), firstSeq: BigInt(firstSeq), flows: [...flows] }),
+    create(FlowBatchSchema, {
+      ...{ boot: BigInt(boot), firstSeq: BigInt(firstSeq) },
+      ...{ flows: [...flows], processes: [...processes] },
+    }),
   );
 
 export const batchOf = (

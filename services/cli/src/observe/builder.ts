@@ -35,6 +35,10 @@ const PLAIN_FIELDS = {
   'pending-rule-id': 'pending_rule_id',
   uuid: 'uuid',
   'snat-ip': 'source_ip_xlated',
+  'exec-id': 'exec_id',
+  process: 'process',
+  unit: 'unit',
+  uid: 'uid',
 } as const satisfies Record<string, TextField>;
 
 type EndFlag = keyof typeof END_FLAGS;

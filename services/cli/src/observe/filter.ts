@@ -31,6 +31,10 @@ const TEXT_FIELDS = [
   'pending_rule_id',
   'uuid',
   'source_ip_xlated',
+  'exec_id',
+  'process',
+  'unit',
+  'uid',
 ] as const;
 
 export type TextField = (typeof TEXT_FIELDS)[number];

@@ -110,6 +110,12 @@ const isNumberOf = (protocol: string, wanted: string): boolean => {
 
 const same = (a: string | undefined, b: string): boolean => a?.toLowerCase() === b.toLowerCase();
 
+/** Whole path, what begins so with * behind it, or the last name: as analytics has it. */
+const isBinary = (wanted: string, binary: string): boolean => {
+  if (wanted.endsWith('*')) return binary.startsWith(wanted.slice(0, -1));
+  return wanted.startsWith('/') ? binary === wanted : binary.endsWith(`/${wanted}`);
+};
+
 const filterTest = (filter: FlowFilter): Test => {
   const tests: Test[] = [
     ...endTest(filter, 'source'),
@@ -168,6 +174,30 @@ const filterTest = (filter: FlowFilter): Test => {
       (test) =>
         ({ source_xlated: ip }) =>
           !!ip && test({ ip }),
+    ),
+    any(
+      filter.exec_id,
+      (text) =>
+        ({ process }) =>
+          process?.exec_id === text,
+    ),
+    any(
+      filter.process,
+      (text) =>
+        ({ process }) =>
+          isBinary(text, process?.binary ?? ''),
+    ),
+    any(
+      filter.unit,
+      (text) =>
+        ({ process }) =>
+          /^[0-9a-f]{12,64}$/.test(text) ? process?.unit?.startsWith(text) === true : process?.unit === text,
+    ),
+    any(
+      filter.uid,
+      (text) =>
+        ({ process }) =>
+          String(process?.uid) === text,
     ),
     any(filter.reply, (value) => (flow) => flow.is_reply === value),
     any(filter.encrypted, (value) => (flow) => (flow.encrypted ?? false) === value),

@@ -19,6 +19,10 @@ const PLAIN: Readonly<Record<string, string>> = {
   pending: 'pending',
   'pending-rule-id': 'pending_rule_id',
   'snat-ip': 'source_xlated',
+  'exec-id': 'exec_id',
+  process: 'process',
+  unit: 'unit',
+  uid: 'uid',
   'is-reply': 'is_reply',
 };
 const ENDS = new Set(['ip', 'workload', 'namespace', 'label', 'identity', 'port', 'service']);

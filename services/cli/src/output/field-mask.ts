@@ -21,6 +21,7 @@ export const FLOW_FIELDS: Readonly<Record<string, readonly string[]>> = {
   ...{ connection_id: [], encrypted: [], source_service: SERVICE, destination_service: SERVICE },
   frontend: ['number', 'type', 'address', 'port', 'backend'],
   ...{ source_xlated: [], sock_xlate_point: [] },
+  process: ['exec_id', 'pid', 'uid', 'binary', 'unit', 'unit_kind'],
 };
 
 export type FieldMask = (flow: Flow) => unknown;

@@ -34,6 +34,15 @@ export interface FlowRule {
   readonly path: string | null;
 }
 
+export interface FlowProcess {
+  readonly exec_id: string;
+  readonly pid: number;
+  readonly uid: number;
+  readonly binary: string | null;
+  readonly unit: string | null;
+  readonly unit_kind: string | null;
+}
+
 export interface Flow {
   readonly time: string;
   readonly host: string;
@@ -51,6 +60,8 @@ export interface Flow {
   readonly policy_log?: string | null;
   /** What would be if staged policies were in place. */
   readonly pending?: { readonly verdict: string; readonly rule: FlowRule | null } | null;
+  /** Whose the socket is where it was seen. */
+  readonly process?: FlowProcess | null;
   readonly direction: string;
   readonly is_reply: boolean;
   readonly encrypted?: boolean;
@@ -126,6 +137,13 @@ const pendingOf = (flow: Flow, { policies }: FlowStyle): string => {
   return rule ? `${flow.pending.verdict} by ${rule}` : flow.pending.verdict;
 };
 
+/** `/usr/bin/curl[4242]`, with its unit behind it. */
+const processOf = ({ process }: Flow): string => {
+  if (!process) return '';
+  const unit = process.unit && process.unit_kind === 'container' ? process.unit.slice(0, 12) : process.unit;
+  return `${process.binary ?? '?'}[${process.pid}]${unit ? ` ${unit}` : ''}`;
+};
+
 const counts = (flow: Flow): string =>
   `${flow.packets} ${Number(flow.packets) === 1 ? 'packet' : 'packets'}, ${flow.bytes} bytes`;
 
@@ -142,6 +160,7 @@ export const compactFlow = (flow: Flow, paint: Paint, style: FlowStyle = PLAIN_S
   const reason = flow.drop_reason ? ` ${escapeUntrusted(flow.drop_reason.text)}` : '';
   const rule = style.policies ? ruleOf(flow) : '';
   const pending = pendingOf(flow, style);
+  const owner = processOf(flow);
   return [
     `${formatTime(flow.time, style.time)}${style.host ? ` ${escapeUntrusted(flow.host)}` : ''}:`,
     way(flow, style),
@@ -149,6 +168,7 @@ export const compactFlow = (flow: Flow, paint: Paint, style: FlowStyle = PLAIN_S
     `${verdict}${reason}`,
     `(${escapeUntrusted(detail(flow))}; ${counts(flow)})`,
     ...(rule ? [`by ${escapeUntrusted(rule)}`] : []),
+    ...(owner ? [`of ${escapeUntrusted(owner)}`] : []),
     ...(pending ? [`[pending ${escapeUntrusted(pending)}]`] : []),
   ].join(' ');
 };
@@ -165,6 +185,12 @@ export const dictFlow = (flow: Flow, style: FlowStyle): string[] => {
     ['VERDICT', flow.drop_reason ? `${flow.verdict} ${flow.drop_reason.text}` : flow.verdict],
     ...(style.policies ? ([['RULE', ruleOf(flow) || '-']] as const) : []),
     ...(flow.pending ? ([['PENDING', pendingOf(flow, style)]] as const) : []),
+    ...(flow.process
+      ? ([
+          ['PROCESS', `${processOf(flow)} uid ${flow.process.uid}`],
+          ['EXEC ID', flow.process.exec_id],
+        ] as const)
+      : []),
     ['SUMMARY', `${detail(flow)}; ${counts(flow)}`],
   ];
   return fields.map(([name, value]) => `${name.padStart(11)}: ${escapeUntrusted(value)}`);
@@ -181,6 +207,9 @@ export const flowColumns = (style: FlowStyle): readonly Column<Flow>[] => [
   { title: 'VERDICT', cell: (f) => f.verdict },
   { title: 'REASON', cell: (f) => f.drop_reason?.text },
   ...(style.policies ? [{ title: 'RULE', cell: ruleOf }] : []),
+  { title: 'PROCESS', cell: (f) => processOf(f) || undefined, wide: true },
+  { title: 'EXEC ID', cell: (f) => f.process?.exec_id, wide: true },
+  { title: 'USER', cell: (f) => f.process?.uid, wide: true },
   { title: 'PENDING', cell: (f) => pendingOf(f, style) || undefined, wide: true },
   { title: 'PACKETS', cell: (f) => f.packets, wide: true },
   { title: 'BYTES', cell: (f) => f.bytes, wide: true },

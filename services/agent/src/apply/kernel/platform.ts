@@ -12,13 +12,23 @@ import {
   weir_direction,
   weir_limits,
 } from '@weir/bpf';
-import { type BpfMap, clockOffsetNs, type Features, featureProbe, openWireguard, ping, ringBuffer } from '@weir/loader';
+import {
+  type BpfMap,
+  cgroup2Mount,
+  clockOffsetNs,
+  type Features,
+  featureProbe,
+  openWireguard,
+  ping,
+  ringBuffer,
+} from '@weir/loader';
 import { formatIp } from '@weir/net';
 import { serviceCapacity } from '../../plan/service-room.ts';
 import type { Connection, Counters, EventSourceOptions, Platform } from '../../platform.ts';
 import { KernelAnnounce } from './announce.ts';
 import { probeFromNetns } from './attempt.ts';
 import { CIDRS_CHANGE, type DatapathOptions, openDatapath } from './datapath.ts';
+import { FlowProcesses } from './flow-processes.ts';
 import { endpointPlace } from './health-endpoint.ts';
 import { kernelProcesses, removeProcesses } from './processes.ts';
 import { KernelRuntime, removeRuntime } from './runtime.ts';
@@ -122,6 +132,7 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
   const conntrack = object.map('conntrack');
   const ctSweep = object.program('ct_sweep');
   if (!options.processes) await Promise.all([removeProcesses, removeRuntime].map((remove) => remove(options.bpffsDir)));
+  const flowProcesses = options.processes && new FlowProcesses(options.bpffsDir, await cgroup2Mount());
   /** Until the kernel announces a change. */
   let addresses: readonly string[] | undefined;
   let subnets: readonly string[] | undefined;
@@ -196,7 +207,10 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
       const ring = ringBuffer({
         map: object.map('events'),
         flow: { boot, firstSeq, ...(connectionOffsetNs === undefined ? {} : { connectionOffsetNs }) },
-        onBatch: ({ firstSeq: first, count, bytes }) => onBatch({ firstSeq: first, count, bytes }),
+        onBatch: ({ firstSeq: first, count, bytes, owners }) => {
+          const named = owners.length > 0 ? flowProcesses?.encode(owners) : undefined;
+          return onBatch({ firstSeq: first, count, bytes: named ? Buffer.concat([bytes, named]) : bytes });
+        },
         onError: (error) => onTrouble('a batch of events could not be handed on', error),
       });
       let lastSeq = firstSeq;
@@ -212,6 +226,9 @@ export const kernelPlatform = async (options: DatapathOptions): Promise<Platform
         stop: () => ring.stop(),
       };
     },
-    close: async () => datapath.close(),
+    close: async () => {
+      flowProcesses?.close();
+      datapath.close();
+    },
   };
 };

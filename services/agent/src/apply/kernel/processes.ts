@@ -5,23 +5,15 @@
  * other finds in the map, so that nothing is missed and nothing told twice.
  */
 
-import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { weir_process_counter } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
 import { ProcessRecords } from '@weir/bpf/process-events';
-import {
-  attachTpBtf,
-  type BpfMap,
-  type BpfObject,
-  cgroup2Mount,
-  type Link,
-  openObject,
-  ringBuffer,
-  runIterator,
-} from '@weir/loader';
+import { type BpfMap, cgroup2Mount, openObject, ringBuffer, runIterator } from '@weir/loader';
 import type { ProcessPort, ProcessReader } from '../../processes/port.ts';
+import { HeldPrograms } from './held-programs.ts';
+import { type Owners, removeOwners, startOwners } from './owners.ts';
 
 export interface KernelProcessesOptions {
   readonly bpffsDir: string;
@@ -74,53 +66,20 @@ const readCounters = (map: BpfMap): Record<string, bigint> => {
 
 /** Programs and maps of an earlier agent, where processes are no longer to be watched. */
 export const removeProcesses = async (bpffsDir: string): Promise<void> => {
+  await removeOwners(bpffsDir);
   for (const name of [LINKS, ...PINS]) await rm(join(bpffsDir, name), { recursive: true, force: true });
-};
-
-/**
- * In the place of those of an earlier agent: rename(2) over a pinned link, so that one of the two is always there. They
- * stay open: programs run on when their pins are taken away, and can be pinned again.
- */
-const attach = async (object: BpfObject, links: Map<string, Link>, bpffsDir: string): Promise<void> => {
-  const dir = join(bpffsDir, LINKS);
-  await mkdir(dir, { recursive: true });
-  for (const name of PROGRAMS) {
-    const made = join(dir, `${name}_new`);
-    await rm(made, { force: true });
-    links.set(name, await attachTpBtf(object.program(name), made));
-    await rename(made, join(dir, name));
-  }
-};
-
-/** Puts back pins that somebody removed; says which. */
-const repair = async (object: BpfObject, links: ReadonlyMap<string, Link>, bpffsDir: string): Promise<string[]> => {
-  const problems: string[] = [];
-  for (const name of PINS) {
-    const path = join(bpffsDir, name);
-    if (existsSync(path)) continue;
-    object.map(name).pin(path);
-    problems.push(`the pin of map '${name}' was removed`);
-  }
-  for (const [name, link] of links) {
-    const path = join(bpffsDir, LINKS, name);
-    if (existsSync(path)) continue;
-    await mkdir(join(bpffsDir, LINKS), { recursive: true });
-    link.pin(path);
-    problems.push(`the pin of program '${name}' was removed`);
-  }
-  return problems;
 };
 
 type StartOptions = Parameters<ProcessPort['start']>[0];
 
 const begin = async (
-  object: BpfObject,
-  links: Map<string, Link>,
-  bpffsDir: string,
+  held: HeldPrograms,
+  { bpffsDir, cgroup }: KernelProcessesOptions,
   { onRecords, onTrouble }: StartOptions,
 ): Promise<ProcessReader> => {
+  const { object } = held;
   await object.commitPins();
-  await attach(object, links, bpffsDir);
+  await held.attachTraced(PROGRAMS);
   const records = new ProcessRecords();
   const ring = ringBuffer({
     map: object.map('process_events'),
@@ -136,30 +95,35 @@ const begin = async (
     await ring.stop();
     throw error;
   }
+  // Processes are told all the same.
+  const owners = await startOwners(bpffsDir, cgroup).catch((error): Owners | undefined => {
+    onTrouble('flows do not name their processes on this host', error);
+    return undefined;
+  });
   return {
     counters: () => readCounters(object.map('process_counters')),
-    inspect: () => repair(object, links, bpffsDir),
+    inspect: async () => [...(await held.repair()), ...((await owners?.inspect()) ?? [])],
     stop: async () => {
       await ring.stop();
-      for (const link of links.values()) link.close();
-      object.close();
+      owners?.close();
+      held.close();
     },
   };
 };
 
-export const kernelProcesses = ({ bpffsDir, cgroup, argsBytes, envBytes }: KernelProcessesOptions): ProcessPort => ({
+export const kernelProcesses = (settings: KernelProcessesOptions): ProcessPort => ({
   start: async (options): Promise<ProcessReader> => {
+    const { bpffsDir, cgroup, argsBytes, envBytes } = settings;
     const object = await openObject(objectPath('process'), {
       ...{ pinDir: bpffsDir, pins: PINS, replaceIncompatible: true },
       rodata: { ...(await agentLimits(cgroup)), process_args_bytes: u32(argsBytes), process_env_bytes: u32(envBytes) },
     });
-    const links = new Map<string, Link>();
+    const held = new HeldPrograms(object, { bpffsDir, folder: LINKS, maps: PINS });
     try {
-      return await begin(object, links, bpffsDir, options);
+      return await begin(held, settings, options);
     } catch (error) {
       // programs that nobody reads only cost
-      for (const link of links.values()) link.close();
-      object.close();
+      held.close();
       await removeProcesses(bpffsDir);
       throw error;
     }
