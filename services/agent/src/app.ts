@@ -157,7 +157,7 @@ export const createAgent = async ({ config, platform, reach, jitterMs, verify }:
   });
   platform.kernel.cgroups.onChange(() => reconciler.trigger());
   const processes = await reportProcesses({
-    ...{ config, platform, boot, stateFile, onTrouble },
+    ...{ config, platform, boot, stateFile, onTrouble, report: () => reconciler.report },
     spoolDir: join(config.stateDir, 'process-spool'),
     netnsOf: () => [...host.wired].map(([id, { wiring }]) => [id, wiring.netns] as const),
   });

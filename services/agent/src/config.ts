@@ -45,6 +45,9 @@ export const AgentSettings = Type.Object({
     description: 'configuration, socket and log of the BGP daemon; a path of its own on every host',
   }),
   socket: Type.Optional(path('unix socket of the local API; none unless set')),
+  tetragonSocket: Type.Optional(
+    path('unix socket at which events of processes are told as Tetragon does, to the client tetra; none unless set'),
+  ),
   metricsPort: Type.Optional(
     Type.Integer({ minimum: 0, maximum: 65_535, description: 'TCP port of /metrics on loopback; 0 for any free one' }),
   ),

@@ -7,7 +7,9 @@ import { EventPump } from '../events/pump.ts';
 import { spooledBoots } from '../events/spooled-boots.ts';
 import type { Platform } from '../platform.ts';
 import { type ProcessAccount, ProcessAccounts } from '../report/process-accounts.ts';
+import type { Report } from '../report/report.ts';
 import type { StateFile } from '../state-file.ts';
+import { serveSensors } from '../tetragon/serve.ts';
 import { ProcessEvents } from './events.ts';
 import { type Processes, type ProcessesOptions, watchProcesses } from './start.ts';
 
@@ -17,6 +19,7 @@ export interface ProcessReportingOptions {
   readonly boot: bigint;
   readonly spoolDir: string;
   readonly stateFile: StateFile;
+  readonly report: () => Report;
   readonly netnsOf: ProcessesOptions['netnsOf'];
   readonly onTrouble: (what: string, cause: unknown) => void;
 }
@@ -53,7 +56,7 @@ const NOT_WATCHED: ProcessReporting = {
 };
 
 export const reportProcesses = async (options: ProcessReportingOptions): Promise<ProcessReporting> => {
-  const { config, platform, boot, spoolDir, stateFile, netnsOf, onTrouble } = options;
+  const { config, platform, boot, spoolDir, stateFile, report, netnsOf, onTrouble } = options;
   // What an agent spooled that did watch is sent by one that does not.
   if (!platform.processes && !existsSync(spoolDir)) return NOT_WATCHED;
   let events: ProcessEvents | undefined;
@@ -69,9 +72,16 @@ export const reportProcesses = async (options: ProcessReportingOptions): Promise
     },
     onTrouble,
   });
-  const watch = watchProcesses(platform, config, {
+  const sensors = await serveSensors(config, {
+    ...{ report, features: platform.features, onTrouble },
+    cache: () => watch.current?.cache,
+  });
+  const watch: ReturnType<typeof watchProcesses> = watchProcesses(platform, config, {
     netnsOf,
-    onEvents: async (encoded) => events?.add(encoded),
+    onEvents: async (encoded) => {
+      sensors?.publish(encoded);
+      await events?.add(encoded);
+    },
     onTrouble,
   });
   const accounts = new ProcessAccounts({
@@ -93,6 +103,7 @@ export const reportProcesses = async (options: ProcessReportingOptions): Promise
     reconnected: () => pump.reconnected(),
     tick: () => pump.tick(),
     stop: async () => {
+      await sensors?.close();
       await watch.stop();
       await pump.stop();
     },

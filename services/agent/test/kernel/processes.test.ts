@@ -4,14 +4,20 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cgroup2Mount, clockOffsetNs, ensureBpffs } from '@weir/loader';
 import { needKernel } from '@weir/loader/testing';
+import type { GetEventsResponse } from '@weir/proto/tetragon/events_pb.js';
+import { FineGuidanceSensors } from '@weir/proto/tetragon/sensors_pb.js';
+import { createRpcClient } from '@weir/rpc';
 import { showProcess } from '../../src/api/processes.ts';
 import { kernelProcesses, removeProcesses } from '../../src/apply/kernel/processes.ts';
 import { type Processes, startProcesses } from '../../src/processes/start.ts';
+import { EMPTY_REPORT } from '../../src/report/report.ts';
+import { type Sensors, serveSensors } from '../../src/tetragon/serve.ts';
 
 const PATIENCE_MS = 60_000;
 const until = async (what: string, holds: () => boolean): Promise<void> => {
@@ -23,6 +29,7 @@ describe('processes of a host', { skip: needKernel() }, () => {
   const bpffsDir = `/sys/fs/bpf/wproc${process.pid}`;
   const children: ChildProcess[] = [];
   const troubles: string[] = [];
+  let sensors: Sensors | undefined;
   const agents: Processes[] = [];
   const orphans: number[] = [];
   let cgroup: string;
@@ -33,7 +40,7 @@ describe('processes of a host', { skip: needKernel() }, () => {
       port: kernelProcesses({ bpffsDir, cgroup, argsBytes: 4_096, envBytes: 0 }),
       ...{ clockOffsetNs, argsBytes: 4_096, envBytes: 0 },
       netnsOf: () => [['web', '/proc/self/ns/net']],
-      onEvents: async () => {},
+      onEvents: async (encoded) => sensors?.publish(encoded),
       onTrouble: (what) => troubles.push(what),
     });
     agents.push(agent);
@@ -123,6 +130,36 @@ describe('processes of a host', { skip: needKernel() }, () => {
     assert.deepEqual(again.arguments, ['sleep', '1000']);
     assert.equal(showProcess(agent.cache, String(late.pid)).arguments.at(-1), '1002');
     assert.equal(agent.cache.byPid(early.pid), undefined);
+
+    // What a client of Tetragon sees of a real process: its image with its parent, and its end.
+    const socket = join(tmpdir(), `wtetra${process.pid}.sock`);
+    sensors = await serveSensors(
+      { host: 'here', tetragonSocket: socket },
+      { cache: () => agent.cache, report: () => EMPTY_REPORT, features: [], onTrouble: assert.fail },
+    );
+    const client = createRpcClient(FineGuidanceSensors, `unix:${socket}`);
+    const heard: GetEventsResponse[] = [];
+    const hasBegun = ({ event }: GetEventsResponse): boolean => event.case === 'processExec';
+    const read = async (): Promise<void> => {
+      const allowList = [{ binaryRegex: ['/(sleep|dash|sh|bash|busybox|coreutils)$'], argumentsRegex: ['^1003$'] }];
+      for await (const event of client.getEvents({ allowList })) {
+        heard.push(event);
+        if (event.event.case === 'processExit' && heard.some(hasBegun)) return;
+      }
+    };
+    const reading = read();
+    // Whoever has only asked is not listening yet: one is begun after the other until one is heard.
+    while (!heard.some(hasBegun)) {
+      run('exec timeout 0.2 sleep 1003');
+      await sleep(500);
+    }
+    await reading;
+    const [begun, ended] = [heard.find(hasBegun), heard.at(-1)];
+    assert.equal(begun?.event.case, 'processExec');
+    assert.equal(begun?.nodeName, 'here');
+    assert.equal(ended?.event.case === 'processExit' && ended.event.value.signal, 'SIGTERM');
+    client.close();
+    await sensors?.close();
 
     late.kill('SIGKILL');
     await once(late, 'exit');

@@ -75,6 +75,8 @@ export interface RpcServerOptions {
   readonly host?: string;
   /** 0: any free one. */
   readonly port: number;
+  /** A unix socket instead; whoever may open it may call. */
+  readonly socket?: string;
   /** Calls per address in ten seconds; more get RATE_LIMITED. */
   readonly callsPerWindow?: number;
   /** Time for a call whose caller set none. */
@@ -260,16 +262,17 @@ const handlers = ({ descriptor, implementation }: Registered, shared: Shared): U
     }),
   ) as UntypedServiceImplementation;
 
-const bind = (server: Server, host: string, port: number): Promise<string> =>
+const bind = (server: Server, host: string, port: number, socket: string | undefined): Promise<string> =>
   new Promise((done, failed) => {
     const shown = host.includes(':') ? `[${host}]` : host;
-    server.bindAsync(`${shown}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
-      if (!error) return done(`${shown}:${bound}`);
+    const place = socket === undefined ? `${shown}:${port}` : `unix:${socket}`;
+    server.bindAsync(place, ServerCredentials.createInsecure(), (error, bound) => {
+      if (!error) return done(socket === undefined ? `${shown}:${bound}` : place);
       failed(
-        weirError('UNAVAILABLE', `cannot listen on ${shown}:${port}`, {
-          field: 'grpc port',
-          value: port,
-          fix: 'choose a free port, or 0 for any',
+        weirError('UNAVAILABLE', `cannot listen on ${place}`, {
+          field: socket === undefined ? 'grpc port' : 'grpc socket',
+          value: socket ?? port,
+          fix: socket === undefined ? 'choose a free port, or 0 for any' : 'choose a path in a folder that is there',
           cause: error,
         }),
       );
@@ -299,7 +302,7 @@ export const createRpcServer = async (options: RpcServerOptions): Promise<RpcSer
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'] as const)));
   health.addToServer(server);
   new ReflectionService(reflectionPackage(options.services.map(({ descriptor }) => descriptor))).addToServer(server);
-  address = await bind(server, options.host ?? '127.0.0.1', options.port);
+  address = await bind(server, options.host ?? '127.0.0.1', options.port, options.socket);
   let closed: Promise<void> | undefined;
   return {
     address,
