@@ -14,7 +14,7 @@ const FILE = 'weir/inventory/v1/inventory.proto';
 const changed = (t: TestContext, line: string, by: string): string => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-baseline-'));
   t.after(() => rmSync(dir, { recursive: true }));
-  for (const name of ['weir', 'buf.yaml', 'baseline.binpb', 'baseline.sh']) {
+  for (const name of ['tetragon', 'weir', 'buf.yaml', 'baseline.binpb', 'baseline.sh']) {
     cpSync(join(PROTO, name), join(dir, name), { recursive: true });
   }
   const text = readFileSync(join(dir, FILE), 'utf8');
