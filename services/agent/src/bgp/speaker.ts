@@ -45,6 +45,8 @@ export interface PeerState {
 const TICK_MS = 200;
 /** A daemon that died, and a session that came or went, are seen so soon. */
 const LOOK_MS = 2_000;
+/** The daemon makes a time of day of a duration each time it is asked: the same moment is a little different then. */
+const SAME_MS = 10;
 const PREFIXES_MAX = 1_000;
 
 const passwordOf = (file: string): string => {
@@ -160,6 +162,7 @@ export class BgpSpeaker {
   }
 
   async #look(): Promise<unknown> {
+    const before = new Map(this.#peers.map((one) => [`${one.instance} ${one.peer}`, one]));
     try {
       const sessions = readSessions(await this.#daemon.lines('show protocols all'));
       const prefixes = new Map<string, string[]>();
@@ -167,10 +170,15 @@ export class BgpSpeaker {
         if (state !== 'established') continue;
         prefixes.set(name, readPrefixes(await this.#daemon.lines(`show route table all export ${name}`)));
       }
-      this.#peers = this.#describe((name) => sessions.get(name), prefixes);
+      this.#peers = this.#describe((name, key) => {
+        const session = sessions.get(name);
+        const known = before.get(key);
+        const isSame =
+          session?.state === known?.state && Math.abs((session?.sinceMs ?? 0) - (known?.sinceMs ?? 0)) <= SAME_MS;
+        return session && known && isSame ? { ...session, sinceMs: known.sinceMs } : session;
+      }, prefixes);
       return undefined;
     } catch (error) {
-      const before = new Map(this.#peers.map((one) => [`${one.instance} ${one.peer}`, one]));
       this.#peers = this.#describe((name, key) => {
         const known = before.get(key);
         const sinceMs = known?.state === 'down' ? known.sinceMs : Date.now();
