@@ -60,7 +60,7 @@ before(async () => {
       facts: { ...none, pid, exec_ns: BigInt(pid), parent_pid, parent_exec_ns: BigInt(parent_pid) },
     });
   const options = { cache: () => cache, report: () => report, features: ['tcx'], onTrouble: assert.fail };
-  sensors = await serveSensors({ host: 'h1', tetragonSocket: socket }, options);
+  sensors = await serveSensors({ host: 'h1', socket }, options);
   client = createRpcClient(FineGuidanceSensors, `unix:${socket}`);
 });
 after(async () => {

@@ -9,7 +9,6 @@ import type { Platform } from '../platform.ts';
 import { type ProcessAccount, ProcessAccounts } from '../report/process-accounts.ts';
 import type { Report } from '../report/report.ts';
 import type { StateFile } from '../state-file.ts';
-import { serveSensors } from '../tetragon/serve.ts';
 import { ProcessEvents } from './events.ts';
 import { type Processes, type ProcessesOptions, watchProcesses } from './start.ts';
 
@@ -72,10 +71,14 @@ export const reportProcesses = async (options: ProcessReportingOptions): Promise
     },
     onTrouble,
   });
-  const sensors = await serveSensors(config, {
-    ...{ report, features: platform.features, onTrouble },
-    cache: () => watch.current?.cache,
-  });
+  const { host, tetragonSocket: socket } = config;
+  // gRPC is as much code as half an agent: read only where a client is expected.
+  const sensors = socket
+    ? await (await import('../tetragon/serve.ts')).serveSensors(
+        { host, socket },
+        { ...{ report, features: platform.features, onTrouble }, cache: () => watch.current?.cache },
+      )
+    : undefined;
   const watch: ReturnType<typeof watchProcesses> = watchProcesses(platform, config, {
     netnsOf,
     onEvents: async (encoded) => {

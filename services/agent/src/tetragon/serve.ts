@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { chmod, rm } from 'node:fs/promises';
 import { createRpcServer } from '@weir/rpc';
-import type { AgentConfig } from '../config.ts';
 import { LiveEvents } from './live-events.ts';
 import { type SensorsOptions, sensorsService } from './service.ts';
 
@@ -11,17 +10,16 @@ export interface Sensors {
   close(): Promise<void>;
 }
 
-/** Undefined where no socket is wanted. Only root may open it. */
+/** At a unix socket that only root may open. */
 export const serveSensors = async (
-  { host, tetragonSocket: socket }: Pick<AgentConfig, 'host' | 'tetragonSocket'>,
+  { host, socket }: { readonly host: string; readonly socket: string },
   {
     onTrouble,
     ...options
   }: Omit<SensorsOptions, 'live'> & {
     readonly onTrouble: (what: string, cause: unknown) => void;
   },
-): Promise<Sensors | undefined> => {
-  if (socket === undefined) return undefined;
+): Promise<Sensors> => {
   const live = new LiveEvents(host, (count) =>
     onTrouble(`a client of ${socket} was too slow; it misses ${count} events`, undefined),
   );

@@ -134,7 +134,7 @@ describe('processes of a host', { skip: needKernel() }, () => {
     // What a client of Tetragon sees of a real process: its image with its parent, and its end.
     const socket = join(tmpdir(), `wtetra${process.pid}.sock`);
     sensors = await serveSensors(
-      { host: 'here', tetragonSocket: socket },
+      { host: 'here', socket },
       { cache: () => agent.cache, report: () => EMPTY_REPORT, features: [], onTrouble: assert.fail },
     );
     const client = createRpcClient(FineGuidanceSensors, `unix:${socket}`);
