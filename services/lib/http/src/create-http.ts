@@ -5,6 +5,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
@@ -101,6 +102,26 @@ const documentProblems = (app: FastifyInstance): void => {
   });
 };
 
+/**
+ * A connection on which nothing, or half a request, has come is not idle to Node, which stops looking for slow ones when a server
+ * ends: one of them would hold up the end for ever. What was asked is answered, within the time that any request has.
+ */
+const endConnections = (app: HttpApp): void => {
+  const silent = new Set<Socket>();
+  let isEnding = false;
+  app.server.on('connection', (socket: Socket) => {
+    if (isEnding) socket.destroy();
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  app.server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket));
+  app.addHook('preClose', async () => {
+    isEnding = true;
+    for (const socket of silent) socket.destroy();
+    setTimeout(() => app.server.closeAllConnections(), REQUEST_TIMEOUT_MS).unref();
+  });
+};
+
 export const createHttp = async (options: HttpOptions): Promise<HttpApp> => {
   const limits = options.limits ?? {};
   const schemas = [FieldIssueSchema, ProblemSchema, ...(options.schemas ?? [])];
@@ -122,6 +143,7 @@ export const createHttp = async (options: HttpOptions): Promise<HttpApp> => {
   for (const schema of schemas) app.addSchema(schema);
   app.setValidatorCompiler(validator);
   app.decorate('compileAll', compileAll);
+  endConnections(app);
   readBodies(app);
   answerProblems(app);
   traceRequests(app);

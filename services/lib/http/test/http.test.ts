@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { ERROR_CODES, type ErrorCode, isWeirError, weirError } from '@weir/errors';
 import { startTelemetry, type Telemetry, trace } from '@weir/telemetry';
@@ -317,6 +319,32 @@ describe('http', () => {
     const port = Number(new URL(url).port);
     await assert.rejects(listen(other, { port }), (error) => isWeirError(error) && error.facts.value === port);
     await other.close();
+  });
+
+  test('nobody holds up the end who asks nothing, or half of something; an answer under way is finished', async () => {
+    const ending = await createHttp({ service: 'ending', docs: { title: 'Ending' } });
+    const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    ending.get('/slow', { schema: { hide: true } }, async () => {
+      isAsked();
+      await allowed;
+      return 'done';
+    });
+    const address = await listen(ending, { port: 0 });
+    const port = Number(new URL(address).port);
+    const silent = connect(port, '127.0.0.1');
+    const half = connect(port, '127.0.0.1', () => half.write('GET /v1/things HTTP/1.1\r\nhost: x\r\n'));
+    const gone = [silent, half].map(async (socket) => {
+      socket.resume();
+      await Promise.all([once(socket, 'connect'), once(socket, 'close')]);
+    });
+    const slow = fetch(`${address}/slow`);
+    await asked;
+    const end = ending.close();
+    await Promise.all(gone);
+    allow();
+    assert.equal(await (await slow).text(), 'done');
+    await end;
   });
 
   test('too many requests are told when to come back', async () => {
