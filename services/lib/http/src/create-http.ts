@@ -115,6 +115,10 @@ const endConnections = (app: HttpApp): void => {
     socket.once('close', () => silent.delete(socket));
   });
   app.server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket));
+  // Kept alive behind an answer, a connection would stay for its keep-alive time (72 s).
+  app.addHook('onSend', async (_request, reply) => {
+    if (isEnding) reply.header('connection', 'close');
+  });
   app.addHook('preClose', async () => {
     isEnding = true;
     for (const socket of silent) socket.destroy();
