@@ -2,8 +2,9 @@
 /** How refusals are answered: by rule, by policy, by annotation, and who is listened to when several say it. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type DenyResponse, explain, parseDocuments } from '../src/index.ts';
+import { type DenyResponse, explain } from '../src/index.ts';
 import { createFleet, parseOk } from './fleet.ts';
+import { type Refusal, testRefusal } from './refusal.ts';
 
 const PODS = { web: { labels: { app: 'web' } }, cli: { labels: { app: 'cli' } }, db: { labels: { app: 'db' } } };
 const ours = (spec: string, name = 'p'): string =>
@@ -80,7 +81,7 @@ describe('responses to what is refused', () => {
     assert.match(ask('db').text, /no rule allows it; .*; answered with a TCP reset/);
   });
 
-  const ISSUES: readonly (readonly [string, string, string, string])[] = [
+  const ISSUES: readonly Refusal[] = [
     [
       'an unknown answer',
       ours('denyResponse: Shout\ningress: [{action: Deny}]'),
@@ -112,14 +113,5 @@ describe('responses to what is refused', () => {
       'a group refuses nothing',
     ],
   ];
-  for (const [name, text, path, message] of ISSUES) {
-    test(`refused: ${name}`, () => {
-      const { issues, documents } = parseDocuments(text);
-      assert.equal(documents.length, 0);
-      const issue = issues.find((one) => one.path === path);
-      assert.ok(issue, JSON.stringify(issues));
-      assert.ok(issue.message.includes(message), issue.message);
-      assert.ok((issue.line ?? 0) > 0 && (issue.column ?? 0) > 0, JSON.stringify(issue));
-    });
-  }
+  for (const one of ISSUES) testRefusal(one);
 });

@@ -2,16 +2,9 @@
 /** Hosts and services as peers: who is meant, by name and by labels, what an empty one selects, and what is refused. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  type CidrGroup,
-  directoryGroup,
-  explain,
-  lintPolicies,
-  parseDocuments,
-  refersToDirectory,
-  withGroups,
-} from '../src/index.ts';
+import { type CidrGroup, directoryGroup, explain, lintPolicies, refersToDirectory, withGroups } from '../src/index.ts';
 import { createFleet, parseOk } from './fleet.ts';
+import { type Refusal, testRefusal } from './refusal.ts';
 
 const host = (id: string, labels: Record<string, string>, underlayIp4: string, underlayIp6 = ''): CidrGroup =>
   directoryGroup({ case: 'host', value: { id, labels, underlayIp4, underlayIp6 } });
@@ -116,7 +109,7 @@ describe('hosts and services as peers', () => {
 
   const AT = 'spec.egress[0].toServices[0]';
   const CCNP = 'CiliumClusterwideNetworkPolicy';
-  const ISSUES: readonly (readonly [string, string, string, string])[] = [
+  const ISSUES: readonly Refusal[] = [
     ['neither name nor selector', byService(''), `${AT}.k8sService`, 'k8sService is required'],
     [
       'both',
@@ -151,14 +144,5 @@ describe('hosts and services as peers', () => {
       'are not supported yet',
     ],
   ];
-  for (const [name, text, path, message] of ISSUES) {
-    test(`refused: ${name}`, () => {
-      const { issues, documents } = parseDocuments(text);
-      assert.equal(documents.length, 0);
-      const issue = issues.find((one) => one.path === path);
-      assert.ok(issue, JSON.stringify(issues));
-      assert.ok(issue.message.includes(message), issue.message);
-      assert.ok((issue.line ?? 0) > 0 && (issue.column ?? 0) > 0, JSON.stringify(issue));
-    });
-  }
+  for (const one of ISSUES) testRefusal(one);
 });

@@ -9,11 +9,11 @@ import {
   lintPolicies,
   nextChange,
   type PolicyDocument,
-  parseDocuments,
   standingAt,
   type Validity,
 } from '../src/index.ts';
 import { createFleet, parseOk } from './fleet.ts';
+import { type Refusal, testRefusal } from './refusal.ts';
 
 const ours = (
   validity: string,
@@ -168,7 +168,7 @@ describe('validity', () => {
   });
 
   const V = 'spec.validity';
-  const ISSUES: readonly (readonly [string, string, string, string])[] = [
+  const ISSUES: readonly Refusal[] = [
     ['no instant', ours('{notBefore: tomorrow}'), `${V}.notBefore`, '"tomorrow" is no instant'],
     ['an instant without an offset', ours('{notBefore: "2026-11-23T08:00:00"}'), `${V}.notBefore`, 'is no instant'],
     ['a day that does not exist', ours('{notAfter: "2026-02-30T08:00:00Z"}'), `${V}.notAfter`, 'is no instant'],
@@ -215,14 +215,5 @@ describe('validity', () => {
       'stands beside spec.validity',
     ],
   ];
-  for (const [name, text, path, message] of ISSUES) {
-    test(`refused: ${name}`, () => {
-      const { issues, documents } = parseDocuments(text);
-      assert.equal(documents.length, 0);
-      const issue = issues.find((one) => one.path === path);
-      assert.ok(issue, JSON.stringify(issues));
-      assert.ok(issue.message.includes(message), issue.message);
-      assert.ok((issue.line ?? 0) > 0 && (issue.column ?? 0) > 0, JSON.stringify(issue));
-    });
-  }
+  for (const one of ISSUES) testRefusal(one);
 });

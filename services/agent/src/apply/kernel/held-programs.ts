@@ -30,6 +30,14 @@ export class HeldPrograms {
     return join(this.#options.bpffsDir, this.#options.folder);
   }
 
+  has(name: string): boolean {
+    return this.#links.has(name);
+  }
+
+  get isEmpty(): boolean {
+    return this.#links.size === 0;
+  }
+
   /** In the place of those of an earlier agent: rename(2) over a pinned link, so that one of the two is always there. */
   async attachTraced(names: readonly string[]): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
@@ -45,6 +53,13 @@ export class HeldPrograms {
   async attachCgroup(name: string, cgroup: string, hook: CgroupHook): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
     this.#links.set(name, await attachCgroup(this.object.program(name), cgroup, hook, join(this.#dir, name)));
+  }
+
+  /** Also what an earlier agent left in its place. */
+  async detach(name: string): Promise<void> {
+    await rm(join(this.#dir, name), { force: true });
+    this.#links.get(name)?.close();
+    this.#links.delete(name);
   }
 
   /** Puts back pins that somebody removed; says which. */

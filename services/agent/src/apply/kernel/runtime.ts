@@ -5,11 +5,11 @@
  * tables, hook, its bit at each site, programs; then bits, hooks and tables that nobody wants any more.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readlink, rename, rm } from 'node:fs/promises';
+import { readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runtime_count, runtime_hook, runtime_site, weir_runtime_hook_flags, weir_runtime_limits } from '@weir/bpf';
 import { objectPath } from '@weir/bpf/objects';
-import { attachTpBtf, type BpfObject, cgroup2Mount, type Link, openObject, type Ring, ringBuffer } from '@weir/loader';
+import { type BpfObject, cgroup2Mount, openObject, type Ring, ringBuffer } from '@weir/loader';
 import { NAMESPACES } from '@weir/runtime-engine';
 import { decodeCalls } from '../../runtime/events.ts';
 import type {
@@ -20,6 +20,7 @@ import type {
   RuntimeWorkload,
   SelectedPolicy,
 } from '../../runtime/port.ts';
+import { HeldPrograms } from './held-programs.ts';
 import { agentLimits } from './processes.ts';
 import { type LoadedPolicy, loadPolicy } from './runtime-load.ts';
 import { RuntimeTables } from './runtime-tables.ts';
@@ -90,7 +91,7 @@ interface Opened {
   readonly object: BpfObject;
   readonly tables: RuntimeTables;
   readonly ring: Ring;
-  readonly links: Map<string, Link>;
+  readonly held: HeldPrograms;
   /** Of earlier agents, until this one's stand. */
   readonly strangers: Map<number, { readonly hook: runtime_hook; readonly held: ReturnType<RuntimeTables['adopt']> }>;
   readonly taken: Set<number>;
@@ -187,6 +188,7 @@ export class KernelRuntime implements RuntimePort {
       ...{ pinDir: bpffsDir, pins: [...PINS, 'processes'], replaceIncompatible: true },
       rodata: { ...(await agentLimits(cgroup)), runtime_host_namespaces: await hostNamespaces() },
     });
+    const held = new HeldPrograms(object, { bpffsDir, folder: LINKS, maps: PINS });
     try {
       const tables = new RuntimeTables(object, cgroup ?? (await cgroup2Mount()));
       const strangers: Opened['strangers'] = new Map();
@@ -204,9 +206,9 @@ export class KernelRuntime implements RuntimePort {
         onError: (error) =>
           this.#listener.onTrouble('calls that runtime policies tell of could not be handed on', error),
       });
-      return { object, tables, ring, links: new Map(), strangers, taken: new Set(strangers.keys()) };
+      return { object, tables, ring, held, strangers, taken: new Set(strangers.keys()) };
     } catch (error) {
-      object.close();
+      held.close();
       throw error;
     }
   }
@@ -230,28 +232,16 @@ export class KernelRuntime implements RuntimePort {
     if (calls.length > 0) this.#listener.onCalls(calls);
   }
 
-  /** New programs over those of an earlier agent: rename(2) over a pinned link, so that one of the two is always there. */
-  async #attach({ object, links }: Opened): Promise<void> {
-    const dir = join(this.#options.bpffsDir, LINKS);
+  async #attach({ object, held }: Opened): Promise<void> {
     const { RUNTIME_HOOK_RETURNS } = weir_runtime_hook_flags;
     const returns = [...this.#loaded.values()].some(({ hooks }) =>
       hooks.some(({ flags }) => flags & RUNTIME_HOOK_RETURNS),
     );
     const any = [...this.#loaded.values()].some(({ hooks }) => hooks.length > 0);
     const wanted = [...(any ? [ENTER] : []), ...(returns ? [RETURN] : [])];
-    if (links.size === 0) await object.commitPins();
-    await mkdir(dir, { recursive: true });
-    for (const name of wanted.filter((one) => !links.has(one))) {
-      const made = join(dir, `${name}_new`);
-      await rm(made, { force: true });
-      links.set(name, await attachTpBtf(object.program(name), made));
-      await rename(made, join(dir, name));
-    }
-    for (const name of [ENTER, RETURN].filter((one) => !wanted.includes(one))) {
-      await rm(join(dir, name), { force: true });
-      links.get(name)?.close();
-      links.delete(name);
-    }
+    if (held.isEmpty) await object.commitPins();
+    await held.attachTraced(wanted.filter((name) => !held.has(name)));
+    for (const name of [ENTER, RETURN].filter((one) => !wanted.includes(one))) await held.detach(name);
   }
 
   async #remove(): Promise<readonly RuntimeReport[]> {
@@ -288,21 +278,8 @@ export class KernelRuntime implements RuntimePort {
   }
 
   async inspect(): Promise<readonly string[]> {
-    const opened = this.#opened;
-    if (!opened || opened.links.size === 0) return [];
-    const { bpffsDir } = this.#options;
-    const problems: string[] = [];
-    for (const name of PINS.filter((one) => !existsSync(join(bpffsDir, one)))) {
-      opened.object.map(name).pin(join(bpffsDir, name));
-      problems.push(`the pin of map '${name}' was removed`);
-    }
-    for (const [name, link] of opened.links) {
-      if (existsSync(join(bpffsDir, LINKS, name))) continue;
-      await mkdir(join(bpffsDir, LINKS), { recursive: true });
-      link.pin(join(bpffsDir, LINKS, name));
-      problems.push(`the pin of program '${name}' was removed`);
-    }
-    return problems;
+    const held = this.#opened?.held;
+    return !held || held.isEmpty ? [] : held.repair();
   }
 
   async stop(): Promise<void> {
@@ -310,8 +287,7 @@ export class KernelRuntime implements RuntimePort {
     this.#opened = undefined;
     if (!opened) return;
     await opened.ring.stop();
-    for (const link of opened.links.values()) link.close();
-    opened.object.close();
+    opened.held.close();
   }
 }
 
